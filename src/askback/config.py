@@ -1,0 +1,323 @@
+"""The recipe: what defines a result (`Recipe`) apart from how it is run (`Resources`).
+
+Every option is declared here, once, with its default and the reason for it. Only `Recipe` is fingerprinted; changing
+`Resources` never makes a finished step stale. Unknown keys are errors with the nearest name, and all errors of a file are
+reported together, each with its path in the YAML (`load_recipe`).
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from askback.errors import InputError, RecipeError
+from askback.lookup import nearest
+
+DocumentFormat = Literal["html", "warc", "markdown", "text", "jsonl", "parquet", "hub", "installed-docs"]
+PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Options(BaseModel):
+    """Frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SeedSource(Options):
+    """One file (or hub dataset) of seed pairs."""
+
+    path: str
+    """A .jsonl, .json or .parquet file (also .gz), `builtin:demo`, or `hub:NAME[:SPLIT]`."""
+    format: PairFormat = "pairs"
+    split: Literal["auto", "train", "held-out"] = "auto"
+    """`auto` splits by `held_out`; the others put all pairs of this source on one side."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Take the first so many usable pairs."""
+    licence: str = ""
+    """Licence of the pairs, if the file does not state it."""
+
+
+class Seed(Options):
+    """The human pairs (method.md 1.3)."""
+
+    sources: Annotated[list[SeedSource], Field(min_length=1)]
+    held_out: Share = 0.1
+    """Share of `split: auto` pairs kept out of training, chosen by record id."""
+    language: str = "en"
+    """Only OASST states a language per message; other pairs are taken as they are."""
+    min_output_chars: int = 1
+    max_output_chars: int = 20_000
+    """Pairs outside are rejected. The paper sets no bounds; a small model and a short run may want some."""
+
+
+class CorpusSource(Options):
+    """One place documents come from."""
+
+    format: DocumentFormat
+    path: str = ""
+    """File, folder or glob; `NAME[:SPLIT]` for `hub`; not used by `installed-docs`."""
+    text_field: str = "text"
+    """Column that holds the text, for jsonl, parquet and hub."""
+    markup: Literal["html", "markdown", "rst", "text"] = "text"
+    """What that column holds."""
+    licence: str = ""
+    """Licence of the documents, if they do not state their own."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Read at most so many documents from each of its files."""
+
+    @model_validator(mode="after")
+    def _path_where_needed(self) -> "CorpusSource":
+        if not self.path and self.format != "installed-docs":
+            raise ValueError(f"format '{self.format}' needs a path")
+        return self
+
+
+class Corpus(Options):
+    """From documents to segments (method.md 1.4)."""
+
+    sources: Annotated[list[CorpusSource], Field(min_length=1)]
+    min_chars: Annotated[int, Field(ge=1)] = 600
+    max_chars: Annotated[int, Field(ge=1)] = 3000
+    """The paper's bounds, in characters of text."""
+    languages: list[str] = ["en"]
+    """Two-letter codes to keep; an empty list keeps all and does not look."""
+    repeat_ngram: Annotated[int, Field(ge=1)] = 3
+    repeat_jaccard: Share = 0.8
+    """Two sentences of a segment at or above this word n-gram Jaccard similarity are a repetition (the paper gives
+    neither n nor the threshold; these are ours)."""
+    duplicate_jaccard: Share = 0.7
+    """Segments at or above this estimated MinHash similarity to an earlier one are near-duplicates (ours)."""
+    max_document_bytes: Annotated[int, Field(ge=1)] = 8_000_000
+    """Larger documents are rejected unparsed."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Keep at most so many segments, drawn evenly over all by `Recipe.random_seed`."""
+
+
+class Lora(Options):
+    """Low-rank adapters instead of full finetuning, through peft."""
+
+    rank: Annotated[int, Field(ge=1)] = 16
+    alpha: Annotated[int, Field(ge=1)] = 32
+    dropout: Share = 0.0
+
+
+class Training(Options):
+    """One finetuning from the base model (method.md 1.5)."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    final_learning_rate: Annotated[float, Field(ge=0)] = 9e-6
+    """Absolute, reached linearly at the last step."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    """Examples per optimiser step; by default the paper's 32, or 8 under 3,000 examples."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimiser steps; by default from the paper's table, by the number of examples."""
+    max_tokens: Annotated[int, Field(ge=16)] = 2048
+    """Longer examples lose the end of their output (forward) or of the document in the prompt (backward)."""
+    lora: Lora | None = None
+    trl: dict[str, Any] = {}
+    """Handed to TRL's `SFTConfig` on top of the above, as it is."""
+
+
+class Augment(Options):
+    """Self-augmentation (method.md 1.7)."""
+
+    per_segment: Annotated[int, Field(ge=1)] = 1
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    max_new_tokens: Annotated[int, Field(ge=1)] = 128
+    """The paper does not say; its candidates average 352 characters, its chosen ones 115."""
+    max_document_tokens: Annotated[int, Field(ge=16)] = 1024
+    """A segment is shown to the backward model up to so many tokens; the candidate keeps it whole."""
+    max_instruction_chars: Annotated[int, Field(ge=1)] = 800
+    copied_words: Annotated[int, Field(ge=2)] = 12
+    """An instruction that quotes so many words in a row from the segment is an echo (ours; the paper has no such rule)."""
+
+
+class Score(Options):
+    """Self-curation, first half: a judgement for every candidate (method.md 1.7)."""
+
+    scorer: Literal["rubric"] = "rubric"
+    max_output_tokens: Annotated[int, Field(ge=16)] = 1024
+    """The judge reads so many tokens of the output."""
+
+
+class Select(Options):
+    """Self-curation, second half: which candidates to train on. Give exactly one of the three."""
+
+    min_score: float | None = None
+    """The paper's k = 5 is a score of at least 4.5 (method.md 1.7)."""
+    top_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_n: Annotated[int, Field(ge=1)] | None = None
+    """For models whose absolute scale is off: the best by score, ties broken by id."""
+    max_unscored: Share = 0.05
+    """The run stops when a larger share of candidates has no score."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Select":
+        given = [name for name in ("min_score", "top_fraction", "top_n") if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none"
+            raise ValueError(f"give exactly one of min_score, top_fraction, top_n; found {found}")
+        return self
+
+
+class HeldOut(Options):
+    """Held-out loss per output token after each training, on the held-out seed pairs."""
+
+    max_tokens: Annotated[int, Field(ge=16)] = 1024
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Measure on at most so many pairs (the first by id)."""
+
+
+class Recipe(Options):
+    """What defines the result. Two runs with equal recipes, inputs and code give equal data."""
+
+    base: str = "builtin:smollm2-135m"
+    """The model every M is trained from: a builtin, a local folder, or a hub name."""
+    chat_template: str = ""
+    """Path of a Jinja chat template, for a base model whose tokenizer has none."""
+    seed: Seed
+    corpus: Corpus
+    backward: Training = Training()
+    """M_yx, trained on reversed seed pairs."""
+    augment: Augment = Augment()
+    forward: Training = Training()
+    """M_0, M_1, …, each trained from `base`."""
+    rounds: Annotated[int, Field(ge=0, le=10)] = 2
+    """Rounds of score, select and train; the paper uses two."""
+    score: Score = Score()
+    select: Select = Select(min_score=4.5)
+    evaluate: HeldOut = HeldOut()
+    random_seed: int = 0
+
+
+class Engine(Options):
+    """The engine that runs a model for augment, score and evaluation."""
+
+    kind: Literal["transformers", "scripted"] = "transformers"
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """`auto` is bfloat16."""
+    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Tokens in flight in one forward pass, padding included; by default 8,192 on a CPU, 65,536 on a GPU."""
+
+
+class Resources(Options):
+    """How the recipe is run. None of it changes what comes out."""
+
+    runs: str = "runs"
+    """Folder that holds run folders."""
+    workers: Annotated[int, Field(ge=1)] = 1
+    """Worker processes for augment, score and corpus; each holds a model."""
+    engine: Engine = Engine()
+
+
+class RecipeFile(Options):
+    """A recipe file: a name and the two halves."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Name of the run folder."""
+    recipe: Recipe
+    resources: Resources = Resources()
+
+
+def load_recipe(path: str | Path, overrides: list[str] | None = None) -> RecipeFile:
+    """Read a recipe, apply ``key=value`` overrides (``recipe.rounds=1``), and check all of it.
+
+    ``${NAME}`` and ``${NAME:-default}`` in strings are taken from the environment. Relative paths are relative to the
+    working directory, as on any command line.
+
+    Raises:
+        InputError: the file cannot be read.
+        RecipeError: anything is wrong in it; the message lists every problem.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read the recipe: {error}. Start one with: askback init NAME") from error
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path}: expected a mapping with 'name' and 'recipe', found {type(tree).__name__}")
+    for override in overrides or []:
+        _override(tree, override)
+    missing: list[str] = []
+    tree = _environment(tree, missing)
+    try:
+        checked = RecipeFile.model_validate(tree)
+    except ValidationError as error:
+        problems = [_problem(dict(detail)) for detail in error.errors()]
+        raise RecipeError("\n".join(f"{path}: {problem}" for problem in missing + problems)) from error
+    if missing:
+        raise RecipeError("\n".join(f"{path}: {problem}" for problem in missing))
+    return checked
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Set one dotted key in the tree; numbers index lists (``recipe.corpus.sources.0.path=x``)."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise RecipeError(f"--set {override}: expected KEY=VALUE, as in --set recipe.rounds=1")
+    *parents, last = key.split(".")
+    node: Any = tree
+    try:
+        for part in parents:
+            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(value)
+    except (ValueError, IndexError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise RecipeError(f"--set {override}: there is no such place in the recipe ({error})") from error
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def _environment(node: Any, missing: list[str]) -> Any:
+    """Fill in ``${NAME}`` in every string; collect names that are not set."""
+
+    def fill(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1], match[2])
+        if value is None:
+            missing.append(f"${{{match[1]}}} is not set; set it in the environment, or give the value with --set")
+            return ""
+        return value
+
+    if isinstance(node, dict):
+        return {key: _environment(value, missing) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_environment(value, missing) for value in node]
+    return _VARIABLE.sub(fill, node) if isinstance(node, str) else node
+
+
+def _problem(detail: dict[str, Any]) -> str:
+    """Say one validation error as: path, what was found, what is allowed, nearest name."""
+    where = ".".join(str(part) for part in detail["loc"]) or "the file"
+    if detail["type"] == "extra_forbidden":
+        allowed = _fields_at(detail["loc"][:-1])
+        name = str(detail["loc"][-1])
+        return f"{where}: unknown key; allowed: {', '.join(allowed)}.{nearest(name, allowed)}"
+    if detail["type"] == "missing":
+        return f"{where}: missing and required"
+    found = detail["input"]
+    shown = "" if isinstance(found, (dict, list)) else f"; found {found!r}"
+    hint = nearest(str(found), re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", ""))))
+    return f"{where}: {detail['msg'].removeprefix('Value error, ')}{shown}.{hint}".replace("..", ".")
+
+
+def _fields_at(location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys allowed at a place in the recipe."""
+    kind: Any = RecipeFile
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = kind.model_fields[part].annotation
+        while not (isinstance(field, type) and issubclass(field, BaseModel)):
+            inner = [arg for arg in get_args(field) if arg is not type(None)]
+            field = inner[0]
+        kind = field
+    return sorted(kind.model_fields)

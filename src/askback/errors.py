@@ -1,0 +1,78 @@
+"""Every error a user can meet, as one tree, each with its exit code.
+
+    AskbackError              1   something a user can put right; printed as one line, without a traceback
+    ├── RecipeError           2   the recipe or a command-line value is wrong
+    ├── InputError            3   a file, folder, document source or model is missing or unusable
+    ├── EmptyStep             4   a step would output nothing
+    ├── Drift                 5   what is on disk was made by another recipe, other inputs or other code
+    ├── RunBusy               6   another process is using the run folder
+    ├── StorageError          7   the disk is full or cannot be written
+    ├── MissingExtra          8   an optional dependency is not installed
+    ├── WorkerDied            9   a worker process ended without an answer (out of memory, killed)
+    └── Interrupted         130   Ctrl-C; everything finished is saved
+
+A broken *record* is not an error: it becomes a `Rejection` (records.py) and the run goes on.
+"""
+
+
+class AskbackError(Exception):
+    """Something the user can put right. The message names where, what was found, what is allowed and what to do."""
+
+    exit_code = 1
+
+
+class RecipeError(AskbackError):
+    """A recipe, or a value given on the command line, is wrong. Lists all problems found, one to a line."""
+
+    exit_code = 2
+
+
+class InputError(AskbackError):
+    """A file, folder, document source or model is missing or unusable."""
+
+    exit_code = 3
+
+
+class EmptyStep(AskbackError):
+    """A step would output nothing, so what follows has nothing to work on."""
+
+    exit_code = 4
+
+
+class Drift(AskbackError):
+    """A step on disk was made by another recipe, other inputs or other code; carries a readable diff."""
+
+    exit_code = 5
+
+
+class RunBusy(AskbackError):
+    """Another live process is using the run folder."""
+
+    exit_code = 6
+
+
+class StorageError(AskbackError):
+    """The disk is full, or the run folder cannot be written."""
+
+    exit_code = 7
+
+
+class MissingExtra(AskbackError):
+    """An optional dependency is needed and not installed."""
+
+    exit_code = 8
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed. Install it with: pip install 'askback[{extra}]'")
+
+
+class WorkerDied(AskbackError):
+    """A worker process ended without an answer."""
+
+    exit_code = 9
+
+
+class Interrupted(AskbackError):
+    """Ctrl-C. Everything finished is on disk; the same command goes on from there."""
+
+    exit_code = 130

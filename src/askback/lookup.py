@@ -1,0 +1,30 @@
+"""Names a user writes → the code they mean, imported only when used, with a suggestion when the name is wrong."""
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from askback.errors import RecipeError
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the allowed name closest to `name`, or an empty string."""
+    close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def lookup(table: Mapping[str, str], name: str, what: str) -> Any:
+    """Import and return what `table` gives for `name`.
+
+    Args:
+        table: name → ``"package.module:attribute"``.
+        what: the kind of thing, for the message.
+
+    Raises:
+        RecipeError: `name` is not in the table.
+    """
+    if name not in table:
+        raise RecipeError(f"unknown {what} '{name}'; allowed: {', '.join(sorted(table))}.{nearest(name, table)}")
+    module, attribute = table[name].split(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,131 @@
+"""Every prompt, and the one function that renders them (`render`).
+
+Training, sampling, scoring and evaluation all go through `render`, so the prefix a model was trained on is, token by
+token, the prefix it is used with. The public reproduction of the method trained with one template and inferred with
+another, with the tags swapped; the golden files in tests/golden hold every rendered prompt so that this cannot happen.
+
+Text from documents is data. `inert` takes the power from anything in it that a chat template or tokenizer would read as
+markup, and the marker around it is derived from the text itself (`marker`), so no document can close its own quotation.
+"""
+
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from askback.engines.base import Prompt
+from askback.errors import InputError
+
+SEED_TAG = "Answer in the style of an AI Assistant."
+"""S_a (method.md 1.6): appended to seed instructions in training, and first at inference."""
+WEB_TAG = "Answer with knowledge from web search."
+"""S_w (method.md 1.6): appended to augmented instructions in training, and second at inference."""
+
+TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
+"""`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""
+
+
+def forward(instruction: str, origin: str) -> Prompt:
+    """Return the prompt that asks for the output: the instruction, and its tag on the user's side (method.md 1.6)."""
+    return Prompt(f"{inert(instruction.strip())}\n\n{TAGS[origin]}")
+
+
+def backward(output: str) -> Prompt:
+    """Return the prompt that asks what somebody would have asked to get `output` (method.md 1.6, after Back-and-Forth).
+
+    The seed tag ends it, as there. Departure: the output stands inside a marker.
+    """
+    return _fill("backward", marker(output), output=output.strip(), tag=SEED_TAG)
+
+
+def rubric(instruction: str, output: str) -> Prompt:
+    """Return the prompt that asks for a rating 1 to 5 (method.md 1.7); what follows its answer start is the digit.
+
+    Departures: the pair stands inside a marker (the paper prints none), and the reasoning is left out, so that the score
+    can be read from the probabilities of the digits.
+    """
+    mark = marker(instruction, output)
+    prompt = _fill("rubric", mark, instruction=instruction.strip(), output=output.strip())
+    return Prompt(prompt.user, "Score:")
+
+
+def marker(*texts: str) -> str:
+    """Return a marker that `texts` cannot contain: it is made from their own hash."""
+    return hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+_MARKUP = re.compile(r"<\|[^<>|\s]{1,40}\|>|<\uff5c[^<>\s]{1,40}\uff5c>|</?s>|\[/?(?:INST|SYS)\]|<</?SYS>>|</?(?:start|end)_of_turn>|</?think>|<(?:bos|eos|pad|unk)>")
+
+
+def inert(text: str) -> str:
+    """Put a word joiner (U+2060, invisible) into whatever a chat template or tokenizer may read as markup.
+
+    A document about chat templates stays readable, and cannot end its own turn.
+    """
+    return _MARKUP.sub(lambda match: f"{match[0][0]}\u2060{match[0][1:]}", text)
+
+
+def _fill(name: str, mark: str, **fields: str) -> Prompt:
+    filled = Template(_text(name)).substitute({key: inert(value) for key, value in fields.items()}, marker=mark)
+    return Prompt(filled.strip())
+
+
+@lru_cache
+def _text(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.txt").read_text("utf-8")
+
+
+def prompt_id(name: str) -> str:
+    """Return the id of a prompt file: its name and a hash of its text, as in ``rubric-1f0c9a2b``."""
+    return f"{name}-{hashlib.sha256(_text(name).encode()).hexdigest()[:8]}"
+
+
+def render(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """Return the tokens of a prompt as `tokenizer`'s chat template wants them, up to where the answer begins or goes on.
+
+    Only a user turn is sent, so a template without a system role does as well as one with.
+    """
+    return _encode(tokenizer, _turns(tokenizer, prompt.user, None) + prompt.answer_start)
+
+
+def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> tuple[list[int], list[int]]:
+    """Return (prompt tokens, answer tokens) of a finished exchange; the answer ends with the stop token.
+
+    The prompt tokens are those of `render`, by construction: the two halves are encoded apart.
+
+    Raises:
+        InputError: the template rewrites the prompt when an answer follows, or does not end an answer with the stop
+            token, so that a model trained on it would never stop.
+    """
+    start = _turns(tokenizer, prompt.user, None)
+    whole = _turns(tokenizer, prompt.user, inert(prompt.answer_start + answer.strip()))
+    stop = tokenizer.eos_token
+    if not whole.startswith(start):
+        raise InputError(
+            f"{tokenizer.name_or_path}: its chat template renders the prompt otherwise when an answer follows; "
+            "give another with chat_template:"
+        )
+    finished, found, _ = whole[len(start) :].rpartition(stop)
+    if not found:
+        raise InputError(
+            f"{tokenizer.name_or_path}: its chat template does not end an answer with the stop token {stop!r}; "
+            "give another with chat_template:"
+        )
+    assert finished.startswith(prompt.answer_start)
+    return _encode(tokenizer, start + prompt.answer_start), _encode(
+        tokenizer, finished[len(prompt.answer_start) :] + stop
+    )
+
+
+def _turns(tokenizer: Any, user: str, assistant: str | None) -> str:
+    turns = [{"role": "user", "content": user}]
+    if assistant is not None:
+        turns.append({"role": "assistant", "content": assistant})
+    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=assistant is None))
+
+
+def _encode(tokenizer: Any, text: str) -> list[int]:
+    # The template has written every special token already.
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,0 +1,230 @@
+"""Every shape that reaches disk.
+
+One small record travels through the rooms: a `Document` is cut into `Segment`s, the backward model turns a segment into a
+`Candidate`, the forward model writes a `Judgement` about it, and what is chosen becomes an `Example`, as the seed pairs
+are. Whatever is dropped on the way becomes a `Rejection`. A field has one name for life.
+
+Ids are hashes of content (`record_id`), so the same input gives the same ids in every run and on every machine.
+"""
+
+import dataclasses
+import hashlib
+import types
+import typing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Markup = Literal["html", "markdown", "rst", "text"]
+
+
+def record_id(*parts: str) -> str:
+    """Return a stable 16-hex-digit id of `parts`; their borders count, so ("ab", "c") and ("a", "bc") differ."""
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big"))
+        digest.update(encoded)
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One page as a reader found it; never written to disk.
+
+    `text` is the markup itself. `licence` is what the source states ("" if it states none): an SPDX expression, a URL or
+    the source's own words.
+    """
+
+    uri: str
+    text: str
+    markup: Markup
+    source: str
+    title: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The text under one header: the y of the method. `header_path` runs from the page's top header to this one's."""
+
+    id: str
+    text: str
+    header_path: list[str]
+    uri: str
+    source: str
+    licence: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An (instruction, output) pair to train or measure on.
+
+    `origin` says who wrote the instruction: "seed" a person, "augmented" the backward model. `split` is "train" or
+    "held-out"; held-out pairs are never trained on.
+    """
+
+    id: str
+    instruction: str
+    output: str
+    origin: str
+    split: str
+    uri: str
+    source: str
+    licence: str
+    language: str
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A segment with an instruction the backward model wrote for it (the paper's set A)."""
+
+    id: str
+    segment_id: str
+    instruction: str
+    output: str
+    uri: str
+    header_path: list[str]
+    source: str
+    licence: str
+    language: str
+    prompt_id: str
+    model_id: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a scorer said of one candidate.
+
+    `score` is on the scorer's scale, None when the answer held no score ("unscored"). `distribution` is the probability
+    of each level from the lowest up, or empty when the engine gives none. `raw` is the model's own text, if it wrote any,
+    so that another parser costs no model time.
+    """
+
+    id: str
+    candidate_id: str
+    scorer: str
+    score: float | None
+    distribution: list[float]
+    raw: str
+    prompt_id: str
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Loss of one held-out example under one model: `nats` summed over `tokens` output tokens."""
+
+    id: str
+    example_id: str
+    model_id: str
+    nats: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record that went no further, and why.
+
+    `outcome` is "rejected" (a rule spoke) or "failed" (it could not be read or processed). `stage` names the counting
+    stage, `rule` the rule, `detail` the value found and the limit. `text` is the beginning of what was dropped.
+    """
+
+    id: str
+    stage: str
+    rule: str
+    detail: str
+    outcome: str
+    uri: str
+    text: str
+
+    EXCERPT: typing.ClassVar[int] = 2000
+
+
+def reject(id: str, stage: str, rule: str, detail: str = "", *, uri: str = "", text: str = "") -> Rejection:
+    """Say that a rule dropped a record."""
+    return Rejection(id, stage, rule, detail, "rejected", uri, text[: Rejection.EXCERPT])
+
+
+def fail(id: str, stage: str, rule: str, detail: str = "", *, uri: str = "", text: str = "") -> Rejection:
+    """Say that a record could not be read or processed."""
+    return Rejection(id, stage, rule, detail, "failed", uri, text[: Rejection.EXCERPT])
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many records entered a stage and what became of them; `entered = kept + rejected + failed`, always."""
+
+    entered: int = 0
+    kept: int = 0
+    rejected: int = 0
+    failed: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add another part's counts to these."""
+        for name in ("entered", "kept", "rejected", "failed"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def balanced(self) -> bool:
+        """Tell whether nothing vanished."""
+        return self.entered == self.kept + self.rejected + self.failed
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a piece of work made of its records: those kept, those dropped, and the counts of each stage, in order.
+
+    A stage that only passes records on inside the piece (documents → segments) is counted here too.
+    """
+
+    kept: list[Any] = field(default_factory=list)
+    dropped: list[Rejection] = field(default_factory=list)
+    counts: dict[str, Counts] = field(default_factory=dict)
+
+    def keep(self, stage: str, record: Any) -> None:
+        """Keep a record that leaves the step."""
+        self.kept.append(record)
+        self.passed(stage)
+
+    def passed(self, stage: str) -> None:
+        """Count a record that passed an inner stage."""
+        counts = self.counts.setdefault(stage, Counts())
+        counts.entered += 1
+        counts.kept += 1
+
+    def drop(self, rejection: Rejection) -> None:
+        """Record a dropped record and count it under its stage."""
+        self.dropped.append(rejection)
+        counts = self.counts.setdefault(rejection.stage, Counts())
+        counts.entered += 1
+        if rejection.outcome == "failed":
+            counts.failed += 1
+        else:
+            counts.rejected += 1
+
+
+RECORDS: dict[str, type] = {
+    kind.__name__: kind for kind in (Segment, Example, Candidate, Judgement, Loss, Rejection)
+}
+
+
+@lru_cache
+def schema(kind: type) -> "pa.Schema":
+    """Return the Parquet schema of a record class, read off its annotations; the record's name is in the metadata."""
+    import pyarrow as pa
+
+    arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), list[str]: pa.list_(pa.string()), list[float]: pa.list_(pa.float64())}
+    hints = typing.get_type_hints(kind)
+    fields = []
+    for spec in dataclasses.fields(kind):
+        hint = hints[spec.name]
+        nullable = isinstance(hint, types.UnionType)
+        plain = next(arg for arg in typing.get_args(hint) if arg is not type(None)) if nullable else hint
+        fields.append(pa.field(spec.name, arrow[plain], nullable=nullable))
+    return pa.schema(fields, metadata={"askback.record": kind.__name__})
