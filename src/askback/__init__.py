@@ -1,0 +1,41 @@
+"""Askback: instruction backtranslation. Documents become instruction-tuning data, without a stronger teacher.
+
+    from askback import Run, backtranslate, load_recipe
+
+    file = load_recipe("recipe.yaml")
+    with Run(file) as run:
+        model = backtranslate(file.recipe, run)
+
+A script that does this needs ``if __name__ == "__main__":`` around it, as work is done in spawned processes.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from askback.backtranslation import backtranslate
+    from askback.config import Recipe, RecipeFile, Resources, load_recipe
+    from askback.errors import AskbackError
+    from askback.execution.step import Run
+    from askback.export import export
+
+__version__ = "0.1.0"
+__all__ = ["AskbackError", "Recipe", "RecipeFile", "Resources", "Run", "backtranslate", "export", "load_recipe"]
+
+_HOMES = {
+    "AskbackError": "askback.errors",
+    "Recipe": "askback.config",
+    "RecipeFile": "askback.config",
+    "Resources": "askback.config",
+    "Run": "askback.execution.step",
+    "backtranslate": "askback.backtranslation",
+    "export": "askback.export",
+    "load_recipe": "askback.config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that `askback --help` answers at once.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'askback' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

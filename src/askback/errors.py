@@ -63,7 +63,13 @@ class MissingExtra(AskbackError):
     exit_code = 8
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}, which is not installed. Install it with: pip install 'askback[{extra}]'")
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed. Install it with: pip install 'askback[{extra}]'"
+        )
+        self.given = (package, extra, purpose)
+
+    def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str, str]]:
+        return MissingExtra, self.given  # it crosses process borders
 
 
 class WorkerDied(AskbackError):

@@ -31,6 +31,19 @@ def record_id(*parts: str) -> str:
     return digest.hexdigest()[:16]
 
 
+DRAWS = 2**63
+"""`draw` returns one of so many numbers."""
+
+
+def draw(random_seed: int, *parts: object) -> int:
+    """Return a number in [0, DRAWS) that depends on its arguments alone: the one source of randomness.
+
+    It seeds the sampling of a record, or orders records at random, so neither order nor worker count changes a result.
+    """
+    text = " ".join(map(str, (random_seed, *parts)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One page as a reader found it; never written to disk.
@@ -103,8 +116,9 @@ class Judgement:
     """What a scorer said of one candidate.
 
     `score` is on the scorer's scale, None when the answer held no score ("unscored"). `distribution` is the probability
-    of each level from the lowest up, or empty when the engine gives none. `raw` is the model's own text, if it wrote any,
-    so that another parser costs no model time.
+    of each level from the lowest up, summing to 1, or empty when the engine gives none; `mass` is the share of the
+    model's whole probability that fell on the levels (a small one says that it had other words in mind). `raw` is the
+    model's own text, if it wrote any, so that another parser costs no model time.
     """
 
     id: str
@@ -112,6 +126,7 @@ class Judgement:
     scorer: str
     score: float | None
     distribution: list[float]
+    mass: float | None
     raw: str
     prompt_id: str
     model_id: str
@@ -209,9 +224,7 @@ class Outcome:
             counts.rejected += 1
 
 
-RECORDS: dict[str, type] = {
-    kind.__name__: kind for kind in (Segment, Example, Candidate, Judgement, Loss, Rejection)
-}
+RECORDS: dict[str, type] = {kind.__name__: kind for kind in (Segment, Example, Candidate, Judgement, Loss, Rejection)}
 
 
 @lru_cache
@@ -219,7 +232,13 @@ def schema(kind: type) -> "pa.Schema":
     """Return the Parquet schema of a record class, read off its annotations; the record's name is in the metadata."""
     import pyarrow as pa
 
-    arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), list[str]: pa.list_(pa.string()), list[float]: pa.list_(pa.float64())}
+    arrow = {
+        str: pa.string(),
+        int: pa.int64(),
+        float: pa.float64(),
+        list[str]: pa.list_(pa.string()),
+        list[float]: pa.list_(pa.float64()),
+    }
     hints = typing.get_type_hints(kind)
     fields = []
     for spec in dataclasses.fields(kind):

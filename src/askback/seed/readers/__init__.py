@@ -1,0 +1,34 @@
+"""Seed readers: rows of a file → pairs, each with what was dropped and why. One unit of counting per answer offered."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from askback.records import Rejection
+from askback.rows import BrokenRow
+
+Rows = Iterable[tuple[str, dict[str, Any] | BrokenRow]]
+
+READERS = {
+    "pairs": "askback.seed.readers.pairs:read_pairs",
+    "alpaca": "askback.seed.readers.pairs:read_alpaca",
+    "messages": "askback.seed.readers.conversations:read_messages",
+    "sharegpt": "askback.seed.readers.conversations:read_sharegpt",
+    "oasst-messages": "askback.seed.readers.oasst:read_messages",
+    "oasst-trees": "askback.seed.readers.oasst:read_trees",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An (instruction, output) pair as a reader found it; `where` is its file and line."""
+
+    where: str
+    instruction: str
+    output: str
+    licence: str = ""
+    language: str = ""
+
+
+Reader = Callable[[Rows, str], Iterator[Pair | Rejection]]
+"""``read(rows, language)``; a reader that knows the language of a text keeps only `language`."""

@@ -1,0 +1,5 @@
+"""``python -m askback``."""
+
+from askback.cli import main
+
+main()

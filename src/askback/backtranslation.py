@@ -1,0 +1,46 @@
+"""Instruction backtranslation: figure 1 of Humpback (Li et al., ICLR 2024) as code, top to bottom.
+
+Where the paper's text leaves it open, its figure is followed (method.md 1.2): every M_t is trained from the base model,
+never from M_{t-1}; M_{t-1} makes the selection that M_t is trained on; all rounds judge the same candidates.
+"""
+
+from askback.augment import write_instructions
+from askback.config import Recipe
+from askback.corpus.build import cut_documents, drop_duplicates
+from askback.curate.score import score
+from askback.curate.select import select
+from askback.evaluate.loss import measure_loss
+from askback.execution.step import Model, Steps
+from askback.seed.load import load_seed
+from askback.train import train_backward, train_forward
+
+
+def backtranslate(recipe: Recipe, run: Steps) -> Model:
+    """Make the whole loop and return its last model.
+
+    `run` decides what making a step means: a `Run` makes it or returns what is on disk, a `Plan` only looks ahead.
+    """
+    base = run.base()
+
+    # What people wrote: pairs of instruction x and output y, and documents cut into segments y.
+    seed = run.step("seed", load_seed, recipe.seed)
+    segments = run.step("segment", cut_documents, recipe.corpus)
+    segments = run.step("dedup", drop_duplicates, recipe.corpus, segments=segments)
+
+    # Self-augmentation: M_yx, taught by the seed in reverse, writes the instruction x that each segment y would answer.
+    backward = run.step("backward", train_backward, recipe.backward, base=base, examples=[seed])
+    candidates = run.step("augment", write_instructions, recipe.augment, model=backward, segments=segments)
+
+    # M_0, taught by the seed alone, is the first judge.
+    run.step("loss-base", measure_loss, recipe.evaluate, model=base, examples=seed)
+    model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed])
+    run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)
+
+    # Self-curation: M_{t-1} judges every candidate, and the best of them, with the seed, make M_t.
+    for t in range(1, recipe.rounds + 1):
+        judgements = run.step(f"score-{t}", score, recipe.score, model=model, candidates=candidates)
+        chosen = run.step(f"select-{t}", select, recipe.select, candidates=candidates, judgements=judgements)
+        model = run.step(f"m{t}", train_forward, recipe.forward, base=base, examples=[seed, chosen])
+        run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed)
+
+    return model

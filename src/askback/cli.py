@@ -1,0 +1,235 @@
+"""The command line. stdout carries what was asked for, stderr carries progress; exit codes are those of errors.py."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from askback.errors import AskbackError, InputError, RecipeError
+
+if TYPE_CHECKING:
+    from askback.config import RecipeFile
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Instruction backtranslation: documents people wrote become instruction-tuning data and models.",
+    epilog="Exit codes: 0 done, 1 error, 2 recipe or command line wrong, 3 bad input, 4 a step would output nothing, "
+    "5 made with something else, 6 run folder in use, 7 disk full or not writable, 8 extra not installed, "
+    "9 a worker died, 130 interrupted.",
+)
+
+RecipePath = Annotated[
+    Path, typer.Argument(help="A recipe file, or a name from `askback init --list`.", metavar="RECIPE")
+]
+RunPath = Annotated[Path, typer.Argument(help="A run folder, as in runs/demo.", metavar="RUN")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Change one value: --set recipe.rounds=1", metavar="KEY=VALUE")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="Name of the run, also of its folder.")] = "my-run",
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("recipe.yaml"),
+    list: Annotated[bool, typer.Option("--list", help="List the recipes that come with askback.")] = False,
+) -> None:
+    """Write a commented recipe to edit."""
+    if list:
+        for path in sorted(_recipes().glob("*.yaml")):
+            typer.echo(f"{path.stem:12} {path.read_text('utf-8').splitlines()[0].lstrip('# ')}")
+        return
+    if out.exists():
+        raise InputError(f"{out}: exists already. Give another file with --out, or edit this one.")
+    template = (_recipes() / "template.yaml").read_text("utf-8")
+    out.write_text(template.replace("name: my-run", f"name: {name}", 1), "utf-8")
+    typer.echo(f"Wrote {out}. Edit it, then: askback plan {out}")
+
+
+@app.command()
+def plan(recipe: RecipePath, set: Set = None, as_json: Json = False) -> None:
+    """Check a recipe and show its steps, records, tokens and time. Runs nothing and loads no model."""
+    from askback.plan import Plan
+    from askback.report.terminal import show_plan
+
+    looked = Plan(_load(recipe, set))
+    if as_json:
+        typer.echo(json.dumps(looked.as_json(), indent=2))
+    else:
+        show_plan(looked, _console())
+        typer.echo(f"\nNext: askback run {recipe}")
+    if any(step.state == "changed" for step in looked.steps):
+        looked.drift()
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    set: Set = None,
+    redo: Annotated[
+        list[str] | None, typer.Option(help="Make this step again, and all that follows from it.", metavar="STEP")
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Take over finished steps that are the same from this run.", metavar="RUN"),
+    ] = None,
+) -> None:
+    """Run a recipe, or go on with it. Ctrl-C finishes what is in flight and saves; the same command goes on."""
+    folder = _run(_load(recipe, set), redo or [], source)
+    _closing(folder)
+    typer.echo(f"\nRun folder: {folder}\nNext: askback export {folder} --out data/{folder.name}")
+
+
+@app.command()
+def status(run: RunPath, as_json: Json = False) -> None:
+    """Show what is done, what is left, rates and why records were dropped."""
+    from askback.config import load_recipe
+    from askback.plan import Plan
+    from askback.report.read import finished, progress
+    from askback.report.terminal import show_funnel, show_losses, show_status
+
+    done = finished(run)
+    file = load_recipe(run / "recipe.yaml", [f"resources.runs={run.parent}", f"name={run.name}"])
+    steps = Plan(file, forecast=False).steps
+    if as_json:
+        typer.echo(
+            json.dumps({"steps": [progress(run, step.name, step.state) for step in steps], "finished": done}, indent=2)
+        )
+        return
+    show_status(run, steps, _console())
+    show_funnel(run, _console())
+    show_losses(run, _console())
+
+
+@app.command()
+def export(
+    run: RunPath,
+    out: Annotated[Path, typer.Option(help="Folder to write; datasets.load_dataset reads it.")],
+    format: Annotated[str, typer.Option(help="messages, sharegpt, alpaca or prompt-completion.")] = "messages",
+    file_type: Annotated[str, typer.Option(help="parquet or jsonl.")] = "parquet",
+    with_seed: Annotated[bool, typer.Option("--with-seed", help="Add the seed pairs that were trained on.")] = False,
+) -> None:
+    """Write the chosen pairs as a data set with card, licences and checksums."""
+    from askback.export import export
+
+    if file_type not in ("parquet", "jsonl"):
+        raise RecipeError(f"--file-type {file_type}: allowed are parquet and jsonl")
+    count = export(run, out, format, file_type, with_seed)
+    typer.echo(f"{count:,} pairs in {out}\nLoad them: datasets.load_dataset({str(out)!r})")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo"),
+) -> None:
+    """Run the whole loop, small: the documentation on this machine, a bundled seed, the embedded model."""
+    from askback.export import export
+    from askback.report.terminal import show_pairs
+
+    folder = _run(_load(Path("demo"), None), [], None)
+    count = export(folder, out)
+    show_pairs(folder, _console())
+    _closing(folder)
+    typer.echo(
+        f"\nRun folder:  {folder}\nData set:    {out}  ({count:,} pairs; datasets.load_dataset({str(out)!r}))\n"
+        f"\nNext:  askback status {folder}\n"
+        "       askback init my-run        # a recipe for your own documents and seed pairs\n"
+        "       askback plan recipe.yaml"
+    )
+
+
+@app.command()
+def models(
+    fetch: Annotated[str | None, typer.Option(help="Fetch this model now.", metavar="NAME")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the models that come with askback, or fetch one."""
+    from askback import builtin
+
+    if fetch:
+        typer.echo(f"{fetch}: {builtin.fetch(fetch)}")
+        return
+    rows = [
+        {"name": f"builtin:{name}", "licence": model.licence, "parameters": model.parameters}
+        | {"description": model.description, "folder": str(builtin.cached(name) or "")}
+        for name, model in builtin.BUILTIN.items()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        typer.echo(f"{row['name']}  {row['licence']}  {row['description']}\n  {row['folder'] or 'not fetched yet'}")
+
+
+def main() -> None:
+    """Run the command line; every error a user can meet is one message and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except AskbackError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("stopped at once; what was in flight is lost, all else is saved.", file=sys.stderr)  # noqa: T201
+        raise SystemExit(130) from None
+
+
+def _recipes() -> Path:
+    """Return the folder of shipped recipes: inside the installed package, or beside `src` in a checkout."""
+    here = Path(__file__).parent
+    return next(folder for folder in (here / "recipes", here.parents[1] / "recipes") if folder.is_dir())
+
+
+def _load(recipe: Path, set: list[str] | None) -> "RecipeFile":
+    from askback.config import load_recipe
+
+    shipped = _recipes() / f"{recipe}.yaml"
+    named = len(recipe.parts) == 1 and not recipe.suffix and not recipe.exists() and shipped.exists()
+    return load_recipe(shipped if named else recipe, set)
+
+
+def _run(file: "RecipeFile", redo_steps: list[str], source: Path | None) -> Path:
+    """Check everything that can be checked, then run the page; return the run folder."""
+    import yaml
+
+    from askback.backtranslation import backtranslate
+    from askback.execution.progress import Progress
+    from askback.execution.shards import atomic
+    from askback.execution.step import Run, redo
+    from askback.lookup import nearest
+    from askback.plan import Plan
+
+    names = [step.name for step in Plan(file, forecast=False).steps]
+    for name in redo_steps:
+        if name not in names:
+            raise RecipeError(f"--redo {name}: no such step; allowed: {', '.join(names)}.{nearest(name, names)}")
+    if source is not None and not (source / "recipe.yaml").exists():
+        raise InputError(f"--from {source}: not a run folder (it has no recipe.yaml)")
+    with Run(file, Progress(), source) as run:
+        for name in redo_steps:
+            gone = redo(run.folder, name, Plan(file, forecast=False).dependants(name))
+            run.progress.say(f"--redo {name}: making again {', '.join(gone) or 'nothing, as it was not made yet'}")
+        Plan(file, forecast=False).drift()
+        with atomic(run.folder / "recipe.yaml") as temporary:
+            temporary.write_text(
+                yaml.safe_dump(file.model_dump(mode="json"), sort_keys=False, allow_unicode=True), "utf-8"
+            )
+        backtranslate(file.recipe, run)
+    return run.folder
+
+
+def _closing(folder: Path) -> None:
+    from askback.report.terminal import show_funnel, show_losses
+
+    show_funnel(folder, _console())
+    show_losses(folder, _console())
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 120)

@@ -1,0 +1,91 @@
+"""The corpus room: documents → segments → the segments worth asking about (method.md 1.4)."""
+
+import heapq
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from askback.config import Corpus, CorpusSource
+from askback.corpus import cut
+from askback.corpus.dedup import Seen
+from askback.corpus.readers import READERS, splits
+from askback.execution.processes import report
+from askback.execution.shards import Records, read_records
+from askback.execution.step import Step, file_fingerprint, recorded
+from askback.lookup import lookup
+from askback.records import Outcome, Rejection, Segment, draw, reject
+
+STAGE = "unique segments"
+
+
+def sources(options: Corpus) -> dict[str, str]:
+    """Return a fingerprint of every place documents are read from; a hub dataset is known by its name."""
+    return {f"{source.format}:{source.path}": _fingerprint(source) for source in options.sources}
+
+
+def _fingerprint(source: CorpusSource) -> str:
+    if source.format == "hub":
+        return "hub"
+    if source.format == "installed-docs":
+        from askback.corpus.readers.installed_docs import installed
+
+        return installed()
+    return file_fingerprint(*(path for piece in splits(source) for path in piece))
+
+
+@recorded(version=1, sources=sources)
+def cut_documents(step: Step, options: Corpus) -> Records:
+    """Read every source and cut its documents into segments; files are shared out over the workers."""
+    pieces = [(source, paths) for source in options.sources for paths in splits(source)]
+    return step.pieces(partial(cut_piece, options), pieces, Segment, "documents")
+
+
+def cut_piece(options: Corpus, source: CorpusSource, paths: list[Path]) -> Outcome:
+    """In a worker: read and cut the documents of some files."""
+    read = lookup(READERS, source.format, "document format")
+
+    def documents() -> Iterator[object]:
+        for number, document in enumerate(read(paths, source, options), 1):
+            if number % 100 == 0:
+                report(100, 0)
+            yield document
+
+    return cut(documents(), options)  # type: ignore[arg-type]
+
+
+@recorded(version=1)
+def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Records:
+    """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest."""
+    first = Seen(options.duplicate_jaccard)
+    duplicates: dict[str, tuple[str, float]] = {}
+    unique: list[str] = []
+    with step.progress.bar(step.name, len(segments), unit="segments") as bar:
+        for segment in segments:
+            found = first.duplicate_of(segment.id, segment.text)
+            if found:
+                duplicates[segment.id] = found
+            else:
+                unique.append(segment.id)
+            bar.add(1)
+    chosen = set(unique)
+    if options.limit is not None:
+        chosen = set(heapq.nsmallest(options.limit, unique, key=lambda id: draw(step.random_seed, id)))
+    return step.write(Segment, (_sift(part, duplicates, chosen) for part in segments.parts()))
+
+
+def _sift(part: Path, duplicates: dict[str, tuple[str, float]], chosen: set[str]) -> Outcome:
+    outcome = Outcome()
+    for segment in read_records(part):
+        if segment.id in chosen:
+            chosen.discard(segment.id)  # a page that was crawled twice gives the same id twice
+            outcome.keep(STAGE, segment)
+        elif segment.id in duplicates:
+            outcome.drop(_duplicate(segment, *duplicates[segment.id]))
+        else:
+            outcome.drop(reject(segment.id, STAGE, "over-limit", uri=segment.uri, text=segment.text))
+    return outcome
+
+
+def _duplicate(segment: Segment, earlier: str, similarity: float) -> Rejection:
+    rule = "duplicate" if similarity == 1 else "near-duplicate"
+    return reject(segment.id, STAGE, rule, f"{similarity:.2f} like {earlier}", uri=segment.uri, text=segment.text)

@@ -1,0 +1,281 @@
+"""The embedded engine: a checkpoint in this process, through transformers.
+
+What it adds to the library: rows sorted by length into batches of so many tokens, the tokens that all prompts of a call
+begin with read once for all of them, logits only where they are asked for, and answers drawn per row by the row's own
+seed (sampling.py).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from askback import models, prompts
+from askback.config import Engine as EngineOptions
+from askback.engines.base import Completion, Likelihood, Prompt, Sampling
+from askback.engines.batching import Row, batches, common_prefix, continuation, shared_prefix
+from askback.engines.sampling import SeededSampler
+from askback.errors import InputError, MissingExtra
+
+_BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
+_LOGITS = {"cpu": 2**28, "cuda": 2**30}
+"""At most so many logits in one pass, which bounds memory whatever the vocabulary."""
+
+
+class TransformersLocal:
+    """A model loaded from a folder, on the GPU if there is one, ready to answer (`Engine` in base.py).
+
+    The same call gives the same answers. Across batch sizes, and so across other prompts in the same call, numbers
+    agree up to floating-point rounding.
+
+    Args:
+        model_folder: a checkpoint, or a LoRA adapter, which is merged into its base model.
+        options: dtype and batch size.
+        chat_template: path of a Jinja template to use instead of the tokenizer's own; "" for its own.
+
+    Raises:
+        InputError: the folder, or the template, is unusable.
+        MissingExtra: torch or transformers is not installed.
+    """
+
+    def __init__(self, model_folder: str, options: EngineOptions, chat_template: str = "") -> None:
+        folder = Path(model_folder)
+        models.check_model(folder, chat_template)
+        try:
+            import torch
+            from transformers import AutoTokenizer, GenerationConfig
+        except ImportError as error:
+            raise MissingExtra(error.name or "transformers", "local", "the engine 'transformers'") from error
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._batch_tokens = options.batch_tokens or _BATCH_TOKENS[self._device]
+        self._tokenizer = AutoTokenizer.from_pretrained(models.tokenizer_folder(folder), local_files_only=True)
+        self._tokenizer.chat_template = models.read_chat_template(chat_template) or self._tokenizer.chat_template
+        dtype = torch.float32 if options.dtype == "float32" else torch.bfloat16
+        self._model = _load(folder, dtype).to(self._device).eval()
+        self._stops = _stop_tokens(self._tokenizer, self._model.generation_config)
+        # A checkpoint's own sampling defaults (a temperature, a repetition penalty) would be applied before ours.
+        self._model.generation_config = GenerationConfig(
+            do_sample=False, eos_token_id=self._stops, pad_token_id=self._stops[0]
+        )
+
+    def generate(self, prompts_: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Draw one answer per prompt; the text is what follows `answer_start`."""
+        pairs = list(zip(prompts_, seeds, strict=True))
+        rows = [prompts.render(self._tokenizer, prompt) for prompt, _ in pairs]
+        lengths = [len(row) + sampling.max_new_tokens for row in rows]
+        self._check_lengths(lengths)
+        answers: dict[int, Completion] = {}
+        for batch in batches(lengths, self._batch_tokens):
+            drawn = self._draw([rows[at] for at in batch], sampling, [pairs[at][1] for at in batch])
+            answers.update(zip(batch, drawn, strict=True))
+        return [answers[at] for at in range(len(rows))]
+
+    def choose(self, prompts_: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
+        """Return, per prompt, the log-probability of each choice as what follows `answer_start`.
+
+        The choices are encoded as they would be within the whole text. Where they differ in their last token alone, as
+        " 1" to " 5" do, one pass serves all of them.
+        """
+        endings: dict[str, tuple[int, list[list[int]]]] = {}
+        rows: list[Row] = []
+        for prompt in prompts_:
+            # What stands before a choice, the template's end of turn and the answer start, is the same in all prompts.
+            if prompt.answer_start not in endings:
+                endings[prompt.answer_start] = self._endings(prompt, choices)
+            dropped, tails = endings[prompt.answer_start]
+            ids = prompts.render(self._tokenizer, prompt)
+            rows += _choice_rows(ids[: len(ids) - dropped], tails)
+        values = iter(self._score(rows, self._batch_tokens))
+        return [_choice_values(values, endings[prompt.answer_start][1]) for prompt in prompts_]
+
+    def loglikelihood(self, prompts_: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
+        """Return how likely each continuation is as the whole answer, stop token included."""
+        rows = [
+            continuation(*prompts.render_pair(self._tokenizer, prompt, answer))
+            for prompt, answer in zip(prompts_, continuations, strict=True)
+        ]
+        most = _LOGITS[self._device] // self._model.config.get_text_config().vocab_size
+        scored = self._score(rows, min(self._batch_tokens, most))
+        return [Likelihood(sum(values), len(values)) for values in scored]
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Return the longest beginning of `text`, cut at a token's end, that encodes to at most `max_tokens`."""
+        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        offsets = encoded["offset_mapping"]
+        if len(offsets) <= max_tokens:
+            return text
+        for kept in range(max_tokens, 0, -1):
+            # Several tokens may stand for one character; it is kept whole or not at all.
+            head = text[: min(offsets[kept - 1][1], offsets[kept][0])]
+            if len(self._tokenizer(head, add_special_tokens=False)["input_ids"]) <= max_tokens:
+                return head
+        return ""
+
+    def _endings(self, prompt: Prompt, choices: Sequence[str]) -> tuple[int, list[list[int]]]:
+        """Return how many tokens of the prompt a choice may alter, and each choice's tokens from there on."""
+        alone = prompts.render(self._tokenizer, prompt)
+        whole = [
+            prompts.render(self._tokenizer, Prompt(prompt.user, prompt.answer_start + choice)) for choice in choices
+        ]
+        same = common_prefix([alone, *whole])
+        return len(alone) - same, [ids[same:] for ids in whole]
+
+    def _check_lengths(self, lengths: Sequence[int]) -> None:
+        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        if limit and lengths and max(lengths) > limit:
+            raise InputError(
+                f"{self._tokenizer.name_or_path}: row {lengths.index(max(lengths))} takes {max(lengths)} tokens, answer "
+                f"included, and the model reads at most {limit}; lower the recipe's token limits, or use another model"
+            )
+
+    def _score(self, rows: Sequence[Row], budget: int) -> list[list[float]]:
+        """Return the wanted log-probabilities of each row."""
+        import torch
+
+        self._check_lengths([len(row.ids) for row in rows])
+        scored: dict[int, list[float]] = {}
+        with torch.inference_mode():
+            shared = shared_prefix(rows) if _can_share(self._model.config) else 0
+            cache = self._read_prefix(rows[0].ids[:shared]) if shared else None
+            for batch in batches([len(row.ids) - shared for row in rows], budget):
+                values = self._logprobs([rows[at] for at in batch], shared, cache)
+                scored.update(zip(batch, values, strict=True))
+        return [scored[at] for at in range(len(rows))]
+
+    def _read_prefix(self, ids: list[int]) -> Any:
+        import torch
+        from transformers import DynamicCache
+        from transformers.cache_utils import Cache
+
+        filled = DynamicCache()
+        self._model(torch.tensor([ids], device=self._device), past_key_values=filled, use_cache=True, logits_to_keep=1)
+        return Cache(layers=[_shared_layer()(layer.keys, layer.values) for layer in filled.layers])
+
+    def _logprobs(self, rows: list[Row], shared: int, cache: Any) -> list[list[float]]:
+        """Run one batch. Padding is on the right, where no token that counts can see it, so it needs no mask."""
+        import torch
+
+        width = max(len(row.ids) for row in rows) - shared
+        ids = torch.full((len(rows), width), self._stops[0])
+        keep = torch.zeros((len(rows), width), dtype=torch.bool)
+        for at, row in enumerate(rows):
+            ids[at, : len(row.ids) - shared] = torch.tensor(row.ids[shared:])
+            keep[at, [position - shared for position, _ in row.wanted]] = True
+        # Number of each kept position in the flat order in which the logits come.
+        flat = (keep.flatten().cumsum(0) - 1).view_as(keep)
+        places = torch.tensor([int(flat[at, p - shared]) for at, row in enumerate(rows) for p, _ in row.wanted])
+        tokens = torch.tensor([token for row in rows for _, token in row.wanted])
+        logits = self._model(
+            ids.to(self._device), past_key_values=cache, use_cache=False, logits_to_keep=keep.to(self._device)
+        ).logits
+        values = iter(_pick(logits, places.to(self._device), tokens.to(self._device)))
+        return [[next(values) for _ in row.wanted] for row in rows]
+
+    def _draw(self, rows: list[list[int]], sampling: Sampling, seeds: list[int]) -> list[Completion]:
+        import torch
+        from transformers import LogitsProcessorList
+
+        width = max(map(len, rows))
+        padded = [[self._stops[0]] * (width - len(row)) + row for row in rows]
+        mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+        drawing = [SeededSampler(seeds, sampling.temperature, sampling.top_p)] if sampling.temperature > 0 else []
+        with torch.inference_mode():
+            output = self._model.generate(
+                torch.tensor(padded, device=self._device),
+                attention_mask=torch.tensor(mask, device=self._device),
+                logits_processor=LogitsProcessorList(drawing),
+                max_new_tokens=sampling.max_new_tokens,
+            )
+        return [self._completion(answer) for answer in output[:, width:].tolist()]
+
+    def _completion(self, answer: list[int]) -> Completion:
+        length = next((at for at, token in enumerate(answer) if token in self._stops), len(answer))
+        text = self._tokenizer.decode(answer[:length], skip_special_tokens=True)
+        return Completion(str(text), length, length < len(answer))
+
+
+def _load(folder: Path, dtype: Any) -> Any:
+    """Load weights as safetensors, from this disk, without running code that came with them."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    adapter = (folder / "adapter_config.json").is_file()
+    model = AutoModelForCausalLM.from_pretrained(
+        models.base_of(folder) if adapter else folder,
+        # An adapter is added in float32 and rounded once.
+        dtype=torch.float32 if adapter else dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    if adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, folder).merge_and_unload().to(dtype)
+    return model
+
+
+def _stop_tokens(tokenizer: Any, generation: Any) -> list[int]:
+    """Return the tokens that end an answer, the tokenizer's own first."""
+    more = generation.eos_token_id
+    more = [] if more is None else [more] if isinstance(more, int) else more
+    return list(dict.fromkeys([tokenizer.eos_token_id, *more]))
+
+
+def _choice_rows(context: list[int], tails: list[list[int]]) -> list[Row]:
+    """Return one row that serves all choices if they differ in one token alone, else one row per choice."""
+    same = common_prefix(tails)
+    if any(len(tail) != same + 1 for tail in tails):
+        return [continuation(context, tail) for tail in tails]
+    one = continuation(context, tails[0])
+    return [Row(one.ids, one.wanted[:-1] + [(len(one.ids) - 1, tail[-1]) for tail in tails])]
+
+
+def _choice_values(values: Any, tails: list[list[int]]) -> list[float]:
+    same = common_prefix(tails)
+    if any(len(tail) != same + 1 for tail in tails):
+        return [sum(next(values)) for _ in tails]
+    row = next(values)
+    return [sum(row[:same]) + last for last in row[same:]]
+
+
+def _pick(logits: Any, places: Any, tokens: Any) -> list[float]:
+    """Return the log-probability of each token at its place, normalised in float32 over the whole vocabulary.
+
+    A part at a time, so that the float32 copy stays small.
+    """
+    import torch
+
+    totals = torch.cat([part.float().logsumexp(-1) for part in logits.split(512)])
+    return list((logits[places, tokens].float() - totals[places]).tolist())
+
+
+def _can_share(config: Any) -> bool:
+    """Tell whether a prefix can be reused: the state of every layer is keys and values of single tokens."""
+    kinds = getattr(config.get_text_config(), "layer_types", None) or ["full_attention"]
+    return set(kinds) <= {"full_attention", "sliding_attention"}
+
+
+@lru_cache(maxsize=1)
+def _shared_layer() -> Any:
+    """Return the cache layer of a prefix that all rows of all batches share.
+
+    transformers' own caches hold a copy of the prefix for every row and keep what is read after it. This one holds the
+    prefix once, shows it to every row, and keeps nothing.
+    """
+    import torch
+    from transformers.cache_utils import DynamicLayer
+
+    class SharedLayer(DynamicLayer):  # type: ignore[misc]
+        def __init__(self, keys: Any, values: Any) -> None:
+            super().__init__()
+            super().update(keys, values)
+
+        def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+            rows = key_states.shape[0]
+            return (
+                torch.cat([self.keys.expand(rows, -1, -1, -1), key_states], dim=-2),
+                torch.cat([self.values.expand(rows, -1, -1, -1), value_states], dim=-2),
+            )
+
+    return SharedLayer

@@ -1,0 +1,146 @@
+"""Work in processes of its own: a pool for pieces of a step, one process for a training.
+
+Processes are spawned, never forked, and end with the step, so that a GPU's memory is free for the next one. They ignore
+Ctrl-C (the parent drains them), write what libraries print to the step's log, and die with the parent, however it dies.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_sentinel
+from pathlib import Path
+from typing import Any
+
+from askback.errors import Interrupted, WorkerDied
+
+Report = Callable[[int, int], None]
+"""``report(records, tokens)``: so many more are done."""
+
+
+class Drain:
+    """Ctrl-C, once: finish what is in flight, save, stop. Twice: stop at once."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.asked = threading.Event()
+        self._say = say
+        self._before: Any = None
+
+    def __enter__(self) -> "Drain":
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._on_interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _on_interrupt(self, *_: object) -> None:
+        if self.asked.is_set():
+            raise KeyboardInterrupt
+        self.asked.set()
+        self._say("Stopping: finishing and saving what is in flight. Ctrl-C again stops at once.")
+
+
+def run_pieces(
+    work: Callable[..., Any],
+    pieces: Iterable[tuple[Any, ...]],
+    workers: int,
+    log: Path,
+    drain: Drain,
+    on_report: Report,
+) -> Iterator[Any]:
+    """Call ``work(*piece)`` for each piece in `workers` processes and yield the results as they come.
+
+    `work` may report progress through `report()` below; `on_report` receives it here. No more pieces are handed out than
+    there are workers, so that draining is quick.
+
+    Raises:
+        Interrupted: Ctrl-C; what was in flight has been finished.
+        WorkerDied: a process ended without an answer.
+    """
+    context = get_context("spawn")
+    reports = context.SimpleQueue()
+    stop = context.Event()
+    pool = ProcessPoolExecutor(
+        workers, context, _begin, (str(log), max(1, (os.cpu_count() or 1) // workers), reports, stop)
+    )
+    todo = iter(pieces)
+    flying: set[Future[Any]] = set()
+    try:
+        while True:
+            while not drain.asked.is_set() and len(flying) < workers and (piece := next(todo, None)) is not None:
+                flying.add(pool.submit(work, *piece))
+            if drain.asked.is_set():
+                stop.set()
+            if not flying:
+                break
+            done, flying = wait(flying, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not reports.empty():
+                on_report(*reports.get())
+            for future in done:
+                yield future.result()
+        while not reports.empty():
+            on_report(*reports.get())
+        if drain.asked.is_set():
+            raise Interrupted("stopped; everything finished is saved. The same command goes on from there.")
+    except BrokenProcessPool as error:
+        raise WorkerDied(
+            f"a worker process ended without an answer (out of memory, or killed); its last words are in {log}. "
+            "Run the same command again to go on; a smaller batch_tokens or fewer workers need less memory."
+        ) from error
+    finally:
+        _end(pool, flying)
+
+
+def _end(pool: ProcessPoolExecutor, flying: set[Future[Any]]) -> None:
+    """Close the pool; if work is still in flight we are leaving on an error, so end the processes now."""
+    if flying:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+    pool.shutdown(wait=True, cancel_futures=True)
+
+
+_reports: Any = None
+_stop: Any = None
+
+
+def report(records: int, tokens: int) -> None:
+    """In a worker: say that so many more records and tokens are done."""
+    if _reports is not None:
+        _reports.put((records, tokens))
+
+
+def stopping() -> bool:
+    """In a worker: tell whether the user asked to stop, for long work that can save itself half-way."""
+    return _stop is not None and _stop.is_set()
+
+
+def _begin(log: str, threads: int, reports: Any, stop: Any) -> None:
+    """Prepare a worker process."""
+    global _reports, _stop
+    _reports, _stop = reports, stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    # Before torch is imported; two workers with a thread per core each would only fight.
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.write(2, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] process {os.getpid()} begins\n".encode())
+
+
+def _die_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait_sentinel([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,103 @@
+"""Progress on stderr: a live line with rate and time left on a terminal, a plain line now and then elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PLAIN_SECONDS = 10.0
+"""Seconds between plain lines."""
+
+
+class Bar:
+    """The progress of one step: ``add(records, tokens)`` as they come."""
+
+    def __init__(self, name: str, total: int | None, done: int, unit: str, console: "Console | None") -> None:
+        self.name, self.total, self.unit = name, total, unit
+        self.done, self.before, self.tokens = done, done, 0
+        self._console = console
+        self._live: Any = None
+        self._task: Any = None
+        self._start = self._spoken = time.monotonic()
+
+    def __enter__(self) -> "Bar":
+        if self._console is not None and self._console.is_terminal:
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+            self._live = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description:<10}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[said]}"),
+                console=self._console,
+                transient=True,
+            )
+            self._task = self._live.add_task(self.name, total=self.total, completed=self.done, said=self.said())
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def add(self, records: int, tokens: int = 0) -> None:
+        """Say that so many more are done."""
+        self.done += records
+        self.tokens += tokens
+        now = time.monotonic()
+        if self._live is not None:
+            self._live.update(self._task, completed=self.done, said=self.said())
+        elif self._console is not None and now - self._spoken >= PLAIN_SECONDS:
+            self._spoken = now
+            self._console.print(f"{self.name}: {self.said()}", highlight=False)
+
+    def said(self) -> str:
+        """Return where it stands, in words: done of total, rates, time left."""
+        seconds = max(1e-9, time.monotonic() - self._start)
+        rate = (self.done - self.before) / seconds
+        words = [f"{self.done:,}" + (f"/{self.total:,}" if self.total is not None else "") + f" {self.unit}"]
+        if rate > 0:
+            words.append(f"{rate:,.1f}/s" if rate >= 1 else f"{1 / rate:,.1f} s each")
+        if self.tokens:
+            words.append(f"{self.tokens / seconds:,.0f} tokens/s")
+        if rate > 0 and self.total is not None and self.done < self.total:
+            words.append(f"{duration((self.total - self.done) / rate)} left")
+        return " · ".join(words)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True)
+
+
+class Progress:
+    """Where progress goes. ``Progress(quiet=True)`` says nothing (tests, Python callers)."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = None if quiet else _console()
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        if self._console is not None:
+            self._console.print(line, highlight=False, markup=False)
+            sys.stderr.flush()
+
+    def bar(self, name: str, total: int | None, done: int = 0, unit: str = "records") -> Bar:
+        """Return the progress of one step, to be used in a `with`."""
+        return Bar(name, total, done, unit, self._console)
+
+
+def duration(seconds: float) -> str:
+    """Write a number of seconds as a person would: 41 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

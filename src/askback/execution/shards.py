@@ -1,0 +1,163 @@
+"""Records on disk: Parquet files that appear whole or not at all.
+
+A step's folder holds ``kept-00000.parquet`` and ``rejected-00000.parquet`` per piece of its work. Each is written to a
+temporary name, fsynced and renamed; the kept file comes last and carries the piece's counts, so its presence says that
+the piece is done. Any Parquet reader (pyarrow, DuckDB, pandas, datasets) opens them as they stand.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from askback.errors import StorageError
+from askback.records import RECORDS, Counts, Outcome, Rejection, schema
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a finished step kept: a handle, small enough to hand to a worker process.
+
+    `fingerprint` says what made it (step.py); `steps` names every step it came through.
+    """
+
+    folder: Path
+    fingerprint: str
+    steps: frozenset[str] = frozenset()
+
+    def parts(self) -> list[Path]:
+        """Return its Parquet files, in order."""
+        return sorted(self.folder.glob("kept-*.parquet"))
+
+    def __len__(self) -> int:
+        return sum(_metadata(part).num_rows for part in self.parts())
+
+    def __iter__(self) -> Iterator[Any]:
+        for part in self.parts():
+            yield from read_records(part)
+
+    def rows(self, start: int, stop: int) -> Iterator[Any]:
+        """Yield records `start` (included) to `stop` (excluded), opening only the files that hold them."""
+        before = 0
+        for part in self.parts():
+            rows = _metadata(part).num_rows
+            if before < stop and before + rows > start:
+                yield from read_records(part, max(0, start - before), min(rows, stop - before))
+            before += rows
+            if before >= stop:
+                return
+
+
+def rejections(folder: Path) -> Iterator[Rejection]:
+    """Yield what a step dropped, in order."""
+    for part in sorted(folder.glob("rejected-*.parquet")):
+        yield from read_records(part)
+
+
+def read_records(path: Path, start: int = 0, stop: int | None = None) -> Iterator[Any]:
+    """Yield the records of one file, a row group at a time, so that a large file costs little memory."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        kind = RECORDS[file.schema_arrow.metadata[b"askback.record"].decode()]
+        position = 0
+        for batch in file.iter_batches(batch_size=1024):
+            end = batch.num_rows if stop is None else min(batch.num_rows, stop - position)
+            for row in batch.slice(max(0, start - position), max(0, end - max(0, start - position))).to_pylist():
+                yield kind(**row)
+            position += batch.num_rows
+            if stop is not None and position >= stop:
+                return
+
+
+def write_records(path: Path, kind: type, records: list[Any], metadata: dict[str, str] | None = None) -> None:
+    """Write records of one kind to `path`, whole or not at all.
+
+    The bytes depend on the records and the metadata alone, so two equal runs give equal files.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrow = schema(kind)
+    arrow = arrow.with_metadata({**(arrow.metadata or {}), **(metadata or {})})
+    # `asdict` copies lists and recurses; a plain field walk is several times faster and does as well here.
+    names = arrow.names
+    columns = {name: [getattr(record, name) for record in records] for name in names}
+    with atomic(path) as temporary:
+        pq.write_table(pa.table(columns, schema=arrow), temporary, compression="zstd")
+
+
+class atomic:  # noqa: N801 - reads as a function: `with atomic(path) as temporary`
+    """Give a temporary path beside `path`; on leaving without an error, fsync it and rename it to `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> Path:
+        return self.temporary
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                with self.temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+                self.temporary.replace(self.path)
+        except OSError as failure:
+            raise storage_error(self.path, failure) from failure
+        finally:
+            self.temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise storage_error(self.path, error) from error
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """Say what an OSError while writing means to the user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            f"{path}: the disk is full. Everything finished is saved; free some space and run the same command again."
+        )
+    return StorageError(
+        f"{path}: cannot write: {error.strerror or error}. Check the folder's permissions and the disk."
+    )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def write_outcome(folder: Path, piece: int, kind: type, outcome: Outcome) -> None:
+    """Write what one piece of work gave; the kept file, which says that the piece is done, comes last."""
+    assert all(counts.balanced() for counts in outcome.counts.values()), outcome.counts
+    write_records(folder / f"rejected-{piece:05d}.parquet", Rejection, outcome.dropped)
+    counts = json.dumps({stage: asdict(count) for stage, count in outcome.counts.items()})
+    write_records(_kept(folder, piece), kind, outcome.kept, {"askback.counts": counts})
+
+
+def is_done(folder: Path, piece: int) -> bool:
+    """Tell whether a piece of work is finished."""
+    return _kept(folder, piece).exists()
+
+
+def piece_counts(folder: Path, piece: int) -> dict[str, Counts]:
+    """Return the counts of a finished piece, by stage."""
+    stored = json.loads(_metadata(_kept(folder, piece)).metadata[b"askback.counts"])
+    return {stage: Counts(**counts) for stage, counts in stored.items()}
+
+
+def _kept(folder: Path, piece: int) -> Path:
+    return folder / f"kept-{piece:05d}.parquet"
+
+
+def _metadata(path: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(path)

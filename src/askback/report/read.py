@@ -1,0 +1,119 @@
+"""What a run folder says about itself, as plain values."""
+
+import json
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from askback.errors import InputError
+from askback.execution.shards import Records
+from askback.records import Example
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the funnel: how many entered a stage of a step and what became of them."""
+
+    step: str
+    name: str
+    entered: int
+    kept: int
+    rejected: int
+    failed: int
+    reasons: dict[str, int]
+
+
+def finished(folder: Path) -> list[dict[str, Any]]:
+    """Return the record (``step.json``) of every finished step, in the order they were made.
+
+    Raises:
+        InputError: this is no run folder.
+    """
+    if not (folder / "recipe.yaml").exists():
+        raise InputError(
+            f"{folder}: not a run folder (it has no recipe.yaml). Run folders are made by: askback run RECIPE"
+        )
+    found = [json.loads(path.read_text("utf-8")) for path in folder.glob("*/step.json")]
+    return sorted(found, key=lambda step: float(step["started"]))
+
+
+def funnel(folder: Path) -> Iterator[Stage]:
+    """Yield every stage that drops records, from documents to chosen pairs."""
+    for step in finished(folder):
+        for name, counts in step["counts"].items():
+            prefix = f"{name}/"
+            reasons = {key.removeprefix(prefix): n for key, n in step["reasons"].items() if key.startswith(prefix)}
+            yield Stage(step["step"], name, **counts, reasons=reasons)
+
+
+def losses(folder: Path) -> dict[str, dict[str, float]]:
+    """Return, by model ("base", "m0", …), the held-out loss in nats per token and on how much it was measured."""
+    steps = [step for step in finished(folder) if step["step"].startswith("loss-")]
+    return {step["step"].removeprefix("loss-"): step["metrics"] for step in steps}
+
+
+def chosen(folder: Path) -> Records:
+    """Return the last round's chosen pairs.
+
+    Raises:
+        InputError: no round is finished.
+    """
+    rounds = [
+        int(step["step"].removeprefix("select-")) for step in finished(folder) if step["step"].startswith("select-")
+    ]
+    if not rounds:
+        raise InputError(f"{folder}: no pairs are selected yet. Finish the run first: askback run RECIPE")
+    return Records(folder / f"select-{max(rounds)}", "")
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """A row of the paper's table 2, in characters."""
+
+    name: str
+    pairs: int
+    instruction_mean: float
+    instruction_sd: float
+    output_mean: float
+    output_sd: float
+
+
+def lengths(folder: Path) -> Iterator[Lengths]:
+    """Yield the paper's length table: seed, each round's chosen pairs, all candidates (method.md 1.8)."""
+    names = [step["step"] for step in finished(folder)]
+    sets = [("seed", "seed")] + [(name, f"chosen, round {name[7:]}") for name in names if name.startswith("select-")]
+    for step, name in [*sets, ("augment", "all candidates")]:
+        if step in names:
+            yield _lengths(name, Records(folder / step, ""))
+
+
+def _lengths(name: str, pairs: Records) -> Lengths:
+    sizes = [(len(pair.instruction), len(pair.output)) for pair in pairs]
+    (instruction_mean, instruction_sd), (output_mean, output_sd) = (
+        (statistics.fmean(side), statistics.pstdev(side)) for side in zip(*sizes, strict=True)
+    )
+    return Lengths(name, len(sizes), instruction_mean, instruction_sd, output_mean, output_sd)
+
+
+def best(folder: Path, count: int) -> list[Example]:
+    """Return the chosen pairs with the highest scores."""
+    return sorted(chosen(folder), key=lambda pair: (-(pair.score or 0.0), pair.id))[:count]
+
+
+def progress(folder: Path, name: str, state: str) -> dict[str, Any]:
+    """Return where one step stands: state, records kept, seconds, tokens, pieces written."""
+    record = folder / name / "step.json"
+    pieces = len(Records(folder / name, "").parts())
+    if not record.exists():
+        return {"step": name, "state": state, "pieces": pieces}
+    step = json.loads(record.read_text("utf-8"))
+    kept = list(step["counts"].values())[-1]["kept"]
+    return {
+        "step": name,
+        "state": state,
+        "pieces": pieces,
+        "kept": kept,
+        **{key: step[key] for key in ("seconds", "tokens")},
+    }

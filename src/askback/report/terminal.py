@@ -1,0 +1,85 @@
+"""A run folder on a terminal: the funnel, the losses, some pairs."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from askback.execution.progress import duration
+from askback.plan import Plan, PlannedStep
+from askback.report import read
+
+
+def show_funnel(folder: Path, console: Console) -> None:
+    """Print what went into each stage and what became of it; in = kept + rejected + failed."""
+    table = Table(title="Funnel", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("step", "records"):
+        table.add_column(name, no_wrap=True)
+    for name in ("in", "kept", "rejected", "failed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for stage in read.funnel(folder):
+        why = ", ".join(f"{rule} {n:,}" for rule, n in sorted(stage.reasons.items(), key=lambda item: -item[1])[:4])
+        numbers = [f"{n:,}" for n in (stage.entered, stage.kept, stage.rejected, stage.failed)]
+        table.add_row(stage.step, stage.name, *numbers, escape(why))
+    console.print(table)
+
+
+def show_losses(folder: Path, console: Console) -> None:
+    """Print the held-out loss of every model."""
+    table = Table(
+        title="Held-out loss on human pairs", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
+    )
+    table.add_column("model")
+    for name in ("nats per token", "pairs", "tokens"):
+        table.add_column(name, justify="right")
+    for model, metrics in read.losses(folder).items():
+        table.add_row(model, f"{metrics['loss']:.4f}", f"{metrics['examples']:,}", f"{metrics['tokens']:,}")
+    console.print(table)
+
+
+def show_pairs(folder: Path, console: Console, count: int = 3) -> None:
+    """Print the best-scored chosen pairs in full."""
+    for pair in read.best(folder, count):
+        text = f"[bold]{escape(pair.instruction)}[/bold]\n\n{escape(pair.output)}"
+        source = f"score {pair.score:.2f} · {pair.uri} · {pair.licence or 'licence not stated'}"
+        console.print(Panel(text, subtitle=escape(source), subtitle_align="left"))
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """Print the steps of a plan with records, tokens and time."""
+    for source, count in plan.documents.items():
+        console.print(f"{source}: about {count:,} documents", highlight=False, markup=False)
+    table = Table(
+        title=f"Plan of {plan.folder}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
+    )
+    table.add_column("step", no_wrap=True)
+    table.add_column("state")
+    for name in ("records in", "tokens", "time"):
+        table.add_column(name, justify="right")
+    for step in plan.steps:
+        tokens = ", ".join(f"{count:,} {kind}" for kind, count in step.tokens.items())
+        time = f"≈ {duration(step.seconds)}" if step.seconds >= 1 else ""
+        table.add_row(step.name, step.state, f"{step.entered:,}", tokens, time)
+    table.add_row("total", "", "", "", f"≈ {duration(sum(step.seconds for step in plan.steps))}", style="bold")
+    console.print(table)
+    console.print(f"Records and tokens are estimated from a sample; time from {plan.rates_from}.", highlight=False)
+
+
+def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> None:
+    """Print where each step of a run stands."""
+    table = Table(title=f"Run {folder}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("step", no_wrap=True)
+    table.add_column("state")
+    for name in ("kept", "time", "tokens/s"):
+        table.add_column(name, justify="right")
+    for step in steps:
+        at = read.progress(folder, step.name, step.state)
+        if "seconds" in at:
+            rate = f"{at['tokens'] / at['seconds']:,.0f}" if at["tokens"] and at["seconds"] else ""
+            table.add_row(step.name, step.state, f"{at['kept']:,}", duration(at["seconds"]), rate)
+        else:
+            table.add_row(step.name, step.state, f"{at['pieces']:,} pieces" if at["pieces"] else "", "", "")
+    console.print(table)

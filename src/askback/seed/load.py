@@ -1,0 +1,141 @@
+"""Seed pairs: what people asked and what people answered (method.md 1.3)."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from askback.config import Seed, SeedSource
+from askback.errors import InputError, MissingExtra
+from askback.execution.shards import Records
+from askback.execution.step import Step, file_fingerprint, recorded
+from askback.lookup import lookup
+from askback.records import DRAWS, Example, Outcome, Rejection, draw, record_id, reject
+from askback.rows import BrokenRow, read_rows
+from askback.seed.readers import READERS, Pair, Reader
+from askback.seed.readers.pairs import STAGE
+
+HELD_OUT, TRAIN = "held-out", "train"
+
+
+def sources(options: Seed) -> dict[str, str]:
+    """Return a fingerprint of every file the seed is read from; a hub dataset is known by its name."""
+    return {
+        source.path: "hub" if source.path.startswith("hub:") else file_fingerprint(_file(source.path))
+        for source in options.sources
+    }
+
+
+@recorded(version=1, sources=sources)
+def load_seed(step: Step, options: Seed) -> Records:
+    """Read every source, keep usable pairs once, and set some aside as held-out.
+
+    Raises:
+        InputError: a file is missing or unreadable, or no pair is left to train on.
+    """
+    outcome = gather(options)
+    splits = [example.split for example in outcome.kept]
+    if TRAIN not in splits or HELD_OUT not in splits:
+        paths = ", ".join(source.path for source in options.sources)
+        raise InputError(
+            f"{paths}: need seed pairs on both sides, found {splits.count(TRAIN)} to train on and "
+            f"{splits.count(HELD_OUT)} held out of {sum(c.entered for c in outcome.counts.values())} read. "
+            f"First dropped: {_first(outcome)}. Check format:, held_out: and the file."
+        )
+    step.metrics = {"train": splits.count(TRAIN), "held_out": splits.count(HELD_OUT)}
+    return step.write(Example, [outcome])
+
+
+def _first(outcome: Outcome) -> str:
+    return next((f"{drop.uri} {drop.rule} {drop.detail}" for drop in outcome.dropped), "none")
+
+
+def gather(options: Seed) -> Outcome:
+    """Read all sources, held-out ones first, so that a pair on both sides stays out of training."""
+    outcome = Outcome()
+    seen: set[str] = set()
+    for source in sorted(options.sources, key=lambda source: source.split != HELD_OUT):
+        kept = 0
+        read: Reader = lookup(READERS, source.format, "seed format")
+        for found in read(_rows(source), options.language):
+            dropped = found if isinstance(found, Rejection) else _unusable(found, options, seen)
+            if dropped:
+                outcome.drop(dropped)
+                continue
+            assert isinstance(found, Pair)
+            if source.limit is not None and kept == source.limit:
+                break
+            outcome.keep(STAGE, _example(found, source, options))
+            seen.add(_normal(found.instruction))
+            kept += 1
+    return outcome
+
+
+def _rows(source: SeedSource) -> Iterator[tuple[str, dict[str, Any] | BrokenRow]]:
+    if not source.path.startswith("hub:"):
+        return read_rows(_file(source.path))
+    return _hub_rows(source.path.removeprefix("hub:"))
+
+
+def _hub_rows(name: str) -> Iterator[tuple[str, dict[str, Any] | BrokenRow]]:
+    """Stream a dataset of the hub (or a local folder that `datasets` reads); ``NAME:SPLIT``, by default train."""
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise MissingExtra("datasets", "local", f"Reading hub:{name}") from error
+    path, _, split = name.partition(":")
+    try:
+        rows = load_dataset(path, split=split or "train", streaming=True)
+    except Exception as error:
+        raise InputError(f"hub:{name}: cannot be loaded: {error}") from error
+    return ((f"hub:{path}#{number}", row) for number, row in enumerate(rows))
+
+
+def _file(path: str) -> Path:
+    if path == "builtin:demo":
+        return Path(str(files("askback.seed") / "demo.jsonl"))
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"{path}: no such seed file. Give a .jsonl, .json or .parquet file, builtin:demo or hub:NAME")
+    return file
+
+
+def _normal(instruction: str) -> str:
+    return " ".join(instruction.lower().split())
+
+
+def _unusable(pair: Pair, options: Seed, seen: set[str]) -> Rejection | None:
+    """Return why a pair is not used, or None."""
+
+    def drop(rule: str, detail: str) -> Rejection:
+        return reject(record_id(pair.where), STAGE, rule, detail, uri=pair.where, text=pair.instruction)
+
+    length = len(pair.output.strip())
+    if not pair.instruction.strip() or not length:
+        return drop("empty", "instruction or output is empty")
+    if length < options.min_output_chars:
+        return drop("too-short", f"output of {length} characters, at least {options.min_output_chars}")
+    if length > options.max_output_chars:
+        return drop("too-long", f"output of {length} characters, at most {options.max_output_chars}")
+    if _normal(pair.instruction) in seen:
+        return drop("duplicate", "an earlier pair has this instruction")
+    return None
+
+
+def _example(pair: Pair, source: SeedSource, options: Seed) -> Example:
+    instruction, output = pair.instruction.strip(), pair.output.strip()
+    id = record_id(instruction, output)
+    split: str = source.split
+    if split == "auto":
+        split = HELD_OUT if draw(0, id) < options.held_out * DRAWS else TRAIN
+    return Example(
+        id=id,
+        instruction=instruction,
+        output=output,
+        origin="seed",
+        split=split,
+        uri=pair.where,
+        source=f"{source.format}:{source.path}",
+        licence=pair.licence or source.licence,
+        language=pair.language or options.language,
+    )

@@ -1,0 +1,58 @@
+"""Scores are expected values that always exist; selection is pure."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from askback.config import Score, Select
+from askback.config import Engine as EngineOptions
+from askback.curate.scorers.rubric import judge, normalise
+from askback.curate.select import choose
+from askback.engines.scripted import Scripted
+from askback.records import Candidate
+
+
+def candidate(number: int, output: str = "An answer.") -> Candidate:
+    return Candidate(f"c{number}", "s", f"Ask {number}?", output, "u", [], "html", "", "en", "p", "m", 0)
+
+
+def test_the_score_is_the_expected_level() -> None:
+    distribution, mass = normalise([math.log(p) for p in (0.01, 0.02, 0.03, 0.04, 0.10)])
+    assert mass == pytest.approx(0.2) and distribution == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.5])
+    assert sum(n * p for n, p in enumerate(distribution, 1)) == pytest.approx(4.0)
+
+
+@given(st.lists(st.floats(-5000, 0), min_size=5, max_size=5))
+def test_any_log_probabilities_give_a_score_on_the_scale(logprobs: list[float]) -> None:
+    distribution, mass = normalise(logprobs)
+    assert sum(distribution) == pytest.approx(1) and mass >= 0
+    assert 1 <= sum(n * p for n, p in enumerate(distribution, 1)) <= 5 + 1e-9
+
+
+def test_every_candidate_gets_a_judgement_in_order(tmp_path: Path) -> None:
+    candidates = [candidate(n) for n in range(50)]
+    judgements = judge(Scripted("", EngineOptions(kind="scripted")), "m0", Score(), candidates)
+    assert [j.candidate_id for j in judgements] == [c.id for c in candidates]
+    assert all(j.score is not None and 1 <= j.score <= 5 and j.model_id == "m0" for j in judgements)
+    assert len({j.score for j in judgements}) > 40
+
+
+SCORES = {"d": 4.5, "a": 4.5, "c": 3.0, "b": 4.49, "e": None}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (Select(min_score=4.5), {"a", "d"}),
+        (Select(min_score=1), {"a", "b", "c", "d"}),
+        (Select(top_n=1), {"a"}),  # a tie, broken by id
+        (Select(top_n=3), {"a", "d", "b"}),
+        (Select(top_n=99), {"a", "b", "c", "d"}),
+        (Select(top_fraction=0.4), {"a", "d"}),
+    ],
+)
+def test_selection(options: Select, expected: set[str]) -> None:
+    assert choose(SCORES, options) == expected

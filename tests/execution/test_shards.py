@@ -1,0 +1,111 @@
+"""Records reach disk whole or not at all, and come back as they were."""
+
+import errno
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from askback.errors import StorageError
+from askback.execution.shards import (
+    Records,
+    atomic,
+    is_done,
+    piece_counts,
+    read_records,
+    rejections,
+    storage_error,
+    write_outcome,
+    write_records,
+)
+from askback.records import Judgement, Outcome, Segment, reject
+
+
+def segment(number: int, text: str = "text") -> Segment:
+    return Segment(f"id{number}", text, ["Top", "Sub"], "file:x", "html", "CC0-1.0", "en")
+
+
+def test_records_come_back_as_they_were(tmp_path: Path) -> None:
+    judgements = [
+        Judgement("a", "c", "rubric", 3.5, [0.1, 0.2, 0.3, 0.2, 0.2], 0.9, "", "p", "m"),
+        Judgement("b", "d", "rubric", None, [], None, "no score here", "p", "m"),
+    ]
+    write_records(tmp_path / "x.parquet", Judgement, judgements)
+    assert list(read_records(tmp_path / "x.parquet")) == judgements
+
+
+def test_any_parquet_reader_opens_them(tmp_path: Path) -> None:
+    write_records(tmp_path / "x.parquet", Segment, [segment(1)])
+    assert pq.read_table(tmp_path / "x.parquet").column("header_path").to_pylist() == [["Top", "Sub"]]
+
+
+def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_records(tmp_path / name, Segment, [segment(1), segment(2)])
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@given(sizes=st.lists(st.integers(0, 7), max_size=5), start=st.integers(0, 40), length=st.integers(0, 40))
+def test_rows_are_those_of_the_whole(
+    sizes: list[int], start: int, length: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("rows")
+    number = 0
+    for piece, size in enumerate(sizes):
+        outcome = Outcome()
+        for _ in range(size):
+            outcome.keep("segments", segment(number))
+            number += 1
+        write_outcome(folder, piece, Segment, outcome)
+    records = Records(folder, "")
+    whole = list(records)
+    assert len(records) == len(whole) == number
+    assert list(records.rows(start, start + length)) == whole[start : start + length]
+
+
+def test_a_long_file_is_sliced_rightly(tmp_path: Path) -> None:
+    write_records(tmp_path / "kept-00000.parquet", Segment, [segment(n) for n in range(2500)])
+    rows = list(Records(tmp_path, "").rows(1000, 2100))
+    assert [row.id for row in rows] == [f"id{n}" for n in range(1000, 2100)]
+
+
+def test_an_outcome_is_done_only_when_its_kept_file_is_there(tmp_path: Path) -> None:
+    outcome = Outcome()
+    outcome.keep("segments", segment(1))
+    outcome.drop(reject("id2", "segments", "too-short", "3 characters, at least 600"))
+    assert not is_done(tmp_path, 0)
+    write_outcome(tmp_path, 0, Segment, outcome)
+    assert is_done(tmp_path, 0)
+    counts = piece_counts(tmp_path, 0)["segments"]
+    assert (counts.entered, counts.kept, counts.rejected, counts.failed) == (2, 1, 1, 0)
+    assert [drop.rule for drop in rejections(tmp_path)] == ["too-short"]
+
+
+def test_an_empty_piece_is_a_piece(tmp_path: Path) -> None:
+    write_outcome(tmp_path, 0, Segment, Outcome())
+    assert is_done(tmp_path, 0) and list(Records(tmp_path, "")) == []
+
+
+def test_nothing_appears_when_writing_fails(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), atomic(tmp_path / "x") as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="the disk is full") as caught, atomic(tmp_path / "x"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "\n" not in str(caught.value) and caught.value.exit_code == 7
+
+
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full on this system")
+    with pytest.raises(OSError, match="No space left") as caught:
+        pq.write_table(pa.table({"a": ["x" * 100_000]}), str(full))
+    assert isinstance(storage_error(tmp_path, caught.value), StorageError)

@@ -1,0 +1,110 @@
+"""The command line as a user meets it: real processes, real exit codes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def askback(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "askback", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+def one_error(result: subprocess.CompletedProcess[str], code: int) -> str:
+    """Return the error line, having checked that there is one, with its exit code and no traceback."""
+    assert result.returncode == code, (result.returncode, result.stderr)
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def test_init_then_plan(tmp_path: Path) -> None:
+    made = askback("init", "try", cwd=tmp_path)
+    assert made.returncode == 0 and "askback plan recipe.yaml" in made.stdout
+    planned = askback("plan", "recipe.yaml", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    for step in ("seed", "segment", "backward", "augment", "score-2", "select-2", "m2", "total"):
+        assert step in planned.stdout
+    assert not (tmp_path / "runs").exists(), "plan writes nothing"
+    assert "exists already" in one_error(askback("init", "try", cwd=tmp_path), 3)
+
+
+def test_plan_as_json(tmp_path: Path) -> None:
+    planned = askback("plan", "demo", "--json", cwd=tmp_path)
+    steps = {step["name"]: step for step in json.loads(planned.stdout)["steps"]}
+    assert steps["seed"]["entered"] == 120 and steps["select-1"]["entered"] == 40
+    assert all(step["state"] == "to do" for step in steps.values())
+    assert steps["m1"]["tokens"]["train"] > 1000 and steps["m1"]["seconds"] > 1
+
+
+@pytest.mark.parametrize("recipe", ["demo", "oasst-web", "paper"])
+def test_every_shipped_recipe_plans(recipe: str, shared_data: Path, tmp_path: Path) -> None:
+    crawl = shared_data / "corpus/warc-real"
+    seed = shared_data / "seed/oasst1_validation_messages.jsonl.gz"
+    planned = askback(
+        "plan", recipe, cwd=tmp_path, ASKBACK_SHARED_DATA=str(shared_data), CRAWL=str(crawl), SEED=str(seed)
+    )
+    assert planned.returncode == 0, planned.stderr
+    assert "m2" in planned.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("plan", "none.yaml"), 3, "none.yaml: cannot read the recipe"),
+        (("plan", "demo", "--set", "recipe.rouns=1"), 2, "Did you mean 'rounds'?"),
+        (("run", "demo", "--redo", "scor-1"), 2, "Did you mean 'score-1'?"),
+        (("run", "demo", "--from", "none"), 3, "not a run folder"),
+        (("status", "none"), 3, "not a run folder"),
+        (("export", "none", "--out", "x"), 3, "not a run folder"),
+        (("models", "--fetch", "builtin:smollm3"), 2, "Did you mean 'builtin:smollm2-135m'?"),
+        (("plan", "demo", "--set", "recipe.corpus.sources.0.format=html"), 2, "needs a path"),
+        (("plan", "demo", "--set", "recipe.seed.sources.0.path=none.jsonl"), 3, "no such seed file"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments: tuple[str, ...], code: int, said: str, tmp_path: Path) -> None:
+    assert said in one_error(askback(*arguments, cwd=tmp_path), code)
+
+
+def test_a_model_folder_without_a_tokenizer_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text("{}")
+    said = one_error(askback("run", "demo", "--set", f"recipe.base={tmp_path / 'model'}", cwd=tmp_path), 3)
+    assert str(tmp_path / "model") in said
+
+
+def test_an_empty_corpus_stops_the_run(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/a.html").write_text("<h1>Short</h1><p>Too short.</p>")
+    source = '[{"format": "html", "path": "pages"}]'
+    said = one_error(askback("run", "demo", "--set", f"recipe.corpus.sources={source}", cwd=tmp_path), 4)
+    assert "would output nothing" in said and "too-short" in said
+
+
+def test_help_is_quick_and_names_every_command() -> None:
+    shown = askback("--help")
+    for command in ("init", "plan", "run", "status", "export", "demo", "models"):
+        assert re.search(rf"^  {command}\b", shown.stdout, re.MULTILINE)
+    assert "Exit codes" in shown.stdout
+
+
+def test_the_cli_page_is_what_the_program_says() -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "typer", "askback.cli", "utils", "docs", "--name", "askback"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (ROOT / "docs/cli.md").read_text("utf-8").strip() == made.stdout.strip(), "run: make docs"

@@ -1,0 +1,133 @@
+"""A recipe is checked whole, and each problem is one line that says where, what was found and what is allowed."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from askback.config import Options, RecipeFile, load_recipe
+from askback.errors import InputError, RecipeError
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
+
+GOOD = """
+name: x
+recipe:
+  seed: {sources: [{path: 'builtin:demo'}]}
+  corpus: {sources: [{format: installed-docs}]}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_are_the_papers(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD)).recipe
+    assert (recipe.corpus.min_chars, recipe.corpus.max_chars) == (600, 3000)
+    assert (recipe.forward.learning_rate, recipe.forward.final_learning_rate) == (1e-5, 9e-6)
+    assert (recipe.augment.temperature, recipe.augment.top_p, recipe.augment.per_segment) == (0.7, 0.9, 1)
+    assert recipe.select.min_score == 4.5 and recipe.rounds == 2 and recipe.forward.weight_decay == 0.1
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = """
+name: x y
+recipe:
+  sed: {}
+  corpus:
+    sources: [{format: wacr, path: p}]
+    min_chars: many
+  augment: {temprature: 1}
+  select: {min_score: 4, top_n: 3}
+"""
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write(tmp_path, text))
+    said = str(caught.value).splitlines()
+    assert len(said) == 7
+    whole = "\n".join(said)
+    for expected in (
+        "name: ",
+        "recipe.seed: missing and required",
+        "recipe.sed: unknown key; allowed: augment, backward",
+        "Did you mean 'seed'?",
+        "recipe.corpus.sources.0.format: ",
+        "found 'wacr'",
+        "Did you mean 'warc'?",
+        "recipe.corpus.min_chars: ",
+        "found 'many'",
+        "recipe.augment.temprature: unknown key",
+        "Did you mean 'temperature'?",
+        "recipe.select: give exactly one of min_score, top_fraction, top_n; found min_score and top_n",
+    ):
+        assert expected in whole, (expected, whole)
+    assert all(line.startswith(str(tmp_path / "recipe.yaml")) for line in said)
+
+
+def test_set_reaches_any_place(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    file = load_recipe(path, ["recipe.rounds=1", "recipe.corpus.sources.0.limit=5", "resources.workers=2"])
+    assert (file.recipe.rounds, file.recipe.corpus.sources[0].limit, file.resources.workers) == (1, 5, 2)
+    with pytest.raises(RecipeError, match="expected KEY=VALUE"):
+        load_recipe(path, ["recipe.rounds"])
+    with pytest.raises(RecipeError, match="no such place"):
+        load_recipe(path, ["recipe.corpus.sources.7.limit=5"])
+
+
+def test_environment_fills_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, GOOD.replace("builtin:demo", "${SEED_FILE}").replace("name: x", "name: ${NAME:-y}"))
+    with pytest.raises(RecipeError, match=r"\$\{SEED_FILE\} is not set"):
+        load_recipe(path)
+    monkeypatch.setenv("SEED_FILE", "s.jsonl")
+    file = load_recipe(path)
+    assert (file.recipe.seed.sources[0].path, file.name) == ("s.jsonl", "y")
+
+
+@pytest.mark.parametrize(("text", "said"), [("[1]", "expected a mapping"), ("a: [", "not valid YAML")])
+def test_other_files_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        load_recipe(write(tmp_path, text))
+
+
+def test_a_missing_recipe_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="askback init"):
+        load_recipe(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASKBACK_SHARED_DATA", "shared")
+    load_recipe(path)
+    first = path.read_text("utf-8").splitlines()[0]
+    assert first.startswith("# "), "a recipe opens with what it is"
+
+
+def test_the_template_names_every_option_with_its_default() -> None:
+    tree = yaml.safe_load((RECIPES[0].parent / "template.yaml").read_text("utf-8"))
+    given = RecipeFile.model_validate(tree)
+    defaults = RecipeFile.model_validate(
+        {
+            "name": "my-run",
+            "recipe": {
+                "seed": {"sources": [{"path": "builtin:demo", "licence": "Apache-2.0"}]},
+                "corpus": {"sources": [{"format": "installed-docs"}]},
+            },
+        }
+    )
+    assert given == defaults
+    text = (RECIPES[0].parent / "template.yaml").read_text("utf-8")
+    named = set(re.findall(r"(\w+):", text))
+    for name in option_names(RecipeFile):
+        assert name in named, f"recipes/template.yaml does not show {name}"
+
+
+def option_names(kind: type[Options]) -> set[str]:
+    names = set(kind.model_fields)
+    for field in kind.model_fields.values():
+        for part in [field.annotation, *getattr(field.annotation, "__args__", ())]:
+            if isinstance(part, type) and issubclass(part, Options):
+                names |= option_names(part)
+    return names

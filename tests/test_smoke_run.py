@@ -1,0 +1,127 @@
+"""The full loop on a random two-layer model: killed at random moments, resumed, and the same bytes come out."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.tiny import build_tiny_model
+
+WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer season".split()
+
+
+def write_inputs(folder: Path) -> Path:
+    """Write a model, a seed file with a broken line, pages with and without fault, and the recipe; return the recipe."""
+    draw = random.Random(7)
+
+    def sentence() -> str:
+        return " ".join(draw.choice(WORDS) for _ in range(draw.randint(6, 12))).capitalize() + f" {draw.random():.6f}."
+
+    build_tiny_model(folder / "model")
+    pairs = [{"instruction": f"How about {sentence()}", "output": f"{sentence()} {sentence()}"} for _ in range(40)]
+    lines = [json.dumps(pair) for pair in pairs]
+    lines.insert(9, '{"instruction": "cut')
+    (folder / "seed.jsonl").write_text("\n".join(lines))
+    (folder / "pages").mkdir()
+    for page in range(12):
+        parts = []
+        for part in range(8):
+            text = " ".join(sentence() for _ in range(draw.choice([3, 14])))
+            parts.append(f"<h2>About {draw.choice(WORDS)} {part}</h2><p>{text}</p>")
+        (folder / f"pages/{page:02d}.html").write_text(
+            f"<html><body><h1>Page {page}</h1>{''.join(parts)}</body></html>"
+        )
+    (folder / "pages/99.html").write_text("<p>no header here</p>")
+    training = {"steps": 3, "batch_size": 4, "max_tokens": 256, "learning_rate": 1e-3, "final_learning_rate": 9e-4}
+    recipe = {
+        "name": "smoke",
+        "recipe": {
+            "base": str(folder / "model"),
+            "seed": {"sources": [{"path": str(folder / "seed.jsonl")}]},
+            "corpus": {
+                "sources": [{"format": "html", "path": str(folder / "pages"), "licence": "CC0-1.0"}],
+                "languages": [],
+                "max_chars": 1600,
+            },
+            "backward": training,
+            # A random model seldom stops by itself; what it writes is rejected as unfinished, and enough is kept.
+            "augment": {"max_new_tokens": 24, "max_document_tokens": 96, "copied_words": 40},
+            "forward": training,
+            "score": {"max_output_tokens": 96},
+            "select": {"top_fraction": 0.5},
+            "evaluate": {"max_tokens": 64},
+        },
+        "resources": {"runs": str(folder / "runs")},
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+def command(recipe: Path, name: str) -> list[str]:
+    return [sys.executable, "-m", "askback", "run", str(recipe), "--set", f"name={name}"]
+
+
+def results(run: Path) -> dict[str, str]:
+    """Return a hash of every file that holds records or weights."""
+    found = [*run.rglob("*.parquet"), *run.rglob("*.safetensors")]
+    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def finished(run: Path) -> dict[str, int]:
+    """Return the finished steps and when each was finished."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in run.glob("*/step.json")}
+
+
+@pytest.mark.timeout(900)
+def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path) -> None:
+    recipe = write_inputs(tmp_path)
+    quick = {**os.environ, "OMP_NUM_THREADS": "1"}
+    undisturbed, killed = tmp_path / "runs/undisturbed", tmp_path / "runs/killed"
+    start = time.monotonic()
+    subprocess.run(command(recipe, "undisturbed"), check=True, env=quick)
+    whole = time.monotonic() - start
+
+    draw = random.Random()
+    kills = [draw.uniform(0.05, 0.6) * whole for _ in range(4)]
+    made: dict[str, int] = {}
+    for seconds in kills:
+        process = subprocess.Popen(command(recipe, "killed"), env=quick)
+        try:
+            process.wait(seconds)
+            break  # it was done sooner
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        now = finished(killed)
+        assert all(now[step] == then for step, then in made.items()), f"a finished step was made again ({kills})"
+        made = now
+    last = subprocess.run(command(recipe, "killed"), env=quick, capture_output=True, text=True)
+    assert last.returncode == 0, last.stderr
+
+    assert results(killed) == results(undisturbed), f"kills at {kills}"
+    steps = {path.parent.name: json.loads(path.read_text()) for path in killed.glob("*/step.json")}
+    assert set(steps) == {
+        *("seed", "segment", "dedup", "backward", "augment", "loss-base", "m0", "loss-m0"),
+        *(f"{step}{t}" for step in ("score-", "select-", "m", "loss-m") for t in (1, 2)),
+    }
+    for name, step in steps.items():
+        assert step["counts"], name
+        for stage, counts in step["counts"].items():
+            assert counts["entered"] == counts["kept"] + counts["rejected"] + counts["failed"], (name, stage, counts)
+    assert steps["seed"]["counts"]["pairs"]["failed"] == 1, "the broken line is counted"
+    assert steps["segment"]["reasons"]["documents/no-sections"] == 1
+    assert steps["score-1"]["counts"]["judgements"]["kept"] == steps["augment"]["counts"]["instructions"]["kept"]
+
+    # Once more: nothing is left to do, and nothing is done.
+    before = finished(killed)
+    again = subprocess.run(command(recipe, "killed"), env=quick, capture_output=True, text=True, check=True)
+    assert finished(killed) == before and "kept in" not in again.stderr
