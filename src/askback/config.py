@@ -203,7 +203,7 @@ class Engine(Options):
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """`auto` is bfloat16."""
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Tokens in flight in one forward pass, padding included; by default 8,192 on a CPU, 65,536 on a GPU."""
+    """Tokens in flight at once, padding included; by default 65,536 on a GPU, and on a CPU 2,048 to read, 8,192 to draw."""
 
 
 class Resources(Options):

@@ -1,8 +1,10 @@
 """The corpus room: documents → segments → the segments worth asking about (method.md 1.4)."""
 
 import heapq
+import platform
 from collections.abc import Iterator
 from functools import partial
+from importlib.metadata import distributions
 from pathlib import Path
 
 from askback.config import Corpus, CorpusSource
@@ -13,7 +15,7 @@ from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
 from askback.execution.step import Step, file_fingerprint, recorded
 from askback.lookup import lookup
-from askback.records import Outcome, Rejection, Segment, draw, reject
+from askback.records import Outcome, Rejection, Segment, draw, record_id, reject
 
 STAGE = "unique segments"
 
@@ -27,10 +29,9 @@ def _fingerprint(source: CorpusSource) -> str:
     if source.format == "hub":
         return "hub"
     if source.format == "installed-docs":
-        from askback.corpus.readers.installed_docs import installed
-
-        return installed()
-    return file_fingerprint(*(path for piece in splits(source) for path in piece))
+        names = sorted(f"{found.name}=={found.version}" for found in distributions() if found.name)
+        return f"{len(set(names))} distributions {record_id(platform.python_version(), *names)}"
+    return str(file_fingerprint(*(path for piece in splits(source) for path in piece)))
 
 
 @recorded(version=1, sources=sources)

@@ -5,19 +5,26 @@ begin with read once for all of them, logits only where they are asked for, and 
 seed (sampling.py).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from askback import models, prompts
+from askback import models
 from askback.config import Engine as EngineOptions
 from askback.engines.base import Completion, Likelihood, Prompt, Sampling
 from askback.engines.batching import Row, batches, common_prefix, continuation, shared_prefix
+from askback.engines.checkpoint import load, stop_tokens
 from askback.engines.sampling import SeededSampler
 from askback.errors import InputError, MissingExtra
+from askback.prompts import render, render_pair
 
-_BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
+_READ_TOKENS = {"cpu": 2048, "cuda": 65536}
+"""Tokens in one forward pass. On a CPU more is slower: what does not fit the caches is paged in anew at every layer."""
+_DRAW_TOKENS = {"cpu": 8192, "cuda": 65536}
+"""Tokens of all rows that are drawn together. Each step reads all weights, so that many rows are better than few."""
 _LOGITS = {"cpu": 2**28, "cuda": 2**30}
 """At most so many logits in one pass, which bounds memory whatever the vocabulary."""
 
@@ -43,34 +50,34 @@ class TransformersLocal:
         models.check_model(folder, chat_template)
         try:
             import torch
-            from transformers import AutoTokenizer, GenerationConfig
+            from transformers import GenerationConfig
         except ImportError as error:
             raise MissingExtra(error.name or "transformers", "local", "the engine 'transformers'") from error
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._batch_tokens = options.batch_tokens or _BATCH_TOKENS[self._device]
-        self._tokenizer = AutoTokenizer.from_pretrained(models.tokenizer_folder(folder), local_files_only=True)
-        self._tokenizer.chat_template = models.read_chat_template(chat_template) or self._tokenizer.chat_template
+        self._read_tokens = options.batch_tokens or _READ_TOKENS[self._device]
+        self._draw_tokens = options.batch_tokens or _DRAW_TOKENS[self._device]
         dtype = torch.float32 if options.dtype == "float32" else torch.bfloat16
-        self._model = _load(folder, dtype).to(self._device).eval()
-        self._stops = _stop_tokens(self._tokenizer, self._model.generation_config)
-        # A checkpoint's own sampling defaults (a temperature, a repetition penalty) would be applied before ours.
+        self._model, self._tokenizer = load(folder, dtype, chat_template)
+        self._model.to(self._device)
+        self._stops = stop_tokens(self._tokenizer, self._model.generation_config)
+        # A checkpoint's own sampling defaults (a temperature, a repetition penalty) would be applied otherwise.
         self._model.generation_config = GenerationConfig(
             do_sample=False, eos_token_id=self._stops, pad_token_id=self._stops[0]
         )
 
-    def generate(self, prompts_: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """Draw one answer per prompt; the text is what follows `answer_start`."""
-        pairs = list(zip(prompts_, seeds, strict=True))
-        rows = [prompts.render(self._tokenizer, prompt) for prompt, _ in pairs]
+        pairs = list(zip(prompts, seeds, strict=True))
+        rows = [render(self._tokenizer, prompt) for prompt, _ in pairs]
         lengths = [len(row) + sampling.max_new_tokens for row in rows]
         self._check_lengths(lengths)
         answers: dict[int, Completion] = {}
-        for batch in batches(lengths, self._batch_tokens):
+        for batch in batches(lengths, self._draw_tokens):
             drawn = self._draw([rows[at] for at in batch], sampling, [pairs[at][1] for at in batch])
             answers.update(zip(batch, drawn, strict=True))
         return [answers[at] for at in range(len(rows))]
 
-    def choose(self, prompts_: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
+    def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
         """Return, per prompt, the log-probability of each choice as what follows `answer_start`.
 
         The choices are encoded as they would be within the whole text. Where they differ in their last token alone, as
@@ -78,29 +85,30 @@ class TransformersLocal:
         """
         endings: dict[str, tuple[int, list[list[int]]]] = {}
         rows: list[Row] = []
-        for prompt in prompts_:
+        for prompt in prompts:
             # What stands before a choice, the template's end of turn and the answer start, is the same in all prompts.
             if prompt.answer_start not in endings:
                 endings[prompt.answer_start] = self._endings(prompt, choices)
             dropped, tails = endings[prompt.answer_start]
-            ids = prompts.render(self._tokenizer, prompt)
+            ids = render(self._tokenizer, prompt)
             rows += _choice_rows(ids[: len(ids) - dropped], tails)
-        values = iter(self._score(rows, self._batch_tokens))
-        return [_choice_values(values, endings[prompt.answer_start][1]) for prompt in prompts_]
+        values = iter(self._score(rows, self._read_tokens, precise=True))
+        return [_choice_values(values, endings[prompt.answer_start][1]) for prompt in prompts]
 
-    def loglikelihood(self, prompts_: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
+    def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
         """Return how likely each continuation is as the whole answer, stop token included."""
         rows = [
-            continuation(*prompts.render_pair(self._tokenizer, prompt, answer))
-            for prompt, answer in zip(prompts_, continuations, strict=True)
+            continuation(*render_pair(self._tokenizer, prompt, answer))
+            for prompt, answer in zip(prompts, continuations, strict=True)
         ]
         most = _LOGITS[self._device] // self._model.config.get_text_config().vocab_size
-        scored = self._score(rows, min(self._batch_tokens, most))
-        return [Likelihood(sum(values), len(values)) for values in scored]
+        scored = self._score(rows, min(self._read_tokens, most))
+        return [Likelihood(math.fsum(values), len(values)) for values in scored]
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the longest beginning of `text`, cut at a token's end, that encodes to at most `max_tokens`."""
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        # Not verbose: a text longer than the model's context is what this is for, and no cause for a warning.
+        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         offsets = encoded["offset_mapping"]
         if len(offsets) <= max_tokens:
             return text
@@ -113,9 +121,9 @@ class TransformersLocal:
 
     def _endings(self, prompt: Prompt, choices: Sequence[str]) -> tuple[int, list[list[int]]]:
         """Return how many tokens of the prompt a choice may alter, and each choice's tokens from there on."""
-        alone = prompts.render(self._tokenizer, prompt)
+        alone = render(self._tokenizer, prompt)
         whole = [
-            prompts.render(self._tokenizer, Prompt(prompt.user, prompt.answer_start + choice)) for choice in choices
+            render(self._tokenizer, Prompt(prompt.user, prompt.answer_start + choice)) for choice in choices
         ]
         same = common_prefix([alone, *whole])
         return len(alone) - same, [ids[same:] for ids in whole]
@@ -128,13 +136,13 @@ class TransformersLocal:
                 f"included, and the model reads at most {limit}; lower the recipe's token limits, or use another model"
             )
 
-    def _score(self, rows: Sequence[Row], budget: int) -> list[list[float]]:
-        """Return the wanted log-probabilities of each row."""
+    def _score(self, rows: Sequence[Row], budget: int, precise: bool = False) -> list[list[float]]:
+        """Return the wanted log-probabilities of each row; `precise` if they are to be compared with one another."""
         import torch
 
         self._check_lengths([len(row.ids) for row in rows])
         scored: dict[int, list[float]] = {}
-        with torch.inference_mode():
+        with torch.inference_mode(), _float32_head(self._model) if precise else nullcontext():
             shared = shared_prefix(rows) if _can_share(self._model.config) else 0
             cache = self._read_prefix(rows[0].ids[:shared]) if shared else None
             for batch in batches([len(row.ids) - shared for row in rows], budget):
@@ -156,19 +164,17 @@ class TransformersLocal:
         import torch
 
         width = max(len(row.ids) for row in rows) - shared
-        ids = torch.full((len(rows), width), self._stops[0])
-        keep = torch.zeros((len(rows), width), dtype=torch.bool)
-        for at, row in enumerate(rows):
-            ids[at, : len(row.ids) - shared] = torch.tensor(row.ids[shared:])
-            keep[at, [position - shared for position, _ in row.wanted]] = True
-        # Number of each kept position in the flat order in which the logits come.
-        flat = (keep.flatten().cumsum(0) - 1).view_as(keep)
-        places = torch.tensor([int(flat[at, p - shared]) for at, row in enumerate(rows) for p, _ in row.wanted])
-        tokens = torch.tensor([token for row in rows for _, token in row.wanted])
+        ids = torch.tensor([row.ids[shared:] + [self._stops[0]] * (width + shared - len(row.ids)) for row in rows])
+        wanted = [[at, position - shared, token] for at, row in enumerate(rows) for position, token in row.wanted]
+        at, position, token = torch.tensor(wanted, dtype=torch.long).reshape(-1, 3).T
+        keep = torch.zeros_like(ids, dtype=torch.bool)
+        keep[at, position] = True
+        # The kept positions come out in one flat list; this is the place of each in it.
+        place = (keep.flatten().cumsum(0) - 1).view_as(keep)[at, position]
         logits = self._model(
             ids.to(self._device), past_key_values=cache, use_cache=False, logits_to_keep=keep.to(self._device)
         ).logits
-        values = iter(_pick(logits, places.to(self._device), tokens.to(self._device)))
+        values = iter(_pick(logits, place.to(self._device), token.to(self._device)))
         return [[next(values) for _ in row.wanted] for row in rows]
 
     def _draw(self, rows: list[list[int]], sampling: Sampling, seeds: list[int]) -> list[Completion]:
@@ -185,6 +191,7 @@ class TransformersLocal:
                 attention_mask=torch.tensor(mask, device=self._device),
                 logits_processor=LogitsProcessorList(drawing),
                 max_new_tokens=sampling.max_new_tokens,
+                prefill_chunk_size=max(1, self._read_tokens // len(rows)),
             )
         return [self._completion(answer) for answer in output[:, width:].tolist()]
 
@@ -194,32 +201,19 @@ class TransformersLocal:
         return Completion(str(text), length, length < len(answer))
 
 
-def _load(folder: Path, dtype: Any) -> Any:
-    """Load weights as safetensors, from this disk, without running code that came with them."""
-    import torch
-    from transformers import AutoModelForCausalLM
+@contextmanager
+def _float32_head(model: Any) -> Iterator[None]:
+    """Have logits computed in float32 from the last hidden state.
 
-    adapter = (folder / "adapter_config.json").is_file()
-    model = AutoModelForCausalLM.from_pretrained(
-        models.base_of(folder) if adapter else folder,
-        # An adapter is added in float32 and rounded once.
-        dtype=torch.float32 if adapter else dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-    )
-    if adapter:
-        from peft import PeftModel
+    In bfloat16 a logit near 16 is a multiple of 1/8, so that every other pair had digits tied exactly.
+    """
+    from torch.nn.functional import linear
 
-        model = PeftModel.from_pretrained(model, folder).merge_and_unload().to(dtype)
-    return model
+    def exact(head: Any, inputs: Any, _: Any) -> Any:
+        return linear(inputs[0].float(), head.weight.float(), None if head.bias is None else head.bias.float())
 
-
-def _stop_tokens(tokenizer: Any, generation: Any) -> list[int]:
-    """Return the tokens that end an answer, the tokenizer's own first."""
-    more = generation.eos_token_id
-    more = [] if more is None else [more] if isinstance(more, int) else more
-    return list(dict.fromkeys([tokenizer.eos_token_id, *more]))
+    with model.get_output_embeddings().register_forward_hook(exact):
+        yield
 
 
 def _choice_rows(context: list[int], tails: list[list[int]]) -> list[Row]:

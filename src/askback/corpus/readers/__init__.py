@@ -1,0 +1,87 @@
+"""Readers: where documents come from. One file for each kind of source, one line for each format.
+
+A reader is a function ``read(paths, source, options)`` that yields each document it finds, or a `Rejection` of stage
+"documents" for what it could not or would not read; a broken record never ends the reading of those after it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from askback.config import Corpus, CorpusSource
+from askback.errors import InputError
+from askback.records import Document, Rejection
+
+Read: TypeAlias = Callable[[Sequence[Path], CorpusSource, Corpus], Iterator[Document | Rejection]]
+
+READERS = {
+    "html": "askback.corpus.readers.files:read_html",
+    "markdown": "askback.corpus.readers.files:read_markdown",
+    "text": "askback.corpus.readers.files:read_text",
+    "warc": "askback.corpus.readers.warc:read_warc",
+    "jsonl": "askback.corpus.readers.jsonl:read_jsonl",
+    "parquet": "askback.corpus.readers.parquet:read_parquet",
+    "hub": "askback.corpus.readers.hub:read_hub",
+    "installed-docs": "askback.corpus.readers.installed_docs:read_installed_docs",
+}
+
+_COMPRESSED = ("", ".gz", ".zst")
+
+SUFFIXES = {
+    "html": (".html", ".htm", ".xhtml"),
+    "markdown": (".md", ".markdown", ".mkd", ".mdown"),
+    "text": (".txt", ".text", ".rst"),
+    "warc": tuple(f".warc{ending}" for ending in _COMPRESSED),
+    "jsonl": tuple(f"{kind}{ending}" for kind in (".jsonl", ".ndjson", ".json") for ending in _COMPRESSED),
+    "parquet": (".parquet", ".pq"),
+}
+"""The files that are taken from a folder; a file named by itself or by a glob may be called anything."""
+
+SMALL_FILES = {"html": 256, "markdown": 256, "text": 256}
+"""How many files make one piece of work, where a file is one document."""
+
+
+def splits(source: CorpusSource) -> list[list[Path]]:
+    """Return the pieces of work of a source, always the same ones in the same order.
+
+    A WARC, JSONL or Parquet file is a piece; pages and texts come in pieces of 256; `hub` and `installed-docs` are one
+    piece without a path. Folders are searched to the bottom, hidden files and folders left out.
+
+    Raises:
+        InputError: nothing is there, nothing fits, or a file cannot be read.
+    """
+    if source.format not in SUFFIXES:
+        return [[]]
+    files = _files(source.path, source.format)
+    for file in files:
+        if not os.access(file, os.R_OK):
+            raise InputError(f"{file}: cannot be read; check that it exists and its permissions")
+    size = SMALL_FILES.get(source.format, 1)
+    return [files[start : start + size] for start in range(0, len(files), size)]
+
+
+def _files(pattern: str, kind: str) -> list[Path]:
+    path = Path(pattern).expanduser()
+    suffixes = SUFFIXES[kind]
+    if path.is_dir():
+        try:
+            found = [file for file in path.rglob("*") if file.name.lower().endswith(suffixes) and _visible(file, path)]
+        except OSError as error:
+            raise InputError(f"{path}: cannot be searched: {error.strerror}") from error
+        missing = f"{path}: no {kind} files in this folder; looked for {', '.join(suffixes)}"
+    elif path.exists():
+        found, missing = [path], ""
+    elif any(character in pattern for character in "*?["):
+        found = list(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+        missing = f"{pattern}: no file matches this pattern"
+    else:
+        raise InputError(f"{path}: there is no such file or folder; corpus sources take a file, a folder or a glob")
+    found = sorted((file for file in found if not file.is_dir()), key=lambda file: file.parts)
+    if not found:
+        raise InputError(missing)
+    return found
+
+
+def _visible(file: Path, folder: Path) -> bool:
+    return not any(part.startswith(".") for part in file.relative_to(folder).parts)

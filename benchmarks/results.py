@@ -1,0 +1,78 @@
+"""Write what a finished run gave as Markdown, for docs/results.md: python benchmarks/results.py runs/oasst-web"""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+from askback.execution.progress import duration
+from askback.execution.shards import Records
+from askback.records import Candidate, Judgement, draw
+from askback.report import read
+
+SAMPLE_SEED = 20261122
+"""Pairs are drawn by this seed, so that nobody picked the nice ones."""
+SAMPLES = 10
+
+
+def main(folder: Path) -> None:
+    """Print the section."""
+    steps = {step["step"]: step for step in read.finished(folder)}
+    print("| step | records | in | kept | rejected | failed | why |\n| --- | --- | ---: | ---: | ---: | ---: | --- |")
+    for stage in read.funnel(folder):
+        why = ", ".join(f"{rule} {count:,}" for rule, count in stage.reasons.items())
+        numbers = " | ".join(f"{n:,}" for n in (stage.entered, stage.kept, stage.rejected, stage.failed))
+        print(f"| {stage.step} | {stage.name} | {numbers} | {why} |")
+
+    print("\n| set | pairs | instruction, characters | output, characters |\n| --- | ---: | ---: | ---: |")
+    for row in read.lengths(folder):
+        instruction = f"{row.instruction_mean:.0f} ± {row.instruction_sd:.0f}"
+        print(f"| {row.name} | {row.pairs:,} | {instruction} | {row.output_mean:.0f} ± {row.output_sd:.0f} |")
+
+    print("\n| model | held-out loss, nats per token | pairs | tokens |\n| --- | ---: | ---: | ---: |")
+    for model, metrics in read.losses(folder).items():
+        print(f"| {model} | {metrics['loss']:.4f} | {metrics['examples']:,} | {metrics['tokens']:,} |")
+
+    print("\n| step | wall time | tokens |\n| --- | ---: | ---: |")
+    for name, step in steps.items():
+        print(f"| {name} | {duration(step['seconds'])} | {step['tokens']:,} |")
+    print(f"| all | {duration(sum(step['seconds'] for step in steps.values()))} | |")
+
+    last = max(int(name[7:]) for name in steps if name.startswith("select-"))
+    _scores(folder, last)
+    candidates: dict[str, Candidate] = {one.id: one for one in Records(folder / "augment", "")}
+    judgements: dict[str, Judgement] = {one.candidate_id: one for one in Records(folder / f"score-{last}", "")}
+    chosen = {(pair.instruction, pair.output) for pair in read.chosen(folder)}
+    for title, wanted in (("Curated", True), ("Rejected", False)):
+        pool = [one for one in candidates.values() if ((one.instruction, one.output) in chosen) == wanted]
+        print(f"\n### {title}: {SAMPLES} of {len(pool):,}, drawn by seed {SAMPLE_SEED}\n")
+        for one in sorted(pool, key=lambda one: draw(SAMPLE_SEED, one.id))[:SAMPLES]:
+            print(
+                f"- **{_line(one.instruction, 400)}** (score {judgements[one.id].score:.2f}; {_line(one.uri, 120)})  "
+            )
+            print(f"  {_line(one.output, 300)}\n")
+
+
+def _scores(folder: Path, rounds: int) -> None:
+    print("\n| round | score, mean | least | median | greatest | probability on the digits |\n" + "| --- " * 6 + "|")
+    chosen: list[set[str]] = []
+    for t in range(1, rounds + 1):
+        judgements: list[Judgement] = list(Records(folder / f"score-{t}", ""))
+        scores = sorted(one.score for one in judgements if one.score is not None)
+        mass = sum(one.mass or 0.0 for one in judgements) / len(judgements)
+        middle = scores[len(scores) // 2]
+        mean = sum(scores) / len(scores)
+        print(f"| {t} | {mean:.3f} | {scores[0]:.3f} | {middle:.3f} | {scores[-1]:.3f} | {mass:.3f} |")
+        chosen.append({pair.id for pair in Records(folder / f"select-{t}", "")})
+    for before, after in itertools.pairwise(chosen):
+        shared = len(before & after) / len(before | after)
+        print(f"\nOf the pairs chosen in two rounds running, {shared:.0%} are in both (Jaccard).")
+
+
+def _line(text: str, limit: int) -> str:
+    flat = json.dumps(" ".join(text.split()), ensure_ascii=False)[1:-1]
+    return (flat[:limit] + "…" if len(flat) > limit else flat).replace("<", "&lt;").replace("*", "\\*")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,167 @@
+"""The rules that drop a segment (method.md 1.4).
+
+Each is a plain function that returns None when the segment may stay, else a short detail: what was found, and the limit.
+The rules on headers are for text that has one.
+"""
+
+import re
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+from askback.config import Corpus
+
+PAPER_WORDS = re.compile(r"\b(?:advertise?ments?|forums?|quick links?|free newsletters?)\b")
+"""The paper's examples of navigation words; a header that holds one anywhere is dropped, as there."""
+
+OUR_HEADERS = re.compile(
+    r"(?:(?:more |other )?(?:related|recent|popular|latest|similar|recommended)"
+    r"(?: (?:posts?|articles?|links?|pages?|topics?|content|stories|reading|resources?|videos?|products?|questions?))?"
+    r"|share(?: (?:this|on|via))?(?: (?:page|post|article|story|recipe|entry))?|sharing|follow us|subscribe|sign up|log ?in"
+    r"|(?:\d+ )?(?:comments?|responses|replies)|(?:leave|post|add|write) a (?:comment|reply|review)"
+    r"|(?:table of )?contents|toc|on this page|in this (?:article|section)|(?:main |site )?(?:navigation|menu)|search"
+    r"|newsletter|site ?map|categories|tags|archives?|breadcrumbs?|you (?:may|might) also like|read (?:more|next)|see also"
+    r"|(?:external )?links|references|bibliography|further reading|footnotes|about the authors?|author|sponsors?"
+    r"|cookies?(?: (?:policy|settings|preferences))?|privacy policy|contact(?: us)?|copyright|license|licence)"
+)
+"""Ours: a header that is one of these as a whole. As a part of a header such words are ordinary ("Market share")."""
+
+
+def too_short(text: str, options: Corpus) -> str | None:
+    """Rule "too-short": fewer than `min_chars` characters (the paper: 600)."""
+    return f"{len(text)} characters, at least {options.min_chars} wanted" if len(text) < options.min_chars else None
+
+
+def too_long(text: str, options: Corpus) -> str | None:
+    """Rule "too-long": more than `max_chars` characters (the paper: 3,000)."""
+    return f"{len(text)} characters, at most {options.max_chars} wanted" if len(text) > options.max_chars else None
+
+
+def empty_header(header: str) -> str | None:
+    """Rule "empty-header": a header without a letter or digit (the paper: empty headers)."""
+    return None if any(character.isalnum() for character in header) else f"header {header!r}"
+
+
+def capital_header(header: str) -> str | None:
+    """Rule "capital-header": a header of two or more letters, all of them capitals (the paper: all-uppercase)."""
+    letters = sum(character.isalpha() for character in header)
+    return f"header {header!r}" if letters > 1 and header.isupper() else None
+
+
+@lru_cache(maxsize=4096)
+def navigation_header(header: str) -> str | None:
+    """Rule "navigation-header": a header that holds navigation words.
+
+    The paper gives four examples (`PAPER_WORDS`) and not its list; `OUR_HEADERS` adds the usual ones, matched as a whole.
+    """
+    words = " ".join(re.sub(r"[^\w\s'-]", " ", header.lower()).split())
+    found = PAPER_WORDS.search(words) or OUR_HEADERS.fullmatch(words)
+    return f"header {header!r}, navigation words {found[0]!r}" if found else None
+
+
+_FENCED = re.compile(r"^[ >]*(`{3,}).*?^[ >]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_MARKS = re.compile(r"^(?:[ >]|[-*+] |\d+[.)] |: |#+ )+", re.MULTILINE)
+_SENTENCE_END = re.compile(r"[.!?]+[\s”\"')\]]+|[。！？]+|\n+")
+_WORD_OR_END = re.compile(r"\w+|\n")
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a segment, without the punctuation that ends them.
+
+    Code and tables are left out, marks of lists and headers removed, and a line break ends a sentence.
+    """
+    if "```" in text:
+        text = _FENCED.sub("", text)
+    text = _MARKS.sub("", text)
+    if "\n|" in text or text.startswith("|"):
+        text = "\n".join(line for line in text.split("\n") if not line.startswith("|"))
+    return [sentence for sentence in _SENTENCE_END.split(text) if sentence]
+
+
+def repeated_sentences(text: str, options: Corpus) -> str | None:
+    """Rule "repeated-sentences": two sentences share too many word n-grams.
+
+    The paper drops segments by the Jaccard similarity of n-grams over all pairs of sentences, and gives neither n nor
+    the limit; ours are `repeat_ngram` and `repeat_jaccard`. A sentence of fewer than 2n words is never a repetition, ours
+    too: short ones recur in good text ("Explain your answer."). The result is that of comparing all pairs; but a sentence
+    that has too many n-grams found nowhere else in the text to reach the limit is not compared.
+    """
+    n, limit = options.repeat_ngram, options.repeat_jaccard
+    words = [*_WORD_OR_END.findall("\n".join(sentences(text)).lower()), "\n"]
+    grams = list(zip(*(words[start:] for start in range(n)), strict=False))
+    counts = Counter(grams)
+    if len(counts) == len(grams):
+        return None
+    alone = list(map((1).__eq__, map(counts.__getitem__, grams)))
+    compared: list[set[tuple[str, ...]]] = []
+    start = 0
+    while start < len(words):
+        end = words.index("\n", start)
+        size = end - start - n + 1
+        if size > n and sum(alone[start : start + size]) <= (1 - limit) * size + 1e-9:
+            mine = set(grams[start : start + size])
+            for other in compared:
+                shared = len(mine & other)
+                similarity = shared / (len(mine) + len(other) - shared)
+                if shared and similarity >= limit:
+                    return f"similarity {similarity:.2f}, limit {limit}: {' '.join(words[start:end])[:80]!r}"
+            compared.append(mine)
+        start = end + 1
+    return None
+
+
+MIN_PROSE = 0.3
+"""Least share of a segment's characters that must be in lines of prose. In recipes, a list of ingredients over half as
+much instruction passes; tables of links, indexes and lists of names do not."""
+
+_SENTENCE_CHARS = 28
+_LONG_LINE = 80
+_ENDS = tuple(".!?:;。！？")
+
+
+def no_prose(text: str) -> str | None:
+    """Rule "no-prose" (ours): less than `MIN_PROSE` of the text is in lines of prose.
+
+    Such a line ends as a sentence does, or is longer than a title or the text of a link. The paper has no such rule; its
+    corpus holds only highly linked pages. What it drops are lists of links, names and numbers, which answer nothing.
+    """
+    prose = 0
+    for line in text.split("\n"):
+        size = len(line)
+        if size >= _SENTENCE_CHARS and (line.rstrip("”\"')]*_` ").endswith(_ENDS) or (size >= _LONG_LINE and line[0] != "|")):
+            prose += size
+    share = prose / max(len(text), 1)
+    return f"{share:.0%} of the text is prose, at least {MIN_PROSE:.0%} wanted" if share < MIN_PROSE else None
+
+
+LANGUAGE_CHARS = 1000
+"""So much of a segment is looked at for its language."""
+
+ENGLISH = frozenset(
+    "the of and that with this from are which you your have has had their they it its can not will would should when these"
+    " be been by an were there what how if into than each other use using".split()
+)
+PLAINLY_ENGLISH = 0.15
+"""A text where so many of the words are these needs no classifier; running one costs as much as all other work together."""
+
+
+def language(text: str) -> str:
+    """Return the two-letter code of the text's language; code is not looked at."""
+    prose = _FENCED.sub("", text) if "```" in text else text
+    prose = (prose if prose.strip() else text)[:LANGUAGE_CHARS]
+    words = prose.lower().split()
+    if len(words) >= 50 and sum(map(ENGLISH.__contains__, words)) >= PLAINLY_ENGLISH * len(words):
+        return "en"
+    return str(_identifier().classify(prose)[0])
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE)
+
+
+def other_language(code: str, options: Corpus) -> str | None:
+    """Rule "language": not one of `languages` (the paper uses the English part of its crawl)."""
+    return f"language {code!r}, wanted {', '.join(options.languages)}" if code not in options.languages else None

@@ -1,0 +1,81 @@
+"""The line of text in hand: what inline elements make of the words in them.
+
+Emphasis and links leave their words, code gets backticks, powers a ``^``; references to footnotes go.
+"""
+
+import re
+from html import unescape
+
+BREAK = "\x01"
+"""A forced line break; no page can hold one, since control characters are removed first."""
+
+_POWER = re.compile(r"[-+−–]?\d+(?:\.\d+)?|[a-zA-Z]|\d*[-+−–]")
+_BASE = re.compile(r"[\w)\]]$")
+_NUMBER = re.compile(r"\[?[\d*†‡§,–-]{1,9}\]?")
+_LONG_WORD = re.compile(r"(?:[^\W\d_]{4,}|[.,;:!?”\"'’])\s*$")
+
+
+class Line:
+    """Pieces of serialised text, as they come; `take` ends the line."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.marks: list[tuple[str, int]] = []  # inline elements open, and where in the line each begins
+        self.links = 0
+
+    def take(self) -> str:
+        """Return the line, entities resolved, white space and breaks as they stand, and begin another."""
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        if self.marks:
+            self.marks = [(kind, 0) for kind, _ in self.marks]
+        return unescape(text) if "&" in text else text
+
+    def take_words(self) -> str:
+        """As `take`, on one line and with single spaces."""
+        return " ".join(self.take().replace(BREAK, " ").split())
+
+    def open(self, kind: str) -> None:
+        """Remember where an inline element begins."""
+        self.marks.append((kind, len(self.pieces)))
+
+    def close(self) -> tuple[str, str]:
+        """Take the text of the inline element that ends here out of the line; return its kind and the text."""
+        if not self.marks:
+            return "", ""
+        kind, start = self.marks.pop()
+        text = "".join(self.pieces[start:])
+        del self.pieces[start:]
+        return kind, text
+
+    def close_code(self) -> None:
+        """Put backticks around code, spaces outside of them."""
+        kind, text = self.close()
+        words = " ".join(text.replace(BREAK, " ").split())
+        if not kind or not words:
+            self.pieces.append(text)
+            return
+        ticks = "``" if "`" in words else "`"
+        self.pieces.append(f"{' ' * text[0].isspace()}{ticks}{words}{ticks}{' ' * text[-1].isspace()}")
+
+    def open_link(self) -> None:
+        """Count a link; a raised link is a reference."""
+        self.links += 1
+        if self.marks and self.marks[-1][0] == "sup":
+            self.marks[-1] = ("linked sup", self.marks[-1][1])
+
+    def close_superscript(self) -> None:
+        """Write a power with ``^`` (10^6, not 106); drop the number of a footnote; leave the rest (1st, ™)."""
+        kind, text = self.close()
+        text = text.strip()
+        before = "".join(self.pieces[-3:])
+        linked = kind == "linked sup" or self.links > 0
+        if _NUMBER.fullmatch(text) and (linked or text[0] == "[" or _LONG_WORD.search(before)):
+            return
+        self.pieces.append(f"^{text}" if _POWER.fullmatch(text) and _BASE.search(before) else text)
+
+    def close_subscript(self) -> None:
+        """Write H2O as it is read, but keep the digits of a number and its base apart."""
+        _, text = self.close()
+        before = self.pieces[-1][-1:] if self.pieces else ""
+        self.pieces.append(f"_{text}" if before.isdigit() and text[:1].isdigit() else text)

@@ -1,0 +1,170 @@
+"""Markdown and reStructuredText → HTML, so that one segmenter serves all markup."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from docutils import nodes
+from docutils.core import publish_doctree, publish_from_doctree
+from docutils.parsers.rst import Directive, directives, roles
+from docutils.utils import unescape
+from markdown_it import MarkdownIt
+
+_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?:.*\r?\n){0,200}?(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)")
+_ALERT = re.compile(r"^([ \t]*>[ \t]*)\[!(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\][ \t]*$", re.MULTILINE | re.IGNORECASE)
+
+
+def from_markdown(text: str) -> str:
+    """Return the HTML of CommonMark with tables and HTML in it; YAML front matter and alert marks are left out."""
+    text = _FRONT_MATTER.sub("", text)
+    return str(_markdown().render(_ALERT.sub(r"\1", text)))
+
+
+@lru_cache(maxsize=1)
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+_SETTINGS = {
+    "_disable_config": True,
+    "doctitle_xform": False,
+    "embed_stylesheet": False,
+    "file_insertion_enabled": False,
+    "halt_level": 6,
+    "initial_header_level": "1",
+    "input_encoding": "unicode",
+    "line_length_limit": 10_000_000,
+    "math_output": "LaTeX",
+    "output_encoding": "unicode",
+    "raw_enabled": False,
+    "report_level": 6,
+    "smart_quotes": False,
+    "stylesheet_path": "",
+    "syntax_highlight": "none",
+    "traceback": True,
+    "warning_stream": False,
+}
+
+
+def from_rst(text: str) -> str:
+    """Return the HTML of reStructuredText, read leniently.
+
+    Directives and roles that docutils does not know (Sphinx has hundreds) leave their text; what cannot be parsed is
+    left as a literal block; docutils' own messages never get in. Nothing is included, inserted or executed.
+    """
+    with _lenient():
+        tree = publish_doctree(text, settings_overrides=_SETTINGS)
+    for message in list(tree.findall(nodes.system_message)):
+        kept = [part for part in message.findall(nodes.literal_block) if not part.astext().startswith("..")]
+        message.parent.replace(message, kept)
+    for problem in list(tree.findall(nodes.problematic)):
+        problem.parent.replace(problem, nodes.Text(problem.astext()))
+    return str(publish_from_doctree(tree, writer="html5", settings_overrides=_SETTINGS))
+
+
+@contextmanager
+def _lenient() -> Iterator[None]:
+    """While it lasts, docutils finds a directive and a role for every name; Sphinx looks its own up in the same way."""
+    directive, role = directives.directive, roles.role
+
+    def any_directive(name: str, language: Any, document: Any) -> Any:
+        if name.lower() in _CODE:
+            return _Code, []
+        known, messages = directive(name, language, document)
+        return (known, messages) if known else (_Passage, [])
+
+    def any_role(name: str, language: Any, line: int, reporter: Any) -> Any:
+        known, messages = role(name, language, line, reporter)
+        return (known, messages) if known else (_mention, [])
+
+    directives.directive, roles.role = any_directive, any_role
+    try:
+        yield
+    finally:
+        directives.directive, roles.role = directive, role
+
+
+_CODE = {"code", "code-block", "sourcecode", "highlight", "doctest", "testcode", "testoutput", "parsed-literal", "prompt"}
+_NO_TEXT = re.compile(
+    r"auto\w+|toctree|currentmodule|(?:py:)?module|index|tabularcolumns|literalinclude|include|image|raw|"
+    r"program-output|command-output|click|argparse|plantuml|graphviz|contributors|bibliography|meta"
+)
+_LABELS = {
+    "versionadded": "New in version ",
+    "versionchanged": "Changed in version ",
+    "versionremoved": "Removed in version ",
+    "deprecated": "Deprecated since version ",
+    "seealso": "See also: ",
+}
+_SIGNATURE = re.compile(r"(?:\w+:)?(?:function|class|method|attribute|data|exception|decorator|option|envvar|module|\w+method)")
+_CODE_ROLE = re.compile(
+    r"(?:\w+:)?(?:class|func|meth|mod|data|attr|exc|obj|const|file|program|command|option|envvar|type|var|"
+    r"function|method|code|kbd|samp|cmd|opt|setting|command|dir|path)",
+)
+
+
+class _AnyOption(dict[str, Any]):
+    """Options of a directive: all are taken, none is looked at."""
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> Any:
+        return lambda value: value
+
+
+class _Code(Directive):
+    """A block of code."""
+
+    optional_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec = _AnyOption()
+
+    def run(self) -> list[nodes.Node]:
+        code = "\n".join(self.content)
+        language = self.arguments[0] if self.arguments else ""
+        return [nodes.literal_block(code, code, classes=["code", language] if language else [])] if code else []
+
+
+class _Passage(Directive):
+    """A directive that docutils does not know: its argument, and what stands in it."""
+
+    optional_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec = _AnyOption()
+
+    def run(self) -> list[nodes.Node]:
+        found: list[nodes.Node] = []
+        if _NO_TEXT.fullmatch(self.name.lower()):
+            return found
+        if self.arguments and _SIGNATURE.fullmatch(self.name.lower()):
+            words = " ".join(self.arguments[0].split())
+            found.append(nodes.paragraph("", "", nodes.literal(words, words)))
+        elif self.arguments:
+            label = _LABELS.get(self.name.lower(), "")
+            inline, messages = self.state.inline_text(label + self.arguments[0], self.lineno)
+            found += [nodes.paragraph(self.arguments[0], "", *inline), *messages]
+        around = nodes.container()
+        self.state.nested_parse(self.content, self.content_offset, around)
+        return found + around.children
+
+
+_TARGET = re.compile(r"^(.*?)\s*<[^<>]*>$", re.DOTALL)
+
+
+def _mention(name: str, source: str, text: str, *_: Any) -> tuple[list[nodes.Node], list[nodes.Node]]:
+    """A role that docutils does not know: the words it shows."""
+    words = unescape(text)
+    if titled := _TARGET.match(words):
+        words = titled[1] or words
+    elif _CODE_ROLE.fullmatch(name.lower()):
+        words = words.rpartition(".")[2] if words.startswith("~") else words.lstrip("!")
+    kind = nodes.literal if _CODE_ROLE.fullmatch(name.lower()) else nodes.inline
+    return [kind(source, words)], []

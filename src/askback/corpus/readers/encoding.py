@@ -1,0 +1,85 @@
+"""Bytes → text, and what a page says of itself in its head."""
+
+import codecs
+import re
+from html import unescape
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
+_SEVEN_BIT = re.compile(r"iso-2022-\w+|hz(?:-gb-2312)?", re.IGNORECASE)
+_WEB_NAMES = {
+    **dict.fromkeys(("iso-8859-1", "latin1", "latin-1", "ascii", "us-ascii"), "cp1252"),
+    **dict.fromkeys(("gb2312", "gbk", "x-gbk", "gb_2312-80"), "gb18030"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "x-sjis", "sjis"), "cp932"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "ks_c_5601"), "cp949"),
+    **dict.fromkeys(("iso-8859-9", "iso-8859-11"), "cp1254"),
+    "x-euc-jp": "euc_jp",
+    "iso-8859-11": "cp874",
+    "big5": "big5hkscs",
+}
+"""What pages mean by a name, which is what browsers take it for."""
+
+
+def decode(data: bytes, stated: str = "") -> str:
+    """Return the text of a page.
+
+    In this order: a byte order mark; UTF-8, if the bytes are valid as such (that is no accident, whatever the page
+    says); the encoding of the HTTP header (`stated`); that of the page's meta element; else UTF-8 or Windows-1252,
+    whichever fits more of the bytes. What then cannot be decoded becomes U+FFFD.
+    """
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(name, "replace")
+    found = _META_CHARSET.search(data[:4096])
+    names = [name for name in (stated.strip("\"' "), found[1].decode("ascii", "replace") if found else "") if name]
+    if not any(_SEVEN_BIT.fullmatch(name) for name in names):
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    for name in names:
+        if name.lower() in ("utf-8", "utf8", "utf-16"):
+            continue
+        try:
+            return data.decode(_WEB_NAMES.get(name.lower(), name), "replace")
+        except (LookupError, ValueError):
+            continue
+    return _guess(data)
+
+
+def _guess(data: bytes) -> str:
+    text = data.decode("utf-8", "replace")
+    wrong = text.count("\ufffd")
+    right = len(data) - len(data.decode("ascii", "ignore")) - wrong
+    return text if right > 2 * wrong else data.decode("cp1252", "replace")
+
+
+def clean(text: str) -> str:
+    """Return `text` with lone surrogates replaced: they can be in JSON and file names, and in no encoded file."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+_TITLE = re.compile(r"<title\b[^>]*>([^<]*)", re.IGNORECASE)
+_HEAD_TAG = re.compile(r"<(?:link|meta)\b[^>]{0,2000}>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+_LICENCE_NAMES = ("license", "dcterms.license", "dc.rights", "dcterms.rights", "copyright")
+_HEAD_CHARS = 50_000
+
+
+def head(html: str) -> tuple[str, str]:
+    """Return the title and the licence that the head of a page states, each "" if it states none.
+
+    A licence is a ``<link rel="license">``, or the meta element license, dcterms.license, dc.rights or copyright.
+    """
+    start = html[:_HEAD_CHARS]
+    title = _TITLE.search(start)
+    words = " ".join(unescape(title[1]).split()) if title else ""
+    stated: dict[str, str] = {}
+    lower = start.lower()
+    if "licen" in lower or "rights" in lower or "copyright" in lower:
+        for tag in _HEAD_TAG.findall(start):
+            given = {name.lower(): unescape(a or b or c).strip() for name, a, b, c in _ATTRIBUTE.findall(tag)}
+            if "license" in given.get("rel", "").lower().split():
+                return words, given.get("href", "")
+            stated.setdefault(given.get("name", given.get("property", "")).lower(), given.get("content", ""))
+    return words, next((stated[name] for name in _LICENCE_NAMES if stated.get(name)), "")

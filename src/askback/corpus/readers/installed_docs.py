@@ -1,0 +1,138 @@
+"""Documentation that is installed already: the READMEs of Python distributions and Python's own help topics.
+
+Real, human-written technical text on every machine, with no download.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from askback.config import Corpus, CorpusSource
+from askback.corpus.readers.encoding import clean
+from askback.records import Document, Markup, Rejection, fail, record_id, reject
+
+if TYPE_CHECKING:
+    from importlib.metadata import PackageMetadata
+
+_MARKUP: dict[str, Markup] = {"text/markdown": "markdown", "text/x-rst": "rst", "text/plain": "text", "": "rst"}
+
+
+def read_installed_docs(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    """Read the description of every installed distribution, by name, then every topic of `pydoc`, by name."""
+    taken = 0
+    for found in _all(source, options):
+        yield found
+        taken += isinstance(found, Document)
+        if source.limit is not None and taken >= source.limit:
+            return
+
+
+def _all(source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    named: dict[str, Distribution] = {}
+    for distribution in distributions():
+        name = str(distribution.metadata["Name"] or "")
+        if name:
+            named.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution)
+    for name in sorted(named):
+        yield _readme(name, named[name], source, options)
+    yield from _topics(options)
+
+
+def _readme(name: str, distribution: Distribution, source: CorpusSource, options: Corpus) -> Document | Rejection:
+    uri = f"pypi:{name}@{distribution.version}"
+    identity = record_id(uri)
+    try:
+        metadata = distribution.metadata
+        text = clean(str(metadata.get("Description") or ""))
+    except (OSError, ValueError, LookupError) as error:
+        return fail(identity, "documents", "unreadable", f"{type(error).__name__}: {error}", uri=uri)
+    if not text.strip() or text.strip() == "UNKNOWN":
+        return reject(identity, "documents", "no-text", "the distribution has no description", uri=uri)
+    if len(text.encode("utf-8")) > options.max_document_bytes:
+        return reject(identity, "documents", "too-large", f"at most {options.max_document_bytes} bytes", uri=uri)
+    kind = str(metadata.get("Description-Content-Type") or "").partition(";")[0].strip().lower()
+    markup = _MARKUP.get(kind, "text")
+    return Document(uri, text, markup, source.format, name, _licence(metadata) or source.licence)
+
+
+def _licence(metadata: "PackageMetadata") -> str:
+    """Return what the distribution states: an SPDX expression, else its classifiers, else a licence field of one line."""
+    if expression := metadata.get("License-Expression"):
+        return clean(str(expression)).strip()
+    classifiers = [str(line) for line in metadata.get_all("Classifier") or [] if str(line).startswith("License ::")]
+    names = [line.rpartition("::")[2].strip() for line in classifiers if line.count("::") > 1]
+    if names:
+        return clean(" OR ".join(sorted(set(names))))
+    field = clean(str(metadata.get("License") or "")).strip()
+    return field if len(field) <= 100 and "\n" not in field and field != "UNKNOWN" else ""
+
+
+def _topics(options: Corpus) -> Iterator[Document | Rejection]:
+    from pydoc_data.topics import topics
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for name in sorted(topics):
+        uri = f"python:{name}@{version}"
+        text = topic_rst(clean(topics[name]))
+        if len(text.encode("utf-8")) > options.max_document_bytes:
+            yield reject(record_id(uri), "documents", "too-large", f"at most {options.max_document_bytes} bytes", uri=uri)
+        else:
+            yield Document(uri, text, "rst", "installed-docs", name, "PSF-2.0")
+
+
+_UNDERLINE = re.compile(r"([*=\-^~\"])\1{2,}")
+_LIST_MARK = re.compile(r"\s*(?:[*-]|\d+\.) +")
+_SIGNATURE = re.compile(r"(?:(?:class|exception|classmethod|static|async|abstract) )*[\w.]+(?:\(.*\))?(?: -> .*)?")
+_QUOTED = re.compile(r"""(\w?)"([^"`\s](?:[^"`]*[^"`\s])?)"(\w?)|\\""")
+_RUBRIC = re.compile(r"-\[ (.*) \]-")
+_HYPHEN = re.compile(r"(?<=\w)-\n *(?=\w)")
+_EXAMPLE_INDENT = 3
+
+
+def topic_rst(text: str) -> str:
+    """Return a help topic as reStructuredText.
+
+    Topics (in Python 3.11 as in later ones) are what Sphinx's text builder made of the language reference: headers are
+    underlined, but code is only quoted, and an example only indented by three, as the text under a signature is too. So
+    quotes become code, examples are marked as literal, and backslashes are escaped.
+    """
+    made: list[str] = []
+    base, signature, literal = 0, True, False
+    for chunk in re.split(r"\n\s*\n", text.expandtabs().strip("\n")):
+        lines = chunk.split("\n")
+        indent = len(lines[0]) - len(lines[0].lstrip())
+        literal = literal and indent > base
+        if literal or (indent == base + _EXAMPLE_INDENT and not signature and not _LIST_MARK.match(chunk)):
+            made += [chunk] if literal else [" " * base + "::", chunk]
+            literal = True
+            continue
+        if len(lines) == 2 and _UNDERLINE.fullmatch(lines[1]):
+            title = _inline(lines[0])
+            made.append(f"{title}\n{lines[1][0] * len(title)}")
+            base, signature = 0, False
+            continue
+        signature = all(_SIGNATURE.fullmatch(line.strip()) for line in lines)
+        if rubric := _RUBRIC.fullmatch(chunk):
+            made.append(f"{rubric[1]}\n{'*' * len(chunk)}")
+        elif signature and "(" in chunk:
+            made.append("\n".join(" " * indent + f"``{line.strip()}``" for line in lines))
+        else:
+            made.append(chunk if lines[0].lstrip()[:1] in "+|" else _inline(chunk))
+        marks = [mark.end() for line in lines if (mark := _LIST_MARK.match(line))]
+        base = marks[-1] if marks else indent
+    return "\n\n".join(made)
+
+
+def _inline(chunk: str) -> str:
+    """Write what straight quotes enclose as code, since prose has curly ones; join words wrapped at a hyphen."""
+
+    def code(found: re.Match[str]) -> str:
+        if found[2] is None:
+            return r"\\"
+        before, after = (f"{found[1]}\\ " if found[1] else ""), (f"\\ {found[3]}" if found[3] else "")
+        return f"{before}``{found[2]}``{after}"
+
+    return _QUOTED.sub(code, _HYPHEN.sub("-", chunk))

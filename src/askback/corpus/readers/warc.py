@@ -1,0 +1,155 @@
+"""WARC files: web crawls, plain or compressed with gzip, zstandard or LZ4."""
+
+import io
+import mmap
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastwarc.stream_io import BrotliReader, ChunkedReader
+from fastwarc.warc import ArchiveIterator
+
+from askback.config import Corpus, CorpusSource
+from askback.corpus.readers.encoding import clean, decode, head
+from askback.records import Document, Rejection, fail, record_id, reject
+
+_PAGES = {"response", "resource", "conversion"}
+_NOT_PAGES = {"warcinfo", "request", "metadata", "revisit", "continuation"}
+_HTML_TYPES = {"text/html", "application/xhtml+xml"}
+
+
+def read_warc(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    """Read the HTML pages of crawl files; requests, metadata and revisits are no documents and are passed over.
+
+    A response that is not HTML or whose status is not 200 is rejected. A record cut short is a failure. A damaged file is
+    read up to the damage and, where a whole record can be found behind it, on from there; each stretch lost is a failure.
+    """
+    for path in paths:
+        taken = 0
+        for found in _file(path, source, options):
+            yield found
+            taken += isinstance(found, Document)
+            if source.limit is not None and taken >= source.limit:
+                break
+
+
+def _file(path: Path, source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    at: int | None = 0
+    reached = -1
+    lost: tuple[int, str] | None = (0, "no WARC record in this file")
+    while at is not None:
+        reason = "a record breaks off"  # the iterator ends in silence where the header of one is cut
+        try:
+            with path.open("rb") as file:
+                file.seek(at)
+                for record in ArchiveIterator(file, quirks_mode=True):
+                    reached = int(record.stream_pos)
+                    found = _document(record, f"{path}@{reached}", source, options)
+                    if lost and lost[0] < reached:
+                        yield _lost(path, *lost, f"byte {reached}")
+                    lost = None
+                    if found:
+                        yield found
+        except OSError as error:
+            reason = str(error)
+        at = _next_record(path, max(reached, at))
+        if (at is not None or reason != "a record breaks off") and not lost:
+            lost = reached, reason
+    if lost:
+        yield _lost(path, *lost, "the end")
+
+
+def _lost(path: Path, start: int, reason: str, end: str) -> Rejection:
+    uri = clean(f"{path}@{start}")
+    detail = f"lost behind byte {start} up to {end}: {clean(reason)}"
+    return fail(record_id(uri, "damaged"), "documents", "damaged", detail, uri=uri)
+
+
+def _next_record(path: Path, reached: int) -> int | None:
+    """Return where the next readable record begins behind the one at `reached`, None if there is none.
+
+    Only in plain files and in those with one gzip member per record, as crawlers write them.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            packed = data[:2] == b"\x1f\x8b"
+            mark = b"\x1f\x8b\x08" if packed else b"\nWARC/1."
+            at = data.find(mark, reached + 1)
+            while at >= 0:
+                if not packed or _begins_record(data[at : at + 4096]):
+                    return at if packed else at + 1
+                at = data.find(mark, at + 1)
+    except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
+        return None
+    return None
+
+
+def _begins_record(member: bytes) -> bool:
+    try:
+        return b"WARC/".startswith(zlib.decompressobj(wbits=31).decompress(member, 5))
+    except zlib.error:
+        return False
+
+
+def _document(record: Any, place: str, source: CorpusSource, options: Corpus) -> Document | Rejection | None:
+    """Return the page of a record, or why there is none, or None for a record that is not about a page.
+
+    Raises:
+        OSError: the file is damaged within the record.
+    """
+    kind = (record.headers.get("WARC-Type") or "").strip().lower()
+    if kind in _NOT_PAGES:
+        return None
+    uri = clean((record.headers.get("WARC-Target-URI") or place).strip("<> "))
+    identity = record_id(clean(place), uri)
+    if kind not in _PAGES or "Content-Length" not in record.headers:
+        return fail(identity, "documents", "clipped", f"record of type {clean(kind)!r} with a broken header", uri=uri)
+    headers = record.http_headers if record.is_http else None
+    if headers is not None and headers.status_code != 200:
+        return reject(identity, "documents", "http-status", f"status {headers.status_code}", uri=uri)
+    content = (record.http_content_type if headers is not None else record.headers.get("Content-Type")) or ""
+    if content and content.partition(";")[0].strip().lower() not in _HTML_TYPES:
+        return reject(identity, "documents", "not-html", f"type {clean(content)!r}", uri=uri)
+    length, most = int(record.content_length), options.max_document_bytes
+    if length > most:
+        return reject(identity, "documents", "too-large", f"{length} bytes, at most {most}", uri=uri)
+    data = record.reader.read()
+    if len(data) < length:
+        return fail(identity, "documents", "clipped", f"{len(data)} of {length} bytes", uri=uri)
+    try:
+        data = _unpack(data, headers, most)
+    except (OSError, zlib.error, EOFError) as error:
+        return fail(identity, "documents", "undecodable", f"{clean(str(error))}", uri=uri)
+    if len(data) > most:
+        return reject(identity, "documents", "too-large", f"more than {most} bytes when unpacked", uri=uri)
+    if not content and b"<html" not in data[:2000].lower() and b"<!doctype html" not in data[:2000].lower():
+        return reject(identity, "documents", "not-html", "no type is given, and it does not begin as HTML", uri=uri)
+    text = decode(data, (record.http_charset if headers is not None else "") or "")
+    title, licence = head(text)
+    return Document(uri, text, "html", source.format, title, licence or source.licence)
+
+
+def _unpack(data: bytes, headers: Any, most: int) -> bytes:
+    """Undo transfer and content encoding, up to just over `most` bytes.
+
+    Many crawlers store the page unpacked and leave the headers as they were, so the bytes have to agree.
+    """
+    if headers is None:
+        return data
+    if "chunked" in (headers.get("Transfer-Encoding") or "").lower() and _chunked(data):
+        data = ChunkedReader(io.BytesIO(data)).read(most + 1)
+    packing = (headers.get("Content-Encoding") or "").lower()
+    if "gzip" in packing and data.startswith(b"\x1f\x8b"):
+        return zlib.decompressobj(wbits=31).decompress(data, most + 1)
+    if "deflate" in packing and b"<" not in data[:100]:
+        raw = data[:1] != b"\x78"
+        return zlib.decompressobj(wbits=-15 if raw else 15).decompress(data, most + 1)
+    if packing == "br" and b"<" not in data[:100]:
+        return bytes(BrotliReader(io.BytesIO(data)).read(most + 1))
+    return data
+
+
+def _chunked(data: bytes) -> bool:
+    size = data[:20].partition(b"\r\n")[0].partition(b";")[0].strip()
+    return 0 < len(size) <= 8 and all(byte in b"0123456789abcdefABCDEF" for byte in size)

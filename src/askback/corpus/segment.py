@@ -1,0 +1,109 @@
+"""A document → its sections: the text under each header, with the text of the headers below it (method.md 1.4)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from askback.corpus.filters import navigation_header
+from askback.corpus.markup import from_markdown, from_rst
+from askback.corpus.page import read_blocks
+from askback.corpus.walk import Block
+from askback.records import Document
+
+
+@dataclass(slots=True)
+class Section:
+    """A header and what stands under it, up to the next header of its level or a higher one.
+
+    `path` runs from the document's top header to this one's; it is empty for a text without headers and without a
+    title. `lead` is the text before the first header below; `children` are the sections of the headers below.
+    """
+
+    path: list[str]
+    level: int
+    lead: list[Block] = field(default_factory=list)
+    children: list["Section"] = field(default_factory=list)
+
+    @property
+    def header(self) -> str:
+        """The section's own header."""
+        return self.path[-1] if self.path else ""
+
+    def text(self) -> str:
+        """Return the section's text as Markdown: headers below it included, its own not.
+
+        Sections under a header of navigation words ("Share", "Table of contents") are no part of the text around them.
+        """
+        blocks = list(self._blocks())
+        return "".join([blocks[0].text, *(block.glue + block.text for block in blocks[1:])]) if blocks else ""
+
+    def lead_text(self) -> str:
+        """Return the text before the first header below."""
+        return Section(self.path, self.level, self.lead).text()
+
+    def _blocks(self) -> Iterator[Block]:
+        yield from self.lead
+        for child in self.children:
+            below = [] if navigation_header(child.header) else list(child._blocks())
+            if below:
+                if child.header:
+                    yield Block(child.level, f"{'#' * child.level} {child.header}", "\n\n")
+                yield below[0]._replace(glue="\n\n")
+                yield from below[1:]
+
+
+def segment(document: Document) -> list[Section]:
+    """Return the top sections of a document, each with the sections below it; headers without text are left out.
+
+    Text above the first header is under no header, and no section. A document that has no headers is one section, with
+    the document's title as its header if it has one.
+
+    Raises:
+        TooDeep: the document is nested too deeply to be parsed.
+        Exception: docutils or markdown-it fails on it; both have bugs that odd documents find.
+    """
+    if document.markup == "text":
+        blocks = _paragraphs(document.text)
+    else:
+        convert = {"html": str, "markdown": from_markdown, "rst": from_rst}[document.markup]
+        blocks = read_blocks(convert(document.text))
+    if not any(block.level for block in blocks):
+        title = " ".join(document.title.split())
+        return [Section([title] if title else [], 0, blocks)] if blocks else []
+    return _tree(_with_text(blocks))
+
+
+def _paragraphs(text: str) -> list[Block]:
+    """Return the paragraphs of plain text; line breaks in them stay, since a list or a poem may depend on them."""
+    text = re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff]", "", text.replace("\r\n", "\n"))
+    lines = "\n".join(line.rstrip() for line in text.encode("utf-8", "replace").decode().split("\n"))
+    return [Block(0, paragraph) for paragraph in re.split(r"\n{2,}", lines.strip("\n")) if paragraph]
+
+
+def _with_text(blocks: list[Block]) -> list[Block]:
+    """Leave out headers that no text follows, as a gallery or a list of links leaves when it goes."""
+    kept: list[Block] = []
+    next_level = 1
+    for block in reversed(blocks):
+        if block.level and next_level and block.level >= next_level:
+            continue
+        kept.append(block)
+        next_level = block.level
+    return kept[::-1]
+
+
+def _tree(blocks: list[Block]) -> list[Section]:
+    top: list[Section] = []
+    open_now: list[Section] = []
+    for block in blocks:
+        if not block.level:
+            if open_now:
+                open_now[-1].lead.append(block)
+            continue
+        while open_now and open_now[-1].level >= block.level:
+            open_now.pop()
+        path = [*open_now[-1].path, block.text] if open_now else [block.text]
+        section = Section(path, block.level)
+        (open_now[-1].children if open_now else top).append(section)
+        open_now.append(section)
+    return top

@@ -1,0 +1,346 @@
+"""One pass over the tags of a page, from which come its blocks."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from askback.corpus.furniture import furniture, note
+from askback.corpus.inline import BREAK, Line
+from askback.corpus.layout import Container, Table, fence, glue, set_lines
+from askback.corpus.mathml import linear
+
+_BLOCKS_IN_CELLS = {"table", "ul", "ol", "dl", "pre", "blockquote", "form", *(f"h{level}" for level in range(1, 7))}
+
+
+class Block(NamedTuple):
+    """A header (level 1 to 6) or a piece of text (level 0), and what separates it from the block before."""
+
+    level: int
+    text: str
+    glue: str = "\n\n"
+
+
+class Walk:
+    """Reads tokens into `blocks`: each tag (None for a comment) with its attributes and the text that follows it.
+
+    An action is called with the index of its tag, and may return the index of the tag to go on from.
+    """
+
+    MAX_CONTAINERS = 12  # deeper lists are not indented further
+    MAX_DOUBTS = 16  # so often an element is found too big to be furniture; bounds the work
+
+    def __init__(self, tags: list[str | None], attributes: list[str | None], texts: list[str]) -> None:
+        self.tags = tags
+        self.attributes = attributes
+        self.texts = texts
+        self.blocks: list[Block] = []
+        self.line = Line()
+        self.heading = 0  # level of the header being read
+        self.inside = 0  # main, article and section elements open
+        self.containers: list[Container] = []
+        self.hidden_containers = 0
+        self.last: list[Container] = []  # containers of the last block
+        self.table: Table | None = None
+        self.doubts = 0
+        self.half = sum(map(len, texts)) / 2
+
+    def run(self, start: int, end: int) -> None:
+        """Read the tags from `start` to before `end`."""
+        tags, attributes, texts, pieces = self.tags, self.attributes, self.texts, self.line.pieces
+        index = start
+        while index < end:
+            tag, given = tags[index], attributes[index]
+            if tag is None:
+                pass
+            elif given and (jump := self.marked(index, tag, given)):
+                index = jump
+            elif tag in BOUNDARIES:
+                if pieces:
+                    self.boundary(index)
+            elif action := ACTIONS.get(tag):
+                index = action(self, index) or index
+            text = texts[index]
+            if text and (pieces or not text.isspace()):
+                pieces.append(text)
+            index += 1
+
+    def close_of(self, index: int) -> int:
+        """Return the index of the end tag that belongs to the start tag at `index`."""
+        tag, depth, at = self.tags[index], 1, index
+        while depth:
+            try:
+                end = self.tags.index(f"/{tag}", at + 1)
+            except ValueError:
+                return len(self.tags) - 1
+            depth += self.tags[at + 1 : end].count(tag) - 1
+            at = end
+        return at
+
+    # What is left out
+
+    def marked(self, index: int, tag: str, given: str) -> int | None:
+        """Leave out an element that its attributes mark as furniture; read one that they mark as a header."""
+        what = furniture(tag, given)
+        if what == "sure" or (what == "likely" and self.small(index)):
+            return self.close_of(index)
+        if 'role="heading"' not in given or self.heading or tag in HEADERS:
+            return None
+        level = re.search(r'aria-level="(\d{1,3})"', given)
+        return self.read_header(index, min(max(int(level[1]), 1), 6) if level else 2)
+
+    def small(self, index: int) -> bool:
+        """Tell whether an element holds less than half of the page's text, as furniture does."""
+        if self.doubts >= self.MAX_DOUBTS:
+            return False
+        if sum(map(len, self.texts[index : self.close_of(index)])) < self.half:
+            return True
+        self.doubts += 1
+        return False
+
+    def skip_button(self, index: int) -> int | None:
+        """Leave out a button, unless it is in a header: an accordion's headers are buttons."""
+        return None if self.heading else self.close_of(index)
+
+    def skip_form(self, index: int) -> int | None:
+        """Leave out a form, unless the page stands in it, as some sites have it."""
+        self.boundary(index)
+        return self.close_of(index) if self.small(index) else None
+
+    def skip_aside(self, index: int) -> int | None:
+        """Leave out an aside that is not a note to the text."""
+        self.boundary(index)
+        return None if note(self.attributes[index] or "") else self.close_of(index)
+
+    def skip_page_header(self, index: int) -> int | None:
+        """Leave out what stands in the header of the page, but for an h1; the header of an article stays."""
+        self.boundary(index)
+        if self.inside or self.heading or not self.small(index):
+            return None
+        end = self.close_of(index)
+        if "h1" in self.tags[index:end]:
+            self.read_header(self.tags.index("h1", index), 1)
+        return end
+
+    # Blocks
+
+    def boundary(self, index: int) -> None:
+        """End the paragraph in hand. In a header or a cell, blocks are no more than words apart."""
+        line = self.line
+        if self.heading or self.table is not None:
+            line.pieces.append(" ")
+            return
+        if not line.pieces:
+            return
+        text = line.take()
+        if BREAK not in text:
+            if words := " ".join(text.split()):
+                self.add([words])
+            return
+        lines = "\n".join(" ".join(part.split()) for part in text.split(BREAK))
+        for paragraph in re.split(r"\n{2,}", lines.strip("\n")):
+            if paragraph:
+                self.add(paragraph.split("\n"))
+
+    def add(self, lines: list[str]) -> None:
+        """Add a block of text."""
+        containers = self.containers
+        if not containers:
+            self.blocks.append(Block(0, "\n".join(lines)))
+            self.last = []
+            return
+        separator = glue(self.last, containers)
+        self.blocks.append(Block(0, set_lines(lines, containers), separator))
+        self.last = containers.copy()
+
+    def enter(self, index: int) -> None:
+        """Begin the main part, an article or a section."""
+        self.inside += 1
+        self.boundary(index)
+
+    def leave(self, index: int) -> None:
+        """End the main part, an article or a section."""
+        self.inside -= 1
+        self.boundary(index)
+
+    def header(self, index: int) -> int | None:
+        """Read a header element."""
+        return None if self.heading else self.read_header(index, int(str(self.tags[index])[1]))
+
+    def read_header(self, index: int, level: int) -> int:
+        """Add a header. Lists and quotations around it lose their marks: what follows is a section of its own."""
+        self.table = None
+        self.boundary(index)
+        self.heading, end = level, self.close_of(index)
+        self.line.pieces.append(self.texts[index])
+        self.run(index + 1, end)
+        self.heading = 0
+        self.blocks.append(Block(level, self.line.take_words().rstrip("¶🔗 ")))
+        self.last = []
+        for container in self.containers:
+            container.silence()
+        return end
+
+    def open_container(self, container: Container) -> None:
+        """Begin a list, item, quotation or definition."""
+        self.boundary(0)
+        if len(self.containers) < self.MAX_CONTAINERS:
+            self.containers.append(container)
+        else:
+            self.hidden_containers += 1
+
+    def close_container(self, index: int) -> None:
+        """End the innermost of them."""
+        self.boundary(index)
+        if self.hidden_containers:
+            self.hidden_containers -= 1
+        elif self.containers:
+            self.containers.pop()
+
+    def open_list(self, index: int) -> None:
+        """Begin a list; an ordered one counts from its `start`."""
+        start = re.search(r'\sstart="(\d{1,6})"', self.attributes[index] or "")
+        self.open_container(Container(str(self.tags[index]), number=int(start[1]) - 1 if start else 0))
+
+    def open_item(self, index: int) -> None:
+        """Begin a list item."""
+        parent = self.containers[-1] if self.containers else None
+        mark = "- "
+        if parent is not None and parent.kind == "ol":
+            parent.number += 1
+            mark = f"{parent.number}. "
+        self.open_container(Container("li", mark, " " * len(mark), pending=True))
+
+    def code_block(self, index: int) -> int | None:
+        """Add preformatted text as it stands."""
+        if self.heading or self.table is not None:
+            return None
+        self.boundary(index)
+        end, at, parts = self.close_of(index), index, []
+        while at < end:
+            tag, given = self.tags[at], self.attributes[at]
+            parts.append("\n" if tag == "br" else "")
+            if at > index and tag and (tag == "button" or (given and furniture(tag, given))):
+                at = min(self.close_of(at), end)
+            parts.append(self.texts[at] if at < end else "")
+            at += 1
+        self.line.pieces.append("".join(parts))
+        code = self.line.take().replace("\r", "").strip("\n").rstrip()
+        if code.strip():
+            around = " ".join(given or "" for given in self.attributes[max(index - 2, 0) : index + 2])
+            self.add(fence(code, around))
+        return end
+
+    # Tables
+
+    def open_table(self, index: int) -> None:
+        """Read a table as data when its cells hold no blocks; else it only lays out the page."""
+        self.boundary(index)
+        if self.heading or self.table is not None or "/table" not in self.tags[index:]:
+            return
+        inside = self.tags[index + 1 : self.tags.index("/table", index)]
+        if inside.count("tr") >= 2 and _BLOCKS_IN_CELLS.isdisjoint(inside):
+            self.table = Table()
+
+    def open_row(self, index: int) -> None:
+        """Begin a row."""
+        self.boundary(index)
+        if self.table is not None:
+            self.table.rows.append([])
+
+    def open_cell(self, index: int) -> None:
+        """Begin a cell."""
+        if self.table is None:
+            self.boundary(index)
+        else:
+            self.line.take()
+
+    def close_cell(self, index: int) -> None:
+        """End a cell."""
+        if self.table is None:
+            self.boundary(index)
+        else:
+            self.table.add(self.line.take_words())
+
+    def close_caption(self, index: int) -> None:
+        """Add the caption as a paragraph above its table."""
+        table, self.table = self.table, None
+        self.boundary(index)
+        self.table = table
+
+    def close_table(self, index: int) -> None:
+        """End a table."""
+        table, self.table = self.table, None
+        if table is None:
+            self.boundary(index)
+            return
+        self.line.take()
+        for lines in table.blocks():
+            self.add(lines)
+
+    # Inline
+
+    def open_inline(self, index: int) -> None:
+        """Begin an element whose text is treated as a whole."""
+        tag = str(self.tags[index])
+        literal = tag != "span" or "docutils literal" in (self.attributes[index] or "")
+        self.line.open("" if self.heading or not literal else tag)
+
+    def close_link(self, index: int) -> None:
+        """End a link."""
+        self.line.links -= 1
+
+    def formula(self, index: int) -> int:
+        """Write a formula out in a line."""
+        end = self.close_of(index)
+        formula = linear(self.tags[index:end], self.attributes[index:end], self.texts[index:end])
+        self.line.pieces.append(formula)
+        return end
+
+
+Action = Callable[[Walk, int], int | None]
+
+HEADERS = {f"h{level}" for level in range(1, 7)}
+
+ACTIONS: dict[str, Action] = {
+    **dict.fromkeys(HEADERS, Walk.header),
+    **dict.fromkeys(("main", "article", "section"), Walk.enter),
+    **dict.fromkeys(("/main", "/article", "/section"), Walk.leave),
+    **dict.fromkeys(("ul", "ol", "dl", "menu", "dir"), Walk.open_list),
+    **dict.fromkeys(("/ul", "/ol", "/dl", "/menu", "/dir", "/li", "/dd", "/blockquote"), Walk.close_container),
+    "li": Walk.open_item,
+    "dd": lambda walk, _: walk.open_container(Container("dd", ": ", "  ", pending=True)),
+    "blockquote": lambda walk, _: walk.open_container(Container("blockquote", "> ", "> ")),
+    "header": Walk.skip_page_header,
+    "aside": Walk.skip_aside,
+    "form": Walk.skip_form,
+    **dict.fromkeys(("button", "dialog", "rp"), Walk.skip_button),
+    "pre": Walk.code_block,
+    "math": Walk.formula,
+    "table": Walk.open_table,
+    "/table": Walk.close_table,
+    "tr": Walk.open_row,
+    **dict.fromkeys(("td", "th"), Walk.open_cell),
+    **dict.fromkeys(("/td", "/th"), Walk.close_cell),
+    "/caption": Walk.close_caption,
+    "br": lambda walk, _: walk.line.pieces.append(BREAK),
+    **dict.fromkeys(("code", "kbd", "samp", "tt", "sup", "sub", "span"), Walk.open_inline),
+    **dict.fromkeys(("/code", "/kbd", "/samp", "/tt", "/span"), lambda walk, _: walk.line.close_code()),
+    "/sup": lambda walk, _: walk.line.close_superscript(),
+    "/sub": lambda walk, _: walk.line.close_subscript(),
+    "a": lambda walk, _: walk.line.open_link(),
+    "/a": Walk.close_link,
+    "q": lambda walk, _: walk.line.pieces.append("“"),
+    "/q": lambda walk, _: walk.line.pieces.append("”"),
+}
+"""Tag → what it does; a tag that is neither here nor in `BOUNDARIES` changes nothing, and its text is text."""
+
+BOUNDARIES = {
+    mark + name
+    for mark in ("", "/")
+    for name in (
+        *("address", "caption", "center", "details", "div", "dt", "fieldset", "figcaption", "figure", "form", "header"),
+        *("hgroup", "hr", "legend", "p", "summary", "tbody", "tfoot", "thead", "tr", "option", "optgroup", "search"),
+        *("aside", "button", "dialog", *HEADERS),
+    )
+} - ACTIONS.keys()
+"""Tags that only end a paragraph."""

@@ -1,0 +1,101 @@
+"""An engine without a model: its answers follow from hashes of what it is asked. For tests, dry runs and measuring us.
+
+It keeps the protocol to the letter (the same contract test runs over it), needs no folder and no torch, and answers some
+hundred thousand prompts a second, so what a run with it takes is what askback itself takes.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from askback.config import Engine as EngineOptions
+from askback.engines.base import Completion, Likelihood, Prompt, Sampling
+
+_CHARS_PER_TOKEN = 4
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_ASKED = (
+    "What should I know about {0} and {1}?",
+    "Explain how {0} relates to {1}.",
+    "Could you describe {0} in terms of {1}?",
+    "Why does {0} matter for {1}?",
+    "Write a short introduction to {0} and {1}.",
+    "Give me an overview of {0}, and say where {1} comes in.",
+    "How would you go about {0} when {1} is involved?",
+    "Summarise what is known of {0} and {1}.",
+)
+_OTHER = 0.05
+"""Probability left for anything but the choices."""
+
+
+class Scripted:
+    """Answers made up from hashes; same prompt and seed, same answer (`Engine` in base.py)."""
+
+    def __init__(self, model_folder: str = "", options: EngineOptions | None = None, chat_template: str = "") -> None:
+        """Take what every engine is given; none of it matters here."""
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Return a question about two words of each prompt."""
+        return [
+            _complete(_question(prompt.user, seed if sampling.temperature > 0 else 0), sampling.max_new_tokens)
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+
+    def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
+        """Return log-probabilities of a distribution with one clear favourite."""
+        return [_distribution(_hash(prompt.user + prompt.answer_start), len(choices)) for prompt in prompts]
+
+    def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
+        """Return between 1 and 4 nats of loss per token, a token being four characters, and one for the stop."""
+        answers = []
+        for prompt, text in zip(prompts, continuations, strict=True):
+            tokens = _length(text.strip()) + 1
+            share = _hash(f"{prompt.user}\0{prompt.answer_start}\0{text}")[0] / 255
+            answers.append(Likelihood(-(1 + 3 * share) * tokens, tokens))
+        return answers
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Return the whole words at the start of `text` that take at most four characters per token."""
+        most = max_tokens * _CHARS_PER_TOKEN
+        if len(text) <= most:
+            return text
+        head = text[:most]
+        words = head.rsplit(maxsplit=1)
+        return head if text[most].isspace() or len(words) < 2 else words[0]
+
+
+def _hash(text: str, seed: int = 0) -> bytes:
+    return blake2b(
+        text.encode("utf-8", "surrogatepass"), digest_size=16, salt=(seed % 2**64).to_bytes(8, "big")
+    ).digest()
+
+
+def _length(text: str) -> int:
+    return -(-len(text) // _CHARS_PER_TOKEN)
+
+
+def _question(text: str, seed: int) -> str:
+    digest = _hash(text, seed)
+    # Two windows rather than all words: a prompt is thousands of characters long.
+    words = []
+    for half, stand_in in ((digest[:4], "this"), (digest[4:8], "that")):
+        at = int.from_bytes(half, "big") % max(1, len(text) - 40)
+        found = _WORD.search(text, at)
+        words.append(found[0].lower() if found else stand_in)
+    return _ASKED[digest[8] % len(_ASKED)].format(*words)
+
+
+def _complete(text: str, max_tokens: int) -> Completion:
+    tokens = _length(text)
+    if tokens <= max_tokens:
+        return Completion(text, tokens, True)
+    return Completion(text[: max_tokens * _CHARS_PER_TOKEN], max_tokens, False)
+
+
+def _distribution(digest: bytes, count: int) -> list[float]:
+    """Return log-probabilities that sum to 1 - `_OTHER`, by weights read off the digest; one is made the favourite."""
+    weights = [digest[at % len(digest)] + 1.0 for at in range(count)]
+    if count:
+        weights[digest[-1] % count] += 8192
+    total = sum(weights) / (1 - _OTHER)
+    return [math.log(weight / total) for weight in weights]

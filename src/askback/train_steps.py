@@ -1,0 +1,48 @@
+"""Training as a step: M_yx learns to ask, M_0 … M_t learn to answer, each from the base model."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from askback.config import Training
+from askback.errors import Interrupted
+from askback.execution.processes import report, stopping
+from askback.execution.shards import Records
+from askback.execution.step import Model, Step, recorded
+from askback.records import Counts, Example
+from askback.train import Job, batch_size_for, finetune, steps_for
+
+
+@recorded(version=1, output="model", prompts=("backward",))
+def train_backward(step: Step, options: Training, *, base: Model, examples: Sequence[Records]) -> Model:
+    """Train M_yx: the output is shown, the instruction is learnt (method.md 1.1)."""
+    return _train(step, options, "backward", base, examples)
+
+
+@recorded(version=1, output="model")
+def train_forward(step: Step, options: Training, *, base: Model, examples: Sequence[Records]) -> Model:
+    """Train M_0 or M_t: the tagged instruction is shown, the output is learnt (method.md 1.1, 1.6)."""
+    return _train(step, options, "forward", base, examples)
+
+
+def _train(
+    step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, examples: Sequence[Records]
+) -> Model:
+    """Train in a process of its own; held-out pairs stay out, and every other is counted."""
+    taught: list[Example] = [one for records in examples for one in records if one.split == "train"]
+    job = Job(str(base.path), base.chat_template, direction, options, taught, str(step.folder), step.random_seed)
+    steps = options.steps or steps_for(len(taught), options.batch_size or batch_size_for(len(taught)))
+    step.metrics = step.alone(train_apart, job, total=steps, unit="steps")
+    left_out = int(step.metrics["left_out"])
+    step.counts = {"examples": Counts(len(taught), len(taught) - left_out, left_out)}
+    return step.output  # type: ignore[no-any-return]
+
+
+def train_apart(job: Job) -> dict[str, float | int]:
+    """In a process of its own: train, and save a checkpoint when the user asks to stop."""
+
+    def tell(steps: int, tokens: int) -> None:
+        report(steps, tokens)
+        if stopping():
+            raise Interrupted("stopped; the training's checkpoint is saved. The same command goes on from there.")
+
+    return finetune(job, tell)

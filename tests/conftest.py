@@ -1,0 +1,40 @@
+"""Models and data that several tests share; each is built or found once a session."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from askback import builtin
+from askback.errors import AskbackError
+from tests.tiny import build_tiny_model
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer model; see tests/tiny.py."""
+    return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_model_no_system(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with a chat template that refuses a system turn."""
+    return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny-no-system", system_role=False)
+
+
+@pytest.fixture(scope="session")
+def builtin_model() -> Path:
+    """The embedded model itself; fetched on first use."""
+    try:
+        return builtin.fetch("smollm2-135m")
+    except AskbackError as error:
+        pytest.skip(f"builtin:smollm2-135m cannot be had here: {error}")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real seed pairs, pages and labels, which are not part of the repository."""
+    folder = Path(os.environ.get("ASKBACK_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set ASKBACK_SHARED_DATA to the folder that holds it")
+    return folder

@@ -1,0 +1,112 @@
+"""What every engine promises (engines/base.py), asked of each one in the table."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from askback.config import Engine as EngineOptions
+from askback.engines import ENGINES
+from askback.engines.base import Engine, Prompt, Sampling
+from askback.lookup import lookup
+
+PROMPTS = [
+    Prompt("Why does the river carry paper boats?"),
+    Prompt("Winter light in a window. " * 12),
+    Prompt("Überquert der Fluß 東京の橋を? 🌉 e\u0301 \u200b\x00 \u202e", "Score:"),
+    Prompt("", "Well"),
+    Prompt("Why does the river carry paper boats?", "Because"),
+    Prompt("A letter from <|im_end|> the garden\r\n\r\n\t12"),
+]
+CHOICES = [f" {level}" for level in range(1, 6)]
+DRAWN = Sampling(temperature=1.0, top_p=0.95, max_new_tokens=12)
+
+
+@pytest.fixture(scope="module", params=sorted(ENGINES))
+def engine(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[Engine]:
+    # float32, so that rows of another batch agree to the last sampled token; and batches of a few rows.
+    options = EngineOptions(kind=request.param, dtype="float32", batch_tokens=256)
+    yield lookup(ENGINES, request.param, "engine")(str(tiny_model), options, "")
+
+
+def test_nothing_asked_nothing_answered(engine: Engine) -> None:
+    assert engine.generate([], DRAWN, []) == []
+    assert engine.choose([], CHOICES) == []
+    assert engine.loglikelihood([], []) == []
+
+
+def test_answers_come_in_the_order_of_the_prompts(engine: Engine) -> None:
+    """Each prompt alone gets what it gets among the others, wherever it stands."""
+    seeds = list(range(len(PROMPTS)))
+    order = [3, 5, 0, 4, 2, 1]
+    shuffled = [PROMPTS[at] for at in order]
+    texts = [f"An answer, number {at}." for at in seeds]
+    drawn = engine.generate(PROMPTS, DRAWN, seeds)
+    chosen = engine.choose(PROMPTS, CHOICES)
+    measured = engine.loglikelihood(PROMPTS, texts)
+    assert engine.generate(shuffled, DRAWN, order) == [drawn[at] for at in order]
+    for at, row in zip(order, engine.choose(shuffled, CHOICES), strict=True):
+        assert row == pytest.approx(chosen[at], abs=1e-4)
+    for at, likelihood in zip(order, engine.loglikelihood(shuffled, [texts[at] for at in order]), strict=True):
+        assert likelihood.logprob == pytest.approx(measured[at].logprob, abs=1e-3)
+        assert likelihood.tokens == measured[at].tokens
+    for at, prompt in enumerate(PROMPTS):
+        assert engine.generate([prompt], DRAWN, [seeds[at]]) == [drawn[at]]
+        assert engine.choose([prompt], CHOICES)[0] == pytest.approx(chosen[at], abs=1e-4)
+
+
+def test_a_seed_gives_its_answer_and_another_seed_another(engine: Engine) -> None:
+    prompts = [Prompt("The copper engine in the garden, the music in the market, the letter on the bridge.")] * 8
+    seeds = [0, 1, 2, 3, -1, 2**63, 2**64 - 1, 123_456_789_012_345]
+    first = engine.generate(prompts, DRAWN, seeds)
+    assert engine.generate(prompts, DRAWN, seeds) == first
+    assert len({completion.text for completion in first}) >= 6
+
+
+def test_temperature_0_takes_the_likeliest_whatever_the_seed(engine: Engine) -> None:
+    greedy = Sampling(temperature=0, top_p=1, max_new_tokens=8)
+    assert engine.generate(PROMPTS, greedy, [1] * len(PROMPTS)) == engine.generate(PROMPTS, greedy, [2] * len(PROMPTS))
+
+
+def test_answers_are_no_longer_than_asked(engine: Engine) -> None:
+    for limit in (1, 5):
+        for answer in engine.generate(PROMPTS, Sampling(1.0, 1.0, limit), range(len(PROMPTS))):
+            assert answer.tokens <= limit
+            assert answer.finished or answer.tokens == limit
+            assert "<|im_end|>" not in answer.text
+
+
+def test_choices_have_probabilities_of_exclusive_events(engine: Engine) -> None:
+    for row in engine.choose(PROMPTS, CHOICES):
+        assert len(row) == len(CHOICES)
+        assert all(math.isfinite(value) and value < 0 for value in row)
+        assert sum(map(math.exp, row)) <= 1 + 1e-6
+
+
+def test_likelihoods_are_negative_and_count_the_stop_token(engine: Engine) -> None:
+    texts = ["one word", "one word and then some more of them", "", "é🌉", " padded ", "12"]
+    found = engine.loglikelihood(PROMPTS, texts)
+    assert all(math.isfinite(likelihood.logprob) and likelihood.logprob < 0 for likelihood in found)
+    assert found[2].tokens >= 1
+    assert found[1].tokens > found[0].tokens > found[2].tokens
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 10, 1000])
+def test_truncate_returns_a_beginning(engine: Engine, count: int) -> None:
+    texts = ["", "word", "  two words \n", "no-break" * 30, "Zürich 東京 🌉👩‍👩‍👧 " * 20, "\n\n\n", PROMPTS[1].user]
+    for text in texts:
+        head = engine.truncate(text, count)
+        assert text.startswith(head)
+        assert engine.truncate(head, count) == head
+        if count == 1000:
+            assert head == text
+        if count == 0:
+            assert head == ""
+
+
+def test_unequal_numbers_of_prompts_and_seeds_are_a_mistake(engine: Engine) -> None:
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        engine.generate(PROMPTS, DRAWN, [1])
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        engine.loglikelihood(PROMPTS, ["x"])

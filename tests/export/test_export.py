@@ -1,0 +1,109 @@
+"""An exported folder loads with `datasets`, carries its provenance, and says what it is."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from askback.config import Select
+from askback.errors import InputError, RecipeError
+from askback.execution.shards import write_json, write_outcome
+from askback.export import FORMATS, export
+from askback.records import Example, Outcome
+
+SHAPES = {
+    "messages": lambda row: (row["messages"][0]["content"], row["messages"][1]["content"]),
+    "sharegpt": lambda row: (row["conversations"][0]["value"], row["conversations"][1]["value"]),
+    "alpaca": lambda row: (row["instruction"], row["output"]),
+    "prompt-completion": lambda row: (row["prompt"][0]["content"], row["completion"][0]["content"]),
+}
+
+
+def example(number: int, origin: str) -> Example:
+    split = "held-out" if number == 3 else "train"
+    licence = "CC0-1.0" if number % 2 else ""
+    return Example(
+        f"{origin}{number}",
+        f"Ask | {number}?",
+        f"An <b>answer</b>\n{number}",
+        origin,
+        split,
+        f"file:{number}",
+        "html",
+        licence,
+        "en",
+        4.5,
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder with a seed and one finished round."""
+    folder = tmp_path / "runs/x"
+    for name, origin, started in (("seed", "seed", 1.0), ("select-1", "augmented", 2.0)):
+        (folder / name).mkdir(parents=True)
+        outcome = Outcome()
+        for number in range(4):
+            outcome.keep("pairs", example(number, origin))
+        write_outcome(folder / name, 0, Example, outcome)
+        counts = {"pairs": {"entered": 4, "kept": 4, "rejected": 0, "failed": 0}}
+        write_json(
+            folder / name / "step.json",
+            {"step": name, "started": started, "counts": counts, "reasons": {}, "metrics": {}},
+        )
+    (folder / "recipe.yaml").write_text("name: x\n")
+    return folder
+
+
+@pytest.mark.parametrize("file_type", ["parquet", "jsonl"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_contract(format: str, file_type: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    out = tmp_path / "out"
+    assert export(run, out, format, file_type) == 4
+    rows = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
+    assert [SHAPES[format](row) for row in rows] == [(f"Ask | {n}?", f"An <b>answer</b>\n{n}") for n in range(4)]
+    assert rows[1]["licence"] == "CC0-1.0" and rows[0]["uri"] == "file:0" and rows[0]["score"] == 4.5
+
+
+def test_seed_pairs_come_along_only_when_asked_and_never_held_out_ones(run: Path, tmp_path: Path) -> None:
+    assert export(run, tmp_path / "out", file_type="jsonl", with_seed=True) == 7
+    rows = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
+    assert [row["origin"] for row in rows].count("seed") == 3 and "seed3" not in {row["id"] for row in rows}
+
+
+def test_card_licences_and_checksums(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(run, out)
+    card = (out / "README.md").read_text()
+    assert card.startswith("---\n") and "| CC0-1.0 | 2 |" in card and "| not stated | 2 |" in card
+    assert "CC0-1.0,file:1,1" in (out / "licences.csv").read_text()
+    for line in (out / "checksums.txt").read_text().splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
+
+
+def test_another_export_replaces_and_other_folders_are_left_alone(run: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "out")
+    export(run, tmp_path / "out", file_type="jsonl")
+    assert not (tmp_path / "out/train.parquet").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("x")
+    with pytest.raises(InputError, match="no export"):
+        export(run, tmp_path / "mine")
+
+
+def test_mistakes_are_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="Did you mean 'messages'"):
+        export(run, tmp_path / "out", "mesages")
+    with pytest.raises(InputError, match="no pairs are selected yet"):
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "empty/recipe.yaml").write_text("name: y\n")
+        export(tmp_path / "empty", tmp_path / "out")
+
+
+def test_select_has_one_rule() -> None:
+    with pytest.raises(ValueError, match="exactly one"):
+        Select()
