@@ -46,7 +46,7 @@ def resolve(name: str, chat_template: str = "") -> Path:
     if name.startswith("builtin:"):
         return fetch(name)
     local = Path(name).expanduser()
-    if local.is_dir():
+    if name and local.is_dir():
         folder = local
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", name) and name[0] not in "./~":
         folder = _download(name)

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -126,13 +127,14 @@ def test_sampled_tokens_follow_the_models_probabilities(engine: TransformersLoca
         logits = plain[0](torch.tensor([prompts.render(plain[1], prompt)])).logits[0, -1]
     weights = (logits / 0.5).softmax(-1)
     drawn = engine.generate([prompt] * draws, Sampling(0.5, 1.0, 1), range(draws))
-    counts = {token: 0 for token in weights.topk(8).indices.tolist()}
-    for completion in drawn:
-        for token in counts:
-            counts[token] += completion.text == plain[1].decode([token])
-    for token, count in counts.items():
-        share = weights[token].item()
-        assert abs(count / draws - share) < 4.5 * math.sqrt(share * (1 - share) / draws)
+    counts = Counter(completion.text for completion in drawn)
+    shares: Counter[str] = Counter()
+    for token, weight in enumerate(weights.tolist()):
+        # Parts of characters look alike when decoded alone.
+        shares[plain[1].decode([token], skip_special_tokens=True)] += weight
+    assert len(shares) > 200
+    for text, share in shares.most_common(12):
+        assert abs(counts[text] / draws - share) < 4.5 * math.sqrt(share * (1 - share) / draws)
 
 
 def test_every_stop_token_of_the_checkpoint_ends_an_answer(tiny_model: Path, tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_truncate_cuts_at_tokens(engine: TransformersLocal) -> None:
 
 def test_prompts_beyond_the_models_context_are_refused(engine: TransformersLocal) -> None:
     long = Prompt("stone bridge " * 3000)
-    with pytest.raises(InputError, match="row 1 takes .* the model reads at most 4096; lower"):
+    with pytest.raises(InputError, match=r"row 1 takes .* the model reads at most 4096; lower"):
         engine.generate([ASKED[0], long], Sampling(0, 1, 4), [0, 0])
     with pytest.raises(InputError, match="reads at most 4096"):
         engine.choose([ASKED[0], long], LEVELS)
@@ -228,19 +230,29 @@ def test_damaged_weights_are_named(tiny_model: Path, tmp_path: Path) -> None:
         TransformersLocal(str(folder), FLOAT32)
 
 
-@pytest.mark.parametrize("name", ["MistralConfig", "GPT2Config", "Gemma2Config", "Qwen3Config"])
-def test_other_architectures_give_the_numbers_of_a_plain_pass(name: str, tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "special"),
+    [
+        ("MistralConfig", {"sliding_window": 16}),
+        ("GPT2Config", {"n_positions": 2048}),
+        ("Gemma2Config", {"sliding_window": 16, "final_logit_softcapping": 2.0, "query_pre_attn_scalar": 16}),
+        ("Qwen3Config", {}),
+    ],
+)
+def test_other_architectures_give_the_numbers_of_a_plain_pass(
+    name: str, special: dict[str, Any], tiny_model: Path, tmp_path: Path
+) -> None:
     """Sliding windows, learnt positions, capped logits: what a reused prefix or a gathered head might get wrong."""
     import transformers
 
-    size = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 32, "head_dim": 16, "vocab_size": 420}
+    size: dict[str, Any] = {
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "hidden_size": 32,
+        "head_dim": 16,
+        "vocab_size": 420,
+    }
     size |= {"num_key_value_heads": 1, "intermediate_size": 64, "max_position_embeddings": 2048}
-    special = {
-        "MistralConfig": {"sliding_window": 16},
-        "GPT2Config": {"n_positions": 2048},
-        "Gemma2Config": {"sliding_window": 16, "final_logit_softcapping": 2.0, "query_pre_attn_scalar": 16},
-        "Qwen3Config": {},
-    }[name]
     config = getattr(transformers, name)(**size, **special, initializer_range=0.15, bos_token_id=1, eos_token_id=2)
     torch.manual_seed(1)
     model = transformers.AutoModelForCausalLM.from_config(config).eval()

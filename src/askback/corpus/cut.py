@@ -42,16 +42,17 @@ def cut(documents: Iterable[Document | Rejection], options: Corpus) -> Outcome:
 
 
 def _sections(document: Document) -> list[Section] | Rejection:
-    identity = record_id(document.uri, document.text)
-    excerpt = document.text[: Rejection.EXCERPT].encode("utf-8", "replace").decode()
     try:
-        sections = segment(document)
+        if sections := segment(document):
+            return sections
+        say, rule, detail = reject, "no-sections", ""
     except TooDeep as error:
-        return reject(identity, "documents", "too-deep", str(error), uri=document.uri, text=excerpt)
+        say, rule, detail = reject, "too-deep", str(error)
     except Exception as error:  # noqa: BLE001  docutils and markdown-it have bugs; one document must not end the run
-        detail = f"{type(error).__name__}: {error}"[:300]
-        return fail(identity, "documents", "unreadable-markup", detail, uri=document.uri, text=excerpt)
-    return sections or reject(identity, "documents", "no-sections", uri=document.uri, text=excerpt)
+        say, rule, detail = fail, "unreadable-markup", f"{type(error).__name__}: {error}"[:300]
+    excerpt = document.text[: Rejection.EXCERPT].encode("utf-8", "replace").decode()
+    identity = record_id(document.uri, document.text)
+    return say(identity, "documents", rule, detail, uri=document.uri, text=excerpt)
 
 
 def _offer(section: Section, document: Document, options: Corpus) -> Iterator[Segment | Rejection]:

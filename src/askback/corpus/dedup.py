@@ -39,7 +39,9 @@ class Seen:
         if digest in self._exact:
             return self._exact[digest], 1.0
         hashed = RMinHash(PERMUTATIONS, SEED)
-        hashed.update([" ".join(words[at : at + SHINGLE_WORDS]) for at in range(max(len(words) - SHINGLE_WORDS + 1, 1))])
+        hashed.update(
+            [" ".join(words[at : at + SHINGLE_WORDS]) for at in range(max(len(words) - SHINGLE_WORDS + 1, 1))]
+        )
         nearest: tuple[str, float] | None = None
         for key in sorted(self._index.query(hashed)):
             earlier, other = self._kept[key]

@@ -4,11 +4,11 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-UNPARSED = [
-    *("script", "style", "template", "iframe", "svg", "textarea", "xmp", "noembed", "noframes", "plaintext", "object"),
-    *("nav", "footer", "noscript", "select", "video", "audio", "canvas", "datalist"),
-]
-"""Elements removed before anything is looked at, whatever stands in them."""
+UNPARSED = ["script", "style", "xmp", "iframe", "noembed", "noframes", "plaintext", "svg", "template", "nav", "footer"]
+"""Elements removed from the tree at once: those whose content is not markup, and the commonest furniture."""
+
+UNREAD = ["noscript", "select", "textarea", "video", "audio", "canvas", "datalist", "object", "rp", "title"]
+"""Elements passed over in reading, whatever stands in them."""
 
 _ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar", "doc-toc"}
 
@@ -20,7 +20,18 @@ _NAMES = {
 }
 """A class or id that is one of these marks furniture."""
 
-_LAST = {"nav", "navbar", "menu", "sidebar", "breadcrumb", "breadcrumbs", "footer", "newsletter", "advert", "pagination"}
+_LAST = {
+    "nav",
+    "navbar",
+    "menu",
+    "sidebar",
+    "breadcrumb",
+    "breadcrumbs",
+    "footer",
+    "newsletter",
+    "advert",
+    "pagination",
+}
 _FIRST = {"share", "sharing", "related", "newsletter", "cookie", "advert", "subscribe"}
 _PIECE = {
     *("articles", "bar", "banner", "block", "box", "buttons", "consent", "form", "icons", "items", "links", "list"),

@@ -26,11 +26,13 @@ class Container:
 
 def set_lines(lines: list[str], containers: list[Container]) -> str:
     """Return the lines of a block as they stand inside `containers`; list marks are used up."""
-    first = "".join(container.first if container.pending else container.rest for container in containers)
-    rest = "".join(container.rest for container in containers)
+    first = "".join([container.first if container.pending else container.rest for container in containers])
     for container in containers:
         container.pending = False
-    return "\n".join([first + lines[0], *((rest + line).rstrip() for line in lines[1:])])
+    if len(lines) == 1:
+        return first + lines[0]
+    rest = "".join([container.rest for container in containers])
+    return "\n".join([first + lines[0], *[(rest + line).rstrip() for line in lines[1:]]])
 
 
 def glue(before: list[Container], now: list[Container]) -> str:
@@ -40,13 +42,17 @@ def glue(before: list[Container], now: list[Container]) -> str:
     quotation both stand in.
     """
     shared = 0
-    while shared < min(len(before), len(now)) and before[shared] is now[shared]:
+    for one, other in zip(before, now, strict=False):
+        if one is not other:
+            break
         shared += 1
-    pending = next((place for place, container in enumerate(now) if container.pending), len(now))
-    in_item = pending >= 2 and now[pending - 2].kind == "li"
-    if pending < len(now) and (shared >= pending > 0 or (in_item and shared == pending - 1)):
-        return "\n"
-    quoted = "".join(container.rest for container in now[:shared]).rstrip()
+    for place, container in enumerate(now):
+        if container.pending:
+            follows = shared >= place > 0 or (shared == place - 1 and place >= 2 and now[place - 2].kind == "li")
+            if follows:
+                return "\n"
+            break
+    quoted = "".join([container.rest for container in now[:shared]]).rstrip()
     return f"\n{quoted}\n" if quoted else "\n\n"
 
 

@@ -70,8 +70,9 @@ def _lenient() -> Iterator[None]:
     directive, role = directives.directive, roles.role
 
     def any_directive(name: str, language: Any, document: Any) -> Any:
-        if name.lower() in _CODE:
-            return _Code, []
+        ours = _Code if name.lower() in _CODE else _Note if name.lower() in _NOTES else None
+        if ours:
+            return ours, []
         known, messages = directive(name, language, document)
         return (known, messages) if known else (_Passage, [])
 
@@ -86,7 +87,18 @@ def _lenient() -> Iterator[None]:
         directives.directive, roles.role = directive, role
 
 
-_CODE = {"code", "code-block", "sourcecode", "highlight", "doctest", "testcode", "testoutput", "parsed-literal", "prompt"}
+_CODE = {
+    "code",
+    "code-block",
+    "sourcecode",
+    "highlight",
+    "doctest",
+    "testcode",
+    "testoutput",
+    "parsed-literal",
+    "prompt",
+}
+_NOTES = {"attention", "caution", "danger", "error", "hint", "important", "note", "seealso", "tip", "todo", "warning"}
 _NO_TEXT = re.compile(
     r"auto\w+|toctree|currentmodule|(?:py:)?module|index|tabularcolumns|literalinclude|include|image|raw|"
     r"program-output|command-output|click|argparse|plantuml|graphviz|contributors|bibliography|meta"
@@ -96,9 +108,10 @@ _LABELS = {
     "versionchanged": "Changed in version ",
     "versionremoved": "Removed in version ",
     "deprecated": "Deprecated since version ",
-    "seealso": "See also: ",
 }
-_SIGNATURE = re.compile(r"(?:\w+:)?(?:function|class|method|attribute|data|exception|decorator|option|envvar|module|\w+method)")
+_SIGNATURE = re.compile(
+    r"(?:\w+:)?(?:function|class|method|attribute|data|exception|decorator|option|envvar|module|\w+method)"
+)
 _CODE_ROLE = re.compile(
     r"(?:\w+:)?(?:class|func|meth|mod|data|attr|exc|obj|const|file|program|command|option|envvar|type|var|"
     r"function|method|code|kbd|samp|cmd|opt|setting|command|dir|path)",
@@ -132,6 +145,16 @@ class _Code(Directive):
         return [nodes.literal_block(code, code, classes=["code", language] if language else [])] if code else []
 
 
+class _Note(Directive):
+    """A directive whose first line is text already."""
+
+    has_content = True
+    option_spec = _AnyOption()
+
+    def run(self) -> list[nodes.Node]:
+        return _parsed(self)
+
+
 class _Passage(Directive):
     """A directive that docutils does not know: its argument, and what stands in it."""
 
@@ -151,9 +174,13 @@ class _Passage(Directive):
             label = _LABELS.get(self.name.lower(), "")
             inline, messages = self.state.inline_text(label + self.arguments[0], self.lineno)
             found += [nodes.paragraph(self.arguments[0], "", *inline), *messages]
-        around = nodes.container()
-        self.state.nested_parse(self.content, self.content_offset, around)
-        return found + around.children
+        return found + _parsed(self)
+
+
+def _parsed(directive: Directive) -> list[nodes.Node]:
+    around = nodes.container()
+    directive.state.nested_parse(directive.content, directive.content_offset, around)
+    return around.children
 
 
 _TARGET = re.compile(r"^(.*?)\s*<[^<>]*>$", re.DOTALL)

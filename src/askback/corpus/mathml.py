@@ -9,6 +9,7 @@ _SILENT = {"annotation", "annotation-xml", "mphantom", "mprescripts", "none"}
 _ACCENTS = set("\u00af\u02c9\u20d7→←^~¯ˆ˜˙¨_.")
 _SHORT = re.compile(r"[-−–+]?[\w.]+|[\d.]*[-−–+]|.?")
 _SPACES = re.compile(r" {2,}")
+_SIGN = re.compile(r"(^|[(\[=,<>≤≥]) ?([-−–+±]) (?=[\w.(])")
 
 
 def linear(tags: Sequence[str | None], attributes: Sequence[str | None], texts: Sequence[str]) -> str:
@@ -38,7 +39,8 @@ def linear(tags: Sequence[str | None], attributes: Sequence[str | None], texts: 
             parts.append(unescape(text) if "&" in text else text)
     for name, outer in reversed(stack):
         parts = [*outer, _FORMS[name](parts) if name in _FORMS else "".join(parts)]
-    return _SPACES.sub(" ", "".join(parts)).strip().replace("&", "&amp;").replace("<", "&lt;")
+    line = _SIGN.sub(_signed, _SPACES.sub(" ", "".join(parts)).strip())
+    return line.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _operator(parts: list[str]) -> str:
@@ -46,7 +48,13 @@ def _operator(parts: list[str]) -> str:
     return f" {sign} " if sign in _SPACED else sign
 
 
+def _signed(found: re.Match[str]) -> str:
+    """Set the sign of a number against it: what stands before it has no value."""
+    return f"{found[1]} {found[2]}" if found[1] and found[1] not in "([" else found[1] + found[2]
+
+
 def _group(part: str) -> str:
+    part = _SIGN.sub(_signed, part)
     return part if _SHORT.fullmatch(part) else f"({part})"
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from askback.corpus.furniture import furniture, note
+from askback.corpus.furniture import UNREAD, furniture, note
 from askback.corpus.inline import BREAK, Line
 from askback.corpus.layout import Container, Table, fence, glue, set_lines
 from askback.corpus.mathml import linear
@@ -47,18 +47,17 @@ class Walk:
     def run(self, start: int, end: int) -> None:
         """Read the tags from `start` to before `end`."""
         tags, attributes, texts, pieces = self.tags, self.attributes, self.texts, self.line.pieces
+        action_of = ACTIONS.get
         index = start
         while index < end:
-            tag, given = tags[index], attributes[index]
-            if tag is None:
-                pass
-            elif given and (jump := self.marked(index, tag, given)):
+            given = attributes[index]
+            if given and (jump := self.marked(index, given)):
                 index = jump
-            elif tag in BOUNDARIES:
-                if pieces:
+            elif action := action_of(tags[index]):
+                if action is not BOUNDARY:
+                    index = action(self, index) or index
+                elif pieces:
                     self.boundary(index)
-            elif action := ACTIONS.get(tag):
-                index = action(self, index) or index
             text = texts[index]
             if text and (pieces or not text.isspace()):
                 pieces.append(text)
@@ -78,8 +77,9 @@ class Walk:
 
     # What is left out
 
-    def marked(self, index: int, tag: str, given: str) -> int | None:
+    def marked(self, index: int, given: str) -> int | None:
         """Leave out an element that its attributes mark as furniture; read one that they mark as a header."""
+        tag = str(self.tags[index])
         what = furniture(tag, given)
         if what == "sure" or (what == "likely" and self.small(index)):
             return self.close_of(index)
@@ -96,6 +96,10 @@ class Walk:
             return True
         self.doubts += 1
         return False
+
+    def skip(self, index: int) -> int:
+        """Leave out an element."""
+        return self.close_of(index)
 
     def skip_button(self, index: int) -> int | None:
         """Leave out a button, unless it is in a header: an accordion's headers are buttons."""
@@ -301,7 +305,17 @@ Action = Callable[[Walk, int], int | None]
 
 HEADERS = {f"h{level}" for level in range(1, 7)}
 
-ACTIONS: dict[str, Action] = {
+BOUNDARY: Action = Walk.boundary
+
+_BOUNDARIES = [
+    *("address", "caption", "center", "details", "div", "dt", "fieldset", "figcaption", "figure", "form", "header"),
+    *("hgroup", "hr", "legend", "p", "summary", "tbody", "tfoot", "thead", "tr", "option", "optgroup", "search"),
+    *("aside", "button", "dialog", *HEADERS),
+]
+
+ACTIONS: dict[str | None, Action] = {
+    **{mark + name: BOUNDARY for name in _BOUNDARIES for mark in ("", "/")},
+    **dict.fromkeys(UNREAD, Walk.skip),
     **dict.fromkeys(HEADERS, Walk.header),
     **dict.fromkeys(("main", "article", "section"), Walk.enter),
     **dict.fromkeys(("/main", "/article", "/section"), Walk.leave),
@@ -313,7 +327,7 @@ ACTIONS: dict[str, Action] = {
     "header": Walk.skip_page_header,
     "aside": Walk.skip_aside,
     "form": Walk.skip_form,
-    **dict.fromkeys(("button", "dialog", "rp"), Walk.skip_button),
+    **dict.fromkeys(("button", "dialog"), Walk.skip_button),
     "pre": Walk.code_block,
     "math": Walk.formula,
     "table": Walk.open_table,
@@ -332,15 +346,4 @@ ACTIONS: dict[str, Action] = {
     "q": lambda walk, _: walk.line.pieces.append("“"),
     "/q": lambda walk, _: walk.line.pieces.append("”"),
 }
-"""Tag → what it does; a tag that is neither here nor in `BOUNDARIES` changes nothing, and its text is text."""
-
-BOUNDARIES = {
-    mark + name
-    for mark in ("", "/")
-    for name in (
-        *("address", "caption", "center", "details", "div", "dt", "fieldset", "figcaption", "figure", "form", "header"),
-        *("hgroup", "hr", "legend", "p", "summary", "tbody", "tfoot", "thead", "tr", "option", "optgroup", "search"),
-        *("aside", "button", "dialog", *HEADERS),
-    )
-} - ACTIONS.keys()
-"""Tags that only end a paragraph."""
+"""Tag → what it does. A tag that is not here changes nothing, and its text is text."""

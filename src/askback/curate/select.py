@@ -1,5 +1,7 @@
 """Self-curation, second half: choose the candidates to train on. Pure, and a matter of seconds (method.md 1.7)."""
 
+import math
+
 from askback.config import Select
 from askback.errors import InputError
 from askback.execution.shards import Records
@@ -51,7 +53,8 @@ def choose(scores: dict[str, float | None], options: Select) -> set[str]:
     if options.top_n is not None:
         return {id for _, id in ranked[: options.top_n]}
     assert options.top_fraction is not None
-    return {id for _, id in ranked[: round(options.top_fraction * len(scores))]}
+    # Rounded up: any fraction of something is something.
+    return {id for _, id in ranked[: math.ceil(options.top_fraction * len(scores))]}
 
 
 def _example(candidate: Candidate, score: float) -> Example:

@@ -122,9 +122,7 @@ class TransformersLocal:
     def _endings(self, prompt: Prompt, choices: Sequence[str]) -> tuple[int, list[list[int]]]:
         """Return how many tokens of the prompt a choice may alter, and each choice's tokens from there on."""
         alone = render(self._tokenizer, prompt)
-        whole = [
-            render(self._tokenizer, Prompt(prompt.user, prompt.answer_start + choice)) for choice in choices
-        ]
+        whole = [render(self._tokenizer, Prompt(prompt.user, prompt.answer_start + choice)) for choice in choices]
         same = common_prefix([alone, *whole])
         return len(alone) - same, [ids[same:] for ids in whole]
 
@@ -205,7 +203,7 @@ class TransformersLocal:
 def _float32_head(model: Any) -> Iterator[None]:
     """Have logits computed in float32 from the last hidden state.
 
-    In bfloat16 a logit near 16 is a multiple of 1/8, so that every other pair had digits tied exactly.
+    In bfloat16 a logit above 16 is a multiple of 1/8: half of all pairs had two digits exactly tied.
     """
     from torch.nn.functional import linear
 

@@ -17,11 +17,13 @@ class Bar:
 
     def __init__(self, name: str, total: int | None, done: int, unit: str, console: "Console | None") -> None:
         self.name, self.total, self.unit = name, total, unit
-        self.done, self.before, self.tokens = done, done, 0
+        self.done, self.tokens = done, 0
         self._console = console
         self._live: Any = None
         self._task: Any = None
-        self._start = self._spoken = time.monotonic()
+        self._spoken = time.monotonic()
+        self._first: tuple[float, int, int] | None = None
+        """When the first news came, and where it stood then: rates leave out the loading of the model before it."""
 
     def __enter__(self) -> "Bar":
         if self._console is not None and self._console.is_terminal:
@@ -50,6 +52,7 @@ class Bar:
         self.done += records
         self.tokens += tokens
         now = time.monotonic()
+        self._first = self._first or (now, self.done, self.tokens)
         if self._live is not None:
             self._live.update(self._task, completed=self.done, said=self.said())
         elif self._console is not None and now - self._spoken >= PLAIN_SECONDS:
@@ -58,14 +61,16 @@ class Bar:
 
     def said(self) -> str:
         """Return where it stands, in words: done of total, rates, time left."""
-        seconds = max(1e-9, time.monotonic() - self._start)
-        rate = (self.done - self.before) / seconds
         words = [f"{self.done:,}" + (f"/{self.total:,}" if self.total is not None else "") + f" {self.unit}"]
-        if rate > 0:
-            words.append(f"{rate:,.1f}/s" if rate >= 1 else f"{1 / rate:,.1f} s each")
-        if self.tokens:
-            words.append(f"{self.tokens / seconds:,.0f} tokens/s")
-        if rate > 0 and self.total is not None and self.done < self.total:
+        then, done, tokens = self._first or (time.monotonic(), self.done, self.tokens)
+        seconds = max(1e-9, time.monotonic() - then)
+        if self.done == done:
+            return words[0]
+        rate = (self.done - done) / seconds
+        words.append(f"{rate:,.1f}/s" if rate >= 1 else f"{1 / rate:,.1f} s each")
+        if self.tokens > tokens:
+            words.append(f"{(self.tokens - tokens) / seconds:,.0f} tokens/s")
+        if self.total is not None and self.done < self.total:
             words.append(f"{duration((self.total - self.done) / rate)} left")
         return " · ".join(words)
 

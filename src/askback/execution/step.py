@@ -387,10 +387,11 @@ class Run:
         reasons = Counter(f"{drop.stage}/{drop.rule}" for drop in rejections(step.folder))
         last = next(reversed(step.counts.values()), Counts())
         if last.kept == 0:
-            why = ", ".join(f"{reason.partition('/')[2]} {n:,}" for reason, n in reasons.most_common(5)) or "nothing came in"
+            why = ", ".join(f"{reason.partition('/')[2]} {n:,}" for reason, n in reasons.most_common(5))
             raise EmptyStep(
-                f"{step.folder}: step '{step.name}' would output nothing: of {last.entered:,} in, 0 kept ({why}). "
-                f"The dropped records are in its rejected-*.parquet. Change the recipe, then --redo {step.name}."
+                f"{step.folder}: step '{step.name}' would output nothing: of {last.entered:,} in, 0 kept "
+                f"({why or 'nothing came in'}). The dropped records are in its rejected-*.parquet. Change the recipe, "
+                f"then --redo {step.name}."
             )
         timings = _timings(step.folder)
         write_json(

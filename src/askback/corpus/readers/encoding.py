@@ -72,10 +72,12 @@ def head(html: str) -> tuple[str, str]:
     A licence is a ``<link rel="license">``, or the meta element license, dcterms.license, dc.rights or copyright.
     """
     start = html[:_HEAD_CHARS]
-    title = _TITLE.search(start)
+    lower = start.lower()
+    start = start[: end + 1] if (end := lower.find("</head")) >= 0 else start
+    lower = lower[: len(start)]
+    title = _TITLE.search(start) if "<title" in lower else None
     words = " ".join(unescape(title[1]).split()) if title else ""
     stated: dict[str, str] = {}
-    lower = start.lower()
     if "licen" in lower or "rights" in lower or "copyright" in lower:
         for tag in _HEAD_TAG.findall(start):
             given = {name.lower(): unescape(a or b or c).strip() for name, a, b, c in _ATTRIBUTE.findall(tag)}

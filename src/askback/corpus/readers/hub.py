@@ -45,4 +45,6 @@ def _open(name: str, split: str) -> Any:
         return load_dataset(name, split=split, streaming=True)
     except Exception as error:
         detail = " ".join(str(error).split())[:300]
-        raise InputError(f"hub:{name}:{split}: cannot be opened: {detail}. Check the name, the split and the network") from error
+        raise InputError(
+            f"hub:{name}:{split}: cannot be opened: {detail}. Check the name, the split and the network"
+        ) from error

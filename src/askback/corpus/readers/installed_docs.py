@@ -78,7 +78,9 @@ def _topics(options: Corpus) -> Iterator[Document | Rejection]:
         uri = f"python:{name}@{version}"
         text = topic_rst(clean(topics[name]))
         if len(text.encode("utf-8")) > options.max_document_bytes:
-            yield reject(record_id(uri), "documents", "too-large", f"at most {options.max_document_bytes} bytes", uri=uri)
+            yield reject(
+                record_id(uri), "documents", "too-large", f"at most {options.max_document_bytes} bytes", uri=uri
+            )
         else:
             yield Document(uri, text, "rst", "installed-docs", name, "PSF-2.0")
 

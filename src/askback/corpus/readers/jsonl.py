@@ -76,7 +76,9 @@ def open_lines(path: Path) -> IO[bytes]:
         try:
             import zstandard
         except ImportError as error:
-            message = f"{path}: .zst files need zstandard, which is not installed. Install it with: pip install zstandard"
+            message = (
+                f"{path}: .zst files need zstandard, which is not installed. Install it with: pip install zstandard"
+            )
             raise InputError(message) from error
         return zstandard.open(path, "rb")  # type: ignore[no-any-return]
     return path.open("rb")

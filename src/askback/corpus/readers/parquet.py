@@ -38,7 +38,9 @@ def _file(path: Path, source: CorpusSource, options: Corpus) -> Iterator[Documen
             names = file.schema_arrow.names
             if source.text_field not in names:
                 hint = nearest(source.text_field, names)
-                raise InputError(f"{path}: no column '{source.text_field}'; it has {', '.join(names)}.{hint} Set text_field")
+                raise InputError(
+                    f"{path}: no column '{source.text_field}'; it has {', '.join(names)}.{hint} Set text_field"
+                )
             wanted = [column for column in (source.text_field, "title", "licence", "license") if column in names]
             for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
                 for record in batch.to_pylist():

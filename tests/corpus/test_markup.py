@@ -1,0 +1,104 @@
+"""Markdown and reStructuredText → HTML → sections, without losing words or leaking markup."""
+
+import docutils.parsers.rst.directives as directives
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from askback.corpus.markup import from_markdown, from_rst
+from askback.corpus.segment import segment
+from askback.records import Document, Markup
+
+
+def only_text(text: str, markup: Markup) -> str:
+    (section,) = segment(Document("u", text, markup, "test"))
+    return section.text()
+
+
+def test_markdown_keeps_its_structure() -> None:
+    source = "---\ntitle: x\n---\n# T\n\n[![badge](b.svg)](x) \n\nUse `a` *now*, see [docs](http://x).\n\n"
+    source += "> [!NOTE]\n> Mind.\n\n1. one\n2. two\n   - sub\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx = 1\n```\n"
+    assert only_text(source, "markdown") == (
+        "Use `a` now, see docs.\n\n> Mind.\n\n1. one\n2. two\n   - sub\n\n"
+        "| a | b |\n| --- | --- |\n| 1 | 2 |\n\n```py\nx = 1\n```"
+    )
+
+
+RST = """
+Title
+=====
+
+.. code-block:: python
+   :caption: hello
+   :linenos:
+
+   print(1)
+
+Use :class:`~a.b.Foo`, :ref:`the guide <guide>`, :func:`!run`, ``lit`` and `gone`_ or *bad |sub|.
+
+.. note::
+   :weird: option
+
+   Mind this.
+
+.. versionadded:: 1.2
+   A *new* thing.
+
+.. tabs::
+
+   .. tab:: Linux
+
+      Tabbed text.
+
+.. function:: go(fast)
+
+   Goes.
+
+Sub
+---
+
+term
+  meaning
+"""
+
+
+def test_rst_of_sphinx_keeps_its_words() -> None:
+    assert only_text(RST, "rst") == (
+        "```python\nprint(1)\n```\n\nUse `Foo`, the guide, `run`, `lit` and `gone`_ or *bad |sub|.\n\nMind this.\n\n"
+        "New in version 1.2 A new thing.\n\nLinux\n\nTabbed text.\n\n`go(fast)`\n\nGoes.\n\n## Sub\n\nterm\n: meaning"
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        ".. include:: /etc/passwd",
+        ".. raw:: html\n   :file: /etc/passwd",
+        ".. csv-table::\n   :file: /etc/passwd",
+        ".. literalinclude:: /etc/passwd",
+        ".. raw:: html\n\n   <b>root:</b>",
+        ".. image:: root:.png\n   :unknown: x",
+        ".. automodule:: root:\n   :members:",
+    ],
+)
+def test_rst_inserts_nothing_and_shows_no_errors(source: str) -> None:
+    text = only_text(f"T\n=\n\nBefore.\n\n{source}\n\nAfter.", "rst")
+    assert text == "Before.\n\nAfter."
+
+
+def test_rst_that_cannot_be_parsed_stays_as_it_is() -> None:
+    text = only_text("T\n=\n\n=== ==\nbad table\n=== =\n\nAfter.", "rst")
+    assert text == "```\n=== ==\nbad table\n=== =\n```\n\nAfter."
+
+
+def test_docutils_is_left_as_it_was() -> None:
+    before = directives.directive
+    from_rst(".. anything:: x")
+    assert directives.directive is before
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet="ab*`_|:.<>=-#[]()\\\n ", max_size=120))
+def test_any_text_is_converted(text: str) -> None:
+    assert "system-message" not in from_rst(text)
+    assert isinstance(from_markdown(text), str)
