@@ -12,7 +12,7 @@ from askback.curate.select import select
 from askback.evaluate.loss import measure_loss
 from askback.execution.step import Model, Steps
 from askback.seed.load import load_seed
-from askback.train_steps import train_backward, train_forward
+from askback.train.steps import train_backward, train_forward
 
 
 def backtranslate(recipe: Recipe, run: Steps) -> Model:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from askback.errors import AskbackError, InputError, RecipeError
+from askback.errors import AskbackError, InputError, Interrupted, RecipeError
 
 if TYPE_CHECKING:
     from askback.config import RecipeFile
@@ -95,7 +95,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
 
     done = finished(run)
     file = load_recipe(run / "recipe.yaml", [f"resources.runs={run.parent}", f"name={run.name}"])
-    steps = Plan(file, forecast=False).steps
+    steps = Plan(file).steps
     if as_json:
         typer.echo(
             json.dumps({"steps": [progress(run, step.name, step.state) for step in steps], "finished": done}, indent=2)
@@ -171,7 +171,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except AskbackError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        said = str(error) if isinstance(error, Interrupted) else f"error: {error}"
+        print(said, file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         print("stopped at once; what was in flight is lost, all else is saved.", file=sys.stderr)  # noqa: T201

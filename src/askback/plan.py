@@ -24,7 +24,7 @@ from askback.execution.step import (
     identify,
 )
 from askback.lookup import lookup
-from askback.records import Document
+from askback.records import Document, Segment
 from askback.train import batch_size_for, steps_for
 
 T = TypeVar("T", bound=Records | Model)
@@ -122,6 +122,8 @@ class Plan:
             case Seed():
                 known = _seed(options)
                 step.entered = known.count + known.held_out
+            case Corpus() | Augment() | Select() if step.state == "done":
+                step.entered, known = _made(self.folder / step.name)
             case Corpus() if not inputs:
                 self.documents, known = _corpus(options)
                 step.entered = sum(self.documents.values())
@@ -161,6 +163,17 @@ def _look_at_disk(step: PlannedStep, folder: Path, identity: dict[str, Any]) -> 
         step.state = "done"
     elif (folder / "plan.json").exists():
         step.state = "begun"
+
+
+def _made(folder: Path) -> tuple[int, Pairs]:
+    """Return, of a finished step, how many records entered and what it kept; lengths from the first few hundred."""
+    counts = next(iter(json.loads((folder / "step.json").read_text("utf-8"))["counts"].values()))
+    records = Records(folder, "")
+    sample = list(records.rows(0, SAMPLE_DOCUMENTS))
+    outputs = [len(one.text if isinstance(one, Segment) else one.output) for one in sample]
+    instructions = [0 if isinstance(one, Segment) else len(one.instruction) for one in sample]
+    size = max(1, len(sample))
+    return int(counts["entered"]), Pairs(len(records), sum(instructions) / size, sum(outputs) / size)
 
 
 def _plain(step: PlannedStep) -> dict[str, Any]:

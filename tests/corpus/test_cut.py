@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from askback.config import Corpus
 from askback.corpus import cut
-from askback.records import Document, Outcome, Segment, fail, record_id
+from askback.records import Document, Outcome, Rejection, Segment, fail, record_id
 
 SOURCE = {"sources": [{"format": "installed-docs"}]}
 SMALL = Corpus.model_validate({**SOURCE, "min_chars": 40, "max_chars": 200, "languages": []})
@@ -81,7 +81,7 @@ def test_rules_in_order_and_the_language_is_noted() -> None:
 
 
 def test_documents_are_counted_too() -> None:
-    documents = [
+    documents: list[Document | Rejection] = [
         page(""),
         page("<div>" * 100_000),
         fail("1", "documents", "broken-json", "x.jsonl:3", uri="x.jsonl#3"),

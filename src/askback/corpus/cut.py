@@ -1,6 +1,7 @@
 """Documents → segments: which sections are offered, and which of them are kept (method.md 1.4)."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from askback.config import Corpus
 from askback.corpus import filters
@@ -69,25 +70,24 @@ def _offer(section: Section, document: Document, options: Corpus) -> Iterator[Se
 
 def _judge(section: Section, text: str, document: Document, options: Corpus) -> Segment | Rejection:
     identity = record_id(document.uri, "\n".join(section.path), text)
-    code = ""
-    broken = _header_rule(section) or _text_rule(text, options)
-    if not broken and options.languages:
-        code = filters.language(text)
-        broken = _first(("language", filters.other_language(code, options)))
+    broken = (_header_rule(section.header) if section.path else None) or _text_rule(text, options)
+    code = filters.language(text) if options.languages and not broken else ""
+    if code and (detail := filters.other_language(code, options)):
+        broken = "language", detail
     if broken:
-        rule, detail = broken
-        return reject(identity, "segments", rule, detail, uri=document.uri, text=text)
+        return reject(identity, "segments", *broken, uri=document.uri, text=text)
     return Segment(identity, text, section.path, document.uri, document.source, document.licence, code)
 
 
-def _header_rule(section: Section) -> tuple[str, str] | None:
-    if not section.path:
-        return None
-    return _first(
-        ("navigation-header", filters.navigation_header(section.header)),
-        ("empty-header", filters.empty_header(section.header)),
-        ("capital-header", filters.capital_header(section.header)),
-    )
+@lru_cache(maxsize=4096)
+def _header_rule(header: str) -> tuple[str, str] | None:
+    if detail := filters.navigation_header(header):
+        return "navigation-header", detail
+    if detail := filters.empty_header(header):
+        return "empty-header", detail
+    if detail := filters.capital_header(header):
+        return "capital-header", detail
+    return None
 
 
 def _text_rule(text: str, options: Corpus) -> tuple[str, str] | None:
@@ -100,7 +100,3 @@ def _text_rule(text: str, options: Corpus) -> tuple[str, str] | None:
     if detail := filters.repeated_sentences(text, options):
         return "repeated-sentences", detail
     return None
-
-
-def _first(*rules: tuple[str, str | None]) -> tuple[str, str] | None:
-    return next(((rule, detail) for rule, detail in rules if detail is not None), None)

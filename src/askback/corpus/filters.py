@@ -5,7 +5,6 @@ The rules on headers are for text that has one.
 """
 
 import re
-from collections import Counter
 from functools import lru_cache
 from typing import Any
 
@@ -87,25 +86,24 @@ def repeated_sentences(text: str, options: Corpus) -> str | None:
     """Rule "repeated-sentences": two sentences share too many word n-grams.
 
     The paper drops segments by the Jaccard similarity of n-grams over all pairs of sentences, and gives neither n nor
-    the limit; ours are `repeat_ngram` and `repeat_jaccard`. A sentence of fewer than 2n words is never a repetition, ours
-    too: short ones recur in good text ("Explain your answer."). The result is that of comparing all pairs; but a sentence
-    that has too many n-grams found nowhere else in the text to reach the limit is not compared. A word is what stands
-    between spaces, in lower case.
+    the limit; ours are `repeat_ngram` and `repeat_jaccard`. A word is what stands between spaces, in lower case. A
+    sentence of n different n-grams or fewer is never a repetition, ours too: short ones recur in good text ("Explain
+    your answer."). The result is that of comparing all pairs; but a sentence that has too many n-grams found nowhere
+    else in the text to reach the limit is not compared.
     """
     n, limit = options.repeat_ngram, options.repeat_jaccard
     words = [*" \n ".join(sentences(text.lower())).split(" "), "\n"]
     grams = list(zip(*[words[start:] for start in range(n)], strict=False))
-    counts = Counter(grams)
-    if len(counts) == len(grams):
+    once: set[tuple[str, ...]] = set()
+    common = {gram for gram in grams if gram in once or once.add(gram)}  # type: ignore[func-returns-value]
+    if len(common) < max(limit * (n + 1), 1):
         return None
-    alone = list(map((1).__eq__, map(counts.__getitem__, grams)))
     compared: list[set[tuple[str, ...]]] = []
     start = 0
     while start < len(words):
         end = words.index("\n", start)
-        size = end - start - n + 1
-        if size > n and sum(alone[start : start + size]) <= (1 - limit) * size + 1e-9:
-            mine = set(grams[start : start + size])
+        mine = set(grams[start : max(end - n + 1, start)])
+        if len(mine) > n and len(mine & common) >= limit * len(mine):
             for other in compared:
                 shared = len(mine & other)
                 similarity = shared / (len(mine) + len(other) - shared)
@@ -142,13 +140,67 @@ def no_prose(text: str) -> str | None:
     return f"{share:.0%} of the text is prose, at least {MIN_PROSE:.0%} wanted" if share < MIN_PROSE else None
 
 
-LANGUAGE_CHARS = 1000
+LANGUAGE_CHARS = 600
 """So much of a segment is looked at for its language."""
 
-ENGLISH = frozenset(
-    "the of and to in is that for it with as on are this you your be by from or an at have has had not can will would should"
-    " when what how which who their they we our been were if into than there these those each other use using make".split()
-)
+ENGLISH = {
+    *(
+        "the",
+        "of",
+        "and",
+        "to",
+        "in",
+        "is",
+        "that",
+        "for",
+        "it",
+        "with",
+        "as",
+        "on",
+        "are",
+        "this",
+        "you",
+        "your",
+        "be",
+        "by",
+    ),
+    *(
+        "from",
+        "or",
+        "an",
+        "at",
+        "have",
+        "has",
+        "had",
+        "not",
+        "can",
+        "will",
+        "would",
+        "should",
+        "when",
+        "what",
+        "how",
+        "which",
+    ),
+    *(
+        "who",
+        "their",
+        "they",
+        "we",
+        "our",
+        "been",
+        "were",
+        "if",
+        "into",
+        "than",
+        "there",
+        "these",
+        "those",
+        "each",
+        "other",
+    ),
+    *("use", "using", "make"),
+}
 PLAINLY_ENGLISH = 0.2
 """A text of which so many words are these needs no classifier, which would cost as much as all other work together. Of
 other languages' words, at most one in ten is spelled like one of these."""

@@ -80,7 +80,7 @@ def _lenient() -> Iterator[None]:
         known, messages = role(name, language, line, reporter)
         return (known, messages) if known else (_mention, [])
 
-    directives.directive, roles.role = any_directive, any_role
+    directives.directive, roles.role = any_directive, any_role  # type: ignore[assignment]
     try:
         yield
     finally:

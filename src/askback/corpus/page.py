@@ -10,6 +10,7 @@ from typing import Any
 from selectolax.lexbor import LexborHTMLParser
 
 from askback.corpus.furniture import UNPARSED
+from askback.corpus.tags import ACTIONS
 from askback.corpus.walk import Block, Walk
 
 MAX_DEPTH = 1000
@@ -46,7 +47,7 @@ def read_blocks(html: str) -> list[Block]:
             text = text.replace(character, "")
     # lexbor escapes < and > in text and attributes, so whatever looks like a tag is one.
     tokens: list[Any] = _TOKEN.split(text)
-    walk = Walk(tokens[1::3], tokens[2::3], tokens[3::3])
+    walk = Walk(ACTIONS, tokens[1::3], tokens[2::3], tokens[3::3])
     walk.run(0, len(walk.tags))
     walk.boundary(0)
     return walk.blocks

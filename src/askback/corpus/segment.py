@@ -1,14 +1,14 @@
 """A document → its sections: the text under each header, with the text of the headers below it (method.md 1.4)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from askback.corpus.filters import navigation_header
 from askback.corpus.markup import from_markdown, from_rst
 from askback.corpus.page import read_blocks
 from askback.corpus.walk import Block
-from askback.records import Document
+from askback.records import Document, Markup
 
 
 @dataclass(slots=True)
@@ -34,22 +34,16 @@ class Section:
 
         Sections under a header of navigation words ("Share", "Table of contents") are no part of the text around them.
         """
-        blocks = list(self._blocks())
-        return "".join([blocks[0].text, *(block.glue + block.text for block in blocks[1:])]) if blocks else ""
+        parts = [self.lead_text()] if self.lead else []
+        for child in self.children:
+            if (below := child.text()) and not navigation_header(child.header):
+                parts.append(f"{'#' * child.level} {child.header}\n\n{below}" if child.header else below)
+        return "\n\n".join(parts)
 
     def lead_text(self) -> str:
         """Return the text before the first header below."""
-        return Section(self.path, self.level, self.lead).text()
-
-    def _blocks(self) -> Iterator[Block]:
-        yield from self.lead
-        for child in self.children:
-            below = [] if navigation_header(child.header) else list(child._blocks())
-            if below:
-                if child.header:
-                    yield Block(child.level, f"{'#' * child.level} {child.header}", "\n\n")
-                yield below[0]._replace(glue="\n\n")
-                yield from below[1:]
+        first, *others = self.lead
+        return "".join([first.text, *[block.glue + block.text for block in others]]) if others else first.text
 
 
 def segment(document: Document) -> list[Section]:
@@ -65,12 +59,14 @@ def segment(document: Document) -> list[Section]:
     if document.markup == "text":
         blocks = _paragraphs(document.text)
     else:
-        convert = {"html": str, "markdown": from_markdown, "rst": from_rst}[document.markup]
-        blocks = read_blocks(convert(document.text))
+        blocks = read_blocks(_CONVERT[document.markup](document.text))
     if not any(block.level for block in blocks):
         title = " ".join(document.title.split())
         return [Section([title] if title else [], 0, blocks)] if blocks else []
     return _tree(_with_text(blocks))
+
+
+_CONVERT: dict[Markup, Callable[[str], str]] = {"html": str, "markdown": from_markdown, "rst": from_rst}
 
 
 def _paragraphs(text: str) -> list[Block]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from askback.corpus.furniture import UNREAD, furniture, note
+from askback.corpus.furniture import furniture, note
 from askback.corpus.inline import BREAK, Line
 from askback.corpus.layout import Container, Table, fence, glue, set_lines
 from askback.corpus.mathml import linear
@@ -29,7 +29,14 @@ class Walk:
     MAX_CONTAINERS = 12  # deeper lists are not indented further
     MAX_DOUBTS = 16  # so often an element is found too big to be furniture; bounds the work
 
-    def __init__(self, tags: list[str | None], attributes: list[str | None], texts: list[str]) -> None:
+    def __init__(
+        self,
+        actions: dict[str | None, "Action"],
+        tags: list[str | None],
+        attributes: list[str | None],
+        texts: list[str],
+    ) -> None:
+        self.actions = actions
         self.tags = tags
         self.attributes = attributes
         self.texts = texts
@@ -47,7 +54,7 @@ class Walk:
     def run(self, start: int, end: int) -> None:
         """Read the tags from `start` to before `end`."""
         tags, attributes, texts, pieces = self.tags, self.attributes, self.texts, self.line.pieces
-        action_of = ACTIONS.get
+        action_of = self.actions.get
         index = start
         while index < end:
             given = attributes[index]
@@ -138,7 +145,11 @@ class Walk:
         text = line.take()
         if BREAK not in text:
             if words := " ".join(text.split()):
-                self.add([words])
+                if self.containers:
+                    self.add([words])
+                else:
+                    self.blocks.append(Block(0, words))
+                    self.last = []
             return
         lines = "\n".join(" ".join(part.split()) for part in text.split(BREAK))
         for paragraph in re.split(r"\n{2,}", lines.strip("\n")):
@@ -306,44 +317,3 @@ Action = Callable[[Walk, int], int | None]
 HEADERS = {f"h{level}" for level in range(1, 7)}
 
 BOUNDARY: Action = Walk.boundary
-
-_BOUNDARIES = [
-    *("address", "caption", "center", "details", "div", "dt", "fieldset", "figcaption", "figure", "form", "header"),
-    *("hgroup", "hr", "legend", "p", "summary", "tbody", "tfoot", "thead", "tr", "option", "optgroup", "search"),
-    *("aside", "button", "dialog", *HEADERS),
-]
-
-ACTIONS: dict[str | None, Action] = {
-    **{mark + name: BOUNDARY for name in _BOUNDARIES for mark in ("", "/")},
-    **dict.fromkeys(UNREAD, Walk.skip),
-    **dict.fromkeys(HEADERS, Walk.header),
-    **dict.fromkeys(("main", "article", "section"), Walk.enter),
-    **dict.fromkeys(("/main", "/article", "/section"), Walk.leave),
-    **dict.fromkeys(("ul", "ol", "dl", "menu", "dir"), Walk.open_list),
-    **dict.fromkeys(("/ul", "/ol", "/dl", "/menu", "/dir", "/li", "/dd", "/blockquote"), Walk.close_container),
-    "li": Walk.open_item,
-    "dd": lambda walk, _: walk.open_container(Container("dd", ": ", "  ", pending=True)),
-    "blockquote": lambda walk, _: walk.open_container(Container("blockquote", "> ", "> ")),
-    "header": Walk.skip_page_header,
-    "aside": Walk.skip_aside,
-    "form": Walk.skip_form,
-    **dict.fromkeys(("button", "dialog"), Walk.skip_button),
-    "pre": Walk.code_block,
-    "math": Walk.formula,
-    "table": Walk.open_table,
-    "/table": Walk.close_table,
-    "tr": Walk.open_row,
-    **dict.fromkeys(("td", "th"), Walk.open_cell),
-    **dict.fromkeys(("/td", "/th"), Walk.close_cell),
-    "/caption": Walk.close_caption,
-    "br": lambda walk, _: walk.line.pieces.append(BREAK),
-    **dict.fromkeys(("code", "kbd", "samp", "tt", "sup", "sub", "span"), Walk.open_inline),
-    **dict.fromkeys(("/code", "/kbd", "/samp", "/tt", "/span"), lambda walk, _: walk.line.close_code()),
-    "/sup": lambda walk, _: walk.line.close_superscript(),
-    "/sub": lambda walk, _: walk.line.close_subscript(),
-    "a": lambda walk, _: walk.line.open_link(),
-    "/a": Walk.close_link,
-    "q": lambda walk, _: walk.line.pieces.append("“"),
-    "/q": lambda walk, _: walk.line.pieces.append("”"),
-}
-"""Tag → what it does. A tag that is not here changes nothing, and its text is text."""

@@ -1,7 +1,7 @@
 """An engine without a model: its answers follow from hashes of what it is asked. For tests, dry runs and measuring us.
 
-It keeps the protocol to the letter (the same contract test runs over it), needs no folder and no torch, and answers some
-hundred thousand prompts a second, so what a run with it takes is what askback itself takes.
+It keeps the protocol to the letter (the same contract test runs over it), needs no folder and no torch, and answers tens of
+thousands of prompts a second, so what a run with it takes is what askback itself takes.
 """
 
 import math

@@ -107,7 +107,9 @@ def progress(folder: Path, name: str, state: str) -> dict[str, Any]:
     record = folder / name / "step.json"
     pieces = len(Records(folder / name, "").parts())
     if not record.exists():
-        return {"step": name, "state": state, "pieces": pieces}
+        trained = folder / name / "metrics.jsonl"
+        steps = len(trained.read_text("utf-8").splitlines()) if trained.exists() else 0
+        return {"step": name, "state": state, "pieces": pieces, "training_steps": steps}
     step = json.loads(record.read_text("utf-8"))
     kept = list(step["counts"].values())[-1]["kept"]
     return {

@@ -28,7 +28,9 @@ def show_funnel(folder: Path, console: Console) -> None:
 
 
 def show_losses(folder: Path, console: Console) -> None:
-    """Print the held-out loss of every model."""
+    """Print the held-out loss of every model that has been measured."""
+    if not read.losses(folder):
+        return
     table = Table(
         title="Held-out loss on human pairs", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
     )
@@ -73,13 +75,18 @@ def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> Non
     table = Table(title=f"Run {folder}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("step", no_wrap=True)
     table.add_column("state")
-    for name in ("kept", "time", "tokens/s"):
+    for name in ("kept", "time", "tokens/s", "left"):
         table.add_column(name, justify="right")
     for step in steps:
         at = read.progress(folder, step.name, step.state)
         if "seconds" in at:
             rate = f"{at['tokens'] / at['seconds']:,.0f}" if at["tokens"] and at["seconds"] else ""
-            table.add_row(step.name, step.state, f"{at['kept']:,}", duration(at["seconds"]), rate)
-        else:
-            table.add_row(step.name, step.state, f"{at['pieces']:,} pieces" if at["pieces"] else "", "", "")
+            table.add_row(step.name, step.state, f"{at['kept']:,}", duration(at["seconds"]), rate, "")
+            continue
+        words = {"pieces": at["pieces"], "steps": at["training_steps"]}
+        so_far = ", ".join(f"{count:,} {word}" for word, count in words.items() if count)
+        table.add_row(step.name, step.state, so_far, "", "", f"≈ {duration(step.seconds)}" if step.seconds >= 1 else "")
     console.print(table)
+    left = sum(step.seconds for step in steps if step.state != "done")
+    if left:
+        console.print(f"About {duration(left)} left. A step that is begun goes on where it was.", highlight=False)

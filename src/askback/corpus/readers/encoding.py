@@ -6,7 +6,7 @@ from html import unescape
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
-_SEVEN_BIT = re.compile(r"iso-2022-\w+|hz(?:-gb-2312)?", re.IGNORECASE)
+_SEVEN_BIT = re.compile(rb"iso-2022-[jkc]|charset=.?hz-gb|^hz", re.IGNORECASE)
 _WEB_NAMES = {
     **dict.fromkeys(("iso-8859-1", "latin1", "latin-1", "ascii", "us-ascii"), "cp1252"),
     **dict.fromkeys(("gb2312", "gbk", "x-gbk", "gb_2312-80"), "gb18030"),
@@ -30,13 +30,13 @@ def decode(data: bytes, stated: str = "") -> str:
     for mark, name in _BOMS:
         if data.startswith(mark):
             return data[len(mark) :].decode(name, "replace")
-    found = _META_CHARSET.search(data[:4096])
-    names = [name for name in (stated.strip("\"' "), found[1].decode("ascii", "replace") if found else "") if name]
-    if not any(_SEVEN_BIT.fullmatch(name) for name in names):
+    if not _SEVEN_BIT.search(stated.encode("ascii", "replace") + data[:1024]):
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError:
             pass
+    found = _META_CHARSET.search(data[:4096])
+    names = [name for name in (stated.strip("\"' "), found[1].decode("ascii", "replace") if found else "") if name]
     for name in names:
         if name.lower() in ("utf-8", "utf8", "utf-16"):
             continue
@@ -71,10 +71,9 @@ def head(html: str) -> tuple[str, str]:
 
     A licence is a ``<link rel="license">``, or the meta element license, dcterms.license, dc.rights or copyright.
     """
-    start = html[:_HEAD_CHARS]
+    end = html.find("</head", 0, _HEAD_CHARS)
+    start = html[: end if end >= 0 else _HEAD_CHARS]
     lower = start.lower()
-    start = start[: end + 1] if (end := lower.find("</head")) >= 0 else start
-    lower = lower[: len(start)]
     title = _TITLE.search(start) if "<title" in lower else None
     words = " ".join(unescape(title[1]).split()) if title else ""
     stated: dict[str, str] = {}

@@ -33,7 +33,7 @@ def read_installed_docs(paths: Sequence[Path], source: CorpusSource, options: Co
 def _all(source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     named: dict[str, Distribution] = {}
     for distribution in distributions():
-        name = str(distribution.metadata["Name"] or "")
+        name = _field(distribution.metadata, "Name")
         if name:
             named.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution)
     for name in sorted(named):
@@ -46,28 +46,32 @@ def _readme(name: str, distribution: Distribution, source: CorpusSource, options
     identity = record_id(uri)
     try:
         metadata = distribution.metadata
-        text = clean(str(metadata.get("Description") or ""))
+        text = _field(metadata, "Description")
     except (OSError, ValueError, LookupError) as error:
         return fail(identity, "documents", "unreadable", f"{type(error).__name__}: {error}", uri=uri)
     if not text.strip() or text.strip() == "UNKNOWN":
         return reject(identity, "documents", "no-text", "the distribution has no description", uri=uri)
     if len(text.encode("utf-8")) > options.max_document_bytes:
         return reject(identity, "documents", "too-large", f"at most {options.max_document_bytes} bytes", uri=uri)
-    kind = str(metadata.get("Description-Content-Type") or "").partition(";")[0].strip().lower()
+    kind = _field(metadata, "Description-Content-Type").partition(";")[0].strip().lower()
     markup = _MARKUP.get(kind, "text")
     return Document(uri, text, markup, source.format, name, _licence(metadata) or source.licence)
 
 
 def _licence(metadata: "PackageMetadata") -> str:
     """Return what the distribution states: an SPDX expression, else its classifiers, else a licence field of one line."""
-    if expression := metadata.get("License-Expression"):
-        return clean(str(expression)).strip()
+    if expression := _field(metadata, "License-Expression"):
+        return expression.strip()
     classifiers = [str(line) for line in metadata.get_all("Classifier") or [] if str(line).startswith("License ::")]
     names = [line.rpartition("::")[2].strip() for line in classifiers if line.count("::") > 1]
     if names:
         return clean(" OR ".join(sorted(set(names))))
-    field = clean(str(metadata.get("License") or "")).strip()
+    field = _field(metadata, "License").strip()
     return field if len(field) <= 100 and "\n" not in field and field != "UNKNOWN" else ""
+
+
+def _field(metadata: "PackageMetadata", name: str) -> str:
+    return clean(str(metadata[name] or "")) if name in metadata else ""
 
 
 def _topics(options: Corpus) -> Iterator[Document | Rejection]:

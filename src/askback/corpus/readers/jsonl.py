@@ -1,16 +1,18 @@
 """JSON Lines, plain or compressed with gzip or zstandard."""
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from fastwarc.stream_io import ZstdReader
 
 from askback.config import Corpus, CorpusSource
 from askback.corpus.readers.encoding import clean
 from askback.corpus.readers.rows import document
-from askback.errors import InputError
 from askback.records import Document, Rejection, fail, record_id, reject
 
 LINE_PER_TEXT = 8
@@ -18,11 +20,7 @@ LINE_PER_TEXT = 8
 
 
 def read_jsonl(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read one document per line. A broken line is one failure, named by file and line; blank lines are nothing.
-
-    Raises:
-        InputError: a file is compressed with zstandard and no library for it is installed.
-    """
+    """Read one document per line. A broken line is one failure, named by file and line; blank lines are nothing."""
     for path in paths:
         taken = 0
         for found in _file(path, source, options):
@@ -65,20 +63,29 @@ def _line(line: bytes, uri: str, where: str, source: CorpusSource, options: Corp
 
 
 def open_lines(path: Path) -> IO[bytes]:
-    """Open a file for reading, unpacked by its suffix (.gz, .zst).
-
-    Raises:
-        InputError: it is a .zst file and no library for that is installed.
-    """
+    """Open a file for reading, unpacked by its suffix (.gz, .zst)."""
     if path.suffix == ".gz":
         return gzip.open(path)  # type: ignore[return-value]
     if path.suffix == ".zst":
-        try:
-            import zstandard
-        except ImportError as error:
-            message = (
-                f"{path}: .zst files need zstandard, which is not installed. Install it with: pip install zstandard"
-            )
-            raise InputError(message) from error
-        return zstandard.open(path, "rb")  # type: ignore[no-any-return]
+        return io.BufferedReader(_Zstandard(path))
     return path.open("rb")
+
+
+class _Zstandard(io.RawIOBase):
+    """FastWARC's reader of zstandard files, as a stream that `io` can buffer."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._reader = ZstdReader(self._file)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._reader.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

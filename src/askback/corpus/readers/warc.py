@@ -141,13 +141,20 @@ def _unpack(data: bytes, headers: Any, most: int) -> bytes:
         data = ChunkedReader(io.BytesIO(data)).read(most + 1)
     packing = (headers.get("Content-Encoding") or "").lower()
     if "gzip" in packing and data.startswith(b"\x1f\x8b"):
-        return zlib.decompressobj(wbits=31).decompress(data, most + 1)
+        return _inflate(data, 31, most)
     if "deflate" in packing and b"<" not in data[:100]:
-        raw = data[:1] != b"\x78"
-        return zlib.decompressobj(wbits=-15 if raw else 15).decompress(data, most + 1)
+        return _inflate(data, 15 if data.startswith(b"\x78") else -15, most)
     if packing == "br" and b"<" not in data[:100]:
         return bytes(BrotliReader(io.BytesIO(data)).read(most + 1))
     return data
+
+
+def _inflate(data: bytes, bits: int, most: int) -> bytes:
+    stream = zlib.decompressobj(wbits=bits)
+    text = stream.decompress(data, most + 1)
+    if not stream.eof and len(text) <= most:
+        raise EOFError("the packed page breaks off")
+    return text
 
 
 def _chunked(data: bytes) -> bool:

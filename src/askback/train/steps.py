@@ -9,7 +9,8 @@ from askback.execution.processes import report, stopping
 from askback.execution.shards import Records
 from askback.execution.step import Model, Step, recorded
 from askback.records import Counts, Example
-from askback.train import Job, batch_size_for, finetune, steps_for
+from askback.train.finetune import Job, finetune
+from askback.train.rows import batch_size_for, steps_for
 
 
 @recorded(version=1, output="model", prompts=("backward",))

@@ -1,0 +1,164 @@
+"""One finetuning: a job in, a finished checkpoint out, resumed where it was killed (method.md 1.5)."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from askback import models
+from askback.config import Training
+from askback.engines.checkpoint import load, stop_tokens
+from askback.errors import EmptyStep, MissingExtra
+from askback.execution.shards import atomic
+from askback.records import Example, record_id
+from askback.train.rows import Direction, Row, arrange, batch_size_for, steps_for, tokenize
+from askback.train.trainer import build_trainer, check_options
+from askback.train.watch import Watch, flush
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a training process needs; picklable.
+
+    `base` is a local model folder, `chat_template` the path of a Jinja file or "". In `folder`, ``model`` will be the
+    finished checkpoint, ``checkpoints`` holds resumable ones meanwhile, and ``metrics.jsonl`` has a line per step.
+    `checkpoint_seconds` is the least time between two checkpoints.
+    """
+
+    base: str
+    chat_template: str
+    direction: Direction
+    options: Training
+    examples: list[Example]
+    folder: str
+    random_seed: int
+    checkpoint_seconds: float = 300.0
+
+
+def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | int]:
+    """Train from `job.base` on `job.examples` and write ``folder/model``; go on from a checkpoint if there is one.
+
+    `report(steps, tokens)` is called after every step; steps done by an earlier attempt are told first, with 0 tokens. If
+    it raises `Interrupted`, a checkpoint is saved before that goes on. A job finished in this folder is not done again.
+
+    Returns:
+        steps, examples, epochs, tokens and label_tokens (no padding), truncated (examples cut to `max_tokens`), left_out
+        (examples of which nothing to learn fits), first_loss and final_loss (of the first and the last step, in nats per
+        label token), seconds (of training, over all attempts).
+
+    Raises:
+        RecipeError: an option is wrong.
+        InputError: the base model or template is unusable, or the loss is not a number any more.
+        EmptyStep: there is nothing to train on.
+        MissingExtra: TRL is not installed.
+    """
+    assert all(example.split != "held-out" for example in job.examples), "held-out examples are never trained on"
+    folder = Path(job.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = fingerprint(job)
+    if (finished := _finished(folder, mark)) is not None:
+        return finished
+    model, tokenizer = _base(job)
+    rows = [row for one in job.examples if (row := tokenize(tokenizer, one, job.direction, job.options.max_tokens))]
+    if not rows:
+        raise EmptyStep(
+            f"{folder.name}: none of {len(job.examples)} examples leaves anything to learn within "
+            f"{job.options.max_tokens} tokens; give more examples, or raise max_tokens"
+        )
+    batch_size = job.options.batch_size or batch_size_for(len(job.examples))
+    steps = job.options.steps or steps_for(len(job.examples), batch_size)
+    batches = arrange(rows, steps, batch_size, job.random_seed)
+    step_tokens = [sum(rows[index].tokens for index in batch) for batch in batches]
+    watch = Watch(folder, mark, step_tokens, job.checkpoint_seconds, report)
+    trainer = build_trainer(
+        model, tokenizer, rows, batches, job.options, job.random_seed, watch, folder / "checkpoints"
+    )
+    with _without_bars():
+        trainer.train(resume_from_checkpoint=watch.resume())
+        if watch.stopped:
+            raise watch.stopped
+        _save(trainer, folder)
+    metrics = _metrics(job, rows, batches) | watch.metrics()
+    with atomic(folder / "result.json") as path:
+        path.write_text(json.dumps({"job": mark, "metrics": metrics}), "utf-8")
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return metrics
+
+
+def fingerprint(job: Job) -> str:
+    """Return a hash of all that defines the job's result, so that nothing of another job is taken up."""
+    template = models.read_chat_template(job.chat_template) or ""
+    options = json.dumps(job.options.model_dump(), sort_keys=True)
+    texts = [text for one in job.examples for text in (one.id, one.instruction, one.output, one.origin)]
+    return record_id(job.base, template, job.direction, options, str(job.random_seed), *texts)
+
+
+def _finished(folder: Path, mark: str) -> dict[str, float | int] | None:
+    try:
+        result = json.loads((folder / "result.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    same = result["job"] == mark and (folder / "model").is_dir()
+    return result["metrics"] if same else None
+
+
+def _base(job: Job) -> tuple[Any, Any]:
+    """Check the options and load the base model, in float32, and its tokenizer."""
+    try:
+        import torch
+
+        check_options(job.options)
+    except ImportError as error:
+        raise MissingExtra(error.name or "trl", "local", "training") from error
+    models.check_model(Path(job.base), job.chat_template)
+    model, tokenizer = load(Path(job.base), torch.float32, job.chat_template)
+    stop_tokens(tokenizer, model.generation_config)  # raises if there is none to learn
+    return model, tokenizer
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep transformers from drawing a progress bar for every file it writes."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _metrics(job: Job, rows: list[Row], batches: list[list[int]]) -> dict[str, float | int]:
+    used = [rows[index] for batch in batches for index in batch]
+    return {
+        "steps": len(batches),
+        "examples": len(rows),
+        "epochs": round(len(used) / len(rows), 3),
+        "tokens": sum(row.tokens for row in used),
+        "label_tokens": sum(len(row.answer) for row in used),
+        "truncated": sum(row.truncated for row in rows),
+        "left_out": len(job.examples) - len(rows),
+    }
+
+
+def _save(trainer: Any, folder: Path) -> None:
+    """Write ``folder/model``, whole or not at all: weights, config, tokenizer and its chat template.
+
+    An adapter is merged into the base model first, since every engine can load a full checkpoint and not every engine an
+    adapter.
+    """
+    model = trainer.model
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    temporary, final = folder / "model.tmp", folder / "model"
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.rmtree(final, ignore_errors=True)
+    model.save_pretrained(temporary)
+    trainer.processing_class.save_pretrained(temporary)
+    flush(*temporary.rglob("*"))
+    temporary.rename(final)

@@ -1,0 +1,245 @@
+"""TRL's `SFTTrainer`, set up for our rows: its settings, its loss where no GPU is, its learning rate."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from askback.config import Lora, Training
+from askback.errors import RecipeError
+from askback.lookup import nearest
+from askback.train.rows import Row, micro_batch_for
+from askback.train.watch import Watch
+
+if TYPE_CHECKING:
+    import torch
+
+MASKED = -100
+"""Label of a token that is not learnt."""
+
+MICRO_TOKENS = {"cpu": 4096, "gpu": 16384}
+"""Most tokens in one forward and backward pass, padding included; a batch takes as many passes as it needs."""
+
+_ORDERED = "the data are tokenised and put in order before"
+_LOGGED = "metrics.jsonl has every step"
+OWN = {
+    "output_dir": "it is the run's folder",
+    "max_steps": "use steps:",
+    "num_train_epochs": "use steps:",
+    "max_length": "use max_tokens:",
+    "chat_template_path": "use chat_template:",
+    "eos_token": _ORDERED,
+    "dataset_kwargs": _ORDERED,
+    "train_sampling_strategy": _ORDERED,
+    "shuffle_dataset": _ORDERED,
+    "packing": _ORDERED,
+    "model_init_kwargs": "the model is loaded before, in float32",
+    "gradient_accumulation_steps": "it follows from batch_size: and trl.per_device_train_batch_size",
+    "auto_find_batch_size": "use per_device_train_batch_size: 1 where memory is short",
+    "logging_steps": _LOGGED,
+    "logging_strategy": _LOGGED,
+    "logging_nan_inf_filter": "training stops when the loss is not a number",
+    "resume_from_checkpoint": "a training resumes by itself",
+}
+"""Options of `SFTConfig` that a recipe's `trl:` may not set, and what to do instead."""
+
+
+def check_options(options: Training) -> None:
+    """Check what the recipe's own validation cannot know without TRL.
+
+    Raises:
+        RecipeError: `trl` has a key that `SFTConfig` does not know, or one that would break a promise of this step; or the
+            learning rate would rise. All problems are listed.
+    """
+    from trl import SFTConfig
+
+    allowed = {field.name for field in fields(SFTConfig) if field.init} - OWN.keys()
+    problems = [f"trl.{key}: cannot be set here; {OWN[key]}" for key in options.trl if key in OWN]
+    unknown = [key for key in options.trl if key not in allowed | OWN.keys()]
+    problems += [f"trl.{key}: TRL's SFTConfig has no such option.{nearest(key, allowed)}" for key in unknown]
+    if options.final_learning_rate > options.learning_rate:
+        problems.append(
+            f"final_learning_rate: {options.final_learning_rate} is above learning_rate {options.learning_rate}; "
+            "give one that is at most as large"
+        )
+    if problems:
+        raise RecipeError("\n".join(problems))
+
+
+def build_trainer(
+    model: Any,
+    tokenizer: Any,
+    rows: list[Row],
+    batches: list[list[int]],
+    options: Training,
+    random_seed: int,
+    watch: Watch,
+    checkpoints: Path,
+) -> Any:
+    """Return TRL's trainer, which takes the rows in the order of `batches`.
+
+    Raises:
+        RecipeError: the `trl` options do not go together.
+    """
+    from datasets import Dataset
+    from transformers import PrinterCallback, TrainerCallback
+
+    class Steps(TrainerCallback):  # type: ignore[misc]
+        on_step_end = watch.on_step_end
+        on_log = watch.on_log
+        on_save = watch.on_save
+
+    data = {
+        "input_ids": [row.prompt + row.answer for row in rows],
+        "labels": [[MASKED] * len(row.prompt) + row.answer for row in rows],
+    }
+    lengths = [[rows[index].tokens for index in batch] for batch in batches]
+    with _as_recipe_error():
+        trainer = _trainer_class()(
+            model=model,
+            args=_settings(options, lengths, random_seed, checkpoints),
+            train_dataset=Dataset.from_dict(data).select([index for batch in batches for index in batch]),
+            processing_class=tokenizer,
+            peft_config=_adapter(options.lora),
+            callbacks=[Steps()],
+        )
+    # Without a progress bar the library would print every step.
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _trainer_class() -> Any:
+    from trl import SFTTrainer
+
+    class Trainer(SFTTrainer):  # type: ignore[misc]
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            # TRL's fused head is made for GPUs; on a CPU it scores every position, prompts and padding too, in float32.
+            alone = self.args.device.type == "cpu" and self.accelerator.num_processes == 1
+            plain = self.args.loss_type == "nll" and self.label_smoother is None and not self.aux_loss_enabled
+            if alone and plain and not return_outputs:
+                return label_loss(model, inputs, num_items_in_batch)
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            # From the first of n steps to the last are n - 1 intervals; the last would not reach its rate otherwise.
+            return super().create_scheduler(max(1, num_training_steps - 1), optimizer)
+
+        def _send_telemetry(self) -> None:
+            """Send nothing: what a user trains is theirs."""
+
+    return Trainer
+
+
+def label_loss(
+    model: Any, inputs: dict[str, "torch.Tensor"], label_tokens: "torch.Tensor | int | None"
+) -> "torch.Tensor":
+    """Return the cross-entropy summed over the labels of a micro-batch, divided by those of its whole batch.
+
+    The model's head is shown only the positions whose next token is a label. The sum is the same, for a fraction of the
+    work where prompts are long, and no logits are held for the rest.
+    """
+    from torch.nn.functional import cross_entropy
+
+    labels = inputs["labels"][:, 1:]
+    learnt = labels != MASKED
+
+    def keep(_: Any, hidden: tuple["torch.Tensor"]) -> "torch.Tensor":
+        return hidden[0][:, :-1][learnt].unsqueeze(0)
+
+    rest = {name: value for name, value in inputs.items() if name != "labels"}
+    with model.get_output_embeddings().register_forward_pre_hook(keep):
+        logits = model(**rest, use_cache=False).logits[0]
+    total = cross_entropy(logits.float(), labels[learnt], reduction="sum")
+    return total / (learnt.sum().clamp(min=1) if label_tokens is None else label_tokens)
+
+
+def _settings(options: Training, lengths: list[list[int]], random_seed: int, checkpoints: Path) -> Any:
+    """Return the `SFTConfig`: the recipe's options, its `trl` on top, and what keeps our promises."""
+    import torch
+    from trl import SFTConfig
+
+    batch_size = len(lengths[0])
+    gpu = torch.accelerator.is_available() and not options.trl.get("use_cpu", False)
+    chosen = {
+        "per_device_train_batch_size": micro_batch_for(lengths, MICRO_TOKENS["gpu" if gpu else "cpu"]),
+        "learning_rate": options.learning_rate,
+        "weight_decay": options.weight_decay,
+        "bf16": _bfloat16_is_fast() and not options.trl.get("fp16", False),
+        "activation_checkpointing": options.trl.get("gradient_checkpointing", False),
+        "use_cpu": not gpu,
+        "use_cache": True,  # goes into the model's config.json alone, where engines read it
+        "seed": random_seed % 2**32,
+        "report_to": "none",
+        "save_strategy": "no",  # `Watch` says when
+        "disable_tqdm": True,
+        **_falling(options),
+        **options.trl,
+    }
+    micro = chosen["per_device_train_batch_size"]
+    if not isinstance(micro, int) or micro < 1 or batch_size % micro:
+        raise RecipeError(
+            f"trl.per_device_train_batch_size: {micro} does not divide the batch of {batch_size} examples"
+        )
+    settings = SFTConfig(
+        **chosen,
+        output_dir=str(checkpoints),
+        max_steps=len(lengths),
+        gradient_accumulation_steps=batch_size // micro,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        train_sampling_strategy="sequential",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+    )
+    # Several GPUs in one process would mean DataParallel, which TRL refuses.
+    settings._n_gpu = min(1, settings.n_gpu)
+    return settings
+
+
+def _falling(options: Training) -> dict[str, Any]:
+    """Return the schedule that falls linearly to `final_learning_rate`, unless `trl` names another."""
+    if "lr_scheduler_type" in options.trl:
+        return {}
+    if options.final_learning_rate == options.learning_rate:
+        return {"lr_scheduler_type": "constant"}
+    return {
+        "lr_scheduler_type": "polynomial",
+        "lr_scheduler_kwargs": {"lr_end": options.final_learning_rate, "power": 1.0},
+    }
+
+
+def _bfloat16_is_fast() -> bool:
+    """Tell whether the machine multiplies bfloat16 itself; where it is emulated, float32 is faster."""
+    import torch
+    from transformers.utils import is_torch_bf16_gpu_available
+
+    if torch.accelerator.is_available():
+        return bool(is_torch_bf16_gpu_available())
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def _adapter(lora: Lora | None) -> Any:
+    if lora is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+@contextmanager
+def _as_recipe_error() -> Iterator[None]:
+    """TRL checks its options when they are put together; what it refuses stands in the recipe."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"trl: {' '.join(str(error).split())}") from error

@@ -1,0 +1,170 @@
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from askback import prompts
+from askback.train import batch_size_for, steps_for
+from askback.train.rows import PAPER_STEPS, Direction, Row, arrange, micro_batch_for, tokenize
+from tests.tiny import build_tokenizer
+from tests.train.examples import example, examples
+
+BACKWARD_WORDS = "Treat it as an answer that an assistant gave"
+
+
+@pytest.fixture(scope="module", params=["system role", "no system role"])
+def tokenizer(request: pytest.FixtureRequest) -> Any:
+    return build_tokenizer(system_role=request.param == "system role")
+
+
+def made_rows(lengths: list[int]) -> list[Row]:
+    return [Row(f"row-{at}", [1] * 3, [2] * (length - 3), False) for at, length in enumerate(lengths)]
+
+
+@pytest.mark.parametrize(("count", "batch", "steps"), PAPER_STEPS)
+def test_steps_are_the_papers_at_its_rows(count: int, batch: int, steps: int) -> None:
+    assert batch_size_for(count) == batch
+    assert steps_for(count, batch) == steps
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "epochs"),
+    [(40, 8, 2.4), (283, 8, 2.7), (1131, 8, 3.0), (4525, 32, 4.0), (36204, 32, 1.25), (200_000, 32, 1.0)],
+)
+def test_steps_between_and_beyond_the_rows_follow_the_epochs(count: int, batch: int, epochs: float) -> None:
+    assert steps_for(count, batch) * batch / count == pytest.approx(epochs, abs=batch / count)
+
+
+def test_there_is_a_step_for_a_single_example() -> None:
+    assert steps_for(1, 32) == 1
+
+
+@pytest.mark.parametrize("direction", ["backward", "forward"])
+def test_the_training_prefix_is_the_prefix_of_inference(tokenizer: Any, direction: Direction) -> None:
+    for one in examples(6):
+        row = tokenize(tokenizer, one, direction, 2048)
+        assert row
+        asked = (
+            prompts.backward(one.output) if direction == "backward" else prompts.forward(one.instruction, one.origin)
+        )
+        assert row.prompt == prompts.render(tokenizer, asked)
+        learnt = one.instruction if direction == "backward" else one.output
+        assert tokenizer.decode(row.answer) == learnt + "<|im_end|>"
+        assert row.answer[-1] == tokenizer.eos_token_id
+        assert not row.truncated
+
+
+def test_the_tags_are_not_swapped(tokenizer: Any) -> None:
+    for origin, tag, other in [
+        ("seed", prompts.SEED_TAG, prompts.WEB_TAG),
+        ("augmented", prompts.WEB_TAG, prompts.SEED_TAG),
+    ]:
+        row = tokenize(tokenizer, example(1, origin=origin), "forward", 2048)
+        assert row
+        asked = tokenizer.decode(row.prompt)
+        assert tag in asked
+        assert other not in asked
+
+
+def test_the_backward_prompt_is_never_used_forward(tokenizer: Any) -> None:
+    one = example(3)
+    forward, backward = tokenize(tokenizer, one, "forward", 2048), tokenize(tokenizer, one, "backward", 2048)
+    assert forward
+    assert backward
+    assert BACKWARD_WORDS in tokenizer.decode(backward.prompt)
+    assert one.output in tokenizer.decode(backward.prompt)
+    assert one.instruction not in tokenizer.decode(backward.prompt)
+    assert BACKWARD_WORDS not in tokenizer.decode(forward.prompt)
+    assert one.output not in tokenizer.decode(forward.prompt)
+
+
+def test_forward_a_long_output_loses_its_end_and_the_stop_token(tokenizer: Any) -> None:
+    one = example(2, words=300)
+    whole, cut = tokenize(tokenizer, one, "forward", 9999), tokenize(tokenizer, one, "forward", 200)
+    assert whole
+    assert cut
+    assert cut.truncated
+    assert cut.tokens == 200
+    assert cut.prompt == whole.prompt
+    assert cut.answer == whole.answer[: len(cut.answer)]
+    assert tokenizer.eos_token_id not in cut.answer
+
+
+def test_backward_a_long_output_is_cut_inside_the_prompt(tokenizer: Any) -> None:
+    one = example(2, words=600)
+    whole = tokenize(tokenizer, one, "backward", 9999)
+    assert whole
+    limit = whole.tokens // 2
+    cut = tokenize(tokenizer, one, "backward", limit)
+    assert cut
+    assert cut.truncated
+    assert limit - 20 <= cut.tokens <= limit
+    assert cut.answer == whole.answer
+    asked = tokenizer.decode(cut.prompt)
+    shown = asked.split("\n--- ")[1].split("\n", 1)[1]
+    assert one.output.startswith(shown)
+    assert asked.endswith(f"{prompts.SEED_TAG}<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_an_example_of_which_nothing_fits_is_left_out(tokenizer: Any) -> None:
+    long_instruction = replace(example(1), instruction="Why? " * 400)
+    assert tokenize(tokenizer, long_instruction, "forward", 100) is None
+    assert tokenize(tokenizer, long_instruction, "backward", 400) is None
+
+
+def test_each_epoch_takes_every_row_once() -> None:
+    rows = made_rows([4 + at % 50 for at in range(96)])
+    batches = arrange(rows, 36, 8, seed=1)
+    epochs = [[index for batch in batches[at : at + 12] for index in batch] for at in (0, 12, 24)]
+    assert all(sorted(epoch) == list(range(96)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    neighbours = [frozenset(batch) for batch in batches]
+    assert len(set(neighbours[:12]) & set(neighbours[12:24])) < 3
+
+
+def test_the_order_depends_on_ids_and_seed_alone() -> None:
+    rows = made_rows([4 + at * 13 % 50 for at in range(60)])
+    mixed = random.Random(5).sample(rows, len(rows))
+    by_id = [[rows[index].id for index in batch] for batch in arrange(rows, 20, 8, seed=3)]
+    assert by_id == [[mixed[index].id for index in batch] for batch in arrange(mixed, 20, 8, seed=3)]
+    assert by_id != [[rows[index].id for index in batch] for batch in arrange(rows, 20, 8, seed=4)]
+
+
+def test_little_is_padding() -> None:
+    random_lengths = random.Random(0)
+    rows = made_rows([int(random_lengths.lognormvariate(5.5, 0.7)) + 4 for _ in range(640)])
+    batches = arrange(rows, 80, 8, seed=0)
+    unsorted = [list(range(at, at + 8)) for at in range(0, 640, 8)]
+    tokens = sum(row.tokens for row in rows)
+
+    def padding(order: list[list[int]]) -> float:
+        return sum(8 * max(rows[index].tokens for index in batch) for batch in order) / tokens - 1
+
+    assert padding(batches) < 0.3 < 3 * padding(batches) < padding(unsorted)
+
+
+@given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 12), st.integers(0, 99))
+def test_batches_are_full_and_even(count: int, steps: int, batch_size: int, seed: int) -> None:
+    rows = made_rows([4 + at * 7 % 23 for at in range(count)])
+    batches = arrange(rows, steps, batch_size, seed)
+    assert [len(batch) for batch in batches] == [batch_size] * steps
+    times = Counter(index for batch in batches for index in batch)
+    assert max(times.values()) - min(times[index] for index in range(count)) <= 1
+    assert all(batch == sorted(batch, key=lambda index: rows[index].tokens) for batch in batches)
+    # A row can meet itself only where a batch goes across the border of two epochs.
+    borders = steps * batch_size // count
+    assert sum(len(set(batch)) < batch_size for batch in batches) <= borders
+
+
+@given(st.lists(st.lists(st.integers(1, 400), min_size=12, max_size=12).map(sorted), min_size=1), st.integers(1, 3000))
+def test_a_micro_batch_is_the_largest_that_fits(lengths: list[list[int]], limit: int) -> None:
+    def widest(size: int) -> int:
+        return max(size * max(batch[at : at + size]) for batch in lengths for at in range(0, 12, size))
+
+    size = micro_batch_for(lengths, limit)
+    assert size == 1 or widest(size) <= limit
+    assert all(widest(larger) > limit for larger in (2, 3, 4, 6, 12) if larger > size)

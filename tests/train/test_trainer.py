@@ -1,0 +1,183 @@
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback.config import Training
+from askback.errors import RecipeError
+from askback.train import Job, check_options, finetune
+from askback.train.rows import arrange, tokenize
+from askback.train.trainer import MASKED, build_trainer, label_loss
+from askback.train.watch import Watch
+from tests.train.examples import examples
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("trl")
+
+FLOAT32: dict[str, Any] = {"bf16": False}
+
+
+def trainer_on(
+    base: Path, folder: Path, options: Training, steps: int = 3, batch_size: int = 6
+) -> tuple[Any, Any, Any]:
+    from askback.engines.checkpoint import load
+
+    model, tokenizer = load(base, torch.float32)
+    rows = [row for one in examples(10) if (row := tokenize(tokenizer, one, "forward", 512))]
+    batches = arrange(rows, steps, batch_size, seed=0)
+    watch = Watch(folder, "mark", [0] * steps, 300.0, lambda *_: None)
+    return build_trainer(model, tokenizer, rows, batches, options, 0, watch, folder / "checkpoints"), rows, batches
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_the_labels_are_the_answer_and_its_stop_token(tiny_model: Path, tmp_path: Path) -> None:
+    """What reaches the model, in the order planned: batches of 6 in passes of 2."""
+    trainer, rows, batches = trainer_on(tiny_model, tmp_path, Training(trl={"per_device_train_batch_size": 2}))
+    expected = [rows[index] for batch in batches for index in batch]
+    seen = 0
+    for inputs in trainer.get_train_dataloader():
+        assert len(inputs["input_ids"]) == 2
+        for ids, labels, mask in zip(inputs["input_ids"], inputs["labels"], inputs["attention_mask"], strict=True):
+            row = expected[seen]
+            assert ids[mask == 1].tolist() == row.prompt + row.answer
+            assert labels[mask == 1].tolist() == [MASKED] * len(row.prompt) + row.answer
+            assert labels[labels != MASKED].tolist()[-1] == trainer.processing_class.eos_token_id
+            assert (labels[mask == 0] == MASKED).all()
+            seen += 1
+    assert seen == len(expected)
+
+
+def test_the_label_loss_and_its_gradients_are_the_models_own(tiny_model: Path, tmp_path: Path) -> None:
+    trainer, rows, batches = trainer_on(tiny_model, tmp_path, Training(trl=FLOAT32))
+    inputs = next(iter(trainer.get_train_dataloader()))
+    ours = trainer.model
+    theirs = copy.deepcopy(ours)
+    theirs.__dict__.pop("forward", None)  # TRL puts its own in its place
+    tokens = (inputs["labels"][:, 1:] != MASKED).sum()
+    assert tokens == sum(len(rows[index].answer) for index in batches[0])
+    loss = label_loss(ours, inputs, tokens)
+    reference = theirs(**inputs).loss
+    torch.autograd.backward(loss)
+    torch.autograd.backward(reference)
+    torch.testing.assert_close(loss, reference, atol=1e-5, rtol=0)
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("passes", [1, 4])
+def test_the_first_loss_is_the_mean_over_the_label_tokens(tiny_model: Path, tmp_path: Path, passes: int) -> None:
+    """Worked out by hand, row by row without padding; splitting the batch into passes changes nothing."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    options = Training(steps=1, batch_size=8, trl={**FLOAT32, "per_device_train_batch_size": 8 // passes})
+    taught = examples(8)
+    metrics = finetune(Job(str(tiny_model), "", "forward", options, taught, str(tmp_path), 0), lambda *_: None)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    total, count = 0.0, 0
+    for one in taught:
+        row = tokenize(tokenizer, one, "forward", 2048)
+        assert row
+        with torch.no_grad():
+            log_probabilities = model(torch.tensor([row.prompt + row.answer])).logits[0].log_softmax(-1)
+        for at, token in enumerate(row.answer, start=len(row.prompt)):
+            total -= log_probabilities[at - 1, token].item()
+        count += len(row.answer)
+    assert metrics["label_tokens"] == count
+    assert metrics["first_loss"] == pytest.approx(total / count, abs=1e-4)
+
+
+def test_passes_do_not_change_the_model(tiny_model: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    weights = []
+    for micro in (8, 2):
+        options = Training(steps=4, batch_size=8, trl={**FLOAT32, "per_device_train_batch_size": micro})
+        job = Job(str(tiny_model), "", "forward", options, examples(20), str(tmp_path / str(micro)), 0)
+        finetune(job, lambda *_: None)
+        weights.append(load_file(tmp_path / str(micro) / "model/model.safetensors"))
+    base = load_file(tiny_model / "model.safetensors")
+    for name, weight in weights[0].items():
+        moved = (weight - base[name]).abs().max()
+        assert (weight - weights[1][name]).abs().max() <= 0.05 * moved
+
+
+@pytest.mark.parametrize(
+    ("steps", "first", "final"), [(5, 1e-5, 9e-6), (4, 2e-4, 0.0), (3, 1e-5, 1e-5), (1, 1e-5, 9e-6)]
+)
+def test_the_learning_rate_falls_linearly_to_the_last_step(
+    tiny_model: Path, tmp_path: Path, steps: int, first: float, final: float
+) -> None:
+    options = Training(steps=steps, batch_size=4, learning_rate=first, final_learning_rate=final)
+    finetune(Job(str(tiny_model), "", "backward", options, examples(8), str(tmp_path), 0), lambda *_: None)
+    rates = [line["learning_rate"] for line in lines_of(tmp_path)]
+    expected = [first + (final - first) * at / max(1, steps - 1) for at in range(steps)]
+    assert rates == pytest.approx(expected, rel=1e-9, abs=1e-15)
+
+
+def test_trl_options_come_on_top(tiny_model: Path, tmp_path: Path) -> None:
+    trl = {"lr_scheduler_type": "constant", "learning_rate": 5e-4, "adam_beta2": 0.95, "gradient_checkpointing": True}
+    trainer, _, _ = trainer_on(tiny_model, tmp_path, Training(learning_rate=1e-5, trl=trl))
+    assert trainer.args.learning_rate == 5e-4
+    assert trainer.args.adam_beta2 == 0.95
+    assert trainer.args.activation_checkpointing
+    trainer.create_optimizer()
+    assert trainer.create_scheduler(num_training_steps=3).get_last_lr() == [5e-4, 5e-4]
+
+
+def test_defaults_are_the_papers(tiny_model: Path, tmp_path: Path) -> None:
+    trainer, _, _ = trainer_on(tiny_model, tmp_path, Training())
+    assert trainer.args.weight_decay == 0.1
+    assert trainer.args.learning_rate == 1e-5
+    assert trainer.args.warmup_steps == 0
+    assert not trainer.args.activation_checkpointing
+    assert {parameter.dtype for parameter in trainer.model.parameters()} == {torch.float32}
+    assert trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (Training(trl={"learning_rat": 1e-4}), ["trl.learning_rat", "'learning_rate'"]),
+        (Training(trl={"max_steps": 5, "outputdir": "x"}), ["trl.max_steps", "use steps:", "trl.outputdir"]),
+        (Training(learning_rate=5e-6), ["final_learning_rate", "9e-06", "5e-06"]),
+    ],
+)
+def test_wrong_options_are_named(options: Training, words: list[str]) -> None:
+    with pytest.raises(RecipeError) as caught:
+        check_options(options)
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("trl", "words"),
+    [
+        ({"per_device_train_batch_size": 4}, ["4 does not divide", "6 examples"]),
+        ({"lr_scheduler_type": "zigzag"}, ["trl: ", "zigzag"]),
+        ({"assistant_only_loss": True}, ["trl: ", "assistant_only_loss"]),
+    ],
+)
+def test_what_trl_refuses_is_an_error_of_the_recipe(
+    tiny_model: Path, tmp_path: Path, trl: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        trainer_on(tiny_model, tmp_path, Training(trl=trl))
+    assert all(word in str(caught.value) for word in words)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_is_sent_anywhere(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRL tells its makers of every trainer that is built, unless it runs in a CI."""
+    from trl.trainer import base_trainer
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("telemetry was sent")
+
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(base_trainer, "send_telemetry", refuse)
+    trainer_on(tiny_model, tmp_path, Training())
