@@ -21,7 +21,8 @@ OUR_HEADERS = re.compile(
     r"|(?:table of )?contents|toc|on this page|in this (?:article|section)|(?:main |site )?(?:navigation|menu)|search"
     r"|newsletter|site ?map|categories|tags|archives?|breadcrumbs?|you (?:may|might) also like|read (?:more|next)|see also"
     r"|(?:external )?links|references|bibliography|further reading|footnotes|about the authors?|author|sponsors?"
-    r"|cookies?(?: (?:policy|settings|preferences))?|privacy policy|contact(?: us)?|copyright|license|licence)"
+    r"|cookies?(?: (?:policy|settings|preferences))?|privacy policy|contact(?: us)?"
+    r"|change ?log|release notes|copyright|license|licence)"
 )
 """Ours: a header that is one of these as a whole. As a part of a header such words are ordinary ("Market share")."""
 
@@ -65,6 +66,9 @@ _MARKS = "> -*+#:0123456789.)"
 _ENDED = ("! ", "? ", '." ', ".” ", ".) ", '?" ', "?” ")
 
 
+TINY = 1e-9  # a product of floats may be this much above the whole number it stands for
+
+
 def sentences(text: str) -> list[str]:
     """Return the sentences of a segment; the marks of lists and headers before them are removed.
 
@@ -96,14 +100,14 @@ def repeated_sentences(text: str, options: Corpus) -> str | None:
     grams = list(zip(*[words[start:] for start in range(n)], strict=False))
     once: set[tuple[str, ...]] = set()
     common = {gram for gram in grams if gram in once or once.add(gram)}  # type: ignore[func-returns-value]
-    if len(common) < max(limit * (n + 1), 1):
+    if len(common) < max(limit * (n + 1) - TINY, 1):
         return None
     compared: list[set[tuple[str, ...]]] = []
     start = 0
     while start < len(words):
         end = words.index("\n", start)
         mine = set(grams[start : max(end - n + 1, start)])
-        if len(mine) > n and len(mine & common) >= limit * len(mine):
+        if len(mine) > n and len(mine & common) >= limit * len(mine) - TINY:
             for other in compared:
                 shared = len(mine & other)
                 similarity = shared / (len(mine) + len(other) - shared)
