@@ -67,7 +67,7 @@ class CorpusSource(Options):
     licence: str = ""
     """Licence of the documents, if they do not state their own."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Read at most so many documents from each of its files."""
+    """Read at most so many documents from each WARC, JSONL or Parquet file, or from each 256 small files."""
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> "CorpusSource":

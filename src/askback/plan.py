@@ -23,8 +23,7 @@ from askback.execution.step import (
     handle,
     identify,
 )
-from askback.lookup import lookup
-from askback.records import Document, Segment
+from askback.records import Document, Rejection, Segment
 from askback.train import batch_size_for, steps_for
 
 T = TypeVar("T", bound=Records | Model)
@@ -228,17 +227,17 @@ def _seed(options: Seed) -> Pairs:
 def _corpus(options: Corpus) -> tuple[dict[str, int], Pairs]:
     """Count documents and estimate segments from a sample: the first documents of each source, for a few seconds."""
     from askback.corpus import cut
-    from askback.corpus.readers import READERS, splits
+    from askback.corpus.readers import documents as read
+    from askback.corpus.readers import splits
 
     documents: dict[str, int] = {}
     segments, chars = 0.0, 0.0
     for source in options.sources:
         pieces = splits(source)
-        read = lookup(READERS, source.format, "document format")
         deadline = time.monotonic() + SAMPLE_SECONDS
-        count, sample, done = 0, list[Document](), 0
+        count, sample, done = 0, list[Document | Rejection](), 0
         for paths in pieces:
-            for found in read(paths, source, options):
+            for found in read(source, paths, options):
                 count += 1
                 if len(sample) < SAMPLE_DOCUMENTS:
                     sample.append(found)

@@ -1,113 +1,180 @@
-"""Rows of .jsonl, .json and .parquet files, plain or gzipped; a broken row is a value, not an exception."""
+"""Rows of JSON Lines, JSON and Parquet files and of hub data sets: what seed pairs and documents are read from.
+
+A broken row is a value, not an exception: it names its place, and the rows after it are read.
+"""
 
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from askback.errors import InputError, MissingExtra
+from askback.lookup import nearest
 
-MAX_LINE = 64_000_000
-"""Bytes of the longest line that is read; a longer one is a broken row (a file without line ends must not fill memory)."""
+LONGEST = 64_000_000
+"""Bytes of the longest line that is read, so that a file without line ends does not fill the memory."""
+BATCH_ROWS = 256
 
 
 class BrokenRow(ValueError):
-    """A row that cannot be read; the message says why."""
+    """A row that cannot be read: the rule it breaks (``too-large``, ``broken-json`` …) and, as its text, why."""
+
+    def __init__(self, rule: str, why: str) -> None:
+        super().__init__(" ".join(why.split())[:300])
+        self.rule = rule
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | BrokenRow]]:
-    """Yield (where, row) for every row of a file; `where` is ``file:line`` or ``file#row``.
+Rows = Iterator[tuple[str, dict[str, Any] | BrokenRow]]
+"""(where, row): `where` is ``file:line``, ``file#row`` or ``hub:name:split#row``, counted from 1."""
+
+
+def read_rows(path: Path) -> Rows:
+    """Yield the rows of a file, by its suffix.
 
     Raises:
-        InputError: the file is missing, unreadable or of another kind.
+        InputError: the file is of another kind.
     """
     name = path.name.removesuffix(".gz").removesuffix(".zst")
+    if name.endswith(".parquet"):
+        return parquet_rows(path)
+    if name.endswith(".json"):
+        return array_rows(path)
+    if name.endswith((".jsonl", ".ndjson")):
+        return line_rows(path)
+    raise InputError(f"{path}: expected .jsonl, .json or .parquet (also .gz, .zst), found '{path.suffix or path.name}'")
+
+
+def line_rows(path: Path, longest: int = LONGEST) -> Rows:
+    """Yield a row per line of a JSON Lines file; blank lines are nothing, a line over `longest` bytes is broken."""
+    number = 0
     try:
-        if name.endswith((".jsonl", ".ndjson")):
-            yield from _lines(path)
-        elif name.endswith(".json"):
-            yield from _array(path)
-        elif name.endswith(".parquet"):
-            yield from _parquet(path)
-        else:
-            raise InputError(
-                f"{path}: expected .jsonl, .json or .parquet (also .gz), found '{path.suffix or path.name}'"
-            )
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read: {error.strerror or error}. Check the path and its permissions."
-        ) from error
+        with _open(path) as lines:
+            while line := lines.readline(longest + 1):
+                number += 1
+                if len(line) > longest:
+                    while line and not line.endswith(b"\n"):
+                        line = lines.readline(longest)
+                    yield f"{path}:{number}", BrokenRow("too-large", f"a line of more than {longest} bytes")
+                elif line.strip():
+                    yield f"{path}:{number}", _row(line)
+    except (OSError, EOFError, zlib.error) as error:
+        yield f"{path}:{number + 1}", BrokenRow("clipped", f"cannot be read from here on: {error}")
 
 
-def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return gzip.open(path)  # type: ignore[return-value]
-    if path.suffix == ".zst":
-        try:
-            import zstandard
-        except ImportError as error:
-            raise MissingExtra("zstandard", "zst", f"Reading {path}") from error
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(path.open("rb")))
-    return path.open("rb")
+def array_rows(path: Path) -> Rows:
+    """Yield a row per object of a JSON file that is one array; it is read into memory as a whole."""
+    try:
+        with _open(path) as file:
+            rows = json.load(file)
+    except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
+        yield str(path), BrokenRow("broken-json", f"not valid JSON: {error}")
+        return
+    for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
+        yield f"{path}#{number}", _checked(row)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | BrokenRow]]:
-    with _open(path) as file:
-        number = 0
-        while True:
+def parquet_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
+    """Yield the rows of a Parquet file, a few hundred in memory at a time.
+
+    Args:
+        columns: read only these, as far as they are there; the first has to be.
+
+    Raises:
+        InputError: the first of `columns` is not there.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if columns and columns[0] not in names:
+                hint = nearest(columns[0], names)
+                raise InputError(f"{path}: no column '{columns[0]}'; it has {', '.join(names)}.{hint} Set text_field")
+            wanted = [name for name in columns if name in names] or None
+            for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield f"{path}#{number}", row
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        rule = "clipped" if number else "unreadable"
+        yield f"{path}#{number + 1}", BrokenRow(rule, f"cannot be read from row {number + 1} on: {error}")
+
+
+def hub_rows(name: str) -> Rows:
+    """Stream ``NAME[:SPLIT]`` (split "train" unless given) from the hub, or from a folder that `datasets` can load.
+
+    Raises:
+        MissingExtra: `datasets` is not installed.
+        InputError: the data set or split cannot be opened.
+    """
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise MissingExtra("datasets", "local", f"Reading hub:{name}") from error
+    path, _, split = name.partition(":")
+    where = f"hub:{path}:{split or 'train'}"
+    try:
+        rows = load_dataset(path, split=split or "train", streaming=True)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        raise InputError(f"{where}: cannot be opened: {said}. Check the name, the split and the network") from error
+    return _streamed(rows, where)
+
+
+def _streamed(rows: Any, where: str) -> Rows:
+    number = 0
+    try:
+        for row in rows:
             number += 1
-            where = f"{path}:{number}"
-            try:
-                line = file.readline(MAX_LINE)
-                while len(line) == MAX_LINE and not line.endswith(b"\n") and (more := file.readline(MAX_LINE)):
-                    line = b"" if not more.endswith(b"\n") else b"\x00"
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                yield where, BrokenRow(f"the compressed file breaks off or is damaged here ({error})")
-                return
-            if not line:
-                return
-            if line.strip():
-                yield where, _row(line)
+            yield f"{where}#{number}", _checked(row)
+    except Exception as error:  # noqa: BLE001 - whatever network, format or builder raises, what was read stays
+        yield f"{where}#{number + 1}", BrokenRow("clipped", f"cannot be read from here on: {error}")
 
 
 def _row(line: bytes) -> dict[str, Any] | BrokenRow:
     try:
-        row = json.loads(line)
+        return _checked(json.loads(line.decode("utf-8-sig")))
     except (ValueError, RecursionError) as error:
-        return BrokenRow(f"not valid JSON: {error}")
-    if not isinstance(row, dict):
-        return BrokenRow(f"expected a JSON object, found {type(row).__name__}")
-    return row
+        return BrokenRow("broken-json", f"not valid JSON: {error}")
 
 
-def _array(path: Path) -> Iterator[tuple[str, dict[str, Any] | BrokenRow]]:
-    try:
-        with _open(path) as file:
-            rows = json.load(file)
-    except (ValueError, EOFError, zlib.error, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(rows, list):
-        raise InputError(f"{path}: expected a JSON array of objects, found {type(rows).__name__}")
-    for number, row in enumerate(rows):
-        yield (
-            f"{path}#{number}",
-            row if isinstance(row, dict) else BrokenRow(f"expected an object, found {type(row).__name__}"),
-        )
+def _checked(row: Any) -> dict[str, Any] | BrokenRow:
+    if isinstance(row, dict):
+        return row
+    return BrokenRow("not-a-record", f"expected an object, found {type(row).__name__}")
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any] | BrokenRow]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _open(path: Path) -> IO[bytes]:
+    """Open a file for reading, unpacked by its suffix (.gz, .zst)."""
+    if path.suffix == ".gz":
+        return gzip.open(path)  # type: ignore[return-value]
+    if path.suffix == ".zst":
+        return io.BufferedReader(_Zstandard(path))
+    return path.open("rb")
 
-    try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=1024):
-                for row in batch.to_pylist():
-                    yield f"{path}#{number}", row
-                    number += 1
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: not a readable Parquet file: {error}") from error
+
+class _Zstandard(io.RawIOBase):
+    """FastWARC's reader of zstandard files, as a stream that `io` can buffer."""
+
+    def __init__(self, path: Path) -> None:
+        from fastwarc.stream_io import ZstdReader
+
+        self._file = path.open("rb")
+        self._reader = ZstdReader(self._file)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._reader.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

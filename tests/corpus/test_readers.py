@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askback.config import Corpus, CorpusSource, DocumentFormat
-from askback.corpus.readers import READERS, splits
+from askback.corpus.readers import READERS, documents, splits
 from askback.corpus.readers.encoding import decode, head
 from askback.corpus.readers.installed_docs import topic_rst
 from askback.errors import InputError, MissingExtra
@@ -30,8 +30,7 @@ from askback.records import Document, Rejection
 def read(source: CorpusSource, **options: Any) -> list[Document | Rejection]:
     """Read a source as a run does: split, then every piece."""
     chosen = Corpus(sources=[source], **options)
-    reader = lookup(READERS, source.format, "corpus format")
-    return [found for piece in splits(source) for found in reader(piece, source, chosen)]
+    return [found for piece in splits(source) for found in documents(source, piece, chosen)]
 
 
 def rules(found: list[Document | Rejection]) -> Counter[str]:
@@ -348,10 +347,10 @@ def test_broken_lines_are_named_by_file_and_line(tmp_path: Path) -> None:
     file.write_text("\n".join(["{}"[:1] if line == 1000 else '{"text": "good"}' for line in range(1, 1002)]))
     found = read(CorpusSource(format="jsonl", path=str(file)))
     (broken,) = (one for one in found if isinstance(one, Rejection))
-    assert (broken.uri, broken.outcome) == (f"{file}#1000", "failed")
+    assert (broken.uri, broken.outcome) == (f"{file}:1000", "failed")
     assert f"{file}:1000" in broken.detail
     assert rules(found)["document"] == 1000
-    assert found[-1].uri == f"{file}#1001"
+    assert found[-1].uri == f"{file}:1001"
 
 
 def test_packed_and_clipped_lines(tmp_path: Path) -> None:
@@ -370,7 +369,7 @@ def test_packed_and_clipped_lines(tmp_path: Path) -> None:
 def test_a_line_too_long_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"text": "' + "x" * 100_000 + '"}\n{"text": "good"}')
     found = read(CorpusSource(format="jsonl", path=str(tmp_path)), max_document_bytes=1000)
-    assert [one.uri.rpartition("#")[2] for one in found] == ["1", "2"]
+    assert [one.uri.rpartition(":")[2] for one in found] == ["1", "2"]
     assert rules(found) == {"too-large": 1, "document": 1}
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askback.config import Score, Select
 from askback.config import Engine as EngineOptions
+from askback.config import Score, Select
 from askback.curate.scorers.rubric import judge, normalise
 from askback.curate.select import choose
 from askback.engines.scripted import Scripted

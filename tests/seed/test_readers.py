@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from askback.config import Seed, SeedSource
+from askback.config import RecipeFile, Seed, SeedSource
 from askback.errors import InputError
+from askback.execution.step import Run
 from askback.lookup import lookup
 from askback.records import Rejection
 from askback.rows import read_rows
-from askback.seed.load import gather
+from askback.seed.load import gather, load_seed
 from askback.seed.readers import READERS, Pair
 
 
@@ -114,7 +115,7 @@ def test_a_cut_gzip_keeps_what_is_whole(tmp_path: Path) -> None:
     )
     path.write_bytes(gzip.compress(rows.encode())[:-20_000])
     found = list(read_rows(path))
-    assert 1000 < len(found) < 20_001 and "breaks off" in str(found[-1][1])
+    assert 1000 < len(found) < 20_001 and "cannot be read from here on" in str(found[-1][1])
 
 
 def test_parquet_and_json_are_read(tmp_path: Path) -> None:
@@ -130,14 +131,19 @@ def test_parquet_and_json_are_read(tmp_path: Path) -> None:
     [
         ("a.txt", "x", "expected .jsonl, .json or .parquet"),
         ("a.json", "{", "not valid JSON"),
-        ("a.parquet", "PAR1", "not a readable Parquet file"),
+        ("a.parquet", "PAR1", "cannot be read from row 1 on"),
     ],
 )
-def test_other_files_are_refused_in_one_line(tmp_path: Path, name: str, content: str, said: str) -> None:
+def test_a_file_that_holds_no_pair_is_one_clear_line(tmp_path: Path, name: str, content: str, said: str) -> None:
     (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=said) as caught:
-        list(read_rows(tmp_path / name))
-    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=said) as caught, Run(recipe(tmp_path, tmp_path / name)) as run:
+        run.step("seed", load_seed, run.file.recipe.seed)
+    assert "\n" not in str(caught.value) and str(tmp_path / name) in str(caught.value)
+
+
+def recipe(folder: Path, seed: Path) -> RecipeFile:
+    sources = {"seed": {"sources": [{"path": str(seed)}]}, "corpus": {"sources": [{"format": "installed-docs"}]}}
+    return RecipeFile.model_validate({"name": "x", "recipe": sources, "resources": {"runs": str(folder / "runs")}})
 
 
 def test_alpaca_input_follows_the_instruction(tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 from askback.config import Corpus, CorpusSource
 from askback.corpus import cut
 from askback.corpus.dedup import Seen
-from askback.corpus.readers import READERS, splits
+from askback.corpus.readers import documents, splits
 from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
 from askback.execution.step import Step, file_fingerprint, recorded
-from askback.lookup import lookup
-from askback.records import Outcome, Rejection, Segment, draw, record_id, reject
+from askback.records import Document, Outcome, Rejection, Segment, draw, record_id, reject
 
 STAGE = "unique segments"
 
@@ -43,15 +42,14 @@ def cut_documents(step: Step, options: Corpus) -> Records:
 
 def cut_piece(options: Corpus, source: CorpusSource, paths: list[Path]) -> Outcome:
     """In a worker: read and cut the documents of some files."""
-    read = lookup(READERS, source.format, "document format")
 
-    def documents() -> Iterator[object]:
-        for number, document in enumerate(read(paths, source, options), 1):
+    def counted() -> Iterator[Document | Rejection]:
+        for number, document in enumerate(documents(source, paths, options), 1):
             if number % 100 == 0:
                 report(100, 0)
             yield document
 
-    return cut(documents(), options)  # type: ignore[arg-type]
+    return cut(counted(), options)
 
 
 @recorded(version=1)

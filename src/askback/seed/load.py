@@ -1,17 +1,15 @@
 """Seed pairs: what people asked and what people answered (method.md 1.3)."""
 
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from askback.config import Seed, SeedSource
-from askback.errors import InputError, MissingExtra
+from askback.errors import InputError
 from askback.execution.shards import Records
 from askback.execution.step import Step, file_fingerprint, recorded
 from askback.lookup import lookup
 from askback.records import DRAWS, Example, Outcome, Rejection, draw, record_id, reject
-from askback.rows import BrokenRow, read_rows
+from askback.rows import Rows, hub_rows, read_rows
 from askback.seed.readers import READERS, Pair, Reader
 from askback.seed.readers.pairs import STAGE
 
@@ -71,24 +69,10 @@ def gather(options: Seed) -> Outcome:
     return outcome
 
 
-def _rows(source: SeedSource) -> Iterator[tuple[str, dict[str, Any] | BrokenRow]]:
-    if not source.path.startswith("hub:"):
-        return read_rows(_file(source.path))
-    return _hub_rows(source.path.removeprefix("hub:"))
-
-
-def _hub_rows(name: str) -> Iterator[tuple[str, dict[str, Any] | BrokenRow]]:
-    """Stream a dataset of the hub (or a local folder that `datasets` reads); ``NAME:SPLIT``, by default train."""
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise MissingExtra("datasets", "local", f"Reading hub:{name}") from error
-    path, _, split = name.partition(":")
-    try:
-        rows = load_dataset(path, split=split or "train", streaming=True)
-    except Exception as error:
-        raise InputError(f"hub:{name}: cannot be loaded: {error}") from error
-    return ((f"hub:{path}#{number}", row) for number, row in enumerate(rows))
+def _rows(source: SeedSource) -> Rows:
+    if source.path.startswith("hub:"):
+        return hub_rows(source.path.removeprefix("hub:"))
+    return read_rows(_file(source.path))
 
 
 def _file(path: str) -> Path:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from askback.config import Corpus, CorpusSource
 from askback.errors import InputError
+from askback.lookup import lookup
 from askback.records import Document, Rejection
 
 Read: TypeAlias = Callable[[Sequence[Path], CorpusSource, Corpus], Iterator[Document | Rejection]]
@@ -20,9 +21,9 @@ READERS = {
     "markdown": "askback.corpus.readers.files:read_markdown",
     "text": "askback.corpus.readers.files:read_text",
     "warc": "askback.corpus.readers.warc:read_warc",
-    "jsonl": "askback.corpus.readers.jsonl:read_jsonl",
-    "parquet": "askback.corpus.readers.parquet:read_parquet",
-    "hub": "askback.corpus.readers.hub:read_hub",
+    "jsonl": "askback.corpus.readers.rows:read_jsonl",
+    "parquet": "askback.corpus.readers.rows:read_parquet",
+    "hub": "askback.corpus.readers.rows:read_hub",
     "installed-docs": "askback.corpus.readers.installed_docs:read_installed_docs",
 }
 
@@ -40,6 +41,17 @@ SUFFIXES = {
 
 SMALL_FILES = {"html": 256, "markdown": 256, "text": 256}
 """How many files make one piece of work, where a file is one document."""
+
+
+def documents(source: CorpusSource, paths: Sequence[Path], options: Corpus) -> Iterator[Document | Rejection]:
+    """Read one piece of a source, at most `source.limit` documents of it; what cannot be read comes as a rejection."""
+    read: Read = lookup(READERS, source.format, "document format")
+    taken = 0
+    for found in read(paths, source, options):
+        yield found
+        taken += isinstance(found, Document)
+        if source.limit is not None and taken >= source.limit:
+            return
 
 
 def splits(source: CorpusSource) -> list[list[Path]]:

@@ -22,15 +22,6 @@ _MARKUP: dict[str, Markup] = {"text/markdown": "markdown", "text/x-rst": "rst", 
 
 def read_installed_docs(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read the description of every installed distribution, by name, then every topic of `pydoc`, by name."""
-    taken = 0
-    for found in _all(source, options):
-        yield found
-        taken += isinstance(found, Document)
-        if source.limit is not None and taken >= source.limit:
-            return
-
-
-def _all(source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     named: dict[str, Distribution] = {}
     for distribution in distributions():
         name = _field(distribution.metadata, "Name")

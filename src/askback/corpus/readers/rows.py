@@ -1,25 +1,62 @@
-"""A record of JSONL, Parquet or a hub data set → a document."""
+"""JSON Lines, Parquet and hub data sets: a row that holds a text → a document."""
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from askback.config import Corpus, CorpusSource
 from askback.corpus.readers.encoding import clean, head
 from askback.records import Document, Rejection, fail, record_id, reject
+from askback.rows import BrokenRow, Rows, hub_rows, line_rows, parquet_rows
+
+LINE_PER_TEXT = 8
+"""A line may be so many times as long as a document: JSON escapes take up to six bytes, and there are other fields."""
 
 
-def document(record: Any, uri: str, source: CorpusSource, options: Corpus) -> Document | Rejection:
-    """Return the document a record holds, or why it holds none.
+def read_jsonl(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    """Read one document per line. A broken line is one failure, named by file and line."""
+    for path in paths:
+        yield from _documents(line_rows(path, LINE_PER_TEXT * options.max_document_bytes), source, options)
+
+
+def read_parquet(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    """Read one document per row; a file that breaks off is read up to there, then fails.
+
+    Raises:
+        InputError: a file has no column called `text_field`.
+    """
+    for path in paths:
+        yield from _documents(parquet_rows(path, (source.text_field, "title", "licence", "license")), source, options)
+
+
+def read_hub(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    """Read one document per row of ``NAME[:SPLIT]``, streamed.
+
+    Raises:
+        MissingExtra: `datasets` is not installed.
+        InputError: the data set or split cannot be opened.
+    """
+    yield from _documents(hub_rows(source.path), source, options)
+
+
+def _documents(rows: Rows, source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    return (_document(row, clean(where), source, options) for where, row in rows)
+
+
+def _document(row: dict[str, Any] | BrokenRow, uri: str, source: CorpusSource, options: Corpus) -> Document | Rejection:
+    """Return the document a row holds, or why it holds none.
 
     Besides the text field, string fields `title`, and `licence` or `license`, are used where they are.
     """
     identity = record_id(uri)
-    if not isinstance(record, dict):
-        return fail(identity, "documents", "not-a-record", f"found {type(record).__name__}, wanted an object", uri=uri)
-    text = record.get(source.text_field)
+    if isinstance(row, BrokenRow):
+        drop = reject if row.rule == "too-large" else fail
+        return drop(identity, "documents", row.rule, f"{uri}: {clean(str(row))}", uri=uri)
+    text = row.get(source.text_field)
     if not isinstance(text, str):
-        found = "is missing" if source.text_field not in record else f"holds {type(text).__name__}, not text"
-        fields = ", ".join(str(name)[:40] for name in list(record)[:20])
-        detail = f"field '{source.text_field}' {found}; the record has: {clean(fields)}"
+        found = "is missing" if source.text_field not in row else f"holds {type(text).__name__}, not text"
+        fields = ", ".join(str(name)[:40] for name in list(row)[:20])
+        detail = f"field '{source.text_field}' {found}; the row has: {clean(fields)}"
         return fail(identity, "documents", "no-text-field", detail, uri=uri)
     text = clean(text)
     size = len(text.encode("utf-8"))
@@ -29,11 +66,11 @@ def document(record: Any, uri: str, source: CorpusSource, options: Corpus) -> Do
     if not text.strip():
         return reject(identity, "documents", "no-text", uri=uri)
     title, licence = head(text) if source.markup == "html" else ("", "")
-    title = _text(record, "title") or title
-    licence = _text(record, "licence") or _text(record, "license") or licence or source.licence
+    title = _text(row, "title") or title
+    licence = _text(row, "licence") or _text(row, "license") or licence or source.licence
     return Document(uri, text, source.markup, source.format, title, licence)
 
 
-def _text(record: dict[str, Any], name: str) -> str:
-    value = record.get(name)
+def _text(row: dict[str, Any], name: str) -> str:
+    value = row.get(name)
     return clean(value).strip() if isinstance(value, str) else ""

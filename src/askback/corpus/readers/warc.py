@@ -26,12 +26,7 @@ def read_warc(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> I
     read up to the damage and, where a whole record can be found behind it, on from there; each stretch lost is a failure.
     """
     for path in paths:
-        taken = 0
-        for found in _file(path, source, options):
-            yield found
-            taken += isinstance(found, Document)
-            if source.limit is not None and taken >= source.limit:
-                break
+        yield from _file(path, source, options)
 
 
 def _file(path: Path, source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:

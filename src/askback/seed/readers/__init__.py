@@ -1,13 +1,10 @@
 """Seed readers: rows of a file → pairs, each with what was dropped and why. One unit of counting per answer offered."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from askback.records import Rejection
-from askback.rows import BrokenRow
-
-Rows = Iterable[tuple[str, dict[str, Any] | BrokenRow]]
+from askback.rows import Rows
 
 READERS = {
     "pairs": "askback.seed.readers.pairs:read_pairs",

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from askback.records import Rejection
-from askback.rows import BrokenRow
-from askback.seed.readers import Pair, Rows
+from askback.rows import BrokenRow, Rows
+from askback.seed.readers import Pair
 from askback.seed.readers.pairs import broken
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from askback.records import Rejection, fail, record_id
-from askback.rows import BrokenRow
-from askback.seed.readers import Pair, Rows
+from askback.rows import BrokenRow, Rows
+from askback.seed.readers import Pair
 
 STAGE = "pairs"
 
