@@ -104,7 +104,7 @@ def test_a_missing_folder_is_named(name: str) -> None:
 
 
 def test_unknown_builtins_are_refused() -> None:
-    with pytest.raises(RecipeError, match=r"unknown model 'builtin:smollm'.* Did you mean 'smollm2-135m'\?"):
+    with pytest.raises(RecipeError, match=r"unknown model 'builtin:smollm'.* Did you mean 'builtin:smollm2-135m'\?"):
         resolve("builtin:smollm")
 
 

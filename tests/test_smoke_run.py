@@ -130,7 +130,23 @@ def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path) -> None:
     assert steps["segment"]["reasons"]["segments/too-short"] > 10
     assert steps["score-1"]["counts"]["judgements"]["kept"] == steps["augment"]["counts"]["instructions"]["kept"]
 
+    export_and_load(killed, tmp_path / "data", steps["select-2"]["counts"]["candidates"]["kept"])
+
     # Once more: nothing is left to do, and nothing is done.
     before = finished(killed)
     again = subprocess.run(command(recipe, "killed"), env=quick, capture_output=True, text=True, check=True)
     assert finished(killed) == before and "kept in" not in again.stderr
+
+
+def export_and_load(run: Path, out: Path, count: int) -> None:
+    """Look at the run and export it as a user would, and load what was exported."""
+    datasets = pytest.importorskip("datasets")
+    base = [sys.executable, "-m", "askback"]
+    status = subprocess.run([*base, "status", str(run), "--json"], check=True, capture_output=True, text=True)
+    assert {step["state"] for step in json.loads(status.stdout)["steps"]} == {"done"}
+    shown = subprocess.run([*base, "status", str(run)], check=True, capture_output=True, text=True).stdout
+    assert "too-short" in shown and "nats per token" in shown
+    subprocess.run([*base, "export", str(run), "--out", str(out)], check=True)
+    rows = datasets.load_dataset(str(out), split="train", cache_dir=str(out.parent / "cache"))
+    assert len(rows) == count and set(rows["licence"]) == {"CC0-1.0"}
+    assert all(len(row["messages"]) == 2 and 600 <= len(row["messages"][1]["content"]) <= 1600 for row in rows)

@@ -115,9 +115,9 @@ def fetch(name: str, *, verify: bool = False) -> Path:
 def _builtin(name: str) -> tuple[str, Builtin]:
     name = name.removeprefix("builtin:")
     if name not in BUILTIN:
-        raise RecipeError(
-            f"unknown model 'builtin:{name}'; allowed: builtin:{', builtin:'.join(BUILTIN)}.{nearest(name, BUILTIN)}"
-        )
+        allowed = [f"builtin:{known}" for known in BUILTIN]
+        hint = nearest(f"builtin:{name}", allowed)
+        raise RecipeError(f"unknown model 'builtin:{name}'; allowed: {', '.join(allowed)}.{hint}")
     return name, BUILTIN[name]
 
 

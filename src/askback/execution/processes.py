@@ -24,23 +24,25 @@ Report = Callable[[int, int], None]
 
 
 class Drain:
-    """Ctrl-C, once: finish what is in flight, save, stop. Twice: stop at once."""
+    """Ctrl-C (or a scheduler's SIGTERM), once: finish what is in flight, save, stop. Twice: stop at once."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.asked = threading.Event()
         self._say = say
-        self._before: Any = None
+        self._before: list[Any] = []
 
     def __enter__(self) -> "Drain":
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._on_interrupt)
+            self._before = [signal.signal(number, self._on_signal) for number in self.SIGNALS]
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, before in zip(self.SIGNALS, self._before, strict=False):
+            signal.signal(number, before)
 
-    def _on_interrupt(self, *_: object) -> None:
+    def _on_signal(self, *_: object) -> None:
         if self.asked.is_set():
             raise KeyboardInterrupt
         self.asked.set()
