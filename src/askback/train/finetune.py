@@ -12,8 +12,8 @@ from askback import models
 from askback.config import Training
 from askback.engines.checkpoint import load, stop_tokens
 from askback.errors import EmptyStep, MissingExtra
-from askback.execution.shards import atomic
-from askback.records import Example, record_id
+from askback.execution.shards import atomic, write_records
+from askback.records import Example, Rejection, record_id, reject
 from askback.train.rows import Direction, Row, arrange, batch_size_for, steps_for, tokenize
 from askback.train.trainer import build_trainer, check_options
 from askback.train.watch import Watch, flush
@@ -46,8 +46,8 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
 
     Returns:
         steps, examples, epochs, tokens and label_tokens (no padding), truncated (examples cut to `max_tokens`), left_out
-        (examples of which nothing to learn fits), first_loss and final_loss (of the first and the last step, in nats per
-        label token), seconds (of training, over all attempts).
+        (examples of which nothing to learn fits; they are in ``rejected-00000.parquet``), first_loss and final_loss (of
+        the first and the last step, in nats per label token), seconds (of training, over all attempts).
 
     Raises:
         RecipeError: an option is wrong.
@@ -63,6 +63,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
         return finished
     model, tokenizer = _base(job)
     rows = [row for one in job.examples if (row := tokenize(tokenizer, one, job.direction, job.options.max_tokens))]
+    write_records(folder / "rejected-00000.parquet", Rejection, _left_out(job, rows))
     if not rows:
         raise EmptyStep(
             f"{folder.name}: none of {len(job.examples)} examples leaves anything to learn within "
@@ -144,6 +145,14 @@ def _metrics(job: Job, rows: list[Row], batches: list[list[int]]) -> dict[str, f
         "truncated": sum(row.truncated for row in rows),
         "left_out": len(job.examples) - len(rows),
     }
+
+
+def _left_out(job: Job, rows: list[Row]) -> list[Rejection]:
+    """Say which examples leave nothing to learn."""
+    kept = {row.id for row in rows}
+    detail = f"the prompt alone fills {job.options.max_tokens} tokens"
+    dropped = [one for one in job.examples if one.id not in kept]
+    return [reject(one.id, "examples", "over-max-tokens", detail, uri=one.uri, text=one.instruction) for one in dropped]
 
 
 def _save(trainer: Any, folder: Path) -> None:
