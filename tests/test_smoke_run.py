@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -132,10 +133,27 @@ def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path) -> None:
 
     export_and_load(killed, tmp_path / "data", steps["select-2"]["counts"]["candidates"]["kept"])
 
+    another_threshold(recipe, killed)
+
     # Once more: nothing is left to do, and nothing is done.
     before = finished(killed)
     again = subprocess.run(command(recipe, "killed"), env=quick, capture_output=True, text=True, check=True)
     assert finished(killed) == before and "kept in" not in again.stderr
+
+
+def another_threshold(recipe: Path, run: Path) -> None:
+    """Change one option: the finished run is refused with a diff; a new one takes over all that is still right."""
+    change = ["--set", "recipe.select.top_fraction=0.25", "--set", "recipe.rounds=1"]
+    before = finished(run)
+    refused = subprocess.run([*command(recipe, run.name), *change], capture_output=True, text=True)
+    assert refused.returncode == 5 and "options.top_fraction: 0.5 → 0.25" in refused.stderr, refused.stderr
+    assert finished(run) == before
+    again = [*command(recipe, "again"), *change, "--from", str(run)]
+    made = subprocess.run(again, capture_output=True, text=True, check=True)
+    taken = set(re.findall(r"^([\w-]+): taken over", made.stderr, re.MULTILINE))
+    assert taken == {"seed", "segment", "dedup", "backward", "augment", "loss-base", "m0", "loss-m0", "score-1"}
+    redone = subprocess.run([*again, "--redo", "m1"], capture_output=True, text=True, check=True)
+    assert "making again m1, loss-m1" in redone.stderr
 
 
 def export_and_load(run: Path, out: Path, count: int) -> None:
