@@ -152,6 +152,8 @@ def models(
     from askback import builtin
 
     if fetch:
+        if builtin.cached(fetch) is None:
+            typer.echo(f"Fetching {fetch}, about 100 MB, and unpacking it: half a minute or so.", err=True)
         typer.echo(f"{fetch}: {builtin.fetch(fetch)}")
         return
     rows = [

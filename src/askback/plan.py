@@ -79,7 +79,7 @@ class Plan:
 
     def base(self) -> Model:
         """Return the base model's handle without fetching it."""
-        return base_model(self.file.recipe.base, self.file.recipe.chat_template, Path)
+        return base_model(self.file.recipe.base, self.file.recipe.chat_template, Path(self.file.recipe.base))
 
     def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
         """Look at one step."""

@@ -346,10 +346,13 @@ class Run:
         self._lock.release()
 
     def base(self) -> Model:
-        """Return the base model, fetched if it is a builtin that is not here yet."""
-        from askback.models import resolve
+        """Return the base model, fetched if it is not here yet."""
+        from askback.models import cached, resolve
 
-        return base_model(self.file.recipe.base, self.file.recipe.chat_template, resolve)
+        recipe = self.file.recipe
+        if recipe.base.startswith("builtin:") and cached(recipe.base) is None:
+            self.progress.say(f"base: fetching {recipe.base}, about 100 MB, once")
+        return base_model(recipe.base, recipe.chat_template, resolve(recipe.base, recipe.chat_template))
 
     def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
         """Make the step, or return what is on disk.
@@ -422,9 +425,8 @@ def _summary(counts: dict[str, Counts]) -> str:
     )
 
 
-def base_model(name: str, chat_template: str, resolve: Callable[[str], Path]) -> Model:
+def base_model(name: str, chat_template: str, path: Path) -> Model:
     """Return the handle of a base model. A local folder is known by its files, a builtin or hub model by its name."""
-    path = resolve(name)
     files = tuple(sorted(p for p in Path(name).glob("*") if p.is_file())) if Path(name).is_dir() else ()
     template = (Path(chat_template),) if chat_template else ()
     mark = f"{name if not files else 'model'} {file_fingerprint(*files, *template)}"
@@ -447,6 +449,7 @@ def _take_over(source: Path, folder: Path, mark: str) -> bool:
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(source, temporary, copy_function=_link)
+    shutil.rmtree(folder, ignore_errors=True)  # at most begun, and as the same step
     temporary.replace(folder)
     return True
 
