@@ -3,11 +3,14 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.tiny import build_tiny_model
 
 ROOT = Path(__file__).parents[1]
 
@@ -108,3 +111,27 @@ def test_the_cli_page_is_what_the_program_says() -> None:
         check=True,
     )
     assert (ROOT / "docs/cli.md").read_text("utf-8").strip() == made.stdout.strip(), "run: make docs"
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+    """On a file system of 64 KiB, which root can mount in a namespace of its own."""
+    small = tmp_path / "small"
+    small.mkdir()
+    run = f"{sys.executable} -m askback run demo --set resources.runs={small}"
+    script = f"mount -t tmpfs -o size=64k none {small} && {run}"
+    mounting = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /mnt"]
+    if not shutil.which("unshare") or subprocess.run(mounting, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root on Linux")
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True)
+    assert "the disk is full" in one_error(result, 7)
+    assert len(result.stderr.strip().splitlines()) <= 3
+
+
+def test_a_base_model_without_a_template_takes_the_recipes(tmp_path: Path) -> None:
+    model = build_tiny_model(tmp_path / "model")
+    template = model / "chat_template.jinja"
+    template.rename(tmp_path / "mine.jinja")
+    arguments = ("run", "demo", "--set", f"recipe.base={model}", "--set", "recipe.corpus.min_chars=9999999")
+    assert "no chat template" in one_error(askback(*arguments, cwd=tmp_path), 3)
+    given = askback(*arguments, "--set", f"recipe.chat_template={tmp_path / 'mine.jinja'}", cwd=tmp_path)
+    assert "would output nothing" in one_error(given, 4), "past the model, and stopped by the empty corpus"
