@@ -131,7 +131,8 @@ def test_a_base_model_without_a_template_takes_the_recipes(tmp_path: Path) -> No
     model = build_tiny_model(tmp_path / "model")
     template = model / "chat_template.jinja"
     template.rename(tmp_path / "mine.jinja")
-    arguments = ("run", "demo", "--set", f"recipe.base={model}", "--set", "recipe.corpus.min_chars=9999999")
+    empty = ("--set", "recipe.corpus.min_chars=9999998", "--set", "recipe.corpus.max_chars=9999999")
+    arguments = ("run", "demo", "--set", f"recipe.base={model}", *empty)
     assert "no chat template" in one_error(askback(*arguments, cwd=tmp_path), 3)
     given = askback(*arguments, "--set", f"recipe.chat_template={tmp_path / 'mine.jinja'}", cwd=tmp_path)
     assert "would output nothing" in one_error(given, 4), "past the model, and stopped by the empty corpus"

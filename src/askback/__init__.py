@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from askback.backtranslation import backtranslate
     from askback.config import Recipe, RecipeFile, Resources, load_recipe
     from askback.errors import AskbackError
-    from askback.execution.step import Run
+    from askback.execution.run import Run
     from askback.export import export
 
 __version__ = "0.1.0"
@@ -27,7 +27,7 @@ _HOMES = {
     "Recipe": "askback.config",
     "RecipeFile": "askback.config",
     "Resources": "askback.config",
-    "Run": "askback.execution.step",
+    "Run": "askback.execution.run",
     "backtranslate": "askback.backtranslation",
     "export": "askback.export",
     "load_recipe": "askback.config",

@@ -8,9 +8,10 @@ from askback import prompts
 from askback.config import Augment, Resources
 from askback.engines import open_engine
 from askback.engines.base import Completion, Sampling
+from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records
-from askback.execution.step import Model, Step, recorded
+from askback.execution.step import Step
 from askback.records import Candidate, Outcome, Segment, draw, record_id, reject
 
 PIECE = 32
@@ -18,7 +19,7 @@ PIECE = 32
 STAGE = "instructions"
 
 
-@recorded(version=1, prompts=("backward",))
+@recorded(version=1, engine=True, prompts=("backward",))
 def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records) -> Records:
     """Write `per_segment` instructions for every segment; each is kept as a candidate or rejected with its rule."""
     work = partial(write_piece, options, step.resources, model, step.random_seed)
@@ -39,10 +40,14 @@ def write_piece(
         seeds,
     )
     outcome = Outcome()
-    for (segment, number), seed, completion in zip(asked, seeds, completions, strict=True):
+    seen: set[str] = set()
+    for (segment, _), seed, completion in zip(asked, seeds, completions, strict=True):
         instruction = completion.text.strip()
-        id = record_id(segment.id, str(number), instruction)
+        id = record_id(segment.id, instruction)
         found = fault(completion, segment.text, options)
+        if not found and id in seen:
+            found = "repeated", "this segment has an instruction like it already"
+        seen.add(id)
         if found:
             rule, detail = found
             outcome.drop(reject(id, STAGE, rule, detail, uri=segment.uri, text=instruction))

@@ -10,7 +10,8 @@ from askback.corpus.build import cut_documents, drop_duplicates
 from askback.curate.score import score
 from askback.curate.select import select
 from askback.evaluate.loss import measure_loss
-from askback.execution.step import Model, Steps
+from askback.execution.identity import Model
+from askback.execution.run import Steps
 from askback.seed.load import load_seed
 from askback.train.steps import train_backward, train_forward
 

@@ -75,6 +75,16 @@ def cached(name: str) -> Path | None:
     return folder if _intact(folder, builtin, verify=False) else None
 
 
+def mark_of(name: str) -> str:
+    """Return what a builtin is known by: its name, the hash of what it is made from, and how that is done.
+
+    Raises:
+        RecipeError: there is no such builtin.
+    """
+    name, builtin = _builtin(name)
+    return f"builtin:{name} {builtin.sha256[:16]} {_CONVERSION}"
+
+
 def fetch(name: str, *, verify: bool = False) -> Path:
     """Return the folder of a builtin (``smollm2-135m``, with or without ``builtin:``), making it if it is not cached.
 

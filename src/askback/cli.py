@@ -1,6 +1,7 @@
 """The command line. stdout carries what was asked for, stderr carries progress; exit codes are those of errors.py."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,10 +45,16 @@ def init(
         for path in sorted(_recipes().glob("*.yaml")):
             typer.echo(f"{path.stem:12} {path.read_text('utf-8').splitlines()[0].lstrip('# ')}")
         return
+    from askback.config import NAME
+
+    if not re.fullmatch(NAME, name):
+        raise RecipeError(
+            f"{name}: not a name for a run; use letters, digits, '.', '_' and '-', a letter or digit first"
+        )
     if out.exists():
         raise InputError(f"{out}: exists already. Give another file with --out, or edit this one.")
     template = (_recipes() / "template.yaml").read_text("utf-8")
-    out.write_text(template.replace("name: my-run", f"name: {name}", 1), "utf-8")
+    out.write_text(template.replace("name: my-run", f"name: {json.dumps(name)}", 1), "utf-8")
     typer.echo(f"Wrote {out}. Edit it, then: askback plan {out}")
 
 
@@ -89,13 +96,19 @@ def run(
 def status(run: RunPath, as_json: Json = False) -> None:
     """Show what is done, what is left, rates and why records were dropped."""
     from askback.config import load_recipe
-    from askback.plan import Plan
+    from askback.plan import Plan, PlannedStep
     from askback.report.read import finished, progress
     from askback.report.terminal import show_funnel, show_losses, show_status
 
+    run = run.resolve()
     done = finished(run)
-    file = load_recipe(run / "recipe.yaml", [f"resources.runs={run.parent}", f"name={run.name}"])
-    steps = Plan(file).steps
+    file = load_recipe(run / "recipe.yaml")
+    here = file.resources.model_copy(update={"runs": str(run.parent)})
+    try:
+        steps = Plan(file.model_copy(update={"name": run.name, "resources": here})).steps
+    except InputError as error:
+        typer.echo(f"What is left cannot be told, as the inputs are not here: {error}", err=True)
+        steps = [PlannedStep(step["step"], "done", frozenset()) for step in done]
     if as_json:
         typer.echo(
             json.dumps({"steps": [progress(run, step.name, step.state) for step in steps], "finished": done}, indent=2)
@@ -128,10 +141,11 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo"),
 ) -> None:
     """Run the whole loop, small: the documentation on this machine, a bundled seed, the embedded model."""
+    from askback.config import load_recipe
     from askback.export import export
     from askback.report.terminal import show_pairs
 
-    folder = _run(_load(Path("demo"), None), [], None)
+    folder = _run(load_recipe(_recipes() / "demo.yaml"), [], None)
     count = export(folder, out)
     show_pairs(folder, _console())
     _closing(folder)
@@ -176,9 +190,10 @@ def main() -> None:
         said = str(error) if isinstance(error, Interrupted) else f"error: {error}"
         print(said, file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("stopped at once; what was in flight is lost, all else is saved.", file=sys.stderr)  # noqa: T201
-        raise SystemExit(130) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(7) from None
 
 
 def _recipes() -> Path:
@@ -191,18 +206,15 @@ def _load(recipe: Path, set: list[str] | None) -> "RecipeFile":
     from askback.config import load_recipe
 
     shipped = _recipes() / f"{recipe}.yaml"
-    named = len(recipe.parts) == 1 and not recipe.suffix and not recipe.exists() and shipped.exists()
+    named = len(recipe.parts) == 1 and not recipe.suffix and not recipe.is_file() and shipped.exists()
     return load_recipe(shipped if named else recipe, set)
 
 
 def _run(file: "RecipeFile", redo_steps: list[str], source: Path | None) -> Path:
     """Check everything that can be checked, then run the page; return the run folder."""
-    import yaml
-
     from askback.backtranslation import backtranslate
     from askback.execution.progress import Progress
-    from askback.execution.shards import atomic
-    from askback.execution.step import Run, redo
+    from askback.execution.run import Run, redo
     from askback.lookup import nearest
     from askback.plan import Plan
 
@@ -216,12 +228,10 @@ def _run(file: "RecipeFile", redo_steps: list[str], source: Path | None) -> Path
         for name in redo_steps:
             gone = redo(run.folder, name, Plan(file, forecast=False).dependants(name))
             run.progress.say(f"--redo {name}: making again {', '.join(gone) or 'nothing, as it was not made yet'}")
-        Plan(file, forecast=False).drift()
-        with atomic(run.folder / "recipe.yaml") as temporary:
-            temporary.write_text(
-                yaml.safe_dump(file.model_dump(mode="json"), sort_keys=False, allow_unicode=True), "utf-8"
-            )
-        backtranslate(file.recipe, run)
+        try:
+            backtranslate(file.recipe, run)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None
     return run.folder
 
 

@@ -18,6 +18,8 @@ from askback.lookup import nearest
 
 DocumentFormat = Literal["html", "warc", "markdown", "text", "jsonl", "parquet", "hub", "installed-docs"]
 PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -96,6 +98,12 @@ class Corpus(Options):
     limit: Annotated[int, Field(ge=1)] | None = None
     """Keep at most so many segments, drawn evenly over all by `Recipe.random_seed`."""
 
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> "Corpus":
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars {self.min_chars} is above max_chars {self.max_chars}")
+        return self
+
 
 class Lora(Options):
     """Low-rank adapters instead of full finetuning, through peft."""
@@ -121,6 +129,14 @@ class Training(Options):
     lora: Lora | None = None
     trl: dict[str, Any] = {}
     """Handed to TRL's `SFTConfig` on top of the above, as it is."""
+
+    @model_validator(mode="after")
+    def _rate_falls(self) -> "Training":
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"final_learning_rate {self.final_learning_rate} is above learning_rate {self.learning_rate}"
+            )
+        return self
 
 
 class Augment(Options):
@@ -207,7 +223,8 @@ class Engine(Options):
 
 
 class Resources(Options):
-    """How the recipe is run. None of it changes what comes out."""
+    """How the recipe is run. None of it changes what comes out, beyond the rounding of floating-point sums; the engine's
+    kind and dtype do, and count as part of the steps that ask a model."""
 
     runs: str = "runs"
     """Folder that holds run folders."""
@@ -219,7 +236,7 @@ class Resources(Options):
 class RecipeFile(Options):
     """A recipe file: a name and the two halves."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
     """Name of the run folder."""
     recipe: Recipe
     resources: Resources = Resources()
@@ -240,7 +257,7 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> RecipeF
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot read the recipe: {error}. Start one with: askback init NAME") from error
     try:
-        tree = yaml.safe_load(text)
+        tree = _yaml(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
@@ -259,6 +276,19 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> RecipeF
     return checked
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: 1e-5 is a number, not a word."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _yaml(text: str) -> Any:
+    return yaml.load(text, _Loader)
+
+
 def _override(tree: dict[str, Any], override: str) -> None:
     """Set one dotted key in the tree; numbers index lists (``recipe.corpus.sources.0.path=x``)."""
     key, equals, value = override.partition("=")
@@ -268,8 +298,12 @@ def _override(tree: dict[str, Any], override: str) -> None:
     node: Any = tree
     try:
         for part in parents:
-            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
-        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(value)
+            if isinstance(node, list):
+                node = node[int(part)]
+            else:
+                node[part] = {} if node.get(part) is None else node[part]
+                node = node[part]
+        node[int(last) if isinstance(node, list) else last] = _yaml(value)
     except (ValueError, IndexError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise RecipeError(f"--set {override}: there is no such place in the recipe ({error})") from error
 

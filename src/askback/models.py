@@ -31,6 +31,11 @@ _DOWNLOADED = [
 ]
 
 
+def is_remote(name: str) -> bool:
+    """Tell whether a name is one that has to be fetched: a builtin or a hub repository."""
+    return name.startswith("builtin:") or bool(re.fullmatch(r"[\w.-]+/[\w.-]+", name) and name[0] not in "./~")
+
+
 def resolve(name: str, chat_template: str = "") -> Path:
     """Return the folder of a model, checked (`check_model`), fetching it first if need be.
 
@@ -48,7 +53,7 @@ def resolve(name: str, chat_template: str = "") -> Path:
     local = Path(name).expanduser()
     if name and local.is_dir():
         folder = local
-    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name) and name[0] not in "./~":
+    elif is_remote(name):
         folder = _download(name)
     else:
         raise InputError(

@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 from askback.backtranslation import backtranslate
 from askback.config import Augment, Corpus, HeldOut, Options, RecipeFile, Score, Seed, Select, Training
 from askback.errors import Drift
-from askback.execution.shards import Records
-from askback.execution.step import (
+from askback.execution.identity import (
     Input,
     Model,
     ancestors,
@@ -23,8 +22,10 @@ from askback.execution.step import (
     handle,
     identify,
 )
+from askback.execution.shards import Records
+from askback.models import check_model, is_remote, resolve
 from askback.records import Document, Rejection, Segment
-from askback.train import batch_size_for, steps_for
+from askback.train.rows import schedule
 
 T = TypeVar("T", bound=Records | Model)
 
@@ -78,13 +79,18 @@ class Plan:
         backtranslate(file.recipe, self)
 
     def base(self) -> Model:
-        """Return the base model's handle without fetching it."""
+        """Return the base model's handle, checked as far as that goes without fetching it."""
+        recipe = self.file.recipe
+        if recipe.base and Path(recipe.base).expanduser().is_dir():
+            check_model(Path(recipe.base).expanduser(), recipe.chat_template)
+        elif not is_remote(recipe.base):
+            resolve(recipe.base)  # says what is wrong with the name
         return base_model(self.file.recipe.base, self.file.recipe.chat_template, Path(self.file.recipe.base))
 
     def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
         """Look at one step."""
         folder = self.folder / name
-        identity = identify(name, function, options, inputs, self.file.recipe.random_seed)
+        identity = identify(name, function, options, inputs, self.file)
         through = ancestors(inputs)
         output: T = handle(folder, name, function, identity, through)
         step = PlannedStep(name, "to do", through)
@@ -265,5 +271,5 @@ def _training(options: Training, pairs: list[Pairs]) -> tuple[int, dict[str, flo
     length = (
         sum(p.count * min(_tokens(p.output_chars + p.instruction_chars), options.max_tokens) for p in pairs) / count
     )
-    batch = options.batch_size or batch_size_for(count)
-    return count, {"train": (options.steps or steps_for(count, batch)) * batch * length}
+    batch, steps = schedule(options, count)
+    return count, {"train": steps * batch * length}

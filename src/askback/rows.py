@@ -138,7 +138,11 @@ def _streamed(rows: Any, where: str) -> Rows:
 
 def _row(line: bytes) -> dict[str, Any] | BrokenRow:
     try:
-        return _checked(json.loads(line.decode("utf-8-sig")))
+        row = json.loads(line.decode("utf-8-sig"))
+        if b"\\ud" in line.lower():
+            # Half a surrogate pair is no text, and could not be written anywhere; it becomes a question mark.
+            row = json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
+        return _checked(row)
     except (ValueError, RecursionError) as error:
         return BrokenRow("broken-json", f"not valid JSON: {error}")
 

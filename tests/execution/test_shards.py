@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askback.errors import StorageError
@@ -46,6 +46,7 @@ def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(0, 7), max_size=5), start=st.integers(0, 40), length=st.integers(0, 40))
 def test_rows_are_those_of_the_whole(
     sizes: list[int], start: int, length: int, tmp_path_factory: pytest.TempPathFactory

@@ -14,8 +14,10 @@ import pytest
 
 from askback.config import RecipeFile, Select
 from askback.errors import Drift, EmptyStep, RunBusy, WorkerDied
+from askback.execution.identity import difference, recorded
+from askback.execution.run import Run, redo
 from askback.execution.shards import Records
-from askback.execution.step import Run, Step, difference, recorded, redo
+from askback.execution.step import Step
 from askback.records import Outcome, Segment, fail, reject
 
 
@@ -100,7 +102,8 @@ def test_a_step_is_made_once_and_counts_add_up(tmp_path: Path) -> None:
     counts = step["counts"]["segments"]
     assert counts == {"entered": 30, "kept": 15, "rejected": 3, "failed": 12}
     assert step["reasons"] == {"segments/odd": 12, "segments/ends-in-one": 3}
-    assert len((tmp_path / "run/sift/timings.jsonl").read_text().splitlines()) == 8  # made once: eight pieces
+    assert len(list((tmp_path / "run/sift").glob("kept-*.parquet"))) == 8
+    assert (tmp_path / "run/sift/timings.jsonl").read_text().count("seconds") == 1, "made once"
 
 
 def test_two_workers_give_the_same_bytes_as_one(tmp_path: Path) -> None:
@@ -127,6 +130,31 @@ def test_a_changed_version_or_input_is_refused(tmp_path: Path) -> None:
             run.step("sift", sift, Select(top_n=1), segments=Records(segments.folder, "other"))
         with pytest.raises(Drift, match="version: 1 → 2"):
             run.step("make", newer_make, Select(top_n=3))
+
+
+def test_an_attempt_that_made_nothing_holds_nobody_to_it(tmp_path: Path) -> None:
+    (tmp_path / "run/make").mkdir(parents=True)
+    (tmp_path / "run/make/plan.json").write_text('{"identity": {"options": {"top_n": 2}}}')
+    with Run(recipe(tmp_path)) as run:
+        assert len(run.step("make", make, Select(top_n=3))) == 3
+
+
+def test_another_cut_is_not_mixed_with_the_one_begun(tmp_path: Path) -> None:
+    with Run(recipe(tmp_path)) as run:
+        segments = run.step("make", make, Select(top_n=30))
+        run.step("sift", sift, Select(top_n=1), segments=segments)
+        (run.folder / "sift/step.json").unlink()
+        plan = run.folder / "sift/plan.json"
+        plan.write_text(plan.read_text().replace('"pieces": 8', '"pieces": 9'))
+        with pytest.raises(Drift, match="another number of pieces"):
+            run.step("sift", sift, Select(top_n=1), segments=segments)
+
+
+def test_what_a_kill_left_behind_is_no_step(tmp_path: Path) -> None:
+    (tmp_path / "run/.gone-make").mkdir(parents=True)
+    (tmp_path / "run/.make.tmp").mkdir()
+    with Run(recipe(tmp_path)) as run:
+        assert not [path for path in run.folder.iterdir() if path.is_dir()]
 
 
 def test_redo_deletes_a_step_and_what_follows(tmp_path: Path) -> None:
@@ -169,6 +197,24 @@ def test_a_dead_worker_is_one_clear_line(tmp_path: Path) -> None:
             run.step("fall", fall, Select(top_n=1), segments=segments)
 
 
+def fail_oddly(segments: list[Segment]) -> Outcome:
+    raise ZeroDivisionError("no such luck")
+
+
+@recorded(version=1)
+def stumble(step: Step, options: Select, *, segments: Records) -> Records:
+    return step.map(fail_oddly, segments, Segment, 4, "segments")
+
+
+def test_an_unforeseen_error_is_one_line_and_a_log(tmp_path: Path) -> None:
+    with Run(recipe(tmp_path)) as run:
+        segments = run.step("make", make, Select(top_n=3))
+        with pytest.raises(WorkerDied, match="ZeroDivisionError: no such luck.*log.txt") as caught:  # noqa: RUF043
+            run.step("stumble", stumble, Select(top_n=1), segments=segments)
+    assert "\n" not in str(caught.value)
+    assert "Traceback" in (tmp_path / "run/stumble/log.txt").read_text()
+
+
 def test_difference_names_the_place() -> None:
     assert difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c: 2 → 3", "d: None → 4"]
 
@@ -177,7 +223,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from askback.config import Select
-from askback.execution.step import Run
+from askback.execution.run import Run
 from tests.execution.test_step import make, recipe, sift
 
 if __name__ == "__main__":

@@ -50,9 +50,9 @@ def run(tmp_path: Path) -> Path:
         counts = {"pairs": {"entered": 4, "kept": 4, "rejected": 0, "failed": 0}}
         write_json(
             folder / name / "step.json",
-            {"step": name, "started": started, "counts": counts, "reasons": {}, "metrics": {}},
+            {"step": name, "finished": started, "counts": counts, "reasons": {}, "metrics": {}},
         )
-    (folder / "recipe.yaml").write_text("name: x\n")
+    (folder / "recipe.yaml").write_text("name: x\nrecipe: {rounds: 1}\n")
     return folder
 
 
@@ -100,7 +100,7 @@ def test_mistakes_are_named(run: Path, tmp_path: Path) -> None:
         export(run, tmp_path / "out", "mesages")
     with pytest.raises(InputError, match="no pairs are selected yet"):
         (tmp_path / "empty").mkdir()
-        (tmp_path / "empty/recipe.yaml").write_text("name: y\n")
+        (tmp_path / "empty/recipe.yaml").write_text("name: y\nrecipe: {rounds: 1}\n")
         export(tmp_path / "empty", tmp_path / "out")
 
 

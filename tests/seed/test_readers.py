@@ -11,7 +11,7 @@ import pytest
 
 from askback.config import RecipeFile, Seed, SeedSource
 from askback.errors import InputError
-from askback.execution.step import Run
+from askback.execution.run import Run
 from askback.lookup import lookup
 from askback.records import Rejection
 from askback.rows import read_rows

@@ -11,9 +11,10 @@ from askback.config import Corpus, CorpusSource
 from askback.corpus import cut
 from askback.corpus.dedup import Seen
 from askback.corpus.readers import documents, splits
+from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
-from askback.execution.step import Step, file_fingerprint, recorded
+from askback.execution.step import Step
 from askback.records import Document, Outcome, Rejection, Segment, draw, record_id, reject
 
 STAGE = "unique segments"
@@ -69,19 +70,22 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Record
     chosen = set(unique)
     if options.limit is not None:
         chosen = set(heapq.nsmallest(options.limit, unique, key=lambda id: draw(step.random_seed, id)))
-    return step.write(Segment, (_sift(part, duplicates, chosen) for part in segments.parts()))
+    over = set(unique) - chosen
+    return step.write(Segment, (_sift(part, chosen, over, duplicates) for part in segments.parts()))
 
 
-def _sift(part: Path, duplicates: dict[str, tuple[str, float]], chosen: set[str]) -> Outcome:
+def _sift(part: Path, chosen: set[str], over: set[str], duplicates: dict[str, tuple[str, float]]) -> Outcome:
+    """Sort the segments of a file. A page that was crawled twice gives an id twice; the first time counts."""
     outcome = Outcome()
     for segment in read_records(part):
         if segment.id in chosen:
-            chosen.discard(segment.id)  # a page that was crawled twice gives the same id twice
+            chosen.discard(segment.id)
             outcome.keep(STAGE, segment)
-        elif segment.id in duplicates:
-            outcome.drop(_duplicate(segment, *duplicates[segment.id]))
-        else:
+        elif segment.id in over:
+            over.discard(segment.id)
             outcome.drop(reject(segment.id, STAGE, "over-limit", uri=segment.uri, text=segment.text))
+        else:
+            outcome.drop(_duplicate(segment, *duplicates[segment.id]))
     return outcome
 
 

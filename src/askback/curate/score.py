@@ -5,9 +5,10 @@ from functools import partial
 from askback.config import Resources, Score
 from askback.curate.scorers import SCORERS, Scorer
 from askback.engines import open_engine
+from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records
-from askback.execution.step import Model, Step, recorded
+from askback.execution.step import Step
 from askback.lookup import lookup
 from askback.records import Candidate, Judgement, Outcome
 
@@ -15,7 +16,7 @@ PIECE = 32
 """Candidates in a piece of work; see augment.PIECE."""
 
 
-@recorded(version=1, prompts=("rubric",))
+@recorded(version=1, engine=True, prompts=("rubric",))
 def score(step: Step, options: Score, *, model: Model, candidates: Records) -> Records:
     """Write a judgement for every candidate, so that another threshold later costs no model time."""
     return step.map(partial(score_piece, options, step.resources, model), candidates, Judgement, PIECE, "candidates")

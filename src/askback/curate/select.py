@@ -4,9 +4,10 @@ import math
 
 from askback.config import Select
 from askback.errors import InputError
+from askback.execution.identity import recorded
 from askback.execution.shards import Records
-from askback.execution.step import Step, recorded
-from askback.records import Candidate, Example, Outcome, fail, record_id, reject
+from askback.execution.step import Step
+from askback.records import Candidate, Example, Outcome, fail, reject
 
 STAGE = "candidates"
 
@@ -59,7 +60,7 @@ def choose(scores: dict[str, float | None], options: Select) -> set[str]:
 
 def _example(candidate: Candidate, score: float) -> Example:
     return Example(
-        id=record_id(candidate.id, "chosen"),
+        id=candidate.id,
         instruction=candidate.instruction,
         output=candidate.output,
         origin="augmented",

@@ -1,14 +1,17 @@
 """Work in processes of its own: a pool for pieces of a step, one process for a training.
 
-Processes are spawned, never forked, and end with the step, so that a GPU's memory is free for the next one. They ignore
-Ctrl-C (the parent drains them), write what libraries print to the step's log, and die with the parent, however it dies.
+Processes are spawned, never forked, and end with the step, so that a GPU's memory is free for the next one. They are
+deaf to Ctrl-C (the parent drains them), write what libraries print to the step's log, and die with the parent, however
+it dies.
 """
 
+import errno
 import os
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +20,8 @@ from multiprocessing.connection import wait as wait_sentinel
 from pathlib import Path
 from typing import Any
 
-from askback.errors import Interrupted, WorkerDied
+from askback.errors import AskbackError, Interrupted, WorkerDied
+from askback.execution.shards import storage_error
 
 Report = Callable[[int, int], None]
 """``report(records, tokens)``: so many more are done."""
@@ -77,7 +81,7 @@ def run_pieces(
     try:
         while True:
             while not drain.asked.is_set() and len(flying) < workers and (piece := next(todo, None)) is not None:
-                flying.add(pool.submit(work, *piece))
+                flying.add(_submit(pool, work, log, piece))
             if drain.asked.is_set():
                 stop.set()
             if not flying:
@@ -100,11 +104,42 @@ def run_pieces(
         _end(pool, flying)
 
 
+def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], log: Path, piece: tuple[Any, ...]) -> Future[Any]:
+    """Hand out one piece. A process that is started here inherits that signals are blocked, so that a Ctrl-C, which the
+    terminal sends to all, and a scheduler's SIGTERM reach the parent alone, from the first moment on."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, Drain.SIGNALS)
+    try:
+        return pool.submit(_answer, work, log, *piece)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, Drain.SIGNALS)
+
+
+def _answer(work: Callable[..., Any], log: Path, *piece: Any) -> Any:
+    """In a worker: do the work; what goes wrong unforeseen is told whole in the log, and in one line to the user."""
+    try:
+        return work(*piece)
+    except AskbackError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise storage_error(Path(error.filename or log.parent), error) from error
+        raise _unforeseen(error, log) from error
+    except Exception as error:
+        raise _unforeseen(error, log) from error
+
+
+def _unforeseen(error: Exception, log: Path) -> WorkerDied:
+    traceback.print_exc()
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    hint = "; a smaller batch_tokens needs less memory" if "memory" in said.lower() else ""
+    return WorkerDied(f"a worker process failed: {said}{hint}. The whole story is in {log}")
+
+
 def _end(pool: ProcessPoolExecutor, flying: set[Future[Any]]) -> None:
     """Close the pool; if work is still in flight we are leaving on an error, so end the processes now."""
     if flying:
         for process in list((pool._processes or {}).values()):
-            process.terminate()
+            process.kill()
     pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -127,7 +162,6 @@ def _begin(log: str, threads: int, reports: Any, stop: Any) -> None:
     """Prepare a worker process."""
     global _reports, _stop
     _reports, _stop = reports, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     # Before torch is imported; two workers with a thread per core each would only fight.
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Records:
         return sorted(self.folder.glob("kept-*.parquet"))
 
     def __len__(self) -> int:
-        return sum(_metadata(part).num_rows for part in self.parts())
+        return sum(_rows_in(part, part.stat().st_mtime_ns) for part in self.parts())
 
     def __iter__(self) -> Iterator[Any]:
         for part in self.parts():
@@ -43,7 +44,7 @@ class Records:
         """Yield records `start` (included) to `stop` (excluded), opening only the files that hold them."""
         before = 0
         for part in self.parts():
-            rows = _metadata(part).num_rows
+            rows = _rows_in(part, part.stat().st_mtime_ns)
             if before < stop and before + rows > start:
                 yield from read_records(part, max(0, start - before), min(rows, stop - before))
             before += rows
@@ -155,6 +156,12 @@ def piece_counts(folder: Path, piece: int) -> dict[str, Counts]:
 
 def _kept(folder: Path, piece: int) -> Path:
     return folder / f"kept-{piece:05d}.parquet"
+
+
+@lru_cache(maxsize=65536)
+def _rows_in(path: Path, written: int) -> int:
+    # Workers ask for every part with every piece; a part that is made again has another time.
+    return int(_metadata(path).num_rows)
 
 
 def _metadata(path: Path) -> Any:

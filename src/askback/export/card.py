@@ -1,10 +1,12 @@
 """The data card: what the data is, how it was made, whose it is, and what it is not."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import yaml
 
+from askback.prompts import SEED_TAG, WEB_TAG
 from askback.records import Example
 from askback.report.read import funnel, lengths, losses
 
@@ -49,13 +51,28 @@ def card(run: Path, pairs: list[Example], format: str, file: str) -> str:
         "\n## Known limits\n",
         "- Facts in the outputs are as right as their sources, and were not checked.",
         "- An instruction may ask for less, or for more, than its output gives; `score` is the judge's opinion of that.",
+        f'- Training of the recipe\'s own models appended "{SEED_TAG}" to seed instructions and "{WEB_TAG}" to augmented '
+        "ones; the paper appends both at inference. The data here are without them.",
         "- A licence is what the source states about itself.\n",
         "## Recipe\n",
-        f"```yaml\n{(run / 'recipe.yaml').read_text('utf-8').strip()}\n```",
+        f"```yaml\n{_recipe(run)}```",
     ]
     return "\n".join(rows) + "\n"
 
 
 def _plain(text: str) -> str:
-    """Take the power from text that goes into a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")[:120]
+    """Take the power from text of documents that goes into a Markdown table."""
+    words = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
+    return re.sub(r"([\\`*_{}\[\]()#!|<>])", r"\\\1", " ".join(words.split())[:120])
+
+
+def _recipe(run: Path) -> str:
+    """Return what defines the result, with file names in place of this machine's paths."""
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {})
+    for room in ("seed", "corpus"):
+        for source in recipe.get(room, {}).get("sources", []):
+            source["path"] = Path(source["path"]).name
+    for key in ("base", "chat_template"):
+        if key in recipe and Path(recipe[key]).is_absolute():
+            recipe[key] = Path(recipe[key]).name
+    return str(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))

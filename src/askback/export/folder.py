@@ -4,14 +4,16 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from askback.errors import InputError
-from askback.execution.shards import Records, atomic
+from askback.execution.shards import Records
 from askback.export.card import card
+from askback.export.formats import provenance
 from askback.lookup import lookup
 from askback.records import Example
 from askback.report.read import chosen
@@ -22,6 +24,10 @@ FORMATS = {
     "alpaca": "askback.export.formats:alpaca",
     "prompt-completion": "askback.export.formats:prompt_completion",
 }
+
+
+CHECKSUMS = "checksums.txt"
+"""Also tells that a folder is an export, and may be replaced by another."""
 
 
 def export(run: Path, out: Path, format: str = "messages", file_type: str = "parquet", with_seed: bool = False) -> int:
@@ -38,41 +44,35 @@ def export(run: Path, out: Path, format: str = "messages", file_type: str = "par
         RecipeError: there is no such format.
     """
     shape: Callable[[Example], dict[str, Any]] = lookup(FORMATS, format, "export format")
-    if out.exists() and any(out.iterdir()) and not (out / "checksums.txt").exists():
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / CHECKSUMS).exists()):
         raise InputError(f"{out}: already holds something that is no export. Give an empty or new folder with --out.")
-    from askback.export.formats import provenance
-
     pairs = sorted(chosen(run), key=lambda pair: pair.id)
     if with_seed:
         pairs += [pair for pair in Records(run / "seed", "") if pair.split == "train"]
-    rows = [{**shape(pair), **provenance(pair)} for pair in pairs]
-    out.mkdir(parents=True, exist_ok=True)
-    for old in [*out.glob("train.*"), out / "checksums.txt"]:
-        old.unlink(missing_ok=True)
-    data = out / f"train.{file_type}"
-    _write(data, rows)
-    _write_text(out / "licences.csv", _licences(pairs))
-    _write_text(out / "README.md", card(run, pairs, format, data.name))
+    # Made beside it and put in its place whole, so that a kill leaves the export that was there, or none.
+    made = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    data = made / f"train.{file_type}"
+    _write(data, [{**shape(pair), **provenance(pair)} for pair in pairs])
+    (made / "licences.csv").write_text(_licences(pairs), "utf-8")
+    (made / "README.md").write_text(card(run, pairs, format, data.name), "utf-8")
     names = [data.name, "licences.csv", "README.md"]
-    sums = [f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
-    _write_text(out / "checksums.txt", "".join(sums))
+    sums = [f"{hashlib.sha256((made / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (made / CHECKSUMS).write_text("".join(sums), "utf-8")
+    shutil.rmtree(out, ignore_errors=True)
+    made.rename(out)
     return len(pairs)
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     if path.suffix == ".jsonl":
-        _write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with atomic(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows), temporary, compression="zstd")
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(text, "utf-8")
+    pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
 
 
 def _licences(pairs: list[Example]) -> str:

@@ -23,6 +23,9 @@ SEED_TAG = "Answer in the style of an AI Assistant."
 WEB_TAG = "Answer with knowledge from web search."
 """S_w (method.md 1.6): appended to augmented instructions in training, and second at inference."""
 
+ANSWER_START = "Score:"
+"""What the judge's answer is made to begin with; the digit follows."""
+
 TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
 """`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""
 
@@ -48,7 +51,7 @@ def rubric(instruction: str, output: str) -> Prompt:
     """
     mark = marker(instruction, output)
     prompt = _fill("rubric", mark, instruction=instruction.strip(), output=output.strip())
-    return Prompt(prompt.user, "Score:")
+    return Prompt(prompt.user, ANSWER_START)
 
 
 def marker(*texts: str) -> str:
@@ -81,8 +84,9 @@ def _text(name: str) -> str:
 
 
 def prompt_id(name: str) -> str:
-    """Return the id of a prompt file: its name and a hash of its text, as in ``rubric-1f0c9a2b``."""
-    return f"{name}-{hashlib.sha256(_text(name).encode()).hexdigest()[:8]}"
+    """Return the id of a prompt: its name and a hash of all its words, as in ``rubric-1f0c9a2b``."""
+    words = [*TAGS.values(), ANSWER_START, _MARKUP.pattern, "" if name == "forward" else _text(name)]
+    return f"{name}-{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:8]}"
 
 
 def render(tokenizer: Any, prompt: Prompt) -> list[int]:
@@ -116,17 +120,34 @@ def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> tuple[list[int],
             f"{tokenizer.name_or_path}: its chat template does not end an answer with the stop token {stop!r}; "
             "give another with chat_template:"
         )
-    assert finished.startswith(prompt.answer_start)
+    if not finished.startswith(prompt.answer_start):
+        raise InputError(
+            f"{tokenizer.name_or_path}: its chat template rewrites an answer; give another with chat_template:"
+        )
     return _encode(tokenizer, start + prompt.answer_start), _encode(
         tokenizer, finished[len(prompt.answer_start) :] + stop
     )
 
 
 def _turns(tokenizer: Any, user: str, assistant: str | None) -> str:
-    turns = [{"role": "user", "content": user}]
+    turns = [{"role": "user", "content": _defuse(tokenizer, user)}]
     if assistant is not None:
-        turns.append({"role": "assistant", "content": assistant})
+        turns.append({"role": "assistant", "content": _defuse(tokenizer, assistant)})
     return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=assistant is None))
+
+
+def _defuse(tokenizer: Any, text: str) -> str:
+    """Do as `inert` to the special tokens of this very tokenizer, whatever they look like."""
+    for token in _special_tokens(tokenizer):
+        if token in text:
+            text = text.replace(token, f"{token[0]}\u2060{token[1:]}")
+    return text
+
+
+@lru_cache(maxsize=8)
+def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return tuple(sorted(token for token in added.union(tokenizer.all_special_tokens) if len(token) > 1))
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:

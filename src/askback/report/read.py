@@ -1,11 +1,14 @@
 """What a run folder says about itself, as plain values."""
 
 import json
+import re
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from askback.errors import InputError
 from askback.execution.shards import Records
@@ -35,8 +38,16 @@ def finished(folder: Path) -> list[dict[str, Any]]:
         raise InputError(
             f"{folder}: not a run folder (it has no recipe.yaml). Run folders are made by: askback run RECIPE"
         )
-    found = [json.loads(path.read_text("utf-8")) for path in folder.glob("*/step.json")]
-    return sorted(found, key=lambda step: float(step["started"]))
+    rounds = yaml.safe_load((folder / "recipe.yaml").read_text("utf-8")).get("recipe", {}).get("rounds", 0)
+    names = [path for path in folder.glob("*/step.json") if not path.parent.name.startswith(".")]
+    found = [json.loads(path.read_text("utf-8")) for path in names if _round(path.parent.name) <= rounds]
+    return sorted(found, key=lambda step: float(step["finished"]))
+
+
+def _round(step: str) -> int:
+    """Return the round a step belongs to, 0 for those before the first; a recipe may have fewer rounds than it had."""
+    number = re.fullmatch(r"(?:score-|select-|m|loss-m)(\d+)", step)
+    return int(number[1]) if number else 0
 
 
 def funnel(folder: Path) -> Iterator[Stage]:

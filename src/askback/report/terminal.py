@@ -1,5 +1,6 @@
 """A run folder on a terminal: the funnel, the losses, some pairs."""
 
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -45,9 +46,14 @@ def show_losses(folder: Path, console: Console) -> None:
 def show_pairs(folder: Path, console: Console, count: int = 3) -> None:
     """Print the best-scored chosen pairs in full."""
     for pair in read.best(folder, count):
-        text = f"[bold]{escape(pair.instruction)}[/bold]\n\n{escape(pair.output)}"
+        text = f"[bold]{_plain(pair.instruction)}[/bold]\n\n{_plain(pair.output)}"
         source = f"score {pair.score:.2f} · {pair.uri} · {pair.licence or 'licence not stated'}"
-        console.print(Panel(text, subtitle=escape(source), subtitle_align="left"))
+        console.print(Panel(text, subtitle=_plain(source), subtitle_align="left"))
+
+
+def _plain(text: str) -> str:
+    """Take from text of documents what would move the cursor or change colours."""
+    return escape(re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text))
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -55,7 +61,11 @@ def show_plan(plan: Plan, console: Console) -> None:
     for source, count in plan.documents.items():
         console.print(f"{source}: about {count:,} documents", highlight=False, markup=False)
     table = Table(
-        title=f"Plan of {plan.folder}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
+        title=f"Plan of {escape(str(plan.folder))}",
+        title_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
     )
     table.add_column("step", no_wrap=True)
     table.add_column("state")
@@ -72,7 +82,9 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> None:
     """Print where each step of a run stands."""
-    table = Table(title=f"Run {folder}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(
+        title=f"Run {escape(str(folder))}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
+    )
     table.add_column("step", no_wrap=True)
     table.add_column("state")
     for name in ("kept", "time", "tokens/s", "left"):

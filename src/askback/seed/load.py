@@ -5,8 +5,9 @@ from pathlib import Path
 
 from askback.config import Seed, SeedSource
 from askback.errors import InputError
+from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.shards import Records
-from askback.execution.step import Step, file_fingerprint, recorded
+from askback.execution.step import Step
 from askback.lookup import lookup
 from askback.records import DRAWS, Example, Outcome, Rejection, draw, record_id, reject
 from askback.rows import Rows, hub_rows, read_rows

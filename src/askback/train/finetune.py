@@ -14,7 +14,7 @@ from askback.engines.checkpoint import load, stop_tokens
 from askback.errors import EmptyStep, MissingExtra
 from askback.execution.shards import atomic, write_records
 from askback.records import Example, Rejection, record_id, reject
-from askback.train.rows import Direction, Row, arrange, batch_size_for, steps_for, tokenize
+from askback.train.rows import Direction, Row, arrange, schedule, tokenize
 from askback.train.trainer import build_trainer, check_options
 from askback.train.watch import Watch, flush
 
@@ -69,8 +69,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
             f"{folder.name}: none of {len(job.examples)} examples leaves anything to learn within "
             f"{job.options.max_tokens} tokens; give more examples, or raise max_tokens"
         )
-    batch_size = job.options.batch_size or batch_size_for(len(job.examples))
-    steps = job.options.steps or steps_for(len(job.examples), batch_size)
+    batch_size, steps = schedule(job.options, len(job.examples))
     batches = arrange(rows, steps, batch_size, job.random_seed)
     step_tokens = [sum(rows[index].tokens for index in batch) for batch in batches]
     watch = Watch(folder, mark, step_tokens, job.checkpoint_seconds, report)

@@ -6,6 +6,7 @@ from itertools import groupby, pairwise
 from typing import Any, Literal, NamedTuple
 
 from askback import prompts
+from askback.config import Training
 from askback.records import Example, record_id
 
 Direction = Literal["backward", "forward"]
@@ -52,6 +53,12 @@ def steps_for(examples: int, batch_size: int) -> int:
     stays that of the end row (2.4 below 100 examples, 1 above 51,200).
     """
     return max(1, round(_epochs(examples) * examples / batch_size))
+
+
+def schedule(options: Training, examples: int) -> tuple[int, int]:
+    """Return (batch size, steps): the recipe's, or else the paper's for so many examples."""
+    batch_size = options.batch_size or batch_size_for(examples)
+    return batch_size, options.steps or steps_for(examples, batch_size)
 
 
 def _epochs(examples: int) -> float:

@@ -5,12 +5,13 @@ from typing import Literal
 
 from askback.config import Training
 from askback.errors import Interrupted
+from askback.execution.identity import Model, recorded
 from askback.execution.processes import report, stopping
 from askback.execution.shards import Records
-from askback.execution.step import Model, Step, recorded
+from askback.execution.step import Step
 from askback.records import Counts, Example
 from askback.train.finetune import Job, finetune
-from askback.train.rows import batch_size_for, steps_for
+from askback.train.rows import schedule
 
 
 @recorded(version=1, output="model", prompts=("backward",))
@@ -19,7 +20,7 @@ def train_backward(step: Step, options: Training, *, base: Model, examples: Sequ
     return _train(step, options, "backward", base, examples)
 
 
-@recorded(version=1, output="model")
+@recorded(version=1, output="model", prompts=("forward",))
 def train_forward(step: Step, options: Training, *, base: Model, examples: Sequence[Records]) -> Model:
     """Train M_0 or M_t: the tagged instruction is shown, the output is learnt (method.md 1.1, 1.6)."""
     return _train(step, options, "forward", base, examples)
@@ -31,7 +32,7 @@ def _train(
     """Train in a process of its own; held-out pairs stay out, and every other is counted."""
     taught: list[Example] = [one for records in examples for one in records if one.split == "train"]
     job = Job(str(base.path), base.chat_template, direction, options, taught, str(step.folder), step.random_seed)
-    steps = options.steps or steps_for(len(taught), options.batch_size or batch_size_for(len(taught)))
+    _, steps = schedule(options, len(taught))
     step.metrics = step.alone(train_apart, job, total=steps, unit="steps")
     left_out = int(step.metrics["left_out"])
     step.counts = {"examples": Counts(len(taught), len(taught) - left_out, left_out)}

@@ -24,6 +24,18 @@ MICRO_TOKENS = {"cpu": 4096, "gpu": 16384}
 _ORDERED = "the data are tokenised and put in order before"
 _LOGGED = "metrics.jsonl has every step"
 OWN = {
+    **dict.fromkeys(
+        (
+            "push_to_hub",
+            "hub_token",
+            "hub_model_id",
+            "hub_strategy",
+            "hub_private_repo",
+            "hub_always_push",
+            "hub_revision",
+        ),
+        "the recipe is written to disk and published with the data; push the finished model yourself",
+    ),
     "output_dir": "it is the run's folder",
     "max_steps": "use steps:",
     "num_train_epochs": "use steps:",

@@ -17,7 +17,7 @@ def judge(engine: Engine, model_id: str, options: Score, candidates: Sequence[Ca
     Departure: the paper samples a reasoning and a digit and reads the digit with a pattern; the public reproduction lost
     45 to 67 % of its scores so (method.md 6.1). Here the answer is made to begin with "Score:" and the score is the
     expected value under the model's probabilities of the five digits, which always exists, and gives "4.5 or more" a
-    meaning.
+    meaning. Only a model whose numbers overflow leaves a candidate unscored.
     """
     asked = [prompts.rubric(c.instruction, engine.truncate(c.output, options.max_output_tokens)) for c in candidates]
     rows = engine.choose(asked, [f" {level}" for level in LEVELS])
@@ -25,13 +25,16 @@ def judge(engine: Engine, model_id: str, options: Score, candidates: Sequence[Ca
 
 
 def _judgement(model_id: str, candidate: Candidate, logprobs: Sequence[float]) -> Judgement:
-    distribution, mass = normalise(logprobs)
     prompt_id = prompts.prompt_id("rubric")
+    score, distribution, mass = None, list[float](), None
+    if all(math.isfinite(value) for value in logprobs):
+        distribution, mass = normalise(logprobs)
+        score = sum(level * share for level, share in zip(LEVELS, distribution, strict=True))
     return Judgement(
         id=record_id(candidate.id, prompt_id, model_id),
         candidate_id=candidate.id,
         scorer="rubric",
-        score=sum(level * share for level, share in zip(LEVELS, distribution, strict=True)),
+        score=score,
         distribution=distribution,
         mass=mass,
         raw="",

@@ -1,0 +1,204 @@
+"""What makes a step the same step: its identity, and the refusal of a folder that was made under another one.
+
+An identity holds the function and its version, the options, the prompts, the random seed, the engine's kind and dtype
+where a model is asked, fingerprints of outside files, and the fingerprints of the inputs, each of which is the hash of an
+identity in turn. So the whole chain is known before anything runs. How a step is run otherwise (workers, batch sizes) is
+no part of it; it changes numbers by floating-point rounding at most.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from askback.config import Options, RecipeFile
+from askback.errors import Drift, InputError
+from askback.execution.shards import Records
+
+T = TypeVar("T", bound="Records | Model")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint: a handle, small enough to hand to a worker process."""
+
+    path: Path
+    id: str
+    fingerprint: str
+    chat_template: str = ""
+    """Path of a Jinja chat template; only for a base model that has none of its own."""
+    steps: frozenset[str] = frozenset()
+
+
+Input = Records | Model | Sequence[Records]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a step function declares about itself; see `recorded`."""
+
+    version: int
+    output: str
+    engine: bool
+    prompts: tuple[str, ...]
+    sources: Callable[[Any], dict[str, str]]
+
+
+def recorded(
+    version: int,
+    output: str = "records",
+    engine: bool = False,
+    prompts: tuple[str, ...] = (),
+    sources: Callable[[Any], dict[str, str]] = lambda options: {},
+) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Declare a step function.
+
+    Args:
+        version: bump it when the same options and inputs would give another result.
+        output: "records" or "model".
+        engine: it asks a model through an engine, whose kind and dtype then count.
+        prompts: names of the prompts it uses; their text is part of its identity.
+        sources: from its options, the outside inputs: what it reads → a fingerprint of that.
+    """
+
+    def declare(function: Callable[..., T]) -> Callable[..., T]:
+        function.recorded = Recorded(version, output, engine, prompts, sources)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def fingerprint(identity: dict[str, Any]) -> str:
+    """Return the hash of an identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def identify(
+    name: str, function: Callable[..., Any], options: Options, inputs: dict[str, Input], file: RecipeFile
+) -> dict[str, Any]:
+    """Return what makes this step this step."""
+    from askback.prompts import prompt_id
+
+    declared: Recorded = function.recorded  # type: ignore[attr-defined]
+    identity = {
+        "step": name,
+        "function": f"{function.__module__}:{function.__name__}",
+        "version": declared.version,
+        "options": options.model_dump(mode="json"),
+        "random_seed": file.recipe.random_seed,
+        "prompts": {prompt: prompt_id(prompt) for prompt in declared.prompts},
+        "sources": declared.sources(options),
+        "inputs": {key: _fingerprints(value) for key, value in inputs.items()},
+    }
+    if declared.engine:
+        engine = file.resources.engine
+        identity["engine"] = {"kind": engine.kind, "dtype": engine.dtype}
+    return identity
+
+
+def _fingerprints(value: Input) -> Any:
+    return value.fingerprint if isinstance(value, Records | Model) else [records.fingerprint for records in value]
+
+
+def ancestors(inputs: dict[str, Input]) -> frozenset[str]:
+    """Return the names of every step these inputs came through."""
+    handles = [h for value in inputs.values() for h in ([value] if isinstance(value, Records | Model) else value)]
+    return frozenset().union(*(handle.steps for handle in handles))
+
+
+WHOLE = 64 * 2**20
+"""Files up to so many bytes are hashed whole; of larger ones, blocks spread evenly over them, so that a crawl of
+terabytes is fingerprinted in seconds. An edit that keeps the size and misses every block goes unseen there."""
+BLOCKS, BLOCK = 64, 16 * 1024
+
+
+@lru_cache(maxsize=4096)
+def file_fingerprint(*paths: Path) -> str:
+    """Return a hash of names, sizes and content of files.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            size = path.stat().st_size
+            digest.update(f"{path.name} {size} ".encode("utf-8", "surrogateescape"))
+            with path.open("rb") as file:
+                for start in (
+                    [0] if size <= WHOLE else [round(n * (size - BLOCK) / (BLOCKS - 1)) for n in range(BLOCKS)]
+                ):
+                    file.seek(start)
+                    digest.update(file.read(size if size <= WHOLE else BLOCK))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return f"{len(paths)} file(s) {digest.hexdigest()[:16]}"
+
+
+def base_model(name: str, chat_template: str, path: Path) -> Model:
+    """Return the handle of a base model, known by its files; a builtin by what it is made from, a hub model by name.
+
+    Args:
+        path: where it is; for a builtin or hub model that is not fetched yet, anything.
+    """
+    from askback.builtin import mark_of
+
+    folder = Path(name).expanduser()
+    template = (Path(chat_template).expanduser(),) if chat_template else ()
+    if name.startswith("builtin:"):
+        mark = mark_of(name)
+    elif folder.is_dir():
+        mark = file_fingerprint(*sorted(file for file in folder.glob("*") if file.is_file()))
+    else:
+        mark = f"hub {name}"
+    return Model(path, name, f"{mark} {file_fingerprint(*template) if template else ''}".strip(), chat_template)
+
+
+def handle(
+    folder: Path, name: str, function: Callable[..., Any], identity: dict[str, Any], steps: frozenset[str]
+) -> Any:
+    """Return the handle of a step's output, whether or not it is made yet."""
+    mark = fingerprint(identity)
+    through = steps | {name}
+    if function.recorded.output == "model":  # type: ignore[attr-defined]
+        return Model(folder / "model", f"{name}-{mark[:8]}", mark, steps=through)
+    return Records(folder, mark, through)
+
+
+def difference(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return, a line each, where two identities differ, as ``options.min_chars: 600 → 300``."""
+    lines = []
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            lines += [f"{key}.{line}" for line in difference(old, new)]
+        elif old != new:
+            lines.append(f"{key}: {old!r} → {new!r}")
+    return lines
+
+
+def check_drift(folder: Path, name: str, identity: dict[str, Any]) -> None:
+    """Refuse a folder that holds work done under another identity.
+
+    Raises:
+        Drift: with what differs, and what to do.
+    """
+    if not holds_work(folder):
+        return
+    before = json.loads((folder / "plan.json").read_text("utf-8"))["identity"]
+    if changes := difference(before, identity):
+        raise Drift(
+            f"{folder}: step '{name}' was made with something else:\n  "
+            + "\n  ".join(changes)
+            + f"\nUndo the change, or make it again with --redo {name}, or start a run of another name and take over "
+            "what is still right with --from."
+        )
+
+
+def holds_work(folder: Path) -> bool:
+    """Tell whether a step's folder has anything in it that would be lost or mixed up."""
+    names = ("step.json", "kept-*", "rejected-*", "checkpoints", "model")
+    return (folder / "plan.json").exists() and any(next(folder.glob(name), None) for name in names)

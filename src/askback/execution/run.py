@@ -1,0 +1,256 @@
+"""A run folder: ``run.step(name, function, options, **inputs)`` makes a step, or returns what is on disk.
+
+The arguments are the dependency graph; there is no other. A step is made once, and is never silently reused under another
+identity (identity.py) nor overwritten.
+"""
+
+import json
+import platform
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from askback.config import Options, RecipeFile
+from askback.errors import EmptyStep, RunBusy
+from askback.execution.identity import (
+    Input,
+    Model,
+    T,
+    ancestors,
+    base_model,
+    check_drift,
+    fingerprint,
+    handle,
+    holds_work,
+    identify,
+)
+from askback.execution.processes import Drain
+from askback.execution.progress import Progress, duration
+from askback.execution.shards import atomic, rejections, storage_error, write_json
+from askback.execution.step import Step
+from askback.records import Counts
+
+
+class Steps(Protocol):
+    """What the page needs: something that makes, or plans, a step."""
+
+    def base(self) -> Model:
+        """Return the base model."""
+        ...
+
+    def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
+        """Make the step, or return what is on disk."""
+        ...
+
+
+class Run:
+    """A run folder in use by this process: makes steps, or returns what is on disk.
+
+    Use as a context manager; it holds the folder's lock and listens for Ctrl-C.
+
+    Raises:
+        RunBusy: another live process holds the folder.
+    """
+
+    def __init__(
+        self,
+        file: RecipeFile,
+        progress: Progress | None = None,
+        source: Path | None = None,
+    ) -> None:
+        self.file = file
+        self.folder = Path(file.resources.runs) / file.name
+        self.progress = progress or Progress(quiet=True)
+        self.source = source
+        self.drain = Drain(self.progress.say)
+        self._lock: Any = None
+
+    def __enter__(self) -> "Run":
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / ".lock")
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunBusy(
+                f"{self.folder}: another process is using this run folder. Wait for it, stop it, or give this run "
+                "another name."
+            ) from error
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
+        for left in [*self.folder.glob(".*.tmp"), *self.folder.glob(".gone-*")]:
+            shutil.rmtree(left, ignore_errors=True)  # of a kill in the middle of taking over, or of doing again
+        self.drain.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.drain.__exit__(*error)
+        self._lock.release()
+
+    def base(self) -> Model:
+        """Check the whole run folder against the recipe, write ``recipe.yaml``, and return the base model.
+
+        The base model is what a page asks for first; it is fetched if it is not here yet.
+
+        Raises:
+            Drift: a step on disk was made with something else.
+        """
+        import yaml
+
+        from askback.models import cached, resolve
+        from askback.plan import Plan
+
+        Plan(self.file, forecast=False).drift()
+        with atomic(self.folder / "recipe.yaml") as temporary:
+            tree = self.file.model_dump(mode="json")
+            temporary.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), "utf-8")
+        recipe = self.file.recipe
+        if recipe.base.startswith("builtin:") and cached(recipe.base) is None:
+            self.progress.say(f"base: fetching {recipe.base}, about 100 MB, once")
+        return base_model(recipe.base, recipe.chat_template, resolve(recipe.base, recipe.chat_template))
+
+    def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
+        """Make the step, or return what is on disk.
+
+        Raises:
+            Drift: the folder was made with something else.
+            EmptyStep: it would output nothing.
+            Interrupted: Ctrl-C.
+        """
+        folder = self.folder / name
+        identity = identify(name, function, options, inputs, self.file)
+        output: T = handle(folder, name, function, identity, ancestors(inputs))
+        check_drift(folder, name, identity)
+        if (folder / "step.json").exists():
+            return output
+        if self.source is not None and _take_over(self.source / name, folder, output.fingerprint):
+            self.progress.say(f"{name}: taken over from {self.source}")
+            return output
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(folder, error) from error
+        for left in folder.glob(".*.tmp"):
+            left.unlink()
+        if not holds_work(folder):
+            write_json(folder / "plan.json", {"identity": identity})
+        step = Step(name, folder, self.file.resources, self.file.recipe.random_seed, self.progress, self.drain, output)
+        with step.timed():
+            function(step, options, **inputs)
+        self._finish(step, identity)
+        return output
+
+    def _finish(self, step: Step, identity: dict[str, Any]) -> None:
+        """Check that nothing vanished and something is there, then write ``step.json``: the step is done."""
+        for stage, counts in step.counts.items():
+            assert counts.balanced(), (step.name, stage, counts)
+        reasons = Counter(f"{drop.stage}/{drop.rule}" for drop in rejections(step.folder))
+        last = next(reversed(step.counts.values()), Counts())
+        if last.kept == 0:
+            why = ", ".join(f"{reason.partition('/')[2]} {n:,}" for reason, n in reasons.most_common(5))
+            raise EmptyStep(
+                f"{step.folder}: step '{step.name}' would output nothing: of {last.entered:,} in, 0 kept "
+                f"({why or 'nothing came in'}). The dropped records are in its rejected-*.parquet. Change the recipe, "
+                f"then --redo {step.name}."
+            )
+        seconds, tokens = step.totals()
+        write_json(
+            step.folder / "step.json",
+            {
+                "step": step.name,
+                "fingerprint": fingerprint(identity),
+                "identity": identity,
+                "counts": {stage: asdict(counts) for stage, counts in step.counts.items()},
+                "reasons": dict(reasons.most_common()),
+                "metrics": step.metrics,
+                "tokens": tokens,
+                "finished": round(time.time(), 3),
+                "seconds": round(seconds, 3),
+                "versions": _versions(),
+                "commit": _commit(),
+            },
+        )
+        self.progress.say(f"{step.name}: {_summary(step.counts)} in {duration(seconds)}")
+
+
+def _summary(counts: dict[str, Counts]) -> str:
+    return "; ".join(
+        f"{count.entered:,} {stage} → {count.kept:,} kept"
+        + (f", {count.rejected:,} rejected" if count.rejected else "")
+        + (f", {count.failed:,} failed" if count.failed else "")
+        for stage, count in counts.items()
+    )
+
+
+def redo(folder: Path, name: str, dependants: Iterable[str]) -> list[str]:
+    """Delete a step and every step made from it; return the names of those that were there.
+
+    The last goes first, and each is put out of the way whole before it is deleted, so that a kill in between leaves no
+    step half there, and none whose input is gone.
+    """
+    gone = [step for step in [name, *dependants] if (folder / step).exists()]
+    for step in reversed(gone):
+        aside = folder / f".gone-{step}"
+        shutil.rmtree(aside, ignore_errors=True)
+        (folder / step).rename(aside)
+        shutil.rmtree(aside)
+    return gone
+
+
+def _take_over(source: Path, folder: Path, mark: str) -> bool:
+    """Link a finished step of another run into this one, if it is the same step."""
+    record = source / "step.json"
+    if not record.exists() or json.loads(record.read_text("utf-8"))["fingerprint"] != mark:
+        return False
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(source, temporary, copy_function=_link)
+    shutil.rmtree(folder, ignore_errors=True)  # at most begun, and as the same step
+    temporary.replace(folder)
+    return True
+
+
+def _link(source: str, target: str) -> None:
+    """Hard-link, as nothing in a finished step is ever written again; copy where links cannot be had."""
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("askback", "torch", "transformers", "trl", "pyarrow", "selectolax"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache
+def _commit() -> str:
+    """Return the commit of the source tree this code runs from, "" for an installed package."""
+    here = Path(__file__).parents[3]
+    if not (here / "src/askback").is_dir():
+        return ""
+    try:
+        asked = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip()
