@@ -77,6 +77,27 @@ def test_set_reaches_any_place(tmp_path: Path) -> None:
         load_recipe(path, ["recipe.corpus.sources.7.limit=5"])
 
 
+def test_numbers_and_nulls_mean_what_they_look_like(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "  forward: {lora: null, trl: {adam_epsilon: 1e-8}}\n")
+    file = load_recipe(path, ["recipe.forward.lora.rank=8", "recipe.forward.learning_rate=2e-5"])
+    assert file.recipe.forward.trl == {"adam_epsilon": 1e-8}
+    assert file.recipe.forward.lora is not None and file.recipe.forward.lora.rank == 8
+    assert file.recipe.forward.learning_rate == 2e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("recipe.corpus.min_chars=4000", "min_chars 4000 is above max_chars 3000"),
+        ("recipe.forward.final_learning_rate=1", "is above learning_rate"),
+        ("name=../out", "should match pattern"),
+    ],
+)
+def test_values_that_cannot_work_together(change: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=said):
+        load_recipe(write(tmp_path, GOOD), [change])
+
+
 def test_environment_fills_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, GOOD.replace("builtin:demo", "${SEED_FILE}").replace("name: x", "name: ${NAME:-y}"))
     with pytest.raises(RecipeError, match=r"\$\{SEED_FILE\} is not set"):

@@ -1,6 +1,7 @@
 """Scores are expected values that always exist; selection is pure."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from askback.config import Engine as EngineOptions
 from askback.config import Score, Select
 from askback.curate.scorers.rubric import judge, normalise
 from askback.curate.select import choose
+from askback.engines.base import Prompt
 from askback.engines.scripted import Scripted
 from askback.records import Candidate
 
@@ -30,6 +32,18 @@ def test_any_log_probabilities_give_a_score_on_the_scale(logprobs: list[float]) 
     distribution, mass = normalise(logprobs)
     assert sum(distribution) == pytest.approx(1) and mass >= 0
     assert 1 <= sum(n * p for n, p in enumerate(distribution, 1)) <= 5 + 1e-9
+
+
+class Broken(Scripted):
+    """An engine whose numbers overflow."""
+
+    def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
+        return [[math.nan] * len(choices) for _ in prompts]
+
+
+def test_a_score_that_is_no_number_is_no_score() -> None:
+    (judgement,) = judge(Broken("", EngineOptions(kind="scripted")), "m0", Score(), [candidate(1)])
+    assert (judgement.score, judgement.distribution, judgement.mass) == (None, [], None)
 
 
 def test_every_candidate_gets_a_judgement_in_order(tmp_path: Path) -> None:

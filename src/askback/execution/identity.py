@@ -109,9 +109,9 @@ def ancestors(inputs: dict[str, Input]) -> frozenset[str]:
     return frozenset().union(*(handle.steps for handle in handles))
 
 
-WHOLE = 64 * 2**20
-"""Files up to so many bytes are hashed whole; of larger ones, blocks spread evenly over them, so that a crawl of
-terabytes is fingerprinted in seconds. An edit that keeps the size and misses every block goes unseen there."""
+WHOLE = 256 * 2**20
+"""Files of so many bytes together are hashed whole; of more, blocks spread evenly over each, so that a crawl of terabytes
+is fingerprinted in seconds. There, an edit that keeps the size and misses every block goes unseen."""
 BLOCKS, BLOCK = 64, 16 * 1024
 
 
@@ -123,18 +123,18 @@ def file_fingerprint(*paths: Path) -> str:
         InputError: a file cannot be read.
     """
     digest = hashlib.sha256()
-    for path in paths:
-        try:
-            size = path.stat().st_size
+    try:
+        sizes = [path.stat().st_size for path in paths]
+        whole = sum(sizes) <= WHOLE
+        blocks = max(2, BLOCKS // max(1, len(paths)))
+        for path, size in zip(paths, sizes, strict=True):
             digest.update(f"{path.name} {size} ".encode("utf-8", "surrogateescape"))
             with path.open("rb") as file:
-                for start in (
-                    [0] if size <= WHOLE else [round(n * (size - BLOCK) / (BLOCKS - 1)) for n in range(BLOCKS)]
-                ):
-                    file.seek(start)
-                    digest.update(file.read(size if size <= WHOLE else BLOCK))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+                for number in range(1 if whole else blocks):
+                    file.seek(0 if whole else max(0, size - BLOCK) * number // (blocks - 1))
+                    digest.update(file.read(size if whole else BLOCK))
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror or error}") from error
     return f"{len(paths)} file(s) {digest.hexdigest()[:16]}"
 
 

@@ -1,0 +1,65 @@
+"""What makes a step another step, and what does not."""
+
+from pathlib import Path
+
+import pytest
+
+from askback import prompts
+from askback.augment import write_instructions
+from askback.config import Augment, RecipeFile, Select
+from askback.curate.select import select
+from askback.execution import identity
+from askback.execution.identity import base_model, file_fingerprint, identify
+from askback.train.steps import train_forward
+
+
+def file(**resources: object) -> RecipeFile:
+    recipe = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [{"format": "installed-docs"}]}}
+    return RecipeFile.model_validate({"name": "x", "recipe": recipe, "resources": resources})
+
+
+def test_the_engine_counts_where_a_model_is_asked_and_only_there() -> None:
+    plain, scripted = file(), file(engine={"kind": "scripted"})
+    quicker = file(workers=2, engine={"batch_tokens": 9})
+    asked = [identify("augment", write_instructions, Augment(), {}, one) for one in (plain, scripted, quicker)]
+    assert asked[0] == asked[2] != asked[1]
+    chosen = [identify("select-1", select, Select(top_n=1), {}, one) for one in (plain, scripted)]
+    assert chosen[0] == chosen[1]
+
+
+def test_the_tags_are_part_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identify("m0", train_forward, file().recipe.forward, {}, file())
+    monkeypatch.setitem(prompts.TAGS, "seed", "Answer otherwise.")
+    assert identify("m0", train_forward, file().recipe.forward, {}, file()) != before
+
+
+def test_a_change_anywhere_in_a_file_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = set()
+    for number, at in enumerate((0, 70_000, 199_999)):
+        path = tmp_path / str(number) / "x"
+        path.parent.mkdir()
+        data = bytearray(200_000)
+        data[at] = 1
+        path.write_bytes(data)
+        marks.add(file_fingerprint(path))
+    assert len(marks) == 3
+    monkeypatch.setattr(identity, "WHOLE", 1000)
+    ends = []
+    for number in (10, 11):
+        path = tmp_path / str(number) / "x"
+        path.parent.mkdir()
+        path.write_bytes(bytes(3_000_000) + bytes([number]))
+        ends.append(file_fingerprint(path))
+    assert ends[0] != ends[1], "the last block of a large file is read"
+
+
+def test_a_base_model_is_known_by_its_files_wherever_it_lies(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.json").write_text("{}")
+    one, other = (base_model(str(tmp_path / name), "", tmp_path) for name in "ab")
+    assert one.fingerprint == other.fingerprint
+    (tmp_path / "b/config.json").write_text("[]")
+    identity.file_fingerprint.cache_clear()
+    assert base_model(str(tmp_path / "b"), "", tmp_path).fingerprint != one.fingerprint
+    assert base_model("builtin:smollm2-135m", "", tmp_path).fingerprint != "builtin:smollm2-135m"
