@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from askback.corpus.filters import navigation_header
+from askback.corpus.filters.headers import navigation_header
 from askback.corpus.markup import from_markdown, from_rst
 from askback.corpus.page import read_blocks
 from askback.corpus.walk import Block
@@ -44,6 +44,15 @@ class Section:
         """Return the text before the first header below."""
         first, *others = self.lead
         return "".join([first.text, *[block.glue + block.text for block in others]]) if others else first.text
+
+    def linked(self) -> int:
+        """Return how many characters of `text` stood inside links on the page; those in headers are not counted."""
+        below = sum(child.linked() for child in self.children if not navigation_header(child.header))
+        return below + self.lead_linked()
+
+    def lead_linked(self) -> int:
+        """Return how many characters of `lead_text` stood inside links."""
+        return sum(block.linked for block in self.lead)
 
 
 def segment(document: Document) -> list[Section]:

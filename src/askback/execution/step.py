@@ -31,6 +31,7 @@ from askback.execution.shards import (
     Records,
     is_done,
     piece_counts,
+    piece_tallies,
     rejections,
     storage_error,
     write_json,
@@ -255,6 +256,8 @@ class Step:
             self._timing(0.0, bar.tokens)
         for number in range(len(pieces)):
             self._count(piece_counts(self.folder, number))
+            for name, count in piece_tallies(self.folder, number).items():
+                self.metrics[name] = self.metrics.get(name, 0) + count
         assert isinstance(self.output, Records)
         return self.output
 
