@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +32,10 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder, as in runs/demo.", 
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Change one value: --set recipe.rounds=1", metavar="KEY=VALUE")
 ]
+Redo = Annotated[
+    list[str] | None, typer.Option(help="Make this step again, and all that follows from it.", metavar="STEP")
+]
+CORPUS_STEPS = ("segment", "dedup")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -68,12 +74,39 @@ def plan(recipe: RecipePath, set: Set = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def corpus(
+    recipe: RecipePath,
+    set: Set = None,
+    redo: Redo = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Show what the rules make of one HTML, Markdown, text or rst file.", metavar="FILE"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make only the segments of a recipe, in its run folder, and show what was dropped. With --explain, make nothing."""
+    file = _load(recipe, set)
+    if explain is not None:
+        _explain(file, explain, as_json)
+        return
+    from askback.backtranslation import make_corpus
+    from askback.report.read import funnel
+    from askback.report.terminal import show_funnel
+
+    folder = _run(file, redo or [], None, make_corpus)
+    if as_json:
+        stages = [asdict(stage) for stage in funnel(folder) if stage.step in CORPUS_STEPS]
+        typer.echo(json.dumps(stages, indent=2))
+        return
+    show_funnel(folder, _console(), CORPUS_STEPS)
+    typer.echo(f"\nRun folder: {folder}\nNext: askback run {recipe}")
+
+
+@app.command()
 def run(
     recipe: RecipePath,
     set: Set = None,
-    redo: Annotated[
-        list[str] | None, typer.Option(help="Make this step again, and all that follows from it.", metavar="STEP")
-    ] = None,
+    redo: Redo = None,
     source: Annotated[
         Path | None,
         typer.Option("--from", help="Take over finished steps that are the same from this run.", metavar="RUN"),
@@ -193,8 +226,10 @@ def _load(recipe: Path, set: list[str] | None) -> "RecipeFile":
     return load_recipe(shipped if named else recipe, set)
 
 
-def _run(file: "RecipeFile", redo_steps: list[str], source: Path | None) -> Path:
-    """Check everything that can be checked, then run the page; return the run folder."""
+def _run(
+    file: "RecipeFile", redo_steps: list[str], source: Path | None, page: Callable[..., Any] | None = None
+) -> Path:
+    """Check everything that can be checked, then run the page (by default the whole loop); return the run folder."""
     import yaml
 
     from askback.backtranslation import backtranslate
@@ -219,8 +254,19 @@ def _run(file: "RecipeFile", redo_steps: list[str], source: Path | None) -> Path
             temporary.write_text(
                 yaml.safe_dump(file.model_dump(mode="json"), sort_keys=False, allow_unicode=True), "utf-8"
             )
-        backtranslate(file.recipe, run)
+        (page or backtranslate)(file.recipe, run)
     return run.folder
+
+
+def _explain(file: "RecipeFile", path: Path, as_json: bool) -> None:
+    from askback.corpus.explain import explain
+    from askback.report.explain import show_explanation
+
+    found = explain(path, file.recipe.corpus)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        show_explanation(found, _console())
 
 
 def _closing(folder: Path) -> None:

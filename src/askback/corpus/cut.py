@@ -12,7 +12,7 @@ from askback.corpus.pii import personal_data, redact
 from askback.corpus.segment import Section, segment
 from askback.records import Document, Outcome, Rejection, Segment, fail, record_id, reject
 
-_NO_PLACE = {"too-short", "navigation-header"}
+NO_PLACE = {"too-short", "navigation-header"}
 """When a section is rejected, the sections below it are offered in its place, except by one of these: those below a
 section that is too short are shorter still, and those below navigation words are navigation too."""
 
@@ -78,7 +78,7 @@ def offers(sections: Iterable[Section], document: Document, options: Corpus) -> 
     for section in sections:
         offer = _judge(section, False, document, options)
         yield offer
-        if isinstance(offer.result, Segment) or offer.result.rule in _NO_PLACE:
+        if isinstance(offer.result, Segment) or offer.result.rule in NO_PLACE:
             continue
         if offer.result.rule == "too-long" and section.lead and section.children:
             yield _judge(section, True, document, options)
