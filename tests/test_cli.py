@@ -69,6 +69,9 @@ def test_every_shipped_recipe_plans(recipe: str, shared_data: Path, tmp_path: Pa
         (("plan", "none.yaml"), 3, "none.yaml: cannot read the recipe"),
         (("plan", "demo", "--set", "recipe.rouns=1"), 2, "Did you mean 'rounds'?"),
         (("run", "demo", "--redo", "scor-1"), 2, "Did you mean 'score-1'?"),
+        (("corpus", "demo", "--explain", "none.html"), 3, "there is no such file"),
+        (("corpus", "demo", "--redo", "segmnt"), 2, "Did you mean 'segment'?"),
+        (("corpus", "demo", "--set", "recipe.corpus.decontaminate=[none.jsonl]"), 3, "none.jsonl: cannot be read"),
         (("run", "demo", "--from", "none"), 3, "not a run folder"),
         (("status", "none"), 3, "not a run folder"),
         (("export", "none", "--out", "x"), 3, "not a run folder"),
@@ -96,9 +99,43 @@ def test_an_empty_corpus_stops_the_run(tmp_path: Path) -> None:
     assert "would output nothing" in said and "too-short" in said
 
 
+def test_the_corpus_alone(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    text = " ".join(f"Sentence {number} tells of the number {number} and of me@home.org." for number in range(20))
+    (tmp_path / "pages/a.html").write_text(f"<h1>Good</h1><p>{text}</p><h1>Short</h1><p>Too short.</p>")
+    source = '[{"format": "html", "path": "pages"}]'
+    set = ("--set", f"recipe.corpus.sources={source}", "--set", "recipe.corpus.pii=redact")
+    made = askback("corpus", "demo", *set, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "too-short 1" in made.stdout and "Redacted in the segments kept: email 20" in made.stdout
+    assert sorted(path.name for path in (tmp_path / "runs/demo").glob("*/")) == ["dedup", "segment"]
+    again = askback("corpus", "demo", *set, "--json", cwd=tmp_path)
+    assert [(stage["step"], stage["name"], stage["entered"], stage["kept"]) for stage in json.loads(again.stdout)] == [
+        ("segment", "documents", 1, 1),
+        ("segment", "segments", 2, 1),
+        ("dedup", "unique segments", 1, 1),
+    ]
+    changed = ("--set", "recipe.corpus.preset=strict")
+    assert "options.preset: 'paper' → 'strict'" in one_error(askback("corpus", "demo", *set, *changed, cwd=tmp_path), 5)
+    redone = askback("corpus", "demo", *set, *changed, "--redo", "segment", cwd=tmp_path)
+    assert redone.returncode == 0, redone.stderr
+
+
+def test_explaining_a_file_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("# [Title]\n\nText.\n")
+    shown = askback("corpus", "demo", "--explain", "page.md", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "# [Title]" in shown.stdout and "too-short: 5 characters, at least 600 wanted" in shown.stdout
+    found = json.loads(askback("corpus", "demo", "--explain", "page.md", "--json", cwd=tmp_path).stdout)
+    assert [(row["header"], row["verdict"], row["rule"]) for row in found["rows"]] == [
+        ("[Title]", "dropped", "too-short")
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
+
+
 def test_help_is_quick_and_names_every_command() -> None:
     shown = askback("--help")
-    for command in ("init", "plan", "run", "status", "export", "demo", "models"):
+    for command in ("init", "plan", "corpus", "run", "status", "export", "demo", "models"):
         assert re.search(rf"^  {command}\b", shown.stdout, re.MULTILINE)
     assert "Exit codes" in shown.stdout
 

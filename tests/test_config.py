@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from askback.config import Options, RecipeFile, load_recipe
+from askback.config import PRESETS, Corpus, Options, RecipeFile, load_recipe
 from askback.errors import InputError, RecipeError
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
@@ -124,6 +124,38 @@ def test_every_shipped_recipe_loads(path: Path, monkeypatch: pytest.MonkeyPatch)
     load_recipe(path)
     first = path.read_text("utf-8").splitlines()[0]
     assert first.startswith("# "), "a recipe opens with what it is"
+
+
+def corpus(**given: object) -> Corpus:
+    return Corpus.model_validate({"sources": [{"format": "installed-docs"}], **given})
+
+
+def test_a_preset_gives_defaults_and_what_is_given_wins() -> None:
+    assert corpus() == corpus(preset="paper")
+    assert (corpus(preset="reinstruct").min_chars, corpus(preset="reinstruct").reinstruct_style) == (1200, True)
+    assert corpus(preset="reinstruct", min_chars=600).min_chars == 600  # though that is the default
+    assert corpus(preset="strict").finished and corpus(preset="strict", finished=False).max_link_share == 0.4
+    none = corpus(preset="none")
+    assert (none.header_rules, none.languages, none.min_prose, none.repeat_jaccard) == (False, [], 0, None)
+    assert (none.min_chars, none.max_chars) == (600, 3000)
+    for preset in PRESETS:
+        made = corpus(preset=preset)
+        assert Corpus.model_validate(made.model_dump(mode="json")) == made, "as a run folder's recipe.yaml holds it"
+
+
+def test_a_preset_that_is_none_says_which_there_are(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"recipe.corpus.preset: .*found 'stict'. Did you mean 'strict'\?"):
+        load_recipe(write(tmp_path, GOOD), ["recipe.corpus.preset=stict"])
+
+
+def test_what_the_template_leaves_to_the_preset_is_shown_with_its_default() -> None:
+    text = (RECIPES[0].parent / "template.yaml").read_text("utf-8")
+    shown = yaml.safe_load(
+        re.sub(r"^    # (?=[a-z_]+: )", "    ", text, flags=re.MULTILINE).replace("    top_", "    # top_")
+    )
+    assert RecipeFile.model_validate(shown) == RecipeFile.model_validate(yaml.safe_load(text))
+    left = set(shown["recipe"]["corpus"]) - set(yaml.safe_load(text)["recipe"]["corpus"])
+    assert left >= {name for preset in PRESETS.values() for name in preset}, "else a preset would change nothing"
 
 
 def test_the_template_names_every_option_with_its_default() -> None:

@@ -12,6 +12,7 @@ from askback.curate.select import select
 from askback.evaluate.loss import measure_loss
 from askback.execution.identity import Model
 from askback.execution.run import Steps
+from askback.execution.shards import Records
 from askback.seed.load import load_seed
 from askback.train.steps import train_backward, train_forward
 
@@ -25,8 +26,7 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
 
     # What people wrote: pairs of instruction x and output y, and documents cut into segments y.
     seed = run.step("seed", load_seed, recipe.seed)
-    segments = run.step("segment", cut_documents, recipe.corpus)
-    segments = run.step("dedup", drop_duplicates, recipe.corpus, segments=segments)
+    segments = make_corpus(recipe, run)
 
     # Self-augmentation: M_yx, taught by the seed in reverse, writes the instruction x that each segment y would answer.
     backward = run.step("backward", train_backward, recipe.backward, base=base, examples=[seed])
@@ -45,3 +45,9 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
         run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed)
 
     return model
+
+
+def make_corpus(recipe: Recipe, run: Steps) -> Records:
+    """Make the segments alone: cut every document, then drop duplicates over the whole corpus."""
+    segments = run.step("segment", cut_documents, recipe.corpus)
+    return run.step("dedup", drop_duplicates, recipe.corpus, segments=segments)

@@ -3,6 +3,8 @@
 import json
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +33,10 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder, as in runs/demo.", 
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Change one value: --set recipe.rounds=1", metavar="KEY=VALUE")
 ]
+Redo = Annotated[
+    list[str] | None, typer.Option(help="Make this step again, and all that follows from it.", metavar="STEP")
+]
+CORPUS_STEPS = ("segment", "dedup")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -75,12 +81,39 @@ def plan(recipe: RecipePath, set: Set = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def corpus(
+    recipe: RecipePath,
+    set: Set = None,
+    redo: Redo = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Show what the rules make of one HTML, Markdown, text or rst file.", metavar="FILE"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make only the segments of a recipe, in its run folder, and show what was dropped. With --explain, make nothing."""
+    file = _load(recipe, set)
+    if explain is not None:
+        _explain(file, explain, as_json)
+        return
+    from askback.backtranslation import make_corpus
+    from askback.report.read import funnel
+    from askback.report.terminal import show_funnel
+
+    folder = _run(file, redo or [], None, make_corpus)
+    if as_json:
+        stages = [asdict(stage) for stage in funnel(folder) if stage.step in CORPUS_STEPS]
+        typer.echo(json.dumps(stages, indent=2))
+        return
+    show_funnel(folder, _console(), CORPUS_STEPS)
+    typer.echo(f"\nRun folder: {folder}\nNext: askback run {recipe}")
+
+
+@app.command()
 def run(
     recipe: RecipePath,
     set: Set = None,
-    redo: Annotated[
-        list[str] | None, typer.Option(help="Make this step again, and all that follows from it.", metavar="STEP")
-    ] = None,
+    redo: Redo = None,
     source: Annotated[
         Path | None,
         typer.Option("--from", help="Take over finished steps that are the same from this run.", metavar="RUN"),
@@ -210,8 +243,10 @@ def _load(recipe: Path, set: list[str] | None) -> "RecipeFile":
     return load_recipe(shipped if named else recipe, set)
 
 
-def _run(file: "RecipeFile", redo_steps: list[str], source: Path | None) -> Path:
-    """Check everything that can be checked, then run the page; return the run folder."""
+def _run(
+    file: "RecipeFile", redo_steps: list[str], source: Path | None, page: Callable[..., Any] | None = None
+) -> Path:
+    """Check everything that can be checked, then run the page (by default the whole loop); return the run folder."""
     from askback.backtranslation import backtranslate
     from askback.execution.progress import Progress
     from askback.execution.run import Run, redo
@@ -229,10 +264,22 @@ def _run(file: "RecipeFile", redo_steps: list[str], source: Path | None) -> Path
             gone = redo(run.folder, name, Plan(file, forecast=False).dependants(name))
             run.progress.say(f"--redo {name}: making again {', '.join(gone) or 'nothing, as it was not made yet'}")
         try:
-            backtranslate(file.recipe, run)
+            run.begin()
+            (page or backtranslate)(file.recipe, run)
         except KeyboardInterrupt:
             raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None
     return run.folder
+
+
+def _explain(file: "RecipeFile", path: Path, as_json: bool) -> None:
+    from askback.corpus.explain import explain
+    from askback.report.explain import show_explanation
+
+    found = explain(path, file.recipe.corpus)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        show_explanation(found, _console())
 
 
 def _closing(folder: Path) -> None:

@@ -54,6 +54,8 @@ class Seed(Options):
     min_output_chars: int = 1
     max_output_chars: int = 20_000
     """Pairs outside are rejected. The paper sets no bounds; a small model and a short run may want some."""
+    decontaminate: list[str] = []
+    """Files of evaluation prompts, as under `corpus`; a pair whose instruction shares as much with one is dropped."""
 
 
 class CorpusSource(Options):
@@ -78,25 +80,76 @@ class CorpusSource(Options):
         return self
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "reinstruct": {"min_chars": 1200, "reinstruct_style": True},
+    "strict": {
+        "max_capital_share": 0.2,
+        "max_symbol_share": 0.1,
+        "max_digit_share": 0.15,
+        "max_link_share": 0.4,
+        "max_personal_share": 0.2,
+        "finished": True,
+    },
+    "none": {"header_rules": False, "languages": [], "min_prose": 0.0, "repeat_jaccard": None},
+}
+"""For each preset of `Corpus`, where it departs from the defaults there. `reinstruct` adds that paper's rules (method.md
+3.2), `strict` adds ours against indexes, teasers, tables of numbers and blogs, `none` leaves only the lengths, which are
+what decides how a document is cut."""
+
+
 class Corpus(Options):
     """From documents to segments (method.md 1.4)."""
 
     sources: Annotated[list[CorpusSource], Field(min_length=1)]
+    preset: Literal["paper", "reinstruct", "strict", "none"] = "paper"
+    """Defaults for the rules below (`PRESETS`); what a recipe gives itself wins."""
+    licences: list[str] = []
+    """Glob patterns of the licences a document may have; an empty list allows all."""
     min_chars: Annotated[int, Field(ge=1)] = 600
     max_chars: Annotated[int, Field(ge=1)] = 3000
     """The paper's bounds, in characters of text."""
     languages: list[str] = ["en"]
     """Two-letter codes to keep; an empty list keeps all and does not look."""
+    header_rules: bool = True
+    """Drop sections whose header is empty, in capitals or of navigation words (the paper's)."""
     repeat_ngram: Annotated[int, Field(ge=1)] = 3
-    repeat_jaccard: Share = 0.8
+    repeat_jaccard: Share | None = 0.8
     """Two sentences of a segment at or above this word n-gram Jaccard similarity are a repetition (the paper gives
-    neither n nor the threshold; these are ours)."""
+    neither n nor the threshold; these are ours). None does not look."""
+    min_prose: Share = 0.3
+    """Least share of a segment's characters that is in lines of prose (ours). In recipes, a list of ingredients over half
+    as much instruction passes; tables of links, indexes and lists of names do not. 0 does not look."""
+    max_capital_share: Share = 1.0
+    """Of the letters. This and the next three are ours, and off at 1."""
+    max_symbol_share: Share = 1.0
+    max_digit_share: Share = 1.0
+    """Of the characters, spaces and code apart."""
+    max_link_share: Share = 1.0
+    """Of the text, that stood inside links."""
+    max_personal_share: Share = 1.0
+    """Of the sentences, that speak of their author: I, me, my (ours; method.md 1.7). Off at 1."""
+    finished: bool = False
+    """Drop text that breaks off in mid-sentence (ours)."""
+    reinstruct_style: bool = False
+    """Keep only how-tos in which almost every paragraph opens with a verb (method.md 3.2)."""
     duplicate_jaccard: Share = 0.7
     """Segments at or above this estimated MinHash similarity to an earlier one are near-duplicates (ours)."""
+    pii: Literal["keep", "redact", "drop"] = "keep"
+    """What is done about personal data and secrets that have a form (corpus/pii.py): nothing, put <EMAIL> and the like in
+    their place, or drop the segment."""
+    decontaminate: list[str] = []
+    """Files of evaluation prompts; a segment that shares 13 words in a row with one, or all of a shorter one, is
+    dropped."""
     max_document_bytes: Annotated[int, Field(ge=1)] = 8_000_000
     """Larger documents are rejected unparsed."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Keep at most so many segments, drawn evenly over all by `Recipe.random_seed`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: Any) -> Any:
+        return {**PRESETS.get(str(given.get("preset")), {}), **given} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> "Corpus":

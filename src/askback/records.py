@@ -195,12 +195,18 @@ class Counts:
 class Outcome:
     """What a piece of work made of its records: those kept, those dropped, and the counts of each stage, in order.
 
-    A stage that only passes records on inside the piece (documents → segments) is counted here too.
+    A stage that only passes records on inside the piece (documents → segments) is counted here too. `tallies` count what
+    is no record, such as what was redacted.
     """
 
     kept: list[Any] = field(default_factory=list)
     dropped: list[Rejection] = field(default_factory=list)
     counts: dict[str, Counts] = field(default_factory=dict)
+    tallies: dict[str, int] = field(default_factory=dict)
+
+    def tally(self, name: str, count: int) -> None:
+        """Add to a tally."""
+        self.tallies[name] = self.tallies.get(name, 0) + count
 
     def keep(self, stage: str, record: Any) -> None:
         """Keep a record that leaves the step."""

@@ -1,6 +1,8 @@
 """Documents → segments: which sections are offered, what takes the place of one that is rejected, and the counts."""
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,6 +80,75 @@ def test_rules_in_order_and_the_language_is_noted() -> None:
     assert [rejection.rule for rejection in outcome.dropped] == ["repeated-sentences", "no-prose", "language"]
     assert [segment.language for segment in outcome.kept] == ["en"]
     assert all(rejection.uri == "http://x/" and rejection.detail and rejection.text for rejection in outcome.dropped)
+
+
+def test_every_text_rule_can_speak() -> None:
+    linked = f"<h1>A</h1><p>{prose('a', 2)} <a href='/'>{prose('b', 2)}</a></p>"
+    rules_and_pages: dict[str, tuple[dict[str, Any], str]] = {
+        "capitals": ({"max_capital_share": 0.02}, f"<h1>A</h1><p>{prose('a', 3)}</p>"),
+        "symbols": ({"max_symbol_share": 0.0}, f"<h1>A</h1><p>{prose('a', 2)} 2 + 2.</p>"),
+        "digits": ({"max_digit_share": 0.01}, f"<h1>A</h1><p>{prose('a', 3)}</p>"),
+        "links": ({"max_link_share": 0.4}, linked),
+        "unfinished": ({"finished": True}, f"<h1>A</h1><p>{prose('a', 2)} And then there was</p>"),
+        "personal-voice": ({"max_personal_share": 0.3}, f"<h1>A</h1><p>I know. {prose('a', 1)}</p>"),
+        "reinstruct-style": ({"reinstruct_style": True}, f"<h1>A</h1><p>{prose('a', 3)}</p>"),
+        "personal-data": ({"pii": "drop"}, f"<h1>A</h1><p>{prose('a', 2)} Write to me@home.org.</p>"),
+    }
+    for rule, (changed, html) in rules_and_pages.items():
+        assert len(cut([page(html)], SMALL).kept) == 1, rule
+        outcome = cut([page(html)], Corpus.model_validate({**SMALL.model_dump(), **changed}))
+        assert rules(outcome) == {rule: 1} and balanced(outcome)
+        assert "wanted" in outcome.dropped[0].detail
+
+
+def test_a_section_of_links_gives_its_place_to_those_below() -> None:
+    html = f"<h1>A</h1><a href='/'>{prose('a', 2)}</a><h2>B</h2><p>{prose('b', 2)}</p>"
+    outcome = cut([page(html)], Corpus.model_validate({**SMALL.model_dump(), "max_link_share": 0.3}))
+    assert [segment.header_path for segment in outcome.kept] == [["A", "B"]]
+    assert rules(outcome) == {"links": 1}
+
+
+def test_without_header_rules_any_header_stays() -> None:
+    options = Corpus.model_validate({**SMALL.model_dump(), "header_rules": False})
+    outcome = cut([page(f"<h1>SHARE</h1><p>{prose('a', 3)}</p>")], options)
+    assert [segment.header_path for segment in outcome.kept] == [["SHARE"]]
+
+
+def test_documents_of_other_licences_are_not_read() -> None:
+    options = Corpus.model_validate({**SMALL.model_dump(), "licences": ["CC-BY*"]})
+    outcome = cut([page(f"<h1>A</h1><p>{prose('a', 3)}</p>")], options)
+    assert [(drop.stage, drop.rule, drop.detail) for drop in outcome.dropped] == [
+        ("documents", "licence", "licence 'CC0-1.0', allowed: CC-BY*")
+    ]
+
+
+def test_what_is_redacted_is_counted() -> None:
+    options = Corpus.model_validate({**SMALL.model_dump(), "pii": "redact"})
+    html = f"<h1>Of me@home.org</h1><p>{prose('a', 2)} Write to me@home.org or you@home.org from 8.8.8.8.</p>"
+    (segment,) = (outcome := cut([page(html), page("<h1>B</h1><p>a@home.org</p>")], options)).kept
+    assert segment.text == f"{prose('a', 2)} Write to <EMAIL> or <EMAIL> from <IP>."
+    assert segment.header_path == ["Of <EMAIL>"] and segment.id == record_id("http://x/", "Of <EMAIL>", segment.text)
+    assert outcome.tallies == {"redacted email": 2, "redacted ip": 1}, "of the segments kept"
+    assert "home.org" not in outcome.dropped[0].text
+
+
+def test_segments_that_quote_an_evaluation_are_dropped(tmp_path: Path) -> None:
+    file = tmp_path / "eval.jsonl"
+    file.write_text('{"prompt": "Which sentence tells us something on that?"}\n{"turns": ["What is up?", "x"]}\n')
+    options = Corpus.model_validate({**SMALL.model_dump(), "decontaminate": [str(file)]})
+    html = (
+        f"<h1>A</h1><p>{prose('a', 2)} Which sentence tells us: something, on THAT?</p><h2>B</h2><p>{prose('b', 2)}</p>"
+    )
+    html += f"<h1>What is up</h1><p>{prose('c', 3)}</p><h1>What is up there</h1><p>{prose('d', 3)}</p>"
+    outcome = cut([page(html)], options)
+    assert [segment.header_path[-1] for segment in outcome.kept] == ["B", "What is up there"]
+    assert [(drop.rule, drop.detail) for drop in outcome.dropped] == [
+        (
+            "contaminated",
+            f"7 words in a row, all of it, as in {file}:1, none wanted: 'which sentence tells us something on that'",
+        ),
+        ("contaminated", f"is the prompt {file}:2"),
+    ]
 
 
 def test_documents_are_counted_too() -> None:

@@ -125,6 +125,23 @@ def test_headers_are_found_wherever_they_stand() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("html", "linked"),
+    [
+        ("<p>See <a href='/'>the docs</a> or <a href='/'>not</a>.</p>", 8 + 3),
+        ("<p><a href='/'>all  of\n it</a></p><p>none</p>", 9),
+        ("<a href='/'><p>one</p><p>two</p></a>", 3 + 3),
+        ("<ul><li><a href='/'>a <code>bc</code> d</a></li><li>e</li></ul>", 8),
+        ("<table><tr><th><a href='/'>ab</a><th>c<tr><td><a href='/'>d</a><td>e</table>", 3),
+        ("<p>x <a href='/'><img></a> y</p>", 0),
+        ("<h2><a href='/'>Header</a></h2><p>none</p>", 0),
+        ("<p>a &amp; b</p>", 0),
+    ],
+)
+def test_text_in_links_is_counted(html: str, linked: int) -> None:
+    assert sum(block.linked for block in read_blocks(html)) == linked
+
+
 def test_deep_nesting_is_refused_or_read_but_never_overflows() -> None:
     with pytest.raises(TooDeep, match=str(MAX_DEPTH)):
         read_blocks("<div>" * 100_000 + "x")

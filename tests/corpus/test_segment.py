@@ -45,6 +45,14 @@ def test_the_lead_is_the_text_before_the_first_header_below() -> None:
     assert section.lead_text() == "a\n\nb"
 
 
+def test_text_in_links_is_added_up_as_the_text_is() -> None:
+    html = "<h1>A</h1><a href=x>12</a> 3<h2>Share</h2><a href=x>123456</a>"
+    html += "<h2>B</h2><p><a href=x>1234</a><h3>C</h3><a href=x>1</a>"
+    (section,) = segment(Document("u", html, "html", "test"))
+    assert section.text() == "12 3\n\n## B\n\n1234\n\n### C\n\n1"
+    assert (section.linked(), section.lead_linked()) == (2 + 4 + 1, 2)
+
+
 def test_text_without_headers_is_one_section() -> None:
     assert sections("One\nline.\r\n\r\n\r\n  Two.\x00 \n", "text") == [([], "One\nline.\n\n  Two.")]
     assert sections("One.", "text", " My\ntitle") == [(["My title"], "One.")]

@@ -14,6 +14,7 @@ from askback.execution.shards import (
     atomic,
     is_done,
     piece_counts,
+    piece_tallies,
     read_records,
     rejections,
     write_outcome,
@@ -81,6 +82,15 @@ def test_an_outcome_is_done_only_when_its_kept_file_is_there(tmp_path: Path) -> 
     counts = piece_counts(tmp_path, 0)["segments"]
     assert (counts.entered, counts.kept, counts.rejected, counts.failed) == (2, 1, 1, 0)
     assert [drop.rule for drop in rejections(tmp_path)] == ["too-short"]
+
+
+def test_tallies_are_kept_beside_the_counts(tmp_path: Path) -> None:
+    outcome = Outcome()
+    outcome.tally("redacted ip", 2)
+    outcome.tally("redacted ip", 3)
+    write_outcome(tmp_path, 0, Segment, outcome)
+    write_outcome(tmp_path, 1, Segment, Outcome())
+    assert (piece_tallies(tmp_path, 0), piece_tallies(tmp_path, 1)) == ({"redacted ip": 5}, {})
 
 
 def test_an_empty_piece_is_a_piece(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from askback.execution.run import Run
 from askback.lookup import lookup
 from askback.records import Rejection
 from askback.rows import read_rows
-from askback.seed.load import gather, load_seed
+from askback.seed.load import gather, load_seed, sources
 from askback.seed.readers import READERS, Pair
 
 
@@ -216,3 +216,31 @@ def test_the_bundled_seed_is_as_described() -> None:
     kept = gather(Seed(sources=[SeedSource(path="builtin:demo")])).kept
     words = [len(example.output.split()) for example in kept]
     assert len(kept) == 120 and min(words) >= 40 and max(words) <= 200
+
+
+def test_pairs_that_ask_what_an_evaluation_asks_are_dropped(tmp_path: Path) -> None:
+    questions = ["Why is the sky blue?", "Why is the sky over the sea blue?", "Is the sky blue?"]
+    rows = [{"instruction": question, "output": "It is."} for question in questions]
+    (tmp_path / "seed.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    (tmp_path / "eval.jsonl").write_text(
+        '{"prompt": "why is the sky blue"}\n{"prompt": "Is the sky over the sea blue?"}'
+    )
+    source = SeedSource(path=str(tmp_path / "seed.jsonl"))
+    outcome = gather(Seed(sources=[source], decontaminate=[str(tmp_path / "eval.jsonl")]))
+    assert [example.instruction for example in outcome.kept] == ["Is the sky blue?"]
+    said = (
+        f"7 words in a row, all of it, as in {tmp_path / 'eval.jsonl'}:2, none wanted: 'is the sky over the sea blue'"
+    )
+    assert [(drop.rule, drop.detail) for drop in outcome.dropped] == [
+        ("contaminated", f"is the prompt {tmp_path / 'eval.jsonl'}:1"),
+        ("contaminated", said),
+    ]
+    assert outcome.counts["pairs"].balanced()
+
+
+def test_files_of_evaluation_prompts_are_part_of_the_seed(tmp_path: Path) -> None:
+    (tmp_path / "eval.jsonl").write_text('{"prompt": "a"}')
+    options = Seed(sources=[SeedSource(path="builtin:demo")], decontaminate=[str(tmp_path / "eval.jsonl")])
+    assert set(sources(options)) == {"builtin:demo", f"decontaminate:{tmp_path / 'eval.jsonl'}"}
+    with pytest.raises(InputError, match=r"none.jsonl: cannot be read"):
+        sources(Seed(sources=[SeedSource(path="builtin:demo")], decontaminate=["none.jsonl"]))

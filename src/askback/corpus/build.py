@@ -21,8 +21,9 @@ STAGE = "unique segments"
 
 
 def sources(options: Corpus) -> dict[str, str]:
-    """Return a fingerprint of every place documents are read from; a hub dataset is known by its name."""
-    return {f"{source.format}:{source.path}": _fingerprint(source) for source in options.sources}
+    """Return a fingerprint of all that is read: documents (a hub dataset is known by its name), evaluation prompts."""
+    documents = {f"{source.format}:{source.path}": _fingerprint(source) for source in options.sources}
+    return documents | {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
 
 
 def _fingerprint(source: CorpusSource) -> str:

@@ -1,52 +1,64 @@
 """Documents → segments: which sections are offered, and which of them are kept (method.md 1.4)."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from typing import NamedTuple
 
 from askback.config import Corpus
+from askback.contamination import evaluation_prompts
 from askback.corpus import filters
 from askback.corpus.page import TooDeep
+from askback.corpus.pii import personal_data, redact
 from askback.corpus.segment import Section, segment
 from askback.records import Document, Outcome, Rejection, Segment, fail, record_id, reject
 
-_PLACE_TAKERS = {"too-long", "empty-header", "capital-header", "repeated-sentences", "language", "no-prose"}
-"""When a section is rejected by one of these, the sections below it are offered in its place. Those below a section that
-is too short are shorter still, and those below navigation words are navigation too."""
+NO_PLACE = {"too-short", "navigation-header"}
+"""When a section is rejected, the sections below it are offered in its place, except by one of these: those below a
+section that is too short are shorter still, and those below navigation words are navigation too."""
+
+
+class Offer(NamedTuple):
+    """A section that was offered, as a whole or (`lead`) only the text before the header below, and what came of it."""
+
+    section: Section
+    lead: bool
+    result: Segment | Rejection
+    redacted: Counter[str]
 
 
 def cut(documents: Iterable[Document | Rejection], options: Corpus) -> Outcome:
     """Cut documents into segments and keep those that pass the rules.
 
     Counted in two stages: "documents" (a document passes if it offers a section) and "segments" (each section offered).
-
-    The paper's segments nest and it does not say how it keeps them from overlapping. Here sections are offered from the
-    top of the document down: one that is kept takes the text below its header as a whole; one that is rejected gives its
-    place to its own lead, if it is too long, and to the sections below it. So no sentence is in two segments.
+    Tallied is what was redacted in the segments kept.
     """
     outcome = Outcome()
     for document in documents:
-        if isinstance(document, Rejection):
-            outcome.drop(document)
-            continue
-        sections = _sections(document)
+        sections = document if isinstance(document, Rejection) else sections_of(document, options)
         if isinstance(sections, Rejection):
             outcome.drop(sections)
             continue
+        assert isinstance(document, Document)
         outcome.passed("documents")
-        for section in sections:
-            for found in _offer(section, document, options):
-                if isinstance(found, Rejection):
-                    outcome.drop(found)
-                else:
-                    outcome.keep("segments", found)
+        for offer in offers(sections, document, options):
+            if isinstance(offer.result, Rejection):
+                outcome.drop(offer.result)
+                continue
+            outcome.keep("segments", offer.result)
+            for kind, count in offer.redacted.items():
+                outcome.tally(f"redacted {kind.lower()}", count)
     return outcome
 
 
-def _sections(document: Document) -> list[Section] | Rejection:
+def sections_of(document: Document, options: Corpus) -> list[Section] | Rejection:
+    """Return the top sections of a document, or why it has none to offer."""
     try:
-        if sections := segment(document):
+        if detail := filters.other_licence(document.licence, options):
+            say, rule = reject, "licence"
+        elif sections := segment(document):
             return sections
-        say, rule, detail = reject, "no-sections", ""
+        else:
+            say, rule, detail = reject, "no-sections", ""
     except TooDeep as error:
         say, rule, detail = reject, "too-deep", str(error)
     except Exception as error:  # noqa: BLE001  docutils and markdown-it have bugs; one document must not end the run
@@ -56,47 +68,48 @@ def _sections(document: Document) -> list[Section] | Rejection:
     return say(identity, "documents", rule, detail, uri=document.uri, text=excerpt)
 
 
-def _offer(section: Section, document: Document, options: Corpus) -> Iterator[Segment | Rejection]:
-    """Offer a section, then what takes its place if it is rejected."""
-    result = _judge(section, section.text(), document, options)
-    yield result
-    if isinstance(result, Segment) or result.rule not in _PLACE_TAKERS:
-        return
-    if result.rule == "too-long" and section.lead and section.children:
-        yield _judge(section, section.lead_text(), document, options)
-    for child in section.children:
-        yield from _offer(child, document, options)
+def offers(sections: Iterable[Section], document: Document, options: Corpus) -> Iterator[Offer]:
+    """Offer sections, and what takes the place of those that are rejected.
+
+    The paper's segments nest and it does not say how it keeps them from overlapping. Here sections are offered from the
+    top of the document down: one that is kept takes the text below its header as a whole; one that is rejected gives its
+    place to its own lead, if it is too long, and to the sections below it. So no sentence is in two segments.
+    """
+    for section in sections:
+        offer = _judge(section, False, document, options)
+        yield offer
+        if isinstance(offer.result, Segment) or offer.result.rule in NO_PLACE:
+            continue
+        if offer.result.rule == "too-long" and section.lead and section.children:
+            yield _judge(section, True, document, options)
+        yield from offers(section.children, document, options)
 
 
-def _judge(section: Section, text: str, document: Document, options: Corpus) -> Segment | Rejection:
-    identity = record_id(document.uri, "\n".join(section.path), text)
-    broken = (_header_rule(section.header) if section.path else None) or _text_rule(text, options)
+def _judge(section: Section, lead: bool, document: Document, options: Corpus) -> Offer:
+    text, path = section.lead_text() if lead else section.text(), section.path
+    redacted: Counter[str] = Counter()
+    if options.pii == "redact":
+        text, redacted = redact(text)
+        path = [redact(header)[0] for header in path]
+    identity = record_id(document.uri, "\n".join(path), text)
+    broken = filters.header_rule(section.header) if path and options.header_rules else None
+    broken = broken or filters.text_rule(text, section.lead_linked() if lead else section.linked(), options)
     code = filters.language(text) if options.languages and not broken else ""
     if code and (detail := filters.other_language(code, options)):
         broken = "language", detail
-    if broken:
-        return reject(identity, "segments", *broken, uri=document.uri, text=text)
-    return Segment(identity, text, section.path, document.uri, document.source, document.licence, code)
+    if broken := broken or _private_or_known(section.header, text, options):
+        result: Segment | Rejection = reject(identity, "segments", *broken, uri=document.uri, text=text)
+    else:
+        result = Segment(identity, text, path, document.uri, document.source, document.licence, code)
+    return Offer(section, lead, result, redacted)
 
 
-@lru_cache(maxsize=4096)
-def _header_rule(header: str) -> tuple[str, str] | None:
-    if detail := filters.navigation_header(header):
-        return "navigation-header", detail
-    if detail := filters.empty_header(header):
-        return "empty-header", detail
-    if detail := filters.capital_header(header):
-        return "capital-header", detail
-    return None
-
-
-def _text_rule(text: str, options: Corpus) -> tuple[str, str] | None:
-    if detail := filters.too_short(text, options):
-        return "too-short", detail
-    if detail := filters.too_long(text, options):
-        return "too-long", detail
-    if detail := filters.no_prose(text):
-        return "no-prose", detail
-    if detail := filters.repeated_sentences(text, options):
-        return "repeated-sentences", detail
+def _private_or_known(header: str, text: str, options: Corpus) -> tuple[str, str] | None:
+    """Rules "personal-data" (with ``pii: drop``) and "contaminated" (with `decontaminate`), for header and text."""
+    if options.pii == "drop" and (detail := personal_data(f"{header}\n{text}")):
+        return "personal-data", detail
+    if options.decontaminate:
+        prompts = evaluation_prompts(tuple(options.decontaminate))
+        if detail := prompts.found_in(text) or prompts.found_in(header):
+            return "contaminated", detail
     return None

@@ -20,11 +20,16 @@ class Line:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.marks: list[tuple[str, int]] = []  # inline elements open, and where in the line each begins
-        self.links = 0
+        self.links = 0  # open
+        self.link_start = 0  # where in the line the outermost of them begins
+        self.linked = 0  # characters of text in links, since `take_linked`
 
     def take(self) -> str:
         """Return the line, entities resolved, white space and breaks as they stand, and begin another."""
         pieces = self.pieces
+        if self.links > 0:
+            self.count_linked()
+            self.link_start = 0
         text = pieces[0] if len(pieces) == 1 else "".join(pieces)
         pieces.clear()
         if self.marks:
@@ -62,9 +67,26 @@ class Line:
 
     def open_link(self) -> None:
         """Count a link; a raised link is a reference."""
+        if not self.links:
+            self.link_start = len(self.pieces)
         self.links += 1
         if self.marks and self.marks[-1][0] == "sup":
             self.marks[-1] = ("linked sup", self.marks[-1][1])
+
+    def close_link(self) -> None:
+        """End a link."""
+        if self.links == 1:
+            self.count_linked()
+        self.links -= 1
+
+    def count_linked(self) -> None:
+        """Add what the link in hand holds so far to the text in links, white space as it will be."""
+        self.linked += len(" ".join("".join(self.pieces[self.link_start :]).split()))
+
+    def take_linked(self) -> int:
+        """Return how many characters of text stood in links since this was asked before."""
+        linked, self.linked = self.linked, 0
+        return linked
 
     def close_superscript(self) -> None:
         """Write a power with ``^`` (10^6, not 106); drop the number of a footnote; leave the rest (1st, ™)."""

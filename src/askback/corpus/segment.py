@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from askback.corpus.filters import navigation_header
+from askback.corpus.filters.headers import navigation_header
 from askback.corpus.markup import from_markdown, from_rst
 from askback.corpus.page import read_blocks
 from askback.corpus.walk import Block
@@ -45,6 +45,15 @@ class Section:
         first, *others = self.lead
         return "".join([first.text, *[block.glue + block.text for block in others]]) if others else first.text
 
+    def linked(self) -> int:
+        """Return how many characters of `text` stood inside links on the page; those in headers are not counted."""
+        below = sum(child.linked() for child in self.children if not navigation_header(child.header))
+        return below + self.lead_linked()
+
+    def lead_linked(self) -> int:
+        """Return how many characters of `lead_text` stood inside links."""
+        return sum(block.linked for block in self.lead)
+
 
 def segment(document: Document) -> list[Section]:
     """Return the top sections of a document, each with the sections below it; headers without text are left out.
@@ -56,14 +65,18 @@ def segment(document: Document) -> list[Section]:
         TooDeep: the document is nested too deeply to be parsed.
         Exception: docutils or markdown-it fails on it; both have bugs that odd documents find.
     """
-    if document.markup == "text":
-        blocks = _paragraphs(document.text)
-    else:
-        blocks = read_blocks(_CONVERT[document.markup](document.text))
+    blocks = blocks_of(document)
     if not any(block.level for block in blocks):
         title = " ".join(document.title.split())
         return [Section([title] if title else [], 0, blocks)] if blocks else []
-    return _tree(_with_text(blocks))
+    return _tree(with_text(blocks))
+
+
+def blocks_of(document: Document) -> list[Block]:
+    """Return the headers and texts of a document, in order; raises as `segment` does."""
+    if document.markup == "text":
+        return _paragraphs(document.text)
+    return read_blocks(_CONVERT[document.markup](document.text))
 
 
 _CONVERT: dict[Markup, Callable[[str], str]] = {"html": str, "markdown": from_markdown, "rst": from_rst}
@@ -76,7 +89,7 @@ def _paragraphs(text: str) -> list[Block]:
     return [Block(0, paragraph) for paragraph in re.split(r"\n{2,}", lines.strip("\n")) if paragraph]
 
 
-def _with_text(blocks: list[Block]) -> list[Block]:
+def with_text(blocks: list[Block]) -> list[Block]:
     """Leave out headers that no text follows, as a gallery or a list of links leaves when it goes."""
     kept: list[Block] = []
     next_level = 1

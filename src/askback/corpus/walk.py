@@ -13,11 +13,15 @@ _BLOCKS_IN_CELLS = {"table", "ul", "ol", "dl", "pre", "blockquote", "form", *(f"
 
 
 class Block(NamedTuple):
-    """A header (level 1 to 6) or a piece of text (level 0), and what separates it from the block before."""
+    """A header (level 1 to 6) or a piece of text (level 0), and what separates it from the block before.
+
+    `linked` of its characters stood inside links.
+    """
 
     level: int
     text: str
     glue: str = "\n\n"
+    linked: int = 0
 
 
 class Walk:
@@ -148,7 +152,7 @@ class Walk:
                 if self.containers:
                     self.add([words])
                 else:
-                    self.blocks.append(Block(0, words))
+                    self.blocks.append(Block(0, words, linked=line.take_linked()))
                     self.last = []
             return
         lines = "\n".join(" ".join(part.split()) for part in text.split(BREAK))
@@ -160,11 +164,11 @@ class Walk:
         """Add a block of text."""
         containers = self.containers
         if not containers:
-            self.blocks.append(Block(0, "\n".join(lines)))
+            self.blocks.append(Block(0, "\n".join(lines), linked=self.line.take_linked()))
             self.last = []
             return
         separator = glue(self.last, containers)
-        self.blocks.append(Block(0, set_lines(lines, containers), separator))
+        self.blocks.append(Block(0, set_lines(lines, containers), separator, self.line.take_linked()))
         self.last = containers.copy()
 
     def enter(self, index: int) -> None:
@@ -190,6 +194,7 @@ class Walk:
         self.run(index + 1, end)
         self.heading = 0
         self.blocks.append(Block(level, self.line.take_words().rstrip("¶🔗 ")))
+        self.line.take_linked()
         self.last = []
         for container in self.containers:
             container.silence()
@@ -302,7 +307,7 @@ class Walk:
 
     def close_link(self, index: int) -> None:
         """End a link."""
-        self.line.links -= 1
+        self.line.close_link()
 
     def formula(self, index: int) -> int:
         """Write a formula out in a line."""

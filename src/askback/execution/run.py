@@ -71,6 +71,7 @@ class Run:
         self.source = source
         self.drain = Drain(self.progress.say)
         self._lock: Any = None
+        self._begun = False
 
     def __enter__(self) -> "Run":
         from filelock import FileLock, Timeout
@@ -95,23 +96,29 @@ class Run:
         self.drain.__exit__(*error)
         self._lock.release()
 
-    def base(self) -> Model:
-        """Check the whole run folder against the recipe, write ``recipe.yaml``, and return the base model.
-
-        The base model is what a page asks for first; it is fetched if it is not here yet.
+    def begin(self) -> None:
+        """Check all that is on disk against the recipe, before anything is spent, and write ``recipe.yaml``.
 
         Raises:
             Drift: a step on disk was made with something else.
         """
         import yaml
 
-        from askback.models import cached, resolve
         from askback.plan import Plan
 
+        if self._begun:
+            return
         Plan(self.file, forecast=False).drift()
         with atomic(self.folder / "recipe.yaml") as temporary:
             tree = self.file.model_dump(mode="json")
             temporary.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), "utf-8")
+        self._begun = True
+
+    def base(self) -> Model:
+        """Return the base model, fetched if it is not here yet. A page asks for it first, so the run begins here."""
+        from askback.models import cached, resolve
+
+        self.begin()
         recipe = self.file.recipe
         if recipe.base.startswith("builtin:") and cached(recipe.base) is None:
             self.progress.say(f"base: fetching {recipe.base}, about 100 MB, once")

@@ -140,7 +140,8 @@ def write_outcome(folder: Path, piece: int, kind: type, outcome: Outcome) -> Non
     assert all(counts.balanced() for counts in outcome.counts.values()), outcome.counts
     write_records(folder / f"rejected-{piece:05d}.parquet", Rejection, outcome.dropped)
     counts = json.dumps({stage: asdict(count) for stage, count in outcome.counts.items()})
-    write_records(_kept(folder, piece), kind, outcome.kept, {"askback.counts": counts})
+    tallies = {"askback.tallies": json.dumps(outcome.tallies, sort_keys=True)} if outcome.tallies else {}
+    write_records(_kept(folder, piece), kind, outcome.kept, {"askback.counts": counts, **tallies})
 
 
 def is_done(folder: Path, piece: int) -> bool:
@@ -152,6 +153,12 @@ def piece_counts(folder: Path, piece: int) -> dict[str, Counts]:
     """Return the counts of a finished piece, by stage."""
     stored = json.loads(_metadata(_kept(folder, piece)).metadata[b"askback.counts"])
     return {stage: Counts(**counts) for stage, counts in stored.items()}
+
+
+def piece_tallies(folder: Path, piece: int) -> dict[str, int]:
+    """Return the tallies of a finished piece."""
+    stored: dict[str, int] = json.loads(_metadata(_kept(folder, piece)).metadata.get(b"askback.tallies", b"{}"))
+    return stored
 
 
 def _kept(folder: Path, piece: int) -> Path:

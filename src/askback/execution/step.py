@@ -17,7 +17,15 @@ from askback.config import Resources
 from askback.errors import Drift
 from askback.execution.processes import Drain, run_pieces
 from askback.execution.progress import Bar, Progress
-from askback.execution.shards import Records, is_done, piece_counts, storage_error, write_json, write_outcome
+from askback.execution.shards import (
+    Records,
+    is_done,
+    piece_counts,
+    piece_tallies,
+    storage_error,
+    write_json,
+    write_outcome,
+)
 from askback.records import Counts, Outcome
 
 
@@ -75,6 +83,8 @@ class Step:
                     pass
         for number in range(len(pieces)):
             self._count(piece_counts(self.folder, number))
+            for name, count in piece_tallies(self.folder, number).items():
+                self.metrics[name] = self.metrics.get(name, 0) + count
         assert isinstance(self.output, Records)
         return self.output
 

@@ -59,6 +59,14 @@ def funnel(folder: Path) -> Iterator[Stage]:
             yield Stage(step["step"], name, **counts, reasons=reasons)
 
 
+def redacted(folder: Path) -> dict[str, int]:
+    """Return how many e-mail addresses and so on were redacted, by kind."""
+    found = {
+        key: count for step in finished(folder) if step["step"] == "segment" for key, count in step["metrics"].items()
+    }
+    return {key.removeprefix("redacted "): count for key, count in found.items() if key.startswith("redacted ")}
+
+
 def losses(folder: Path) -> dict[str, dict[str, float]]:
     """Return, by model ("base", "m0", …), the held-out loss in nats per token and on how much it was measured."""
     steps = [step for step in finished(folder) if step["step"].startswith("loss-")]

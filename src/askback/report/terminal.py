@@ -1,6 +1,7 @@
 """A run folder on a terminal: the funnel, the losses, some pairs."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
@@ -13,8 +14,8 @@ from askback.plan import Plan, PlannedStep
 from askback.report import read
 
 
-def show_funnel(folder: Path, console: Console) -> None:
-    """Print what went into each stage and what became of it; in = kept + rejected + failed."""
+def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> None:
+    """Print what went into each stage and what became of it; in = kept + rejected + failed. Only `steps`, if given."""
     table = Table(title="Funnel", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("step", "records"):
         table.add_column(name, no_wrap=True)
@@ -22,10 +23,14 @@ def show_funnel(folder: Path, console: Console) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     for stage in read.funnel(folder):
+        if steps and stage.step not in steps:
+            continue
         why = ", ".join(f"{rule} {n:,}" for rule, n in sorted(stage.reasons.items(), key=lambda item: -item[1])[:4])
         numbers = [f"{n:,}" for n in (stage.entered, stage.kept, stage.rejected, stage.failed)]
         table.add_row(stage.step, stage.name, *numbers, escape(why))
     console.print(table)
+    if redacted := ", ".join(f"{kind} {count:,}" for kind, count in read.redacted(folder).items()):
+        console.print(f"Redacted in the segments kept: {redacted}", highlight=False)
 
 
 def show_losses(folder: Path, console: Console) -> None:

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from askback.config import Seed, SeedSource
+from askback.contamination import evaluation_prompts
 from askback.errors import InputError
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.shards import Records
@@ -18,11 +19,12 @@ HELD_OUT, TRAIN = "held-out", "train"
 
 
 def sources(options: Seed) -> dict[str, str]:
-    """Return a fingerprint of every file the seed is read from; a hub dataset is known by its name."""
-    return {
+    """Return a fingerprint of every file the seed is read from or compared with; a hub dataset is known by its name."""
+    pairs = {
         source.path: "hub" if source.path.startswith("hub:") else file_fingerprint(_file(source.path))
         for source in options.sources
     }
+    return pairs | {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
 
 
 @recorded(version=1, sources=sources)
@@ -104,6 +106,9 @@ def _unusable(pair: Pair, options: Seed, seen: set[str]) -> Rejection | None:
         return drop("too-long", f"output of {length} characters, at most {options.max_output_chars}")
     if _normal(pair.instruction) in seen:
         return drop("duplicate", "an earlier pair has this instruction")
+    if options.decontaminate:
+        found = evaluation_prompts(tuple(options.decontaminate)).found_in(pair.instruction)
+        return drop("contaminated", found) if found else None
     return None
 
 

@@ -1,0 +1,84 @@
+"""Evaluation prompts in what a model is to be trained on (method.md 6.4; the paper has no such check)."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from askback.errors import InputError
+from askback.rows import BrokenRow, read_rows
+
+NGRAM = 13
+"""Words in a row that a text and a prompt may not share; the field's habit since GPT-3."""
+SHORTEST = 6
+"""A prompt of fewer than 13 words has to be in a text as a whole; one of fewer than this is too common to look for."""
+FIELDS = ("instruction", "prompt", "question", "text")
+"""Where a row holds its prompt: the first of these, or the first of `turns`."""
+
+_WORD = re.compile(r"\w+")
+
+
+class EvaluationPrompts:
+    """Prompts of evaluation sets, to be looked for in texts. Words are compared in lower case, without punctuation."""
+
+    def __init__(self, prompts: Iterable[tuple[str, str]]) -> None:
+        """Take (where it is from, prompt) pairs."""
+        self._whole: dict[tuple[str, ...], str] = {}
+        self._starts: dict[tuple[str, ...], list[tuple[tuple[str, ...], int]]] = {}
+        for where, prompt in prompts:
+            words = tuple(_WORD.findall(prompt.lower()))
+            if not words or words in self._whole:
+                continue
+            self._whole[words] = where
+            for start in range(max(len(words) - NGRAM, 0) + 1 if len(words) >= SHORTEST else 0):
+                self._starts.setdefault(words[start : start + SHORTEST], []).append((words, start))
+
+    def found_in(self, text: str) -> str | None:
+        """Return the words that `text` shares with a prompt, and which prompt that is; None if it shares none.
+
+        Shared are 13 words in a row, or all of a prompt of 6 to 12 words. A text that is nothing but a prompt is found
+        whatever its length.
+        """
+        words = tuple(_WORD.findall(text.lower()))
+        if words in self._whole:
+            return f"is the prompt {self._whole[words]}"
+        for at in range(len(words) - SHORTEST + 1):
+            for prompt, start in self._starts.get(words[at : at + SHORTEST], ()):
+                shared = prompt[start : start + NGRAM]
+                if words[at : at + len(shared)] == shared:
+                    limit = "" if len(shared) == NGRAM else ", all of it,"
+                    said = " ".join(shared)
+                    return f"{len(shared)} words in a row{limit} as in {self._whole[prompt]}, none wanted: {said!r}"
+        return None
+
+
+@lru_cache(maxsize=4)
+def evaluation_prompts(paths: tuple[str, ...]) -> EvaluationPrompts:
+    """Read evaluation prompts from JSON Lines, JSON or Parquet files.
+
+    Raises:
+        InputError: a file is missing, broken, or has a row without a prompt: it would not be looked for.
+    """
+    return EvaluationPrompts(pair for path in paths for pair in _read(Path(path)))
+
+
+def _read(path: Path) -> Iterable[tuple[str, str]]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of evaluation prompts; decontaminate takes .jsonl, .json and .parquet")
+    for where, row in read_rows(path):
+        if isinstance(row, BrokenRow):
+            raise InputError(f"{where}: this evaluation prompt cannot be read: {row}. Mend the file")
+        if (prompt := _prompt(row)) is None:
+            fields = ", ".join(str(name)[:40] for name in list(row)[:20])
+            allowed = ", ".join(FIELDS)
+            raise InputError(f"{where}: no evaluation prompt in fields {fields}; looked for {allowed} and turns")
+        yield where, prompt
+
+
+def _prompt(row: dict[str, Any]) -> str | None:
+    for name in FIELDS:
+        if isinstance(value := row.get(name), str):
+            return value
+    turns = row.get("turns")
+    return turns[0] if isinstance(turns, list) and turns and isinstance(turns[0], str) else None

@@ -1,0 +1,117 @@
+"""What the rules make of one file, section by section. Nothing is written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from askback.config import Corpus, CorpusSource
+from askback.corpus.cut import NO_PLACE, Offer, offers, sections_of
+from askback.corpus.filters import navigation_header
+from askback.corpus.readers import SUFFIXES, documents
+from askback.corpus.segment import Section, blocks_of, with_text
+from askback.errors import InputError
+from askback.records import Document, Rejection
+
+FORMATS = ("html", "markdown", "text")
+"""Formats of which a file is one document."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One header of a document (or, with `lead`, the text under it before the next one), and what became of it.
+
+    `verdict` is "kept"; "dropped", with the rule and what it found; "in the above", for a part of a section that is kept;
+    "left out", for navigation within one; or "not offered", when the section around it was dropped for good.
+    """
+
+    header: str
+    level: int
+    lead: bool
+    characters: int
+    verdict: str
+    rule: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A file, its sections in order, and the text that is in no section."""
+
+    path: str
+    markup: str
+    licence: str
+    rows: list[Explained] = field(default_factory=list)
+    rule: str = ""
+    """Of the rule that dropped the whole document; with it, `detail`."""
+    detail: str = ""
+    before_headers: int = 0
+    """Characters above the first header, which are under none."""
+    bare_headers: list[str] = field(default_factory=list)
+    """Headers without text, which are left out."""
+
+
+def explain(path: Path, options: Corpus) -> Explanation:
+    """Read one HTML, Markdown, plain text or reStructuredText file and tell what the rules of a recipe make of it.
+
+    The file's licence is what it states, else that of the first source of its format. Duplicates are not looked for:
+    that takes the whole corpus.
+
+    Raises:
+        InputError: there is no such file, or it is of another kind.
+    """
+    found = _read(path, options)
+    if isinstance(found, Rejection):
+        return Explanation(str(path), "", "", rule=found.rule, detail=found.detail)
+    sections = sections_of(found, options)
+    if isinstance(sections, Rejection):
+        return Explanation(str(path), found.markup, found.licence, rule=sections.rule, detail=sections.detail)
+    made = {(id(offer.section), offer.lead): offer for offer in offers(sections, found, options)}
+    rows = [row for section in sections for row in _rows(section, made, "")]
+    blocks = blocks_of(found)
+    first = next((at for at, block in enumerate(blocks) if block.level), 0)
+    with_some = {id(block) for block in with_text(blocks)} if any(block.level for block in blocks) else set()
+    return Explanation(
+        str(path),
+        found.markup,
+        found.licence,
+        rows,
+        before_headers=sum(len(block.text) for block in blocks[:first]),
+        bare_headers=[block.text for block in blocks if block.level and id(block) not in with_some],
+    )
+
+
+def _read(path: Path, options: Corpus) -> Document | Rejection:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file. --explain takes one HTML, Markdown, text or rst file")
+    kind = next((kind for kind in FORMATS if path.name.lower().endswith(SUFFIXES[kind])), None)
+    if kind is None:
+        allowed = ", ".join(suffix for kind in FORMATS for suffix in SUFFIXES[kind])
+        raise InputError(f"{path}: --explain reads one document, by its suffix: {allowed}; found '{path.suffix}'")
+    licence = next((source.licence for source in options.sources if source.format == kind), "")
+    source = CorpusSource.model_validate({"format": kind, "path": str(path), "licence": licence})
+    return next(documents(source, [path], options))
+
+
+def _rows(section: Section, made: dict[tuple[int, bool], Offer], above: str) -> Iterator[Explained]:
+    """Yield a section's rows and those of the sections below; `above` is what the section above means for them."""
+    whole, lead = made.get((id(section), False)), made.get((id(section), True))
+    if above == "in the above" and navigation_header(section.header):
+        above = "left out"
+    yield _row(section, False, len(section.text()), whole, above)
+    if lead is not None:
+        yield _row(section, True, len(section.lead_text()), lead, above)
+    if whole is not None and not isinstance(whole.result, Rejection):
+        above = "in the above"
+    elif whole is not None and isinstance(whole.result, Rejection) and whole.result.rule in NO_PLACE:
+        above = "not offered"
+    for child in section.children:
+        yield from _rows(child, made, above)
+
+
+def _row(section: Section, lead: bool, characters: int, offer: Offer | None, above: str) -> Explained:
+    if offer is None:
+        return Explained(section.header, section.level, lead, characters, above)
+    if isinstance(offer.result, Rejection):
+        rule, detail = offer.result.rule, offer.result.detail
+        return Explained(section.header, section.level, lead, characters, "dropped", rule, detail)
+    return Explained(section.header, section.level, lead, characters, "kept")

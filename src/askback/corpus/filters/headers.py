@@ -1,0 +1,44 @@
+"""Rules on the header of a section (method.md 1.4). They are for text that has one."""
+
+import re
+from functools import lru_cache
+
+PAPER_WORDS = re.compile(r"\b(?:advertise?ments?|forums?|quick links?|free newsletters?)\b")
+"""The paper's examples of navigation words; a header that holds one anywhere is dropped, as there."""
+
+OUR_HEADERS = re.compile(
+    r"(?:(?:more |other )?(?:related|recent|popular|latest|similar|recommended)"
+    r"(?: (?:posts?|articles?|links?|pages?|topics?|content|stories|reading|resources?|videos?|products?|questions?))?"
+    r"|share(?: (?:this|on|via))?(?: (?:page|post|article|story|recipe|entry))?|sharing|follow us|subscribe|sign up|log ?in"
+    r"|(?:\d+ )?(?:comments?|responses|replies)|(?:leave|post|add|write) a (?:comment|reply|review)"
+    r"|(?:table of )?contents|toc|on this page|in this (?:article|section)|(?:main |site )?(?:navigation|menu)|search"
+    r"|newsletter|site ?map|categories|tags|archives?|breadcrumbs?|you (?:may|might) also like|read (?:more|next)|see also"
+    r"|(?:external )?links|references|bibliography|further reading|footnotes|about the authors?|author|sponsors?"
+    r"|cookies?(?: (?:policy|settings|preferences))?|privacy policy|contact(?: us)?"
+    r"|change ?log|release notes|copyright|license|licence)"
+)
+"""Ours: a header that is one of these as a whole. As a part of a header such words are ordinary ("Market share")."""
+
+
+def empty_header(header: str) -> str | None:
+    """Rule "empty-header": a header without a letter or digit (the paper: empty headers)."""
+    return None if any(character.isalnum() for character in header) else f"header {header!r}"
+
+
+def capital_header(header: str) -> str | None:
+    """Rule "capital-header": a header of two or more letters, all of them capitals (the paper: all-uppercase)."""
+    if not header.isupper():
+        return None
+    letters = sum(character.isalpha() for character in header)
+    return f"header {header!r}" if letters > 1 else None
+
+
+@lru_cache(maxsize=4096)
+def navigation_header(header: str) -> str | None:
+    """Rule "navigation-header": a header that holds navigation words.
+
+    The paper gives four examples (`PAPER_WORDS`) and not its list; `OUR_HEADERS` adds the usual ones, matched as a whole.
+    """
+    words = " ".join(re.sub(r"[^\w\s'-]", " ", header.lower()).split())
+    found = PAPER_WORDS.search(words) or OUR_HEADERS.fullmatch(words)
+    return f"header {header!r}, navigation words {found[0]!r}" if found else None

@@ -1,0 +1,94 @@
+"""The language a segment is in (method.md 1.4)."""
+
+from functools import lru_cache
+from typing import Any
+
+from askback.config import Corpus
+from askback.corpus.filters.prose import without_code
+
+LANGUAGE_CHARS = 600
+"""So much of a segment is looked at for its language."""
+
+ENGLISH = {
+    *(
+        "the",
+        "of",
+        "and",
+        "to",
+        "in",
+        "is",
+        "that",
+        "for",
+        "it",
+        "with",
+        "as",
+        "on",
+        "are",
+        "this",
+        "you",
+        "your",
+        "be",
+        "by",
+    ),
+    *(
+        "from",
+        "or",
+        "an",
+        "at",
+        "have",
+        "has",
+        "had",
+        "not",
+        "can",
+        "will",
+        "would",
+        "should",
+        "when",
+        "what",
+        "how",
+        "which",
+    ),
+    *(
+        "who",
+        "their",
+        "they",
+        "we",
+        "our",
+        "been",
+        "were",
+        "if",
+        "into",
+        "than",
+        "there",
+        "these",
+        "those",
+        "each",
+        "other",
+    ),
+    *("use", "using", "make"),
+}
+PLAINLY_ENGLISH = 0.2
+"""A text of which so many words are these needs no classifier, which would cost as much as all other work together. Of
+other languages' words, at most one in ten is spelled like one of these."""
+
+
+def language(text: str) -> str:
+    """Return the two-letter code of the text's language; code is not looked at."""
+    prose = without_code(text)
+    prose = (prose if prose.strip() else text)[:LANGUAGE_CHARS]
+    words = prose.lower().split()
+    if len(words) >= 50 and sum(map(ENGLISH.__contains__, words)) >= PLAINLY_ENGLISH * len(words):
+        return "en"
+    return str(_identifier().classify(prose)[0])
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE)
+
+
+def other_language(code: str, options: Corpus) -> str | None:
+    """Rule "language": not one of `languages` (the paper uses the English part of its crawl)."""
+    return f"language {code!r}, wanted {', '.join(options.languages)}" if code not in options.languages else None
