@@ -67,7 +67,7 @@ def write_inputs(folder: Path) -> Path:
             "forward": training,
             "score": {"max_output_tokens": 96},
             "select": {"top_fraction": 0.5},
-            "evaluate": {"max_tokens": 64},
+            "evaluate": {"max_tokens": 256},
         },
         "resources": {"runs": str(folder / "runs")},
     }
