@@ -145,7 +145,7 @@ def test_defaults_are_the_papers(tiny_model: Path, tmp_path: Path) -> None:
     [
         (Training(trl={"learning_rat": 1e-4}), ["trl.learning_rat", "'learning_rate'"]),
         (Training(trl={"max_steps": 5, "outputdir": "x"}), ["trl.max_steps", "use steps:", "trl.outputdir"]),
-        (Training(learning_rate=5e-6), ["final_learning_rate", "9e-06", "5e-06"]),
+        (Training(trl={"hub_token": "x"}), ["trl.hub_token", "published with the data"]),
     ],
 )
 def test_wrong_options_are_named(options: Training, words: list[str]) -> None:

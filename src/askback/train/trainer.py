@@ -70,11 +70,6 @@ def check_options(options: Training) -> None:
     problems = [f"trl.{key}: cannot be set here; {OWN[key]}" for key in options.trl if key in OWN]
     unknown = [key for key in options.trl if key not in allowed | OWN.keys()]
     problems += [f"trl.{key}: TRL's SFTConfig has no such option.{nearest(key, allowed)}" for key in unknown]
-    if options.final_learning_rate > options.learning_rate:
-        problems.append(
-            f"final_learning_rate: {options.final_learning_rate} is above learning_rate {options.learning_rate}; "
-            "give one that is at most as large"
-        )
     if problems:
         raise RecipeError("\n".join(problems))
 
