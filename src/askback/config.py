@@ -133,6 +133,9 @@ class Corpus(Options):
     """Drop text that breaks off in mid-sentence (ours)."""
     reinstruct_style: bool = False
     """Keep only how-tos in which almost every paragraph opens with a verb (method.md 3.2)."""
+    boilerplate_pages: Annotated[int, Field(ge=2)] | None = None
+    """A paragraph on so many pages of one host is taken out of all of them, and what is then too short is dropped (ours;
+    None does not look)."""
     duplicate_jaccard: Share = 0.7
     """Segments at or above this estimated MinHash similarity to an earlier one are near-duplicates (ours)."""
     pii: Literal["keep", "redact", "drop"] = "keep"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from askback.config import Corpus, CorpusSource
 from askback.corpus import cut
+from askback.corpus.boilerplate import Boilerplate
 from askback.corpus.dedup import Seen
 from askback.corpus.readers import documents, splits
 from askback.execution.identity import file_fingerprint, recorded
@@ -56,30 +57,53 @@ def cut_piece(options: Corpus, source: CorpusSource, paths: list[Path]) -> Outco
 
 @recorded(version=1)
 def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Records:
-    """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest."""
+    """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest.
+
+    Before that, paragraphs that are on `options.boilerplate_pages` pages of a host are taken out of its segments.
+    """
     first = Seen(options.duplicate_jaccard)
+    pages = options.boilerplate_pages
+    boilerplate = Boilerplate(segments if pages else [], pages or 0)
+    stripped = 0
     duplicates: dict[str, tuple[str, float]] = {}
     unique: list[str] = []
     with step.progress.bar(step.name, len(segments), unit="segments") as bar:
         for segment in segments:
+            bar.add(1)
+            segment, gone = boilerplate.strip(segment)
+            stripped += gone
+            if gone and len(segment.text) < options.min_chars:
+                continue
             found = first.duplicate_of(segment.id, segment.text)
             if found:
                 duplicates[segment.id] = found
             else:
                 unique.append(segment.id)
-            bar.add(1)
+    if pages:
+        step.metrics = {"boilerplate paragraphs": stripped}
     chosen = set(unique)
     if options.limit is not None:
         chosen = set(heapq.nsmallest(options.limit, unique, key=lambda id: draw(step.random_seed, id)))
     over = set(unique) - chosen
-    return step.write(Segment, (_sift(part, chosen, over, duplicates) for part in segments.parts()))
+    sift = partial(_sift, options, boilerplate, chosen, over, duplicates)
+    return step.write(Segment, map(sift, segments.parts()))
 
 
-def _sift(part: Path, chosen: set[str], over: set[str], duplicates: dict[str, tuple[str, float]]) -> Outcome:
+def _sift(
+    options: Corpus,
+    boilerplate: Boilerplate,
+    chosen: set[str],
+    over: set[str],
+    duplicates: dict[str, tuple[str, float]],
+    part: Path,
+) -> Outcome:
     """Sort the segments of a file. A page that was crawled twice gives an id twice; the first time counts."""
     outcome = Outcome()
-    for segment in read_records(part):
-        if segment.id in chosen:
+    for whole in read_records(part):
+        segment, gone = boilerplate.strip(whole)
+        if gone and len(segment.text) < options.min_chars:
+            outcome.drop(_too_little(whole, segment, gone, options))
+        elif segment.id in chosen:
             chosen.discard(segment.id)
             outcome.keep(STAGE, segment)
         elif segment.id in over:
@@ -93,3 +117,9 @@ def _sift(part: Path, chosen: set[str], over: set[str], duplicates: dict[str, tu
 def _duplicate(segment: Segment, earlier: str, similarity: float) -> Rejection:
     rule = "duplicate" if similarity == 1 else "near-duplicate"
     return reject(segment.id, STAGE, rule, f"{similarity:.2f} like {earlier}", uri=segment.uri, text=segment.text)
+
+
+def _too_little(whole: Segment, left: Segment, gone: int, options: Corpus) -> Rejection:
+    detail = f"{len(left.text)} characters without {gone} paragraph(s) that are on {options.boilerplate_pages} "
+    detail += f"or more pages of the site, at least {options.min_chars} wanted"
+    return reject(whole.id, STAGE, "boilerplate", detail, uri=whole.uri, text=whole.text)

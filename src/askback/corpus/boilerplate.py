@@ -1,0 +1,92 @@
+"""Paragraphs that come back on page after page of a site: notices, calls to sign up, "about us" (ours).
+
+The walk over a page leaves out what is marked as furniture; this finds what is not marked, by its repetition.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from hashlib import blake2b
+from urllib.parse import urlsplit
+
+from askback.records import Segment, record_id
+
+MIN_CHARS = 40
+"""Shorter paragraphs ("Explain your answer.") are never boilerplate."""
+
+_HEADER = re.compile(r"(#{1,6}) ")
+
+
+class Boilerplate:
+    """The paragraphs that stand on at least `pages` pages of one host, as far as pages have a host.
+
+    Paragraphs are compared in lower case and with single spaces. Headers and code are not looked at. Memory is some 200
+    bytes for each different paragraph.
+    """
+
+    def __init__(self, segments: Iterable[Segment], pages: int) -> None:
+        seen: dict[bytes, set[bytes]] = {}
+        for segment in segments:
+            page = _digest(segment.uri)
+            for paragraph, is_prose in _paragraphs(segment.text):
+                if is_prose and (key := _key(segment, paragraph)):
+                    on = seen.setdefault(key, set())
+                    if len(on) < pages:
+                        on.add(page)
+        self._found = {key for key, on in seen.items() if len(on) >= pages}
+
+    def strip(self, segment: Segment) -> tuple[Segment, int]:
+        """Return a segment without such paragraphs, and how many there were; headers left without text go too."""
+        if not self._found:
+            return segment, 0
+        kept, count = [], 0
+        for paragraph, is_prose in _paragraphs(segment.text):
+            if is_prose and _key(segment, paragraph) in self._found:
+                count += 1
+            else:
+                kept.append((paragraph, is_prose))
+        if not count:
+            return segment, 0
+        text = "\n\n".join(_without_bare_headers(kept))
+        return replace(segment, text=text, id=record_id(segment.uri, "\n".join(segment.header_path), text)), count
+
+
+def _paragraphs(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield what stands between blank lines, and whether it is a paragraph that may be boilerplate; code is one piece."""
+    code: list[str] = []
+    for piece in re.split(r"\n{2,}", text):
+        fences = sum(line.lstrip(" >").startswith("```") for line in piece.split("\n"))
+        if code or fences % 2:
+            code.append(piece)
+            if len(code) > 1 and fences % 2:
+                yield "\n\n".join(code), False
+                code = []
+            continue
+        yield piece, not fences and len(piece) >= MIN_CHARS and not _HEADER.match(piece)
+    if code:
+        yield "\n\n".join(code), False
+
+
+def _without_bare_headers(pieces: list[tuple[str, bool]]) -> list[str]:
+    kept: list[str] = []
+    next_level = 1
+    for piece, _ in reversed(pieces):
+        header = _HEADER.match(piece)
+        level = len(header[1]) if header and "\n" not in piece else 0
+        if level and next_level and level >= next_level:
+            continue
+        kept.append(piece)
+        next_level = level
+    return kept[::-1]
+
+
+def _key(segment: Segment, paragraph: str) -> bytes | None:
+    try:
+        host = urlsplit(segment.uri).hostname
+    except ValueError:  # a URL that is none, as in http://[
+        return None
+    return _digest(f"{host} {' '.join(paragraph.lower().split())}") if host else None
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "replace"), digest_size=12).digest()

@@ -1,0 +1,106 @@
+"""Paragraphs that come back on a site's pages."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from askback.config import Corpus, RecipeFile
+from askback.corpus.boilerplate import Boilerplate
+from askback.corpus.build import drop_duplicates
+from askback.execution.identity import recorded
+from askback.execution.run import Run
+from askback.execution.shards import Records, rejections
+from askback.execution.step import Step
+from askback.records import Outcome, Segment, record_id
+
+NOTICE = "Sign up today and never miss another story of ours."
+
+
+def on(url: str, text: str) -> Segment:
+    return Segment(record_id(url, "A", text), text, ["A"], url, "warc", "", "en")
+
+
+def own(number: int) -> str:
+    return f"Page number {number} says something that no other page says."
+
+
+def pages(notice: str, count: int, host: str = "a.org") -> list[Segment]:
+    return [on(f"http://{host}/{number}", f"{own(number)}\n\n{notice}") for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "gone"), [(2, 0), (3, 1), (4, 1)])
+def test_a_paragraph_on_three_pages_goes(count: int, gone: int) -> None:
+    segments = pages(NOTICE, count)
+    found = Boilerplate(segments, 3)
+    for number, segment in enumerate(segments):
+        stripped, paragraphs = found.strip(segment)
+        assert paragraphs == gone
+        if gone:
+            assert stripped == on(segment.uri, own(number)), "with the id of what is left"
+        else:
+            assert stripped is segment
+
+
+def test_pages_are_counted_not_segments() -> None:
+    again = [on("http://a.org/0", f"{own(number)}\n\n{NOTICE}") for number in range(5)]
+    assert Boilerplate(again, 2).strip(again[0])[1] == 0
+
+
+def test_hosts_are_apart_and_case_and_spaces_are_not() -> None:
+    segments = [*pages(NOTICE, 2), *pages(NOTICE, 2, "b.org")]
+    assert Boilerplate(segments, 3).strip(segments[0])[1] == 0
+    segments = [*pages(NOTICE, 1), *pages(NOTICE.upper().replace(" ", "\n"), 2, "A.ORG")[1:]]
+    assert Boilerplate(segments, 2).strip(segments[0])[1] == 1
+
+
+@pytest.mark.parametrize("uri", ["pages/{}.html", "pypi:x@{}", "http://[{}"])
+def test_what_has_no_host_is_left_alone(uri: str) -> None:
+    segments = [replace(segment, uri=uri.format(number)) for number, segment in enumerate(pages(NOTICE, 3))]
+    assert Boilerplate(segments, 2).strip(segments[0])[1] == 0
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "x" * 39,
+        "## A header of more than forty characters in all",
+        "```\n# Copyright of all of the contributors\n\n# Copyright of all of the contributors\n```",
+    ],
+)
+def test_short_paragraphs_headers_and_code_stay(notice: str) -> None:
+    segments = pages(notice, 3)
+    assert Boilerplate(segments, 2).strip(segments[0])[1] == 0
+    assert Boilerplate(pages("x" * 40, 3), 2).strip(pages("x" * 40, 3)[0])[1] == 1
+
+
+def test_headers_left_without_text_go() -> None:
+    text = f"## One\n\n{{}}\n\n### News\n\n{NOTICE}\n\n## Two\n\nText.\n\n## Last\n\n{NOTICE}"
+    segments = [on(f"http://a.org/{number}", text.format(own(number))) for number in range(2)]
+    assert Boilerplate(segments, 2).strip(segments[1])[0].text == f"## One\n\n{own(1)}\n\n## Two\n\nText."
+
+
+@recorded(version=1)
+def given(step: Step, options: Corpus) -> Records:
+    outcome = Outcome()
+    for number, notice in enumerate([NOTICE, NOTICE, "", NOTICE]):
+        unlike = " ".join([f"Word{number}"] * (3 if number == 3 else 20))
+        outcome.keep("segments", on(f"http://a.org/{number}", f"{unlike}\n\n{notice}".rstrip()))
+    return step.write(Segment, [outcome])
+
+
+def test_the_step_takes_it_out_and_drops_what_is_too_short(tmp_path: Path) -> None:
+    corpus = {"sources": [{"format": "text", "path": "x"}], "min_chars": 60, "boilerplate_pages": 3}
+    recipe = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": corpus}
+    file = RecipeFile.model_validate({"name": "run", "recipe": recipe, "resources": {"runs": str(tmp_path)}})
+    with Run(file) as run:
+        segments = run.step("given", given, file.recipe.corpus)
+        unique = run.step("dedup", drop_duplicates, file.recipe.corpus, segments=segments)
+    assert [segment.text for segment in unique] == [" ".join([f"Word{number}"] * 20) for number in range(3)]
+    (dropped,) = rejections(tmp_path / "run/dedup")
+    said = "17 characters without 1 paragraph(s) that are on 3 or more pages of the site, at least 60 wanted"
+    assert (dropped.rule, dropped.detail) == ("boilerplate", said) and NOTICE in dropped.text
+    step = json.loads((tmp_path / "run/dedup/step.json").read_text())
+    assert step["counts"]["unique segments"] == {"entered": 4, "kept": 3, "rejected": 1, "failed": 0}
+    assert step["metrics"] == {"boilerplate paragraphs": 3}
