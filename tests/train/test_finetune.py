@@ -14,6 +14,7 @@ import pytest
 
 from askback.config import Lora, Training
 from askback.errors import EmptyStep, InputError, Interrupted
+from askback.execution.shards import rejections
 from askback.train import Job, finetune
 from tests.train.examples import example, examples
 
@@ -73,7 +74,9 @@ def test_a_job_leaves_a_model_that_engines_load(
     assert capfd.readouterr() == ("", "")
 
     folder = tmp_path / "m0"
-    assert sorted(path.name for path in folder.iterdir()) == ["metrics.jsonl", "model", "result.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("metrics.jsonl", "model", "rejected-00000.parquet", "result.json")
+    ]
     _, report = AutoModelForCausalLM.from_pretrained(folder / "model", output_loading_info=True)
     assert not any(report.values())
     assert AutoTokenizer.from_pretrained(folder / "model").chat_template == template.read_text("utf-8")
@@ -105,6 +108,8 @@ def test_cut_and_left_out_examples_are_counted(tiny_model: Path, tmp_path: Path)
     options = Training(steps=2, max_tokens=150)
     metrics = finetune(job_of(tiny_model, tmp_path, examples=taught, options=options), ignore)
     assert (metrics["examples"], metrics["truncated"], metrics["left_out"]) == (2, 1, 1)
+    (dropped,) = rejections(tmp_path)
+    assert (dropped.id, dropped.stage, dropped.rule) == (taught[2].id, "examples", "over-max-tokens")
 
 
 def test_lora_is_merged_into_a_full_checkpoint(tiny_model: Path, tmp_path: Path) -> None:
