@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from askback.config import PRESETS, Corpus, Options, RecipeFile, load_recipe
+from askback.config import PRESETS, Corpus, Options, RecipeFile
 from askback.errors import InputError, RecipeError
+from askback.recipe_file import load_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
 

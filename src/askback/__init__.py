@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from askback.backtranslation import backtranslate
-    from askback.config import Recipe, RecipeFile, Resources, load_recipe
+    from askback.config import Recipe, RecipeFile, Resources
     from askback.errors import AskbackError
     from askback.execution.run import Run
     from askback.export import export
+    from askback.recipe_file import load_recipe
 
 __version__ = "0.1.0"
 __all__ = ["AskbackError", "Recipe", "RecipeFile", "Resources", "Run", "backtranslate", "export", "load_recipe"]
@@ -30,7 +31,7 @@ _HOMES = {
     "Run": "askback.execution.run",
     "backtranslate": "askback.backtranslation",
     "export": "askback.export",
-    "load_recipe": "askback.config",
+    "load_recipe": "askback.recipe_file",
 }
 
 

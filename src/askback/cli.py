@@ -128,8 +128,8 @@ def run(
 @app.command()
 def status(run: RunPath, as_json: Json = False) -> None:
     """Show what is done, what is left, rates and why records were dropped."""
-    from askback.config import load_recipe
     from askback.plan import Plan, PlannedStep
+    from askback.recipe_file import load_recipe
     from askback.report.read import finished, progress
     from askback.report.terminal import show_funnel, show_losses, show_status
 
@@ -174,8 +174,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo"),
 ) -> None:
     """Run the whole loop, small: the documentation on this machine, a bundled seed, the embedded model."""
-    from askback.config import load_recipe
     from askback.export import export
+    from askback.recipe_file import load_recipe
     from askback.report.terminal import show_pairs
 
     folder = _run(load_recipe(_recipes() / "demo.yaml"), [], None)
@@ -236,7 +236,7 @@ def _recipes() -> Path:
 
 
 def _load(recipe: Path, set: list[str] | None) -> "RecipeFile":
-    from askback.config import load_recipe
+    from askback.recipe_file import load_recipe
 
     shipped = _recipes() / f"{recipe}.yaml"
     named = len(recipe.parts) == 1 and not recipe.suffix and not recipe.is_file() and shipped.exists()

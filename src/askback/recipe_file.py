@@ -1,0 +1,128 @@
+"""Reading a recipe file: overrides, environment, and every problem told at once, each with its place in the YAML."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from askback.config import RecipeFile
+from askback.errors import InputError, RecipeError
+from askback.lookup import nearest
+
+
+def load_recipe(path: str | Path, overrides: list[str] | None = None) -> RecipeFile:
+    """Read a recipe, apply ``key=value`` overrides (``recipe.rounds=1``), and check all of it.
+
+    ``${NAME}`` and ``${NAME:-default}`` in strings are taken from the environment. Relative paths are relative to the
+    working directory, as on any command line.
+
+    Raises:
+        InputError: the file cannot be read.
+        RecipeError: anything is wrong in it; the message lists every problem.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read the recipe: {error}. Start one with: askback init NAME") from error
+    try:
+        tree = _yaml(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path}: expected a mapping with 'name' and 'recipe', found {type(tree).__name__}")
+    for override in overrides or []:
+        _override(tree, override)
+    missing: list[str] = []
+    tree = _environment(tree, missing)
+    try:
+        checked = RecipeFile.model_validate(tree)
+    except ValidationError as error:
+        problems = [_problem(dict(detail)) for detail in error.errors()]
+        raise RecipeError("\n".join(f"{path}: {problem}" for problem in missing + problems)) from error
+    if missing:
+        raise RecipeError("\n".join(f"{path}: {problem}" for problem in missing))
+    return checked
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: 1e-5 is a number, not a word."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _yaml(text: str) -> Any:
+    return yaml.load(text, _Loader)
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Set one dotted key in the tree; numbers index lists (``recipe.corpus.sources.0.path=x``)."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise RecipeError(f"--set {override}: expected KEY=VALUE, as in --set recipe.rounds=1")
+    *parents, last = key.split(".")
+    node: Any = tree
+    try:
+        for part in parents:
+            if isinstance(node, list):
+                node = node[int(part)]
+            else:
+                node[part] = {} if node.get(part) is None else node[part]
+                node = node[part]
+        node[int(last) if isinstance(node, list) else last] = _yaml(value)
+    except (ValueError, IndexError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise RecipeError(f"--set {override}: there is no such place in the recipe ({error})") from error
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def _environment(node: Any, missing: list[str]) -> Any:
+    """Fill in ``${NAME}`` in every string; collect names that are not set."""
+
+    def fill(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1], match[2])
+        if value is None:
+            missing.append(f"${{{match[1]}}} is not set; set it in the environment, or give the value with --set")
+            return ""
+        return value
+
+    if isinstance(node, dict):
+        return {key: _environment(value, missing) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_environment(value, missing) for value in node]
+    return _VARIABLE.sub(fill, node) if isinstance(node, str) else node
+
+
+def _problem(detail: dict[str, Any]) -> str:
+    """Say one validation error as: path, what was found, what is allowed, nearest name."""
+    where = ".".join(str(part) for part in detail["loc"]) or "the file"
+    if detail["type"] == "extra_forbidden":
+        allowed = _fields_at(detail["loc"][:-1])
+        name = str(detail["loc"][-1])
+        return f"{where}: unknown key; allowed: {', '.join(allowed)}.{nearest(name, allowed)}"
+    if detail["type"] == "missing":
+        return f"{where}: missing and required"
+    found = detail["input"]
+    shown = "" if isinstance(found, (dict, list)) else f"; found {found!r}"
+    hint = nearest(str(found), re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", ""))))
+    return f"{where}: {detail['msg'].removeprefix('Value error, ')}{shown}.{hint}".replace("..", ".")
+
+
+def _fields_at(location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys allowed at a place in the recipe."""
+    kind: Any = RecipeFile
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = kind.model_fields[part].annotation
+        while not (isinstance(field, type) and issubclass(field, BaseModel)):
+            inner = [arg for arg in get_args(field) if arg is not type(None)]
+            field = inner[0]
+        kind = field
+    return sorted(kind.model_fields)
