@@ -81,7 +81,8 @@ def test_every_shipped_recipe_plans(recipe: str, shared_data: Path, tmp_path: Pa
     ],
 )
 def test_bad_input_is_one_clear_line(arguments: tuple[str, ...], code: int, said: str, tmp_path: Path) -> None:
-    assert said in one_error(askback(*arguments, cwd=tmp_path), code)
+    error = one_error(askback(*arguments, cwd=tmp_path), code)
+    assert said in error and len(error.strip().splitlines()) == 1
 
 
 def test_a_model_folder_without_a_tokenizer_is_refused_before_anything_runs(tmp_path: Path) -> None:

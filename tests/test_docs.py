@@ -35,6 +35,7 @@ def test_every_command_shown_is_a_command(line: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_and_file_named_exists(page: Path) -> None:
     text = page.read_text("utf-8")
+    assert text.strip(), f"{page.name} is empty"
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
     if page.name == "method.md":

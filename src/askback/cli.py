@@ -15,6 +15,8 @@ from askback.errors import AskbackError, InputError, Interrupted, RecipeError
 if TYPE_CHECKING:
     from askback.config import RecipeFile
 
+CORPUS_STEPS = ("segment", "dedup")
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -36,7 +38,6 @@ Set = Annotated[
 Redo = Annotated[
     list[str] | None, typer.Option(help="Make this step again, and all that follows from it.", metavar="STEP")
 ]
-CORPUS_STEPS = ("segment", "dedup")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

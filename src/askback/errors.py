@@ -8,7 +8,7 @@
     ├── RunBusy               6   another process is using the run folder
     ├── StorageError          7   the disk is full or cannot be written
     ├── MissingExtra          8   an optional dependency is not installed
-    ├── WorkerDied            9   a worker process ended without an answer (out of memory, killed)
+    ├── WorkerDied            9   a worker process failed or was killed (out of memory, say)
     └── Interrupted         130   Ctrl-C; everything finished is saved
 
 A broken *record* is not an error: it becomes a `Rejection` (records.py) and the run goes on.
@@ -73,7 +73,7 @@ class MissingExtra(AskbackError):
 
 
 class WorkerDied(AskbackError):
-    """A worker process ended without an answer."""
+    """A worker process failed unforeseen, or was killed; its log tells the whole story."""
 
     exit_code = 9
 

@@ -10,10 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from askback.builtin import BUILTIN, cached, fetch
+from askback.builtin import BUILTIN, fetch
 from askback.errors import InputError, MissingExtra
-
-__all__ = ["BUILTIN", "base_of", "cached", "check_model", "fetch", "read_chat_template", "resolve", "tokenizer_folder"]
 
 _DOWNLOADED = [
     "config.json",

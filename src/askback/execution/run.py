@@ -116,7 +116,8 @@ class Run:
 
     def base(self) -> Model:
         """Return the base model, fetched if it is not here yet. A page asks for it first, so the run begins here."""
-        from askback.models import cached, resolve
+        from askback.builtin import cached
+        from askback.models import resolve
 
         self.begin()
         recipe = self.file.recipe
