@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 DocumentFormat = Literal["html", "warc", "markdown", "text", "jsonl", "parquet", "hub", "installed-docs"]
 PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
+HygieneRule = Literal[
+    "too-long", "template-leak", "an-answer", "echo", "dangling", "several-questions", "no-request", "language"
+]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -188,6 +191,15 @@ class Training(Options):
         return self
 
 
+class Backward(Training):
+    """The training of M_yx: as any other, and what it learns to decline."""
+
+    refusals: Share = 0.0
+    """So many damaged documents, as a share of the seed pairs, are added whose answer is that no instruction fits
+    (train/refusals.py). Off, as in the paper: the corpus rules drop damaged text before it is asked about, and a small
+    model that has learnt to decline declines good text too. Try 0.05 on a corpus that is not clean."""
+
+
 class Augment(Options):
     """Self-augmentation (method.md 1.7)."""
 
@@ -201,6 +213,10 @@ class Augment(Options):
     max_instruction_chars: Annotated[int, Field(ge=1)] = 800
     copied_words: Annotated[int, Field(ge=2)] = 12
     """An instruction that quotes so many words in a row from the segment is an echo (ours; the paper has no such rule)."""
+    max_questions: Annotated[int, Field(ge=1)] = 3
+    """An instruction with more question marks is several glued together (ours; of 1,000 OpenAssistant prompts, 2 have more)."""
+    skip_rules: list[HygieneRule] = []
+    """Rules of hygiene.py that are not to be applied."""
 
 
 class Score(Options):
@@ -248,7 +264,7 @@ class Recipe(Options):
     """Path of a Jinja chat template, for a base model whose tokenizer has none."""
     seed: Seed
     corpus: Corpus
-    backward: Training = Training()
+    backward: Backward = Backward()
     """M_yx, trained on reversed seed pairs."""
     augment: Augment = Augment()
     forward: Training = Training()

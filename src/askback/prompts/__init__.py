@@ -23,6 +23,9 @@ SEED_TAG = "Answer in the style of an AI Assistant."
 WEB_TAG = "Answer with knowledge from web search."
 """S_w (method.md 1.6): appended to augmented instructions in training, and second at inference."""
 
+NO_INSTRUCTION = "No instruction fits this text."
+"""What the backward model may say of a text that answers nothing; taught by `backward.refusals`, rejected by hygiene."""
+
 ANSWER_START = "Score:"
 """What the judge's answer is made to begin with; the digit follows."""
 
