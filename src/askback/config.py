@@ -309,7 +309,9 @@ class Select(Options):
             raise ValueError("weights: at least one must be above 0, or leave them out to weigh all alike")
         if given[0] in ("min_score", "bins") and (self.spread != "none" or self.match_lengths):
             name = "match_lengths" if self.match_lengths else "spread"
-            raise ValueError(f"{name} says which of many to prefer, and {given[0]} takes all; give top_n or top_fraction")
+            raise ValueError(
+                f"{name} says which of many to prefer, and {given[0]} takes all; give top_n or top_fraction"
+            )
         for name in ("max_per_source", "max_per_licence"):
             limit = getattr(self, name)
             if limit is not None and limit > 1 and not limit.is_integer():

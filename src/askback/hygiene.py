@@ -155,16 +155,11 @@ def an_answer(instruction: str, segment: Segment, options: Augment) -> str:
 
 
 _QUESTION_WORDS = frozenset(
-    "what what's whats who who's whom whose which when where where's why how how's is isn't are aren't was were do don't "
-    "does did can could will would should shall may might must has have had am if".split()  # noqa: SIM905
+    ["what", "what's", "whats", "who", "who's", "whom", "whose", "which", "when", "where", "where's", "why", "how", "how's", "is", "isn't", "are", "aren't", "was", "were", "do", "don't", "does", "did", "can", "could", "will", "would", "should", "shall", "may", "might", "must", "has", "have", "had", "am", "if"]
 )
 _SPEAKERS = frozenset("i i'm i'd i've i'll im me my mine we we're our us you your you're please need want".split())  # noqa: SIM905
 _TASK_WORDS = frozenset(
-    "act add brainstorm categorise categorize cite classify code complete concatenate congratulate contrast convince craft "
-    "debug decrypt derive detail differentiate discuss draft edit elaborate express extract fix imagine "
-    "implement infer interpret invent justify list narrate optimise optimize paraphrase predict pretend prove quote rank "
-    "rate recite recommend refactor reply rephrase respond retell rewrite say simplify simulate solve summarise summarize "
-    "summaries tell transcribe translate tutorial".split()  # noqa: SIM905
+    ["act", "add", "brainstorm", "categorise", "categorize", "cite", "classify", "code", "complete", "concatenate", "congratulate", "contrast", "convince", "craft", "debug", "decrypt", "derive", "detail", "differentiate", "discuss", "draft", "edit", "elaborate", "express", "extract", "fix", "imagine", "implement", "infer", "interpret", "invent", "justify", "list", "narrate", "optimise", "optimize", "paraphrase", "predict", "pretend", "prove", "quote", "rank", "rate", "recite", "recommend", "refactor", "reply", "rephrase", "respond", "retell", "rewrite", "say", "simplify", "simulate", "solve", "summarise", "summarize", "summaries", "tell", "transcribe", "translate", "tutorial"]
 )
 
 _ASKS = re.compile(

@@ -78,7 +78,8 @@ class Example:
     """An (instruction, output) pair to train or measure on.
 
     `origin` says who wrote the instruction: "seed" a person, "augmented" the backward model. `split` is "train" or
-    "held-out"; held-out pairs are never trained on.
+    "held-out"; held-out pairs are never trained on. `quality`, as in "3 of 5", is the quantile of its score where
+    `select.bins` asks for one, and goes into the prompt.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Example:
     licence: str
     language: str
     score: float | None = None
+    quality: str = ""
 
 
 @dataclass(frozen=True, slots=True)

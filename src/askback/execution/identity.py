@@ -33,7 +33,7 @@ class Model:
     steps: frozenset[str] = frozenset()
 
 
-Input = Records | Model | Sequence[Records]
+Input = Records | Model | Sequence[Records] | Sequence[Model]
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,17 @@ REASONED_REPLY = (
 
 TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
 """`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""
+QUALITY_TAG = "Answer quality: {}."
+"""After the tag of an augmented pair that has a quality, as in "3 of 5" (method.md 4, after HintedBT)."""
 
 
-def forward(instruction: str, origin: str) -> Prompt:
-    """Return the prompt that asks for the output: the instruction, and its tag on the user's side (method.md 1.6)."""
-    return Prompt(f"{inert(instruction.strip())}\n\n{TAGS[origin]}")
+def forward(instruction: str, origin: str, quality: str = "") -> Prompt:
+    """Return the prompt that asks for the output: the instruction, and its tag on the user's side (method.md 1.6).
+
+    Where the model was trained with `select.bins`, inference asks for the best `quality`: "5 of 5" with five.
+    """
+    tag = f"{TAGS[origin]} {QUALITY_TAG.format(quality)}" if quality else TAGS[origin]
+    return Prompt(f"{inert(instruction.strip())}\n\n{tag}")
 
 
 def backward(output: str) -> Prompt:
@@ -125,7 +131,7 @@ def prompt_id(name: str) -> str:
         REPLY,
         REASONED_REPLY,
         _MARKUP.pattern,
-        "" if name == "forward" else _text(name),
+        QUALITY_TAG if name == "forward" else _text(name),
     ]
     return f"{name}-{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:8]}"
 
