@@ -62,7 +62,7 @@ recipe:
         "found 'many'",
         "recipe.augment.temprature: unknown key",
         "Did you mean 'temperature'?",
-        "recipe.select: give exactly one of min_score, top_fraction, top_n; found min_score and top_n",
+        "recipe.select: give exactly one of min_score, top_fraction, top_n, bins; found min_score and top_n",
     ):
         assert expected in whole, (expected, whole)
     assert all(line.startswith(str(tmp_path / "recipe.yaml")) for line in said)
@@ -152,7 +152,9 @@ def test_a_preset_that_is_none_says_which_there_are(tmp_path: Path) -> None:
 def test_what_the_template_leaves_to_the_preset_is_shown_with_its_default() -> None:
     text = (RECIPES[0].parent / "template.yaml").read_text("utf-8")
     shown = yaml.safe_load(
-        re.sub(r"^    # (?=[a-z_]+: )", "    ", text, flags=re.MULTILINE).replace("    top_", "    # top_")
+        re.sub(r"^    # (?=[a-z_]+: )", "    ", text, flags=re.MULTILINE)
+        .replace("    top_", "    # top_")
+        .replace("    bins", "    # bins")
     )
     assert RecipeFile.model_validate(shown) == RecipeFile.model_validate(yaml.safe_load(text))
     left = set(shown["recipe"]["corpus"]) - set(yaml.safe_load(text)["recipe"]["corpus"])

@@ -5,7 +5,7 @@ Every option is declared here, once, with its default and the reason for it. A s
 tells all of them at once.
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -19,7 +19,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Value = TypeVar("Value")
-PerRound = Value | list[Value]
+PerRound: TypeAlias = Value | list[Value]
 """One value for all rounds, or a list with one for each."""
 
 
@@ -218,7 +218,7 @@ class Augment(Options):
     copied_words: Annotated[int, Field(ge=2)] = 12
     """An instruction that quotes so many words in a row from the segment is an echo (ours; the paper has no such rule)."""
     max_questions: Annotated[int, Field(ge=1)] = 3
-    """An instruction with more question marks is several glued together (ours; of 1,000 OpenAssistant prompts, 2 have more)."""
+    """An instruction with more question marks is several glued together (ours; 2 in 1,000 OpenAssistant ones have more)."""
     skip_rules: list[HygieneRule] = []
     """Rules of hygiene.py that are not to be applied."""
 

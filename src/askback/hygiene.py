@@ -154,17 +154,32 @@ def an_answer(instruction: str, segment: Segment, options: Augment) -> str:
     return ""
 
 
-_QUESTION_WORDS = frozenset(
-    ["what", "what's", "whats", "who", "who's", "whom", "whose", "which", "when", "where", "where's", "why", "how", "how's", "is", "isn't", "are", "aren't", "was", "were", "do", "don't", "does", "did", "can", "could", "will", "would", "should", "shall", "may", "might", "must", "has", "have", "had", "am", "if"]
-)
-_SPEAKERS = frozenset("i i'm i'd i've i'll im me my mine we we're our us you your you're please need want".split())  # noqa: SIM905
-_TASK_WORDS = frozenset(
-    ["act", "add", "brainstorm", "categorise", "categorize", "cite", "classify", "code", "complete", "concatenate", "congratulate", "contrast", "convince", "craft", "debug", "decrypt", "derive", "detail", "differentiate", "discuss", "draft", "edit", "elaborate", "express", "extract", "fix", "imagine", "implement", "infer", "interpret", "invent", "justify", "list", "narrate", "optimise", "optimize", "paraphrase", "predict", "pretend", "prove", "quote", "rank", "rate", "recite", "recommend", "refactor", "reply", "rephrase", "respond", "retell", "rewrite", "say", "simplify", "simulate", "solve", "summarise", "summarize", "summaries", "tell", "transcribe", "translate", "tutorial"]
-)
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_QUESTION_WORDS = _set("""
+what what's whats who who's whom whose which when where where's why how how's is isn't are aren't was were do don't
+does did can could will would should shall may might must has have had am if
+""")
+_REQUEST_WORDS = _set("""
+i i'm i'd i've i'll im me my mine we we're our us you you're your please need want
+vs versus difference differences meaning definition example examples ideas tips recipe ways steps list outline
+""")
+_TASK_WORDS = _set("""
+act add brainstorm categorise categorize cite classify code complete concatenate congratulate contrast convince craft
+debug decrypt derive detail differentiate discuss draft edit elaborate express extract fix imagine implement infer
+interpret invent justify list narrate optimise optimize paraphrase predict pretend prove quote rank rate recite
+recommend refactor reply rephrase respond retell rewrite say simplify simulate solve summarise summarize summaries
+tell transcribe translate tutorial
+""")
 
 _ASKS = re.compile(
-    r"\b(?:how|what|why|which|who|where|when)\b \w*\s?\b(?:is|are|was|were|do|does|did|can|could|to|would|should|many|much)\b"
-    r"|^let'?s\b",
+    r"\b(?:how|what|why|which|who|where|when)\b \w*\s?"
+    r"\b(?:is|are|was|were|do|does|did|can|could|to|would|should|many|much)\b"
+    r"|^let'?s\b|^(?!(?:about|above|across|after|against|all|along|among|and|around|as|at|before|behind|below|beyond|but|by"
+    r"|for|from|in|inside|into|like|not|of|off|on|or|over|since|through|to|towards?|under|until|with|within|without)\b"
+    r"|\w+ing\b)\w+ (?:the|an?|all|each|every)\b",
     re.IGNORECASE,
 )
 
@@ -172,14 +187,16 @@ _ASKS = re.compile(
 def no_request(instruction: str, segment: Segment, options: Augment) -> str:
     """Find a title or a statement: words that neither ask nor tell anybody to do anything (ours).
 
-    Rejected is what has no question mark, no word of a speaker (I, my, you, please …), no question within ("how do"), and
-    no sentence or clause that opens with a question word or a verb in its base form, be it after an adverb ("Briefly
-    explain"). A title that opens with such a word ("Plant cells") passes.
+    Rejected is what has no question mark, no word of a speaker (I, my, please …) or of a search
+    query (difference, examples, recipe …), no question within ("how do"), no
+    sentence or clause that opens with a question word or a verb in its base form, be it after an adverb ("Briefly
+    explain"), and does not open with a word before an article that is no preposition ("Document the"). Titles that happen
+    to look so ("Plant cells") pass.
     """
     if not _english(segment) or "?" in instruction:
         return ""
     words = _words(instruction)
-    if _SPEAKERS.intersection(words):
+    if _REQUEST_WORDS.intersection(words):
         return ""
     clauses = [words for part in re.split(r"[.!:;,\n]+", instruction) if (words := _words(part))]
     openings = {word for words in clauses for word in words[: 5 if words[0].endswith("ly") else 1]}

@@ -219,7 +219,7 @@ def _handles(inputs: dict[str, Input]) -> Iterator[Records]:
         if isinstance(value, Records):
             yield value
         elif not isinstance(value, Model):
-            yield from value
+            yield from (one for one in value if isinstance(one, Records))
 
 
 def _tokens(chars: float) -> float:

@@ -5,6 +5,7 @@ The paper takes the last M_t without a look; on a public reproduction M_1 was wo
 
 import shutil
 from collections.abc import Sequence
+from typing import Any
 
 from askback.config import Gate
 from askback.evaluate.bootstrap import loss_difference
@@ -40,7 +41,7 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     return step.output  # type: ignore[no-any-return]
 
 
-def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float, seed: int) -> list[dict[str, float | int | bool]]:
+def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float, seed: int) -> list[dict[str, Any]]:
     """Return, for M_1 and each later model, whether it passed: whether it is not worse, beyond noise, than the best so far.
 
     The best so far is the one of least loss among M_0 and those that passed, not the last that passed: else each round
@@ -52,7 +53,7 @@ def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float, seed: int)
     def loss(t: int) -> float:
         return sum(one.nats for one in losses[t]) / sum(one.tokens for one in losses[t])
 
-    gates: list[dict[str, float | int | bool]] = []
+    gates: list[dict[str, Any]] = []
     best = 0
     for t in range(1, len(losses)):
         found = loss_difference(losses[best], losses[t], confidence, seed)
