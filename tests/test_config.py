@@ -68,6 +68,17 @@ recipe:
     assert all(line.startswith(str(tmp_path / "recipe.yaml")) for line in said)
 
 
+def test_a_list_for_the_rounds_has_one_value_for_each(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    file = load_recipe(path, ["recipe.rounds=2", "recipe.select={min_score: [4, 4.5]}"])
+    assert file.recipe.select.min_score == [4, 4.5]
+    with pytest.raises(RecipeError, match=r"select\.min_score has 2 values for 3 rounds"):
+        load_recipe(path, ["recipe.rounds=3", "recipe.select={min_score: [4, 4.5]}"])
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, ["recipe.select={top_fraction: 2}"])
+    assert str(caught.value).count("\n") == 0 and "less than or equal to 1; found 2" in str(caught.value)
+
+
 def test_set_reaches_any_place(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     file = load_recipe(path, ["recipe.rounds=1", "recipe.corpus.sources.0.limit=5", "resources.workers=2"])

@@ -7,7 +7,7 @@ tells all of them at once.
 
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 DocumentFormat = Literal["html", "warc", "markdown", "text", "jsonl", "parquet", "hub", "installed-docs"]
 PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
@@ -19,8 +19,11 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Value = TypeVar("Value")
-PerRound: TypeAlias = Value | list[Value]
-"""One value for all rounds, or a list with one for each."""
+PerRound: TypeAlias = Annotated[
+    Annotated[Value, Tag("value")] | Annotated[list[Value], Tag("list")],
+    Discriminator(lambda given: "list" if isinstance(given, list) else "value"),
+]
+"""One value for all rounds, or a list with one for each. Told apart by hand, so that a mistake is told once."""
 
 
 class Options(BaseModel):

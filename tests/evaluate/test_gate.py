@@ -25,7 +25,7 @@ def test_the_difference_is_of_the_losses_per_token() -> None:
     found = loss_difference(before, after[::-1], 0.95, 0)
     assert found.difference == pytest.approx((22 + 94) / 40 - (20 + 90) / 40)
     # Of two pairs, a resample is one of three: both alike (1/4 each) or both; so the interval's ends are the two ratios.
-    assert (found.low, found.high) == (pytest.approx(4 / 30), pytest.approx(2 / 10))
+    assert [found.low, found.high] == pytest.approx([4 / 30, 2 / 10])
     assert loss_difference(before, after, 0.95, 0) == found
 
 

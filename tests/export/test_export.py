@@ -97,18 +97,20 @@ def test_another_export_replaces_and_other_folders_are_left_alone(run: Path, tmp
 
 def finish(run: Path, rounds: int, result: int) -> None:
     """Add rounds up to `rounds`, with losses, and a result."""
-    metrics = {"enabled": True, "round": result, "gates": []}
+    gates = []
     for t in range(1, rounds + 1):
         outcome = Outcome()
         outcome.keep("pairs", example(10 * t, "augmented"))
         (run / f"select-{t}").mkdir(exist_ok=True)
         write_outcome(run / f"select-{t}", 0, Example, outcome)
         gate = {"round": t, "against": 0, "difference": 0.1, "low": 0.05, "high": 0.2, "passed": t == result}
-        metrics["gates"] = [*metrics["gates"], gate]  # type: ignore[misc]
-    steps = {f"select-{t}": {"agreement": {"shared": 0.25, "jaccard": 0.2, "rank_correlation": 0.5}} for t in (2,)}
-    steps |= {f"loss-m{t}": {"loss": 2.0 + 0.1 * abs(t - 2)} for t in range(rounds + 1)}  # type: ignore[misc]
+        gates.append(gate)
+    steps: dict[str, object] = {
+        f"select-{t}": {"agreement": {"shared": 0.25, "jaccard": 0.2, "rank_correlation": 0.5}} for t in (2,)
+    }
+    steps |= {f"loss-m{t}": {"loss": 2.0 + 0.1 * abs(t - 2)} for t in range(rounds + 1)}
     counts = {"pairs": {"entered": 1, "kept": 1, "rejected": 0, "failed": 0}}
-    for name, values in {**steps, "result": metrics, "select-3": {}}.items():
+    for name, values in {**steps, "result": {"enabled": True, "round": result, "gates": gates}, "select-3": {}}.items():
         (run / name).mkdir(exist_ok=True)
         record = {"step": name, "finished": 3.0, "counts": counts, "reasons": {}, "metrics": values}
         write_json(run / name / "step.json", record)
