@@ -9,6 +9,7 @@ Ids are hashes of content (`record_id`), so the same input gives the same ids in
 
 import dataclasses
 import hashlib
+import heapq
 import types
 import typing
 from dataclasses import dataclass, field
@@ -195,17 +196,36 @@ class Counts:
         return self.entered == self.kept + self.rejected + self.failed
 
 
+SAMPLED = 1000
+"""So many dropped records of each rule are kept of one piece of work; the counts are of all."""
+
+
+def sampled(dropped: list[Rejection], most: int = SAMPLED) -> list[Rejection]:
+    """Return at most `most` rejections of each stage and rule, in their order, drawn by id: the same ones every time."""
+    by_rule: dict[tuple[str, str], list[int]] = {}
+    for place, rejection in enumerate(dropped):
+        by_rule.setdefault((rejection.stage, rejection.rule), []).append(place)
+    chosen: list[int] = []
+    for places in by_rule.values():
+        if len(places) > most:
+            places = heapq.nsmallest(most, places, key=lambda place: (draw(0, dropped[place].id), place))
+        chosen += places
+    return [dropped[place] for place in sorted(chosen)]
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a piece of work made of its records: those kept, those dropped, and the counts of each stage, in order.
 
-    A stage that only passes records on inside the piece (documents → segments) is counted here too. `tallies` count what
-    is no record, such as what was redacted.
+    A stage that only passes records on inside the piece (documents → segments) is counted here too. Of the dropped, a
+    sample of each rule stays in a large piece (`SAMPLED`), so that memory and disk do not grow with what is thrown away;
+    `reasons` counts all of them, by "stage/rule". `tallies` count what is no record, such as what was redacted.
     """
 
     kept: list[Any] = field(default_factory=list)
     dropped: list[Rejection] = field(default_factory=list)
     counts: dict[str, Counts] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, int] = field(default_factory=dict)
 
     def tally(self, name: str, count: int) -> None:
@@ -224,8 +244,12 @@ class Outcome:
         counts.kept += 1
 
     def drop(self, rejection: Rejection) -> None:
-        """Record a dropped record and count it under its stage."""
+        """Record a dropped record and count it under its stage and rule."""
+        reason = f"{rejection.stage}/{rejection.rule}"
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.dropped.append(rejection)
+        if len(self.dropped) > 2 * SAMPLED * len(self.reasons):
+            self.dropped = sampled(self.dropped)
         counts = self.counts.setdefault(rejection.stage, Counts())
         counts.entered += 1
         if rejection.outcome == "failed":

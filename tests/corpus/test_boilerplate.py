@@ -1,25 +1,45 @@
 """Paragraphs that come back on a site's pages."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from askback.config import Corpus, RecipeFile
-from askback.corpus.boilerplate import Boilerplate
+from askback.corpus.boilerplate import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.build import drop_duplicates
+from askback.corpus.sorted_files import write_array
 from askback.execution.identity import recorded
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.execution.step import Step
 from askback.records import Outcome, Segment, record_id
 
+Find = Callable[[list[Segment], int], Boilerplate]
+
 NOTICE = "Sign up today and never miss another story of ours."
 
 
 def on(url: str, text: str) -> Segment:
     return Segment(record_id(url, "A", text), text, ["A"], url, "warc", "", "en")
+
+
+@pytest.fixture(params=[2**18, 1], ids=["in memory", "spilled"])
+def find(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Find:
+    """Find boilerplate in segments, in pieces of two."""
+    monkeypatch.setattr("askback.corpus.sorted_files.IN_MEMORY", request.param)
+
+    def found(segments: list[Segment], pages: int) -> Boilerplate:
+        counted = [paragraphs_on_pages(segments[at : at + 2]) for at in range(0, len(segments), 2)]
+        paths = [tmp_path / f"{number}.npy" for number in range(len(counted))]
+        for path, pairs in zip(paths, counted, strict=True):
+            write_array(path, pairs[np.newaxis])
+        return Boilerplate(repeated(paths, sum(pairs.shape[1] for pairs in counted), pages))
+
+    return found
 
 
 def own(number: int) -> str:
@@ -31,9 +51,9 @@ def pages(notice: str, count: int, host: str = "a.org") -> list[Segment]:
 
 
 @pytest.mark.parametrize(("count", "gone"), [(2, 0), (3, 1), (4, 1)])
-def test_a_paragraph_on_three_pages_goes(count: int, gone: int) -> None:
+def test_a_paragraph_on_three_pages_goes(count: int, gone: int, find: Find) -> None:
     segments = pages(NOTICE, count)
-    found = Boilerplate(segments, 3)
+    found = find(segments, 3)
     for number, segment in enumerate(segments):
         stripped, paragraphs = found.strip(segment)
         assert paragraphs == gone
@@ -43,22 +63,22 @@ def test_a_paragraph_on_three_pages_goes(count: int, gone: int) -> None:
             assert stripped is segment
 
 
-def test_pages_are_counted_not_segments() -> None:
+def test_pages_are_counted_not_segments(find: Find) -> None:
     again = [on("http://a.org/0", f"{own(number)}\n\n{NOTICE}") for number in range(5)]
-    assert Boilerplate(again, 2).strip(again[0])[1] == 0
+    assert find(again, 2).strip(again[0])[1] == 0
 
 
-def test_hosts_are_apart_and_case_and_spaces_are_not() -> None:
+def test_hosts_are_apart_and_case_and_spaces_are_not(find: Find) -> None:
     segments = [*pages(NOTICE, 2), *pages(NOTICE, 2, "b.org")]
-    assert Boilerplate(segments, 3).strip(segments[0])[1] == 0
+    assert find(segments, 3).strip(segments[0])[1] == 0
     segments = [*pages(NOTICE, 1), *pages(NOTICE.upper().replace(" ", "\n"), 2, "A.ORG")[1:]]
-    assert Boilerplate(segments, 2).strip(segments[0])[1] == 1
+    assert find(segments, 2).strip(segments[0])[1] == 1
 
 
 @pytest.mark.parametrize("uri", ["pages/{}.html", "pypi:x@{}", "http://[{}"])
-def test_what_has_no_host_is_left_alone(uri: str) -> None:
+def test_what_has_no_host_is_left_alone(uri: str, find: Find) -> None:
     segments = [replace(segment, uri=uri.format(number)) for number, segment in enumerate(pages(NOTICE, 3))]
-    assert Boilerplate(segments, 2).strip(segments[0])[1] == 0
+    assert find(segments, 2).strip(segments[0])[1] == 0
 
 
 @pytest.mark.parametrize(
@@ -69,16 +89,16 @@ def test_what_has_no_host_is_left_alone(uri: str) -> None:
         "```\n# Copyright of all of the contributors\n\n# Copyright of all of the contributors\n```",
     ],
 )
-def test_short_paragraphs_headers_and_code_stay(notice: str) -> None:
+def test_short_paragraphs_headers_and_code_stay(notice: str, find: Find) -> None:
     segments = pages(notice, 3)
-    assert Boilerplate(segments, 2).strip(segments[0])[1] == 0
-    assert Boilerplate(pages("x" * 40, 3), 2).strip(pages("x" * 40, 3)[0])[1] == 1
+    assert find(segments, 2).strip(segments[0])[1] == 0
+    assert find(pages("x" * 40, 3), 2).strip(pages("x" * 40, 3)[0])[1] == 1
 
 
-def test_headers_left_without_text_go() -> None:
+def test_headers_left_without_text_go(find: Find) -> None:
     text = f"## One\n\n{{}}\n\n### News\n\n{NOTICE}\n\n## Two\n\nText.\n\n## Last\n\n{NOTICE}"
     segments = [on(f"http://a.org/{number}", text.format(own(number))) for number in range(2)]
-    assert Boilerplate(segments, 2).strip(segments[1])[0].text == f"## One\n\n{own(1)}\n\n## Two\n\nText."
+    assert find(segments, 2).strip(segments[1])[0].text == f"## One\n\n{own(1)}\n\n## Two\n\nText."
 
 
 @recorded(version=1)

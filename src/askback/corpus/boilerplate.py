@@ -4,11 +4,16 @@ The walk over a page leaves out what is marked as furniture; this finds what is 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
+
+from askback.corpus import sorted_files
+from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges
 from askback.records import Segment, record_id
 
 MIN_CHARS = 40
@@ -18,30 +23,22 @@ _HEADER = re.compile(r"(#{1,6}) ")
 
 
 class Boilerplate:
-    """The paragraphs that stand on at least `pages` pages of one host, as far as pages have a host.
+    """The paragraphs that stand on at least so many pages of one host, as far as pages have a host.
 
-    Paragraphs are compared in lower case and with single spaces. Headers and code are not looked at. Memory is some 200
-    bytes for each different paragraph.
+    Paragraphs are compared in lower case and with single spaces. Headers and code are not looked at. `found` holds their
+    hashes, sorted; it may be a file mapped into memory.
     """
 
-    def __init__(self, segments: Iterable[Segment], pages: int) -> None:
-        seen: dict[bytes, set[bytes]] = {}
-        for segment in segments:
-            page = _digest(segment.uri)
-            for paragraph, is_prose in _paragraphs(segment.text):
-                if is_prose and (key := _key(segment, paragraph)):
-                    on = seen.setdefault(key, set())
-                    if len(on) < pages:
-                        on.add(page)
-        self._found = {key for key, on in seen.items() if len(on) >= pages}
+    def __init__(self, found: Array) -> None:
+        self._found = found
 
     def strip(self, segment: Segment) -> tuple[Segment, int]:
         """Return a segment without such paragraphs, and how many there were; headers left without text go too."""
-        if not self._found:
+        if not len(self._found):
             return segment, 0
         kept, count = [], 0
         for paragraph, is_prose in _paragraphs(segment.text):
-            if is_prose and _key(segment, paragraph) in self._found:
+            if is_prose and self._holds(_key(segment, paragraph)):
                 count += 1
             else:
                 kept.append((paragraph, is_prose))
@@ -49,6 +46,37 @@ class Boilerplate:
             return segment, 0
         text = "\n\n".join(_without_bare_headers(kept))
         return replace(segment, text=text, id=record_id(segment.uri, "\n".join(segment.header_path), text)), count
+
+    def _holds(self, key: int | None) -> bool:
+        if key is None:
+            return False
+        at = int(np.searchsorted(self._found, np.uint64(key)))
+        return at < len(self._found) and int(self._found[at]) == key
+
+
+def paragraphs_on_pages(segments: Iterable[Segment]) -> Array:
+    """Return the hash of each different paragraph of some segments and of a page it is on, sorted; for `repeated`."""
+    found = {
+        (key, _digest(segment.uri))
+        for segment in segments
+        for paragraph, is_prose in _paragraphs(segment.text)
+        if is_prose and (key := _key(segment, paragraph)) is not None
+    }
+    pairs = np.array(list(found), np.uint64).reshape(-1, 2)
+    return by_key(pairs[:, 0], pairs[:, 1])
+
+
+def repeated(paths: Sequence[Path], total: int, pages: int) -> Array:
+    """Return the sorted hashes of the paragraphs that are on at least `pages` pages, for `Boilerplate`.
+
+    `paths` hold what `paragraphs_on_pages` gave, `total` pairs together. A range of hashes at a time is in memory.
+    """
+    found = [np.empty(0, np.uint64)]
+    for first, last in hash_ranges(total, sorted_files.IN_MEMORY):
+        pairs = distinct(between(paths, first, last))
+        keys, counts = np.unique(pairs[0], return_counts=True)
+        found.append(keys[counts >= pages])
+    return np.concatenate(found)
 
 
 def _paragraphs(text: str) -> Iterator[tuple[str, bool]]:
@@ -80,7 +108,7 @@ def _without_bare_headers(pieces: list[tuple[str, bool]]) -> list[str]:
     return kept[::-1]
 
 
-def _key(segment: Segment, paragraph: str) -> bytes | None:
+def _key(segment: Segment, paragraph: str) -> int | None:
     try:
         host = urlsplit(segment.uri).hostname
     except ValueError:  # a URL that is none, as in http://[
@@ -88,5 +116,5 @@ def _key(segment: Segment, paragraph: str) -> bytes | None:
     return _digest(f"{host} {' '.join(paragraph.lower().split())}") if host else None
 
 
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "replace"), digest_size=12).digest()
+def _digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big")

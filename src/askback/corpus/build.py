@@ -1,22 +1,26 @@
 """The corpus room: documents → segments → the segments worth asking about (method.md 1.4)."""
 
-import heapq
 import platform
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import distributions
+from itertools import accumulate
 from pathlib import Path
+
+import numpy as np
 
 from askback.config import Corpus, CorpusSource
 from askback.corpus import cut
-from askback.corpus.boilerplate import Boilerplate
-from askback.corpus.dedup import Seen
+from askback.corpus.boilerplate import Boilerplate, paragraphs_on_pages, repeated
+from askback.corpus.dedup import Signatures, Signer, decide
 from askback.corpus.readers import documents, splits
+from askback.corpus.sorted_files import Array, write_array
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
 from askback.execution.step import Step
-from askback.records import Document, Outcome, Rejection, Segment, draw, record_id, reject
+from askback.records import DRAWS, Document, Outcome, Rejection, Segment, draw, record_id, reject
 
 STAGE = "unique segments"
 
@@ -55,71 +59,114 @@ def cut_piece(options: Corpus, source: CorpusSource, paths: list[Path]) -> Outco
     return cut(counted(), options)
 
 
-@recorded(version=1)
+@recorded(version=2)
 def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Records:
     """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest.
 
-    Before that, paragraphs that are on `options.boilerplate_pages` pages of a host are taken out of its segments.
+    Before that, paragraphs that are on `options.boilerplate_pages` pages of a host are taken out of its segments. What
+    is compared is on disk while the step runs (`scratch`); a step that was stopped goes on with it.
     """
-    first = Seen(options.duplicate_jaccard)
+    total = len(segments)
+    ranges = list(segments.ranges(max(PIECE, -(-total // PIECES))))
+    sizes = [stop - start for _, start, stop in ranges]
+    signatures = Signatures(scratch(step), [0, *accumulate(sizes)])
+    pieces = list(enumerate(ranges))
+    if options.boilerplate_pages:
+        counted = step.each(partial(_count_paragraphs, signatures), pieces, "segments", total)
+        found = repeated(signatures.paths("paragraphs"), sum(counted), options.boilerplate_pages)
+        write_array(signatures.folder / BOILERPLATE, found)
+    todo = [piece for piece in pieces if not signatures.path("keys", piece[0]).exists()]
+    step.each(partial(_sign, options, step.random_seed, signatures), todo, "segments", total)
+    kept = decide(signatures, options.duplicate_jaccard)
+    highest = _limit(signatures, kept, options.limit)
+    unique = step.pieces(partial(_sift, options, highest, signatures), pieces, Segment, "segments", sizes)
+    shutil.rmtree(signatures.folder)
+    return unique
+
+
+PIECE, PIECES = 2048, 8192
+"""Segments in a piece of work; more, so that there are about as many pieces at most."""
+BOILERPLATE = "boilerplate.npy"
+
+
+def scratch(step: Step) -> Path:
+    """Return the folder for what is needed while a step runs, without what another recipe left there."""
+    folder = step.folder / f"scratch-{step.output.fingerprint}"
+    for left in step.folder.glob("scratch-*"):
+        if left != folder:
+            shutil.rmtree(left)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _count_paragraphs(signatures: Signatures, piece: int, rows: tuple[Path, int, int]) -> int:
+    """In a worker: write on which pages the paragraphs of a piece are."""
+    found = paragraphs_on_pages(read_records(*rows))
+    write_array(signatures.path("paragraphs", piece), found[np.newaxis])
+    report(rows[2] - rows[1], 0)
+    return int(found.shape[1])
+
+
+def _sign(options: Corpus, random_seed: int, signatures: Signatures, piece: int, rows: tuple[Path, int, int]) -> None:
+    """In a worker: write what the segments of a piece are compared by."""
+    signer = Signer(options.duplicate_jaccard)
+    for number, (_, segment, gone) in enumerate(_stripped(options, signatures, rows), 1):
+        text = None if _too_little(segment, gone, options) else segment.text
+        signer.add(segment.id, draw(random_seed, segment.id), text)
+        if number % 256 == 0:
+            report(256, 0)
+    signer.write(signatures, piece)
+    report((rows[2] - rows[1]) % 256, 0)
+
+
+def _stripped(
+    options: Corpus, signatures: Signatures, rows: tuple[Path, int, int]
+) -> Iterator[tuple[Segment, Segment, int]]:
+    """Yield segments, each as it was and without boilerplate, and how many paragraphs of that went."""
     pages = options.boilerplate_pages
-    boilerplate = Boilerplate(segments if pages else [], pages or 0)
-    stripped = 0
-    duplicates: dict[str, tuple[str, float]] = {}
-    unique: list[str] = []
-    with step.progress.bar(step.name, len(segments), unit="segments") as bar:
-        for segment in segments:
-            bar.add(1)
-            segment, gone = boilerplate.strip(segment)
-            stripped += gone
-            if gone and len(segment.text) < options.min_chars:
-                continue
-            found = first.duplicate_of(segment.id, segment.text)
-            if found:
-                duplicates[segment.id] = found
-            else:
-                unique.append(segment.id)
-    if pages:
-        step.metrics = {"boilerplate paragraphs": stripped}
-    chosen = set(unique)
-    if options.limit is not None:
-        chosen = set(heapq.nsmallest(options.limit, unique, key=lambda id: draw(step.random_seed, id)))
-    over = set(unique) - chosen
-    sift = partial(_sift, options, boilerplate, chosen, over, duplicates)
-    return step.write(Segment, map(sift, segments.parts()))
+    found = np.load(signatures.folder / BOILERPLATE, mmap_mode="r") if pages else np.empty(0, np.uint64)
+    boilerplate = Boilerplate(found)
+    for whole in read_records(*rows):
+        yield whole, *boilerplate.strip(whole)
 
 
-def _sift(
-    options: Corpus,
-    boilerplate: Boilerplate,
-    chosen: set[str],
-    over: set[str],
-    duplicates: dict[str, tuple[str, float]],
-    part: Path,
-) -> Outcome:
-    """Sort the segments of a file. A page that was crawled twice gives an id twice; the first time counts."""
+def _too_little(segment: Segment, gone: int, options: Corpus) -> str | None:
+    """Rule "boilerplate" (ours): without it, fewer than `min_chars` characters are left. On with `boilerplate_pages`."""
+    if not gone or len(segment.text) >= options.min_chars:
+        return None
+    detail = f"{len(segment.text)} characters without {gone} paragraph(s) that are on {options.boilerplate_pages} "
+    return f"{detail}or more pages of the site, at least {options.min_chars} wanted"
+
+
+def _limit(signatures: Signatures, kept: Array, limit: int | None) -> int:
+    """Return the highest draw that a segment may have, so that `limit` of those kept do."""
+    if limit is None or int(kept.sum()) <= limit:
+        return DRAWS
+    draws = np.concatenate([np.load(path, mmap_mode="r")["draw"] for path in signatures.paths("rows")])[kept]
+    return int(np.partition(draws, limit - 1)[limit - 1])
+
+
+def _sift(options: Corpus, highest: int, signatures: Signatures, piece: int, rows: tuple[Path, int, int]) -> Outcome:
+    """In a worker: sort the segments of a piece into those kept and those dropped."""
     outcome = Outcome()
-    for whole in read_records(part):
-        segment, gone = boilerplate.strip(whole)
-        if gone and len(segment.text) < options.min_chars:
-            outcome.drop(_too_little(whole, segment, gone, options))
-        elif segment.id in chosen:
-            chosen.discard(segment.id)
-            outcome.keep(STAGE, segment)
-        elif segment.id in over:
-            over.discard(segment.id)
-            outcome.drop(reject(segment.id, STAGE, "over-limit", uri=segment.uri, text=segment.text))
+    draws = np.load(signatures.path("rows", piece))["draw"].tolist()
+    verdicts = np.load(signatures.path("verdicts", piece))
+    earlier = verdicts["earlier"][verdicts["earlier"] >= 0]
+    earlier = iter(signatures.rows("rows", earlier)["id"].tolist() if len(earlier) else [])
+    stripped = _stripped(options, signatures, rows)
+    for (whole, segment, gone), drawn, (number, similarity) in zip(stripped, draws, verdicts.tolist(), strict=True):
+        if gone:
+            outcome.tally("boilerplate paragraphs", gone)
+        if detail := _too_little(segment, gone, options):
+            outcome.drop(reject(whole.id, STAGE, "boilerplate", detail, uri=whole.uri, text=whole.text))
+        elif number >= 0:
+            rule = "duplicate" if similarity == 1 else "near-duplicate"
+            detail = f"similarity {similarity:.2f} to {next(earlier).decode()}, limit {options.duplicate_jaccard}"
+            outcome.drop(reject(segment.id, STAGE, rule, detail, uri=segment.uri, text=segment.text))
+        elif drawn > highest:
+            detail = f"draw {drawn / DRAWS:.6f}, at most {highest / DRAWS:.6f} for {options.limit} segments"
+            outcome.drop(reject(segment.id, STAGE, "over-limit", detail, uri=segment.uri, text=segment.text))
         else:
-            outcome.drop(_duplicate(segment, *duplicates[segment.id]))
+            outcome.keep(STAGE, segment)
+    report(rows[2] - rows[1], 0)
     return outcome
-
-
-def _duplicate(segment: Segment, earlier: str, similarity: float) -> Rejection:
-    rule = "duplicate" if similarity == 1 else "near-duplicate"
-    return reject(segment.id, STAGE, rule, f"{similarity:.2f} like {earlier}", uri=segment.uri, text=segment.text)
-
-
-def _too_little(whole: Segment, left: Segment, gone: int, options: Corpus) -> Rejection:
-    detail = f"{len(left.text)} characters without {gone} paragraph(s) that are on {options.boilerplate_pages} "
-    detail += f"or more pages of the site, at least {options.min_chars} wanted"
-    return reject(whole.id, STAGE, "boilerplate", detail, uri=whole.uri, text=whole.text)

@@ -1,10 +1,24 @@
-"""Near-duplicates among segments: the paper removes duplicates and does not say how (method.md 1.4)."""
+"""Near-duplicates among segments, in bounded memory: the paper removes duplicates and does not say how (method.md 1.4).
+
+Text is compared in lower case and without punctuation. Equal texts are found by their hash. For the others, shingles of 5
+words are MinHashed with 128 permutations; locality-sensitive hashing over `bands` bands proposes candidates, and a
+candidate is a duplicate when the similarity that the two MinHashes estimate is at least the threshold and the earlier one
+is kept. Of each group of near-duplicates the first stays.
+
+Workers `sign` segments piece by piece; `decide` then finds equal keys range by range of the keys (sorted_files.py), and
+decides piece by piece, in order. All that grows with the corpus is on disk, but for two flags for each segment.
+"""
 
 import hashlib
 import re
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from rensa import RMinHash, RMinHashLSH
+import numpy as np
+
+from askback.corpus import sorted_files
+from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges, run_starts, write_array
 
 PERMUTATIONS = 128
 """Values in a MinHash; the standard error of a similarity near 0.7 is then 0.04."""
@@ -13,46 +27,92 @@ SEED = 1
 """Of the hash functions; part of the result, so it is not an option."""
 RECALL = 0.99
 """A pair exactly at the threshold becomes a candidate at least so often."""
+COMPARED = 8
+"""In each band a segment is compared with so many of those that share its key, the first ones: of a page that a site has
+100,000 times with small changes, the first stays whatever the others are like."""
+PAIRS = 2**14
+"""MinHashes that are compared at once: some 20 MB."""
+
+SIGNED = np.dtype([("id", "S16"), ("draw", "u8"), ("present", "?"), ("minhash", "u4", (PERMUTATIONS,))])
+"""What is known of a segment; one that is not `present` takes no part."""
+VERDICT = np.dtype([("earlier", "i8"), ("similarity", "f4")])
+"""The number of the earlier segment that one duplicates, -1 for none, and how similar they are."""
 
 _WORD = re.compile(r"\w+")
 
 
-class Seen:
-    """The segments kept so far. Of each group of near-duplicates the first stays.
+@dataclass(frozen=True)
+class Signatures:
+    """What deduplication writes in a folder. Piece p holds the segments from number ``firsts[p]`` to ``firsts[p + 1]``."""
 
-    Text is compared in lower case and without punctuation. Equal texts are found by their hash. For the others, shingles
-    of 5 words are MinHashed with 128 permutations; locality-sensitive hashing over `bands` bands proposes candidates, and
-    a candidate is a duplicate when the similarity that the two MinHashes estimate is at least the threshold.
-    Memory is about 1.5 kB a segment.
-    """
+    folder: Path
+    firsts: Sequence[int]
+
+    def path(self, what: str, piece: int) -> Path:
+        """Return where something of a piece is: its "rows", its "keys", its "verdicts"."""
+        return self.folder / f"{what}-{piece:05d}.npy"
+
+    def paths(self, what: str) -> list[Path]:
+        """Return where it is for all pieces, in order."""
+        return [self.path(what, piece) for piece in range(len(self.firsts) - 1)]
+
+    def rows(self, what: str, numbers: Array) -> Array:
+        """Return the rows of some segments; each piece is opened once."""
+        pieces = np.searchsorted(self.firsts, numbers, "right") - 1
+        found: Array | None = None
+        for piece in np.unique(pieces):
+            here = pieces == piece
+            rows = np.load(self.path(what, piece), mmap_mode="r")[numbers[here] - self.firsts[piece]]
+            found = np.empty(len(numbers), rows.dtype) if found is None else found
+            found[here] = rows
+        assert found is not None
+        return found
+
+
+class Signer:
+    """In a worker: collects the signatures of one piece."""
 
     def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
-        self._exact: dict[bytes, str] = {}
-        self._kept: list[tuple[str, Any]] = []
-        self._index = RMinHashLSH(threshold, PERMUTATIONS, bands(threshold))
+        self.bands = bands(threshold)
+        self._rows: list[tuple[str, int, bool, Array]] = []
+        self._exact: list[int] = []
 
-    def duplicate_of(self, id: str, text: str) -> tuple[str, float] | None:
-        """Return the id and similarity of the nearest earlier segment that `text` duplicates; else keep it."""
-        words = _WORD.findall(text.lower())
-        digest = hashlib.blake2b(" ".join(words).encode("utf-8", "replace"), digest_size=16).digest()
-        if digest in self._exact:
-            return self._exact[digest], 1.0
-        hashed = RMinHash(PERMUTATIONS, SEED)
-        hashed.update(
-            [" ".join(words[at : at + SHINGLE_WORDS]) for at in range(max(len(words) - SHINGLE_WORDS + 1, 1))]
-        )
-        nearest: tuple[str, float] | None = None
-        for key in sorted(self._index.query(hashed)):
-            earlier, other = self._kept[key]
-            similarity = float(hashed.jaccard(other))
-            if similarity >= self.threshold and (nearest is None or similarity > nearest[1]):
-                nearest = earlier, similarity
-        if nearest is None:
-            self._exact[digest] = id
-            self._index.insert(len(self._kept), hashed)
-            self._kept.append((id, hashed))
-        return nearest
+    def add(self, id: str, draw: int, text: str | None) -> None:
+        """Add a segment; one without text takes no part."""
+        exact, minhash = signature(text) if text is not None else (0, np.zeros(PERMUTATIONS, np.uint32))
+        self._exact.append(exact)
+        self._rows.append((id, draw, text is not None, minhash))
+
+    def write(self, signatures: Signatures, piece: int) -> None:
+        """Write the piece: its keys last, whose presence says that it is done."""
+        rows = np.array(self._rows, SIGNED)
+        numbers: Array = np.flatnonzero(rows["present"])
+        minhashes = rows["minhash"][numbers].reshape(len(numbers), self.bands, PERMUTATIONS // self.bands)
+        keys = [np.array(self._exact, np.uint64)[numbers], *np.moveaxis(_band_keys(minhashes), 1, 0)]
+        numbers = numbers.astype(np.uint64) + np.uint64(signatures.firsts[piece])
+        write_array(signatures.path("rows", piece), rows)
+        write_array(signatures.path("keys", piece), np.stack([by_key(table, numbers) for table in keys]))
+
+
+def signature(text: str) -> tuple[int, Array]:
+    """Return the hash of a text (64 bits: among 10^8 texts, two different ones agree once in 3,700 corpora), and its
+    MinHash."""
+    from rensa import RMinHash
+
+    words = _WORD.findall(text.lower())
+    digest = hashlib.blake2b(" ".join(words).encode("utf-8", "replace"), digest_size=8).digest()
+    minhash = RMinHash(PERMUTATIONS, SEED)
+    shingles = zip(*(words[start:] for start in range(SHINGLE_WORDS)), strict=False)
+    minhash.update(list(map(" ".join, shingles)) or [" ".join(words)])
+    return int.from_bytes(digest, "big"), np.array(minhash.digest(), np.uint32)
+
+
+def _band_keys(minhashes: Array) -> Array:
+    """Return a 64-bit hash of each band. Two that agree by chance cost one comparison."""
+    odd = np.random.default_rng(SEED).integers(2**63, 2**64, minhashes.shape[2], np.uint64) | np.uint64(1)
+    mixed: Array = ((minhashes.astype(np.uint64) + np.uint64(1)) * odd).sum(axis=2, dtype=np.uint64)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed * np.uint64(0x9E3779B97F4A7C15)
 
 
 def bands(threshold: float) -> int:
@@ -64,3 +124,72 @@ def bands(threshold: float) -> int:
         if 1 - (1 - threshold ** (PERMUTATIONS // count)) ** count >= RECALL:
             return count
     return PERMUTATIONS
+
+
+def decide(signatures: Signatures, threshold: float) -> Array:
+    """Write, for each piece, what its segments duplicate; return a flag for each segment, set if it stays."""
+    total = signatures.firsts[-1]
+    copy, kept = np.zeros(total, bool), np.zeros(total, bool)
+    copies = list(_candidates(signatures, [0], copy, 1))
+    for path in copies:
+        copy[np.load(path, mmap_mode="r")[0][0]] = True
+    near = list(_candidates(signatures, range(1, 1 + bands(threshold)), copy, COMPARED))
+    for piece, (first, stop) in enumerate(zip(signatures.firsts, signatures.firsts[1:], strict=False)):
+        rows = np.load(signatures.path("rows", piece), mmap_mode="r")
+        verdicts = np.array([(-1, -1)] * (stop - first), VERDICT)
+        kept[first:stop] = rows["present"] & ~copy[first:stop]
+        for later, earlier, similarity in _near(signatures, between(near, first, stop - 1), kept, threshold):
+            # A candidate may have been found a duplicate itself since; the nearest of those that stay is named.
+            if kept[earlier] and similarity > verdicts[later - first]["similarity"]:
+                verdicts[later - first] = earlier, similarity
+                kept[later] = False
+        for later, earlier in between(copies, first, stop - 1).T.astype(np.int64).tolist():
+            verdict = (earlier, 1.0)
+            if not kept[earlier]:
+                known = verdicts[earlier - first] if earlier >= first else _verdict(signatures, earlier)
+                verdict = tuple(known)
+            verdicts[later - first] = verdict
+        write_array(signatures.path("verdicts", piece), verdicts)
+    return kept
+
+
+def _verdict(signatures: Signatures, number: int) -> Array:
+    found: Array = signatures.rows("verdicts", np.array([number]))[0]
+    return found
+
+
+def _candidates(signatures: Signatures, tables: Sequence[int], copy: Array, compared: int) -> Iterator[Path]:
+    """Write pairs (later, earlier) of segments that share a key, sorted by the later one; yield the files.
+
+    A segment is paired with the first `compared` that have the key. Those flagged in `copy` take no part.
+    """
+    ranges = list(hash_ranges(signatures.firsts[-1], sorted_files.IN_MEMORY))
+    for table in tables:
+        for part, (first, last) in enumerate(ranges):
+            keys, numbers = between(signatures.paths("keys"), first, last, table)
+            here = ~copy[numbers]
+            keys, numbers = keys[here], numbers[here]
+            starts, places = run_starts(keys), np.arange(len(keys))
+            later, earlier = [], []
+            for step in range(compared):
+                paired = starts + step < places
+                later.append(numbers[paired])
+                earlier.append(numbers[starts[paired] + step])
+                if not len(later[-1]):
+                    break
+            if len(later[0]):
+                path = signatures.folder / f"pairs-{table:03d}-{part:05d}.npy"
+                write_array(path, by_key(np.concatenate(later), np.concatenate(earlier))[np.newaxis])
+                yield path
+
+
+def _near(signatures: Signatures, pairs: Array, kept: Array, threshold: float) -> Iterator[tuple[int, int, float]]:
+    """Yield the pairs whose MinHashes agree in at least `threshold` of their values, by the later segment, then the
+    earlier; pairs with one that is known not to stay are left out."""
+    pairs = distinct(pairs[:, kept[pairs[1]]]).astype(np.int64)
+    for start in range(0, pairs.shape[1], PAIRS):
+        later, earlier = pairs[:, start : start + PAIRS]
+        agree = signatures.rows("rows", later)["minhash"] == signatures.rows("rows", earlier)["minhash"]
+        similarity = agree.mean(axis=1)
+        found = similarity >= threshold
+        yield from zip(later[found].tolist(), earlier[found].tolist(), similarity[found].tolist(), strict=True)

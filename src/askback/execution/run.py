@@ -9,7 +9,6 @@ import platform
 import shutil
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import lru_cache
@@ -33,7 +32,7 @@ from askback.execution.identity import (
 )
 from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
-from askback.execution.shards import atomic, link, rejections, storage_error, write_json
+from askback.execution.shards import atomic, link, storage_error, write_json
 from askback.execution.step import Step
 from askback.records import Counts
 
@@ -160,7 +159,7 @@ class Run:
         """Check that nothing vanished and something is there, then write ``step.json``: the step is done."""
         for stage, counts in step.counts.items():
             assert counts.balanced(), (step.name, stage, counts)
-        reasons = Counter(f"{drop.stage}/{drop.rule}" for drop in rejections(step.folder))
+        reasons = step.reasons
         last = next(reversed(step.counts.values()), Counts())
         if last.kept == 0:
             why = ", ".join(f"{reason.partition('/')[2]} {n:,}" for reason, n in reasons.most_common(5))

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from askback.errors import StorageError
-from askback.records import RECORDS, Counts, Outcome, Rejection, schema
+from askback.records import RECORDS, Counts, Outcome, Rejection, sampled, schema
+
+ROW_GROUP = 2048
+"""Records that are compressed together, so that a piece of a large file is read without the rest of it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class Records:
         for part in self.parts():
             yield from read_records(part)
 
+    def ranges(self, size: int) -> Iterator[tuple[Path, int, int]]:
+        """Yield consecutive ranges of at most `size` records, each in one file: its path, first and last (excluded)."""
+        for part in self.parts():
+            rows = _rows_in(part, part.stat().st_mtime_ns)
+            yield from ((part, start, min(start + size, rows)) for start in range(0, rows, size))
+
     def rows(self, start: int, stop: int) -> Iterator[Any]:
         """Yield records `start` (included) to `stop` (excluded), opening only the files that hold them."""
         before = 0
@@ -54,7 +63,7 @@ class Records:
 
 
 def rejections(folder: Path) -> Iterator[Rejection]:
-    """Yield what a step dropped, in order."""
+    """Yield what a step dropped, in order; of a large piece of work, a sample of each rule (`Outcome`)."""
     for part in sorted(folder.glob("rejected-*.parquet")):
         yield from read_records(part)
 
@@ -65,8 +74,12 @@ def read_records(path: Path, start: int = 0, stop: int | None = None) -> Iterato
 
     with pq.ParquetFile(path) as file:
         kind = RECORDS[file.schema_arrow.metadata[b"askback.record"].decode()]
-        position = 0
-        for batch in file.iter_batches(batch_size=1024):
+        groups = range(file.num_row_groups)
+        position = first = 0
+        while first < len(groups) and position + file.metadata.row_group(first).num_rows <= start:
+            position += file.metadata.row_group(first).num_rows
+            first += 1
+        for batch in file.iter_batches(batch_size=1024, row_groups=groups[first:]):
             end = batch.num_rows if stop is None else min(batch.num_rows, stop - position)
             for row in batch.slice(max(0, start - position), max(0, end - max(0, start - position))).to_pylist():
                 yield kind(**row)
@@ -92,7 +105,7 @@ def write_records(path: Path, kind: type, records: list[Any], metadata: dict[str
     names = arrow.names
     columns = {name: [getattr(record, name) for record in records] for name in names}
     with atomic(path) as temporary:
-        pq.write_table(pa.table(columns, schema=arrow), temporary, compression="zstd")
+        pq.write_table(pa.table(columns, schema=arrow), temporary, compression="zstd", row_group_size=ROW_GROUP)
 
 
 class atomic:  # noqa: N801 - reads as a function: `with atomic(path) as temporary`
@@ -147,10 +160,12 @@ def write_json(path: Path, value: Any) -> None:
 def write_outcome(folder: Path, piece: int, kind: type, outcome: Outcome) -> None:
     """Write what one piece of work gave; the kept file, which says that the piece is done, comes last."""
     assert all(counts.balanced() for counts in outcome.counts.values()), outcome.counts
-    write_records(folder / f"rejected-{piece:05d}.parquet", Rejection, outcome.dropped)
-    counts = json.dumps({stage: asdict(count) for stage, count in outcome.counts.items()})
-    tallies = {"askback.tallies": json.dumps(outcome.tallies, sort_keys=True)} if outcome.tallies else {}
-    write_records(_kept(folder, piece), kind, outcome.kept, {"askback.counts": counts, **tallies})
+    write_records(folder / f"rejected-{piece:05d}.parquet", Rejection, sampled(outcome.dropped))
+    metadata = {"askback.counts": json.dumps({stage: asdict(count) for stage, count in outcome.counts.items()})}
+    for name, numbers in (("reasons", outcome.reasons), ("tallies", outcome.tallies)):
+        if numbers:
+            metadata[f"askback.{name}"] = json.dumps(numbers, sort_keys=True)
+    write_records(_kept(folder, piece), kind, outcome.kept, metadata)
 
 
 def is_done(folder: Path, piece: int) -> bool:
@@ -162,6 +177,12 @@ def piece_counts(folder: Path, piece: int) -> dict[str, Counts]:
     """Return the counts of a finished piece, by stage."""
     stored = json.loads(_metadata(_kept(folder, piece)).metadata[b"askback.counts"])
     return {stage: Counts(**counts) for stage, counts in stored.items()}
+
+
+def piece_reasons(folder: Path, piece: int) -> dict[str, int]:
+    """Return how many records of a finished piece were dropped by each "stage/rule", whether kept in the sample or not."""
+    stored: dict[str, int] = json.loads(_metadata(_kept(folder, piece)).metadata.get(b"askback.reasons", b"{}"))
+    return stored
 
 
 def piece_tallies(folder: Path, piece: int) -> dict[str, int]:

@@ -6,6 +6,7 @@ A step's folder: ``plan.json`` (its identity and how its work is cut into pieces
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from askback.execution.shards import (
     Records,
     is_done,
     piece_counts,
+    piece_reasons,
     piece_tallies,
     storage_error,
     write_json,
@@ -42,6 +44,7 @@ class Step:
     output: Any
     """The handle of what it makes."""
     counts: dict[str, Counts] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def map(self, work: Callable[..., Outcome], records: Records, kind: type, piece_size: int, unit: str) -> Records:
@@ -82,17 +85,26 @@ class Step:
                 for _ in run_pieces(task, arguments, workers, self.log, self.drain, bar.add):
                     pass
         for number in range(len(pieces)):
-            self._count(piece_counts(self.folder, number))
+            self._count(piece_counts(self.folder, number), piece_reasons(self.folder, number))
             for name, count in piece_tallies(self.folder, number).items():
                 self.metrics[name] = self.metrics.get(name, 0) + count
         assert isinstance(self.output, Records)
         return self.output
 
+    def each(self, work: Callable[..., Any], pieces: Sequence[tuple[Any, ...]], unit: str, total: int) -> list[Any]:
+        """Call ``work(*piece)`` for every piece, in worker processes, and return what each returned, in any order.
+
+        For what a step has to know before its records can be written; `work` keeps what is worth keeping in a file.
+        """
+        workers = min(self.resources.workers, max(1, len(pieces)))
+        with self.progress.bar(self.name, total, 0, unit) as bar:
+            return list(run_pieces(work, pieces, workers, self.log, self.drain, bar.add))
+
     def write(self, kind: type, outcomes: Iterable[Outcome]) -> Records:
         """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
         for number, outcome in enumerate(outcomes):
             write_outcome(self.folder, number, kind, outcome)
-            self._count(outcome.counts)
+            self._count(outcome.counts, outcome.reasons)
         assert isinstance(self.output, Records)
         return self.output
 
@@ -152,9 +164,10 @@ class Step:
                 f"Make it again with --redo {self.name}."
             )
 
-    def _count(self, counts: dict[str, Counts]) -> None:
+    def _count(self, counts: dict[str, Counts], reasons: dict[str, int]) -> None:
         for stage, count in counts.items():
             self.counts.setdefault(stage, Counts()).add(count)
+        self.reasons.update(reasons)
 
     def _recall(self, key: str, value: int) -> int:
         """Return `value` as it was when the step was begun."""
