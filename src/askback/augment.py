@@ -19,7 +19,7 @@ PIECE = 32
 STAGE = "instructions"
 
 
-@recorded(version=1, engine=True, prompts=("backward",))
+@recorded(version=2, engine=True, prompts=("backward",))
 def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records) -> Records:
     """Write `per_segment` instructions for every segment; each is kept as a candidate or rejected with its rule."""
     work = partial(write_piece, options, step.resources, model, step.random_seed)
@@ -71,6 +71,8 @@ def _candidate(id: str, segment: Segment, instruction: str, model: Model, seed: 
         prompt_id=prompts.prompt_id("backward"),
         model_id=model.id,
         seed=seed,
+        title=segment.title,
+        date=segment.date,
     )
 
 

@@ -49,7 +49,7 @@ class Document:
     """One page as a reader found it; never written to disk.
 
     `text` is the markup itself. `licence` is what the source states ("" if it states none): an SPDX expression, a URL or
-    the source's own words.
+    the source's own words. `date` is the day it was published, as the source states it (YYYY-MM-DD or "").
     """
 
     uri: str
@@ -58,11 +58,15 @@ class Document:
     source: str
     title: str = ""
     licence: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The text under one header: the y of the method. `header_path` runs from the page's top header to this one's."""
+    """The text under one header: the y of the method. `header_path` runs from the page's top header to this one's.
+
+    `title` and `date` are those of its document.
+    """
 
     id: str
     text: str
@@ -71,6 +75,8 @@ class Segment:
     source: str
     licence: str
     language: str
+    title: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,8 @@ class Example:
     licence: str
     language: str
     score: float | None = None
+    title: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,8 @@ class Candidate:
     prompt_id: str
     model_id: str
     seed: int
+    title: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)

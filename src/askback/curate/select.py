@@ -12,7 +12,7 @@ from askback.records import Candidate, Example, Outcome, fail, reject
 STAGE = "candidates"
 
 
-@recorded(version=1)
+@recorded(version=2)
 def select(step: Step, options: Select, *, candidates: Records, judgements: Records) -> Records:
     """Keep the candidates that `options` chooses, as examples; the others are rejected with their score.
 
@@ -70,4 +70,6 @@ def _example(candidate: Candidate, score: float) -> Example:
         licence=candidate.licence,
         language=candidate.language,
         score=score,
+        title=candidate.title,
+        date=candidate.date,
     )
