@@ -54,7 +54,7 @@ class Remote:
         Raises:
             OSError: it cannot be opened; reading from it raises nothing else either.
         """
-        return io.BufferedReader(_Stream(_as_os_error(lambda: _opened(self.url, mode))), 1 << 16)
+        return io.BufferedReader(_Stream(*_as_os_error(lambda: _opened(self.url, mode))), 1 << 16)
 
 
 File: TypeAlias = Path | Remote
@@ -145,9 +145,9 @@ def _reached(url: str, ask: Callable[[], T]) -> T:
         ) from error
 
 
-def _opened(url: str, mode: str) -> Any:
+def _opened(url: str, mode: str) -> tuple[Any, Any]:
     system, path = _file_system(url)
-    return system.open(path, mode)
+    return system.open(path, mode), system
 
 
 def _as_os_error(ask: Callable[[], T]) -> T:
@@ -162,8 +162,9 @@ def _as_os_error(ask: Callable[[], T]) -> T:
 class _Stream(io.RawIOBase):
     """What fsspec opened, as a stream that `io` can buffer; what a network library raises becomes an OSError."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, system: Any) -> None:
         self._file = file
+        self._system = system  # an archive closes when its file system goes
 
     def readable(self) -> bool:
         return True

@@ -20,6 +20,7 @@ def pdf(pages: Sequence[str | Lines], outline: Sequence[tuple[str, int, int]] = 
 
     writer = PdfWriter()
     font = {"/Type": NameObject("/Font"), "/Subtype": NameObject("/Type1"), "/BaseFont": NameObject("/Helvetica")}
+    font["/Encoding"] = NameObject("/WinAnsiEncoding")
     reference = writer._add_object(DictionaryObject({NameObject(key): value for key, value in font.items()}))
     for lines in pages:
         page = writer.add_blank_page(595, 842)
@@ -30,7 +31,9 @@ def pdf(pages: Sequence[str | Lines], outline: Sequence[tuple[str, int, int]] = 
         page[NameObject("/Contents")] = writer._add_object(stream.flate_encode())
     made: list[Any] = []
     for title, number, parent in outline:
-        made.append(writer.add_outline_item(title, number, parent=made[parent] if parent >= 0 else None))
+        made.append(
+            writer.add_outline_item(title=title, page_number=number, parent=made[parent] if parent >= 0 else None)
+        )
     writer.add_metadata({f"/{name}": value for name, value in about.items()})
     out = io.BytesIO()
     writer.write(out)

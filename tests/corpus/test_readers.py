@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import random
 import re
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
@@ -350,6 +351,76 @@ def test_damage_costs_only_the_records_it_hits(tmp_path: Path) -> None:
     for junk in (b"", b"hello", b"<html>" * 100):
         file.write_bytes(junk)
         assert rules(read(source)) == {"damaged": 1}
+
+
+def test_wet_records_are_plain_text(tmp_path: Path) -> None:
+    text = "Title\n\nText — of a page."
+    start = "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://x/a\r\nContent-Type: text/plain\r\n"
+    record = f"{start}Content-Length: {len(text.encode())}\r\n\r\n{text}\r\n\r\n".encode()
+    (tmp_path / "x.warc.wet.gz").write_bytes(gzip.compress(record) + gzip.compress(record.replace(b"plain", b"xcsss")))
+    found = read(CorpusSource(format="warc", path=str(tmp_path), licence="L"))
+    assert found[0] == Document("http://x/a", text, "text", "warc", "", "L")
+    assert rules(found) == {"document": 1, "not-html": 1}
+
+
+def test_dates_of_crawled_pages(tmp_path: Path) -> None:
+    ok = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nLast-Modified: Sat, 04 May 2019 23:59:00 GMT"
+    dated = b"<meta name='dc.date' content='2001-02-03'>"
+    records = [response("http://x/a", PAGE.encode(), ok), response("http://x/b", dated, ok)]
+    now = gzip.decompress(response("http://x/c", PAGE.encode(), ok))
+    records.append(gzip.compress(now.replace(b"\r\n", b"\r\nWARC-Date: 2019-05-04T00:00:00Z\r\n", 1)))
+    (tmp_path / "x.warc.gz").write_bytes(b"".join(records))
+    found = read(CorpusSource(format="warc", path=str(tmp_path)))
+    assert [one.date for one in found if isinstance(one, Document)] == ["2019-05-04", "2001-02-03", ""]
+
+
+# Packed files
+
+
+@pytest.mark.parametrize("kind", ["html", "markdown", "text"])
+def test_packed_documents_and_bombs(kind: str, tmp_path: Path) -> None:
+    name = {"html": "html", "markdown": "md", "text": "rst"}[kind]
+    for packed, body in (("a", PAGE.encode()), ("bomb", b"x" * 50_000_000)):
+        (tmp_path / f"{packed}.{name}.gz").write_bytes(gzip.compress(body, 1))
+        writer = ZstdWriter(str(tmp_path / f"{packed}.{name}.zst"))
+        writer.write(body)
+        writer.close()
+    del body
+    (tmp_path / f"cut.{name}.gz").write_bytes((tmp_path / f"a.{name}.gz").read_bytes()[:-12])
+    (tmp_path / f"cut.{name}.zst").write_bytes((tmp_path / f"a.{name}.zst").read_bytes()[:-3])
+    tracemalloc.start()
+    found = read(CorpusSource.model_validate({"format": kind, "path": str(tmp_path)}), max_document_bytes=10_000)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    assert rules(found) == {"document": 2, "too-large": 2, "unreadable": 2}
+    texts = [one for one in found if isinstance(one, Document)]
+    assert {one.text for one in texts} == {PAGE}
+    assert {one.title for one in texts} == {{"html": "A & B", "markdown": "a", "text": ""}[kind]}
+    assert {one.markup for one in texts} == {"rst" if kind == "text" else kind}
+
+
+# Samples
+
+
+def test_a_sample_is_drawn_evenly_and_without_regard_to_order(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"{number}"}) if number % 2 else '{"text": ""}' for number in range(4000)]
+    (tmp_path / "x.jsonl").write_text("\n".join([*lines, "{broken"]))
+    (tmp_path / "y.jsonl").write_text('{"text": "y"}')
+    source = CorpusSource(format="jsonl", path=str(tmp_path), sample=0.25)
+    options = Corpus(sources=[source])
+    pieces = splits(source)
+
+    def drawn(pieces: list[Any], seed: int = 1) -> set[str]:
+        return {one.uri for piece in pieces for one in documents(source, piece, options, seed)}
+
+    assert drawn(pieces) == drawn(pieces[::-1])
+    assert 890 < len(drawn(pieces)) < 1110  # four standard deviations around 1,000
+    found = list(documents(source, pieces[0], options, 1))
+    assert rules(found)["broken-json"] == 1  # what fails is always told
+    assert 400 < rules(found)["no-text"] < 600
+    assert len(drawn(pieces, 2) & drawn(pieces)) < 400
+    few = source.model_copy(update={"limit": 10})
+    assert rules(list(documents(few, pieces[0], options, 1)))["document"] == 10
 
 
 # JSON Lines, Parquet, hub

@@ -8,16 +8,13 @@ from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import Any, NamedTuple
 
-_TITLE = re.compile(r"<title\b[^>]*>([^<]*)", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^>]{0,500}>([^<]*)", re.IGNORECASE)
 _HEAD_TAG = re.compile(r"<(?:link|meta)\b[^>]{0,2000}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _LICENCE_NAMES = ("license", "dcterms.license", "dc.rights", "dcterms.rights", "copyright")
 _DATE_NAMES = ("article:published_time", "dc.date", "dcterms.date", "dc.date.issued", "dcterms.issued")
 _HEAD_CHARS = 50_000
-_JSON_LD = re.compile(
-    r"""<script\b[^>]{0,300}?application/ld\+json[^>]{0,300}>(.{0,200000}?)</script""", re.IGNORECASE | re.DOTALL
-)
-_JSON_LD_SCRIPTS, _JSON_LD_NODES = 10, 1000
+_JSON_LD_SCRIPTS, _JSON_LD_CHARS, _JSON_LD_NODES = 10, 200_000, 1000
 _TIME = re.compile(r"""<time\b[^>]{0,300}?\bdatetime\s*=\s*["']?(\d{4}-\d\d-\d\d)""", re.IGNORECASE)
 _DAY = re.compile(r"\s*(\d{4})-?(\d\d)-?(\d\d)(?!\d)")
 
@@ -91,11 +88,15 @@ def _only_time(html: str) -> str:
 def _json_ld(html: str) -> dict[str, str]:
     """Return `license` and `datePublished` of the page, as far as its JSON-LD gives them."""
     found: dict[str, str] = {}
-    for number, script in enumerate(_JSON_LD.finditer(html)):
-        if number == _JSON_LD_SCRIPTS:
+    end = 0
+    for _ in range(_JSON_LD_SCRIPTS):
+        named = html.find("application/ld+json", end)
+        start = html.find(">", named) + 1
+        if named < 0 or not start:
             break
+        end = max(html.find("</script", start, start + _JSON_LD_CHARS), start)
         try:
-            tree = json.loads(script[1])
+            tree = json.loads(html[start:end])
         except (ValueError, RecursionError):
             continue
         for node in _nodes(tree):

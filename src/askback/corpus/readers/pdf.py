@@ -30,7 +30,7 @@ _LARGER = 1.15
 """A header is set so many times as large as most of the text, where the file has no outline."""
 _HEADER_CHARS, _HEADER_LINES = 200, 3
 _REPEATED_PAGES = 3
-"""A line at the top or bottom of so many pages, numbers aside, is a running head."""
+"""A line at the top or bottom of so many pages is a running head; of one page less, if it begins or ends in a number."""
 _BULLET = re.compile(r"[•‣◦▪●∙·–]\s*(?=\S)")
 _LEADERS = re.compile(r"(?:\.\s?){5,}\s*\d*\s*$")
 _GOES_ON = -1  # the level of a further line of the header above
@@ -150,7 +150,8 @@ def _without_running_heads(pages: list[list[Line]]) -> list[Line]:
         for at, line in enumerate(lines):
             name = _letters(line.text)
             at_edge = at < 2 or at >= len(lines) - 2
-            if not (at_edge and (not name or on_pages[name] >= _REPEATED_PAGES)) and not _LEADERS.search(line.text):
+            often = _REPEATED_PAGES - (line.text[0].isdigit() or line.text[-1].isdigit())
+            if not (at_edge and (not name or on_pages[name] >= often)) and not _LEADERS.search(line.text):
                 kept.append(line)
     return kept
 

@@ -24,8 +24,8 @@ def read_warc(paths: Sequence[File], source: CorpusSource, options: Corpus) -> I
     """Read the HTML pages of crawl files; requests, metadata and revisits are no documents and are passed over.
 
     WET files are WARC files of `conversion` records in text/plain, which are read as plain text. A page's date is the one
-    it states, else its Last-Modified (`head.modified`). A response that is not HTML or whose status is not 200 is rejected. A
-    record cut short is a failure. A damaged file is read up to the damage and, if it is local and a whole record can be
+    it states, else its Last-Modified (`head.modified`). A response that is not HTML or whose status is not 200 is rejected.
+    A record cut short is a failure. A damaged file is read up to the damage and, if it is local and a whole record can be
     found behind it, on from there; each stretch lost is a failure.
     """
     for path in paths:
