@@ -75,7 +75,7 @@ def _check_size(html: str) -> None:
     tags = html.count("<")
     if tags > MAX_TAGS:
         raise TooMany(f"{tags} tags, at most {MAX_TAGS}")
-    if tags > 10 * MAX_DEPTH or (tags > _FEW_TAGS and tags * len(_FORMATTING.findall(html)) > 10 * MAX_TAGS):
+    if tags > 10 * MAX_DEPTH or (tags > _FEW_TAGS and tags * len(_FORMATTING.findall(html)) > 2 * MAX_TAGS):
         _measure(html)
 
 

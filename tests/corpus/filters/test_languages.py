@@ -19,7 +19,7 @@ JAPANESE = """すべての人間は、生れながらにして自由であり、
 
 何人も、奴隷にされ、又は苦役に服することはない。奴隷制度及び奴隷売買は、いかなる形においても禁止する。
 
-すべての人は、いかなる場所においても、法の下において、人として認められる権利を有する。"""
+すべての人は、いかなる場所においても、法の下において、人として認められる権利を有する。"""  # noqa: E501
 
 ARABIC = """يولد جميع الناس أحراراً متساوين في الكرامة والحقوق. وقد وهبوا عقلاً وضميراً وعليهم أن يعامل بعضهم بعضاً بروح الإخاء.
 
@@ -27,8 +27,8 @@ ARABIC = """يولد جميع الناس أحراراً متساوين في ال
 
 لكل فرد الحق في الحياة والحرية وسلامة شخصه. لا يجوز استرقاق أو استعباد أي شخص، ويحظر الاسترقاق وتجارة الرقيق."""
 
-GERMAN = """Alle Menschen sind frei und gleich an Würde und Rechten geboren. Sie sind mit Vernunft und Gewissen begabt und sollen
-einander im Geiste der Brüderlichkeit begegnen.
+GERMAN = """Alle Menschen sind frei und gleich an Würde und Rechten geboren. Sie sind mit Vernunft und Gewissen begabt und
+sollen einander im Geiste der Brüderlichkeit begegnen.
 
 Jeder hat Anspruch auf alle in dieser Erklärung verkündeten Rechte und Freiheiten, ohne irgendeinen Unterschied, etwa nach
 Rasse, Hautfarbe, Geschlecht, Sprache, Religion, politischer oder sonstiger Anschauung.
