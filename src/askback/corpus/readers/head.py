@@ -40,7 +40,7 @@ def head(html: str) -> Head:
     title = _TITLE.search(start) if "<title" in lower else None
     words = " ".join(unescape(title[1]).split()) if title else ""
     stated: dict[str, str] = {}
-    if any(word in lower for word in ("licen", "rights", "copyright", "publish", "date", "issued")):
+    if any(word in lower for word in ("licen", "rights", "copyright", "published_time", "dc.date", "dcterms")):
         for tag in _HEAD_TAG.findall(start):
             given = {name.lower(): unescape(a or b or c).strip() for name, a, b, c in _ATTRIBUTE.findall(tag)}
             if "license" in given.get("rel", "").lower().split():
