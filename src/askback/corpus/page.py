@@ -118,5 +118,5 @@ def _measure(html: str) -> None:
                     formatting.append(same)
         if depth > MAX_DEPTH:
             raise TooDeep(f"elements are nested more than {MAX_DEPTH} deep")
-        if made > 4 * MAX_TAGS:
-            raise TooMany(f"more than {4 * MAX_TAGS} elements when parsed")
+        if made > MAX_TAGS:
+            raise TooMany(f"more than {MAX_TAGS} elements when parsed")
