@@ -70,4 +70,6 @@ def _candidate(id: str, segment: Segment, instruction: str, model: Model, seed: 
         prompt_id=prompts.prompt_id("backward"),
         model_id=model.id,
         seed=seed,
+        title=segment.title,
+        date=segment.date,
     )

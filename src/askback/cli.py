@@ -88,7 +88,7 @@ def corpus(
     redo: Redo = None,
     explain: Annotated[
         Path | None,
-        typer.Option(help="Show what the rules make of one HTML, Markdown, text or rst file.", metavar="FILE"),
+        typer.Option(help="Show what the rules make of one HTML, Markdown, text, rst or PDF file.", metavar="FILE"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-DocumentFormat = Literal["html", "warc", "markdown", "text", "jsonl", "parquet", "hub", "installed-docs"]
+DocumentFormat = Literal["html", "warc", "markdown", "text", "pdf", "jsonl", "parquet", "hub", "installed-docs"]
 PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
 HygieneRule = Literal[
     "too-long", "template-leak", "an-answer", "echo", "dangling", "several-questions", "no-request", "language"
@@ -66,7 +66,8 @@ class CorpusSource(Options):
 
     format: DocumentFormat
     path: str = ""
-    """File, folder or glob; `NAME[:SPLIT]` for `hub`; not used by `installed-docs`."""
+    """File, folder or glob, or a URL of one (``s3://``, ``https://``, ``zip://*.html::file.zip``, whatever fsspec reads);
+    `NAME[:SPLIT]` for `hub`; not used by `installed-docs`."""
     text_field: str = "text"
     """Column that holds the text, for jsonl, parquet and hub."""
     markup: Literal["html", "markdown", "rst", "text"] = "text"
@@ -75,6 +76,9 @@ class CorpusSource(Options):
     """Licence of the documents, if they do not state their own."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read at most so many documents from each WARC, JSONL or Parquet file, or from each 256 small files."""
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Read this share of the documents, drawn by `Recipe.random_seed`; `limit` is of those drawn. What is not drawn is not
+    counted."""
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> "CorpusSource":

@@ -63,9 +63,8 @@ class MissingExtra(AskbackError):
     exit_code = 8
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs {package}, which is not installed. Install it with: pip install 'askback[{extra}]'"
-        )
+        wanted = f"'askback[{extra}]'" if extra else package
+        super().__init__(f"{purpose} needs {package}, which is not installed. Install it with: pip install {wanted}")
         self.given = (package, extra, purpose)
 
     def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str, str]]:

@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -269,10 +270,13 @@ def _corpus(options: Corpus) -> tuple[dict[str, int], Pairs]:
     segments, chars = 0.0, 0.0
     for source in options.sources:
         pieces = splits(source)
+        # A small sample would have the whole source read, so what is looked at is its beginning.
+        most = source.limit and math.ceil(source.limit / source.sample)
+        whole = source.model_copy(update={"sample": 1.0, "limit": most})
         deadline = time.monotonic() + SAMPLE_SECONDS
         count, sample, done = 0, list[Document | Rejection](), 0
         for paths in pieces:
-            for found in read(source, paths, options):
+            for found in read(whole, paths, options):
                 count += 1
                 if len(sample) < SAMPLE_DOCUMENTS:
                     sample.append(found)
@@ -284,6 +288,7 @@ def _corpus(options: Corpus) -> tuple[dict[str, int], Pairs]:
             break
         # What was not reached is taken to be like what was.
         count = round(count * len(pieces) / max(done, 1)) if done < len(pieces) else count
+        count = round(count * source.sample)
         kept = cut(iter(sample), options).kept
         documents[f"{source.format} {source.path}".strip()] = count
         share = len(kept) / max(1, len(sample))

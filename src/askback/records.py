@@ -50,7 +50,7 @@ class Document:
     """One page as a reader found it; never written to disk.
 
     `text` is the markup itself. `licence` is what the source states ("" if it states none): an SPDX expression, a URL or
-    the source's own words.
+    the source's own words. `date` is the day it was published, as the source states it (YYYY-MM-DD or "").
     """
 
     uri: str
@@ -59,11 +59,15 @@ class Document:
     source: str
     title: str = ""
     licence: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The text under one header: the y of the method. `header_path` runs from the page's top header to this one's."""
+    """The text under one header: the y of the method. `header_path` runs from the page's top header to this one's.
+
+    `title` and `date` are those of its document.
+    """
 
     id: str
     text: str
@@ -72,6 +76,8 @@ class Segment:
     source: str
     licence: str
     language: str
+    title: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,8 @@ class Example:
     language: str
     score: float | None = None
     quality: str = ""
+    title: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,8 @@ class Candidate:
     prompt_id: str
     model_id: str
     seed: int
+    title: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)

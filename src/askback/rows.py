@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from askback.errors import InputError, MissingExtra
 from askback.lookup import nearest
+from askback.remote import File
 
 LONGEST = 64_000_000
 """Bytes of the longest line that is read, so that a file without line ends does not fill the memory."""
@@ -47,11 +48,11 @@ def read_rows(path: Path) -> Rows:
     raise InputError(f"{path}: expected .jsonl, .json or .parquet (also .gz, .zst), found '{path.suffix or path.name}'")
 
 
-def line_rows(path: Path, longest: int = LONGEST) -> Rows:
+def line_rows(path: File, longest: int = LONGEST) -> Rows:
     """Yield a row per line of a JSON Lines file; blank lines are nothing, a line over `longest` bytes is broken."""
     number = 0
     try:
-        with _open(path) as lines:
+        with open_bytes(path) as lines:
             while line := lines.readline(longest + 1):
                 number += 1
                 if len(line) > longest:
@@ -64,10 +65,10 @@ def line_rows(path: Path, longest: int = LONGEST) -> Rows:
         yield f"{path}:{number + 1}", BrokenRow("clipped", f"cannot be read from here on: {error}")
 
 
-def array_rows(path: Path) -> Rows:
+def array_rows(path: File) -> Rows:
     """Yield a row per object of a JSON file that is one array; it is read into memory as a whole."""
     try:
-        with _open(path) as file:
+        with open_bytes(path) as file:
             rows = json.load(file)
     except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
         yield str(path), BrokenRow("broken-json", f"not valid JSON: {error}")
@@ -76,7 +77,7 @@ def array_rows(path: Path) -> Rows:
         yield f"{path}#{number}", _checked(row)
 
 
-def parquet_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
+def parquet_rows(path: File, columns: Sequence[str] = ()) -> Rows:
     """Yield the rows of a Parquet file, a few hundred in memory at a time.
 
     Args:
@@ -90,7 +91,7 @@ def parquet_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
 
     number = 0
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path if isinstance(path, Path) else path.open()) as file:
             names = file.schema_arrow.names
             if columns and columns[0] not in names:
                 hint = nearest(columns[0], names)
@@ -153,10 +154,10 @@ def _checked(row: Any) -> dict[str, Any] | BrokenRow:
     return BrokenRow("not-a-record", f"expected an object, found {type(row).__name__}")
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_bytes(path: File) -> IO[bytes]:
     """Open a file for reading, unpacked by its suffix (.gz, .zst)."""
     if path.suffix == ".gz":
-        return gzip.open(path)  # type: ignore[return-value]
+        return gzip.open(path if isinstance(path, Path) else path.open("rb"))  # type: ignore[return-value]
     if path.suffix == ".zst":
         return io.BufferedReader(_Zstandard(path))
     return path.open("rb")
@@ -165,7 +166,7 @@ def _open(path: Path) -> IO[bytes]:
 class _Zstandard(io.RawIOBase):
     """FastWARC's reader of zstandard files, as a stream that `io` can buffer."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: File) -> None:
         from fastwarc.stream_io import ZstdReader
 
         self._file = path.open("rb")

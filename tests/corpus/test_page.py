@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from askback.corpus.page import MAX_DEPTH, TooDeep, read_blocks
+from askback.corpus.page import MAX_DEPTH, TooDeep, TooMany, read_blocks
 from askback.records import Document
 
 
@@ -150,6 +150,33 @@ def test_deep_nesting_is_refused_or_read_but_never_overflows() -> None:
     assert text("<div>" * 3000 + "x" + "</div>" * 3000) == "x"
     assert text("<ul><li>" * 2000 + "x").endswith("x")
     assert text("<p>a" * 50_000).count("a") == 50_000  # these close themselves, so nothing is nested
+
+
+@pytest.mark.parametrize(
+    ("html", "error"),
+    [
+        ("<b>" * 1_700_000, TooMany),
+        ("<b>x</b>" * 700_000, TooMany),
+        ("<div></x>" * 100_000, TooDeep),  # end tags of nothing do not make it flat
+        ("<li><ul></ul><dd>" * 20_000, TooDeep),  # nor do items that end each other only in a list
+        (
+            "<p>" + "".join(f"<b id={number}>" for number in range(900)) + "<p>x" * 100_000,
+            TooMany,
+        ),  # 90 million elements
+        ("<p>" + "".join(f"<i id={number}>" for number in range(900)) + "<p>x" * 1500, TooMany),
+        ("<p>" + "<b><b><b><i><i><i><u><u><u><s><s><s>" + "<p>x" * 200_000, TooMany),
+    ],
+)
+def test_what_a_parser_would_make_into_millions_of_elements_is_refused_at_once(html: str, error: type) -> None:
+    start = time.process_time()
+    with pytest.raises(error):
+        read_blocks(html)
+    assert time.process_time() - start < 3
+
+
+def test_many_tags_are_no_reason_to_refuse_a_page() -> None:
+    lists = "<ul><li>a<ul><li>b</ul></ul><dl><dt>x<dd>y<ul><li>z</ul><dd>u</dl><p>A <b class=c>bold</b> word"
+    assert text(lists * 3000).count("bold") == 3000
 
 
 def test_a_megabyte_takes_less_than_a_second() -> None:

@@ -21,6 +21,7 @@ from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
 from askback.execution.step import Step
 from askback.records import DRAWS, Document, Outcome, Rejection, Segment, draw, record_id, reject
+from askback.remote import File, Remote, fingerprint
 
 STAGE = "unique segments"
 
@@ -37,21 +38,23 @@ def _fingerprint(source: CorpusSource) -> str:
     if source.format == "installed-docs":
         names = sorted(f"{found.name}=={found.version}" for found in distributions() if found.name)
         return f"{len(set(names))} distributions {record_id(platform.python_version(), *names)}"
-    return str(file_fingerprint(*(path for piece in splits(source) for path in piece)))
+    files = [file for piece in splits(source) for file in piece]
+    remote = [file for file in files if isinstance(file, Remote)]
+    return fingerprint(remote) if remote else str(file_fingerprint(*(file for file in files if isinstance(file, Path))))
 
 
-@recorded(version=1, sources=sources)
+@recorded(version=2, sources=sources)
 def cut_documents(step: Step, options: Corpus) -> Records:
     """Read every source and cut its documents into segments; files are shared out over the workers."""
     pieces = [(source, paths) for source in options.sources for paths in splits(source)]
-    return step.pieces(partial(cut_piece, options), pieces, Segment, "documents")
+    return step.pieces(partial(cut_piece, options, step.random_seed), pieces, Segment, "documents")
 
 
-def cut_piece(options: Corpus, source: CorpusSource, paths: list[Path]) -> Outcome:
+def cut_piece(options: Corpus, random_seed: int, source: CorpusSource, paths: list[File]) -> Outcome:
     """In a worker: read and cut the documents of some files."""
 
     def counted() -> Iterator[Document | Rejection]:
-        for number, document in enumerate(documents(source, paths, options), 1):
+        for number, document in enumerate(documents(source, paths, options, random_seed), 1):
             if number % 100 == 0:
                 report(100, 0)
             yield document

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from askback.config import Corpus
 from askback.contamination import evaluation_prompts
 from askback.corpus import filters
-from askback.corpus.page import TooDeep
+from askback.corpus.page import TooDeep, TooMany
 from askback.corpus.pii import personal_data, redact
 from askback.corpus.segment import Section, segment
 from askback.records import Document, Outcome, Rejection, Segment, fail, record_id, reject
@@ -61,6 +61,8 @@ def sections_of(document: Document, options: Corpus) -> list[Section] | Rejectio
             say, rule, detail = reject, "no-sections", ""
     except TooDeep as error:
         say, rule, detail = reject, "too-deep", str(error)
+    except TooMany as error:
+        say, rule, detail = reject, "too-many-tags", str(error)
     except Exception as error:  # noqa: BLE001  docutils and markdown-it have bugs; one document must not end the run
         say, rule, detail = fail, "unreadable-markup", f"{type(error).__name__}: {error}"[:300]
     excerpt = document.text[: Rejection.EXCERPT].encode("utf-8", "replace").decode()
@@ -100,7 +102,9 @@ def _judge(section: Section, lead: bool, document: Document, options: Corpus) ->
     if broken := broken or _private_or_known(section.header, text, options):
         result: Segment | Rejection = reject(identity, "segments", *broken, uri=document.uri, text=text)
     else:
-        result = Segment(identity, text, path, document.uri, document.source, document.licence, code)
+        title = redact(document.title)[0] if options.pii == "redact" else document.title
+        about = (document.uri, document.source, document.licence, code, title, document.date)
+        result = Segment(identity, text, path, *about)
     return Offer(section, lead, result, redacted)
 
 

@@ -12,7 +12,7 @@ from askback.corpus.segment import Section, blocks_of, with_text
 from askback.errors import InputError
 from askback.records import Document, Rejection
 
-FORMATS = ("html", "markdown", "text")
+FORMATS = ("html", "markdown", "text", "pdf")
 """Formats of which a file is one document."""
 
 
@@ -51,7 +51,7 @@ class Explanation:
 
 
 def explain(path: Path, options: Corpus) -> Explanation:
-    """Read one HTML, Markdown, plain text or reStructuredText file and tell what the rules of a recipe make of it.
+    """Read one HTML, Markdown, plain text, reStructuredText or PDF file and tell what the rules of a recipe make of it.
 
     The file's licence is what it states, else that of the first source of its format. Duplicates are not looked for:
     that takes the whole corpus.
@@ -82,7 +82,7 @@ def explain(path: Path, options: Corpus) -> Explanation:
 
 def _read(path: Path, options: Corpus) -> Document | Rejection:
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file. --explain takes one HTML, Markdown, text or rst file")
+        raise InputError(f"{path}: there is no such file. --explain takes one HTML, Markdown, text, rst or PDF file")
     kind = next((kind for kind in FORMATS if path.name.lower().endswith(SUFFIXES[kind])), None)
     if kind is None:
         allowed = ", ".join(suffix for kind in FORMATS for suffix in SUFFIXES[kind])

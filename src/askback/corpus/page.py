@@ -5,6 +5,7 @@ tags. A list has no depth to overflow, and costs less than visiting tree nodes f
 """
 
 import re
+from collections import Counter
 from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
@@ -15,17 +16,30 @@ from askback.corpus.walk import Block, Walk
 
 MAX_DEPTH = 1000
 """Deepest nesting of elements that is parsed; a browser stops at 512. Parsing time grows with its square."""
+MAX_TAGS = 500_000
+"""Most tags of a page that are read, a few hundred bytes of memory each."""
 
 _TOKEN = re.compile(r"<(?:(/?[a-zA-Z][^\s/>]*)([^>]*)|!--.*?--)>", re.DOTALL)
 _CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 _UNSEEN = "\u00ad\u200b\u2060\ufeff"
 _ANY_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
-_CLOSES_ITSELF = re.compile(r"(?i:p|li|dt|dd|tr|td|th|option|br|hr|img|input|meta|link|col|wbr|area|source)")
+_CLOSES_ITSELF = {
+    *("p", "tr", "td", "th", "tbody", "thead", "tfoot", "option"),
+    *("br", "hr", "img", "input", "meta", "link", "col", "wbr", "area", "source", "base", "embed", "param", "track"),
+}
+_ITEM_KINDS = {"li": "li", "dt": "dd", "dd": "dd"}
+_LISTS = {"ul", "ol", "dl", "menu"}
+_FORMATTING = re.compile(r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s>]", re.IGNORECASE)
+_FEW_TAGS = 2000
 
 
 class TooDeep(ValueError):
     """A page whose elements are nested deeper than `MAX_DEPTH`."""
+
+
+class TooMany(ValueError):
+    """A page of more than `MAX_TAGS` tags, or that a parser would make into more."""
 
 
 def read_blocks(html: str) -> list[Block]:
@@ -33,13 +47,16 @@ def read_blocks(html: str) -> list[Block]:
 
     Raises:
         TooDeep: its elements are nested deeper than `MAX_DEPTH`.
+        TooMany: it has more than `MAX_TAGS` tags.
     """
-    _check_depth(html)
+    _check_size(html)
     tree = LexborHTMLParser(html.encode("utf-8", "replace").translate(None, _CONTROLS))
     if tree.body is None:
         return []
     tree.strip_tags(UNPARSED, recursive=True)
     text = tree.body.html or ""
+    if text.count("<") > MAX_TAGS:
+        raise TooMany(f"more than {MAX_TAGS} tags when parsed")
     if "&#" in html:
         text = _CONTROL.sub("", text)
     for character in _UNSEEN:
@@ -53,13 +70,53 @@ def read_blocks(html: str) -> list[Block]:
     return walk.blocks
 
 
-def _check_depth(html: str) -> None:
-    """Refuse what would keep the parser busy for minutes; a page of few tags cannot, and is not measured."""
-    if html.count("<") <= 10 * MAX_DEPTH:
-        return
-    depth = 0
+def _check_size(html: str) -> None:
+    """Refuse what would keep the parser busy for minutes or fill the memory; a page of few tags cannot."""
+    tags = html.count("<")
+    if tags > MAX_TAGS:
+        raise TooMany(f"{tags} tags, at most {MAX_TAGS}")
+    if tags > 10 * MAX_DEPTH or (tags > _FEW_TAGS and tags * len(_FORMATTING.findall(html)) > 2 * MAX_TAGS):
+        _measure(html)
+
+
+def _measure(html: str) -> None:
+    """Follow the depth of nesting, and how often formatting elements are reopened, as a parser does in every block.
+
+    An end tag counts only where its element is open, and an item ends the one before it only where both are of a kind:
+    what a parser passes over must not make a page look flat. Either count may be too high for odd pages, by little.
+    """
+    opened: Counter[str] = Counter()
+    formatting: list[tuple[str, str]] = []
+    kinds = [""]
+    depth = made = 0
     for match in _ANY_TAG.finditer(html):
-        if not _CLOSES_ITSELF.fullmatch(match[2]):
-            depth += -1 if match[1] else 1
-            if depth > MAX_DEPTH:
-                raise TooDeep(f"elements are nested more than {MAX_DEPTH} deep")
+        name = match[2].lower()
+        if match[1]:
+            if opened[name]:
+                opened[name] -= 1
+                depth -= 1
+                last = next((at for at in reversed(range(len(formatting))) if formatting[at][0] == name), None)
+                if last is not None:
+                    del formatting[last]
+                if name in _LISTS:
+                    kinds.pop()
+        elif name in _CLOSES_ITSELF:
+            made += 1 + len(formatting)
+        elif name in _ITEM_KINDS:
+            made += 1 + len(formatting)
+            depth += kinds[-1] not in ("", _ITEM_KINDS[name])
+            kinds[-1] = _ITEM_KINDS[name]
+        else:
+            made += 1 + len(formatting)
+            opened[name] += 1
+            depth += 1
+            if name in _LISTS:
+                kinds.append("")
+            if _FORMATTING.match(html, match.start()):
+                same = (name, html[match.end() : html.find(">", match.end(), match.end() + 200)])
+                if formatting.count(same) < 3:  # a parser reopens no more of those that are the same
+                    formatting.append(same)
+        if depth > MAX_DEPTH:
+            raise TooDeep(f"elements are nested more than {MAX_DEPTH} deep")
+        if made > MAX_TAGS:
+            raise TooMany(f"more than {MAX_TAGS} elements when parsed")

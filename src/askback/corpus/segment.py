@@ -63,6 +63,7 @@ def segment(document: Document) -> list[Section]:
 
     Raises:
         TooDeep: the document is nested too deeply to be parsed.
+        TooMany: it has too many tags.
         Exception: docutils or markdown-it fails on it; both have bugs that odd documents find.
     """
     blocks = blocks_of(document)

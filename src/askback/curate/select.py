@@ -93,4 +93,6 @@ def _example(candidate: Candidate, score: float, quality: str) -> Example:
         language=candidate.language,
         score=score,
         quality=quality,
+        title=candidate.title,
+        date=candidate.date,
     )

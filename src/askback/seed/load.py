@@ -27,7 +27,7 @@ def sources(options: Seed) -> dict[str, str]:
     return pairs | {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
 
 
-@recorded(version=1, sources=sources)
+@recorded(version=2, sources=sources)
 def load_seed(step: Step, options: Seed) -> Records:
     """Read every source, keep usable pairs once, and set some aside as held-out.
 

@@ -26,11 +26,14 @@ def empty_header(header: str) -> str | None:
 
 
 def capital_header(header: str) -> str | None:
-    """Rule "capital-header": a header of two or more letters, all of them capitals (the paper: all-uppercase)."""
+    """Rule "capital-header": a header of two or more letters, all of them capitals (the paper: all-uppercase).
+
+    Letters that have no capitals, as in Chinese or Arabic, are none: a header of these that names an API may stay.
+    """
     if not header.isupper():
         return None
-    letters = sum(character.isalpha() for character in header)
-    return f"header {header!r}" if letters > 1 else None
+    letters = [character for character in header if character.isalpha()]
+    return f"header {header!r}" if len(letters) > 1 and all(map(str.isupper, letters)) else None
 
 
 @lru_cache(maxsize=4096)

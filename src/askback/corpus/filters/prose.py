@@ -21,7 +21,16 @@ def plain_lines(text: str) -> list[str]:
 
 _SENTENCE_CHARS = 28
 _LONG_LINE = 80
-_ENDS = tuple(".!?:;。！？")
+_FINAL = tuple(".!?。！？｡؟۔।॥։።")
+"""Ends of sentences: Latin, Chinese and Japanese, Arabic and Urdu, Indic, Armenian, Ethiopic."""
+_ENDS = (*_FINAL, *":;：；؛")
+_CLOSING = "”’“‘»«›‹\"')]」』）】》*_` "
+_DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+def width(text: str) -> int:
+    """Return the length of a text, a Chinese, Japanese or Korean character counting as two: it says at least as much."""
+    return len(text) if text.isascii() else len(text) + len(_DENSE.findall(text))
 
 
 def no_prose(text: str, options: Corpus) -> str | None:
@@ -33,20 +42,18 @@ def no_prose(text: str, options: Corpus) -> str | None:
     """
     prose = 0
     for line in text.split("\n"):
-        size = len(line)
+        size = width(line)
         if size >= _SENTENCE_CHARS and (
-            line.rstrip("”\"')]*_` ").endswith(_ENDS) or (size >= _LONG_LINE and line[0] != "|")
+            line.rstrip(_CLOSING).endswith(_ENDS) or (size >= _LONG_LINE and line[0] != "|")
         ):
-            prose += size
+            prose += len(line)
     share = prose / max(len(text), 1)
     if share >= options.min_prose:
         return None
     return f"{share:.0%} of the text is prose, at least {options.min_prose:.0%} wanted"
 
 
-_CLOSING = "”’\"')]*_` "
-_GOES_ON = re.compile(r"(?:\.\.\.|…|[,;:–—-]|\b(?:and|or|but|the|an))$", re.IGNORECASE)
-_FINAL = tuple(".!?。！？")
+_GOES_ON = re.compile(r"(?:\.\.\.|…|[,;:–—，、；：،؛-]|\b(?:and|or|but|the))$", re.IGNORECASE)
 
 
 def unfinished(text: str, options: Corpus) -> str | None:
@@ -61,6 +68,6 @@ def unfinished(text: str, options: Corpus) -> str | None:
     if not options.finished or last.startswith("|") or not ended:
         return None
     marked = bool(_MARK.match(last).group().strip())  # type: ignore[union-attr]  # it matches any line
-    if _GOES_ON.search(ended) or not (marked or len(last) < _SENTENCE_CHARS or ended.endswith(_FINAL)):
+    if _GOES_ON.search(ended) or not (marked or width(last) < _SENTENCE_CHARS or ended.endswith(_FINAL)):
         return f"ends with {last[-40:]!r}, wanted the end of a sentence"
     return None

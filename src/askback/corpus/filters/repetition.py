@@ -1,11 +1,17 @@
 """Repeated sentences within a segment (method.md 1.4)."""
 
+import re
+
 from askback.config import Corpus
 from askback.corpus.filters.prose import without_code
 
 _MARKS = "> -*+#:0123456789.)"
 _ENDED = ("! ", "? ", '." ', ".” ", ".) ", '?" ', "?” ")
 
+
+_OTHER_ENDS = re.compile(r"[。！？｡۔।॥][」』”’）]?|[؟] ")
+_PAIR = re.compile(r"([\u3040-\u30ff\u3400-\u9fff]{1,2})(?=[^\s.])")
+"""Chinese and Japanese have no spaces: two characters count as a word, or what is left of a run."""
 
 TINY = 1e-9  # a product of floats may be this much above the whole number it stands for
 
@@ -14,14 +20,14 @@ def sentences(text: str) -> list[str]:
     """Return the sentences of a segment; the marks of lists and headers before them are removed.
 
     Code and tables are left out. A line break ends a sentence, and so does a full stop, question or exclamation mark
-    with a space after it.
+    with a space after it; a Chinese or Japanese one needs none, and there two characters count as a word.
     """
     text = without_code(text)
     for end in _ENDED:
         if end in text:
             text = text.replace(end, ". ")
-    if "。" in text:
-        text = text.replace("。", ". ")
+    if not text.isascii():
+        text = _PAIR.sub(r"\1 ", _OTHER_ENDS.sub(". ", text))
     lines = [line.lstrip(_MARKS) for line in text.split("\n") if line and line[0] != "|"]
     return [sentence for line in lines for sentence in line.rstrip('.!?”" ').split(". ") if sentence]
 

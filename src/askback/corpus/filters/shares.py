@@ -3,11 +3,13 @@
 Each share is off at 1. Code is not looked at, as in it capitals, symbols and digits say nothing.
 """
 
+from unicodedata import category
+
 from askback.config import Corpus
 from askback.corpus.filters.prose import without_code
 
-_ORDINARY = frozenset(".,;:!?'\"’‘“”()-–—")
-"""Punctuation of ordinary text; what is neither this nor a letter, digit or space is a symbol."""
+_ORDINARY = frozenset(".,;:!?'\"’‘“”()-–—«»‹›„‚¿¡、。，．：；！？「」『』（）【】《》〈〉・،؛؟۔।॥־׳״\u200c\u200d")
+"""Punctuation of ordinary text; what is neither this nor a letter, its vowel sign or accent, digit or space is a symbol."""
 
 
 def capitals(text: str, options: Corpus) -> str | None:
@@ -26,14 +28,15 @@ def capitals(text: str, options: Corpus) -> str | None:
 def symbols(text: str, options: Corpus) -> str | None:
     """Rule "symbols": more than `max_symbol_share` of the characters, spaces apart, are symbols.
 
-    After Gopher, which counts # and ellipses a word; here every character that is no letter, digit or punctuation of
-    ordinary text counts, so formulas, tables and broken encodings do.
+    After Gopher, which counts # and ellipses a word; here every character that is no letter, vowel sign, digit or
+    punctuation of ordinary text counts, so formulas, tables and broken encodings do.
     """
     limit = options.max_symbol_share
     if limit >= 1:
         return None
     shown = [character for character in without_code(text) if not character.isspace()]
-    found = sum(not character.isalnum() and character not in _ORDINARY for character in shown)
+    others = (character for character in shown if not character.isalnum() and character not in _ORDINARY)
+    found = sum(not category(character).startswith("M") for character in others)
     return _over(found / max(len(shown), 1), limit, "of the characters are symbols")
 
 

@@ -12,14 +12,16 @@ from typing import TypeAlias
 from askback.config import Corpus, CorpusSource
 from askback.errors import InputError
 from askback.lookup import lookup
-from askback.records import Document, Rejection
+from askback.records import DRAWS, Document, Rejection, draw
+from askback.remote import File, find, is_url, local
 
-Read: TypeAlias = Callable[[Sequence[Path], CorpusSource, Corpus], Iterator[Document | Rejection]]
+Read: TypeAlias = Callable[[Sequence[File], CorpusSource, Corpus], Iterator[Document | Rejection]]
 
 READERS = {
     "html": "askback.corpus.readers.files:read_html",
     "markdown": "askback.corpus.readers.files:read_markdown",
     "text": "askback.corpus.readers.files:read_text",
+    "pdf": "askback.corpus.readers.pdf:read_pdf",
     "warc": "askback.corpus.readers.warc:read_warc",
     "jsonl": "askback.corpus.readers.rows:read_jsonl",
     "parquet": "askback.corpus.readers.rows:read_parquet",
@@ -27,50 +29,70 @@ READERS = {
     "installed-docs": "askback.corpus.readers.installed_docs:read_installed_docs",
 }
 
-_COMPRESSED = ("", ".gz", ".zst")
+
+def _packed(*suffixes: str) -> tuple[str, ...]:
+    return tuple(f"{suffix}{packed}" for packed in ("", ".gz", ".zst") for suffix in suffixes)
+
 
 SUFFIXES = {
-    "html": (".html", ".htm", ".xhtml"),
-    "markdown": (".md", ".markdown", ".mkd", ".mdown"),
-    "text": (".txt", ".text", ".rst"),
-    "warc": tuple(f".warc{ending}" for ending in _COMPRESSED),
-    "jsonl": tuple(f"{kind}{ending}" for kind in (".jsonl", ".ndjson", ".json") for ending in _COMPRESSED),
+    "html": _packed(".html", ".htm", ".xhtml"),
+    "markdown": _packed(".md", ".markdown", ".mkd", ".mdown"),
+    "text": _packed(".txt", ".text", ".rst"),
+    "pdf": (".pdf",),
+    "warc": _packed(".warc", ".wet"),
+    "jsonl": _packed(".jsonl", ".ndjson", ".json"),
     "parquet": (".parquet", ".pq"),
 }
 """The files that are taken from a folder; a file named by itself or by a glob may be called anything."""
 
-SMALL_FILES = {"html": 256, "markdown": 256, "text": 256}
+SMALL_FILES = {"html": 256, "markdown": 256, "text": 256, "pdf": 32}
 """How many files make one piece of work, where a file is one document."""
 
 
-def documents(source: CorpusSource, paths: Sequence[Path], options: Corpus) -> Iterator[Document | Rejection]:
-    """Read one piece of a source, at most `source.limit` documents of it; what cannot be read comes as a rejection."""
+def documents(
+    source: CorpusSource, paths: Sequence[File], options: Corpus, random_seed: int = 0
+) -> Iterator[Document | Rejection]:
+    """Read one piece of a source, at most `source.limit` documents of it; what cannot be read comes as a rejection.
+
+    With `source.sample`, whether a document is drawn depends on the random seed and its URI alone, so neither order nor
+    worker count changes the draw. What is not drawn is not counted as read, be it a document or one that would be rejected,
+    so that counts and rejected files are those of the sample; what fails is always told.
+    """
     read: Read = lookup(READERS, source.format, "document format")
+    below = source.sample * DRAWS
     taken = 0
     for found in read(paths, source, options):
+        failed = isinstance(found, Rejection) and found.outcome == "failed"
+        if source.sample < 1 and not failed and draw(random_seed, "sample", found.uri) >= below:
+            continue
         yield found
         taken += isinstance(found, Document)
         if source.limit is not None and taken >= source.limit:
             return
 
 
-def splits(source: CorpusSource) -> list[list[Path]]:
+def splits(source: CorpusSource) -> list[list[File]]:
     """Return the pieces of work of a source, always the same ones in the same order.
 
-    A WARC, JSONL or Parquet file is a piece; pages and texts come in pieces of 256; `hub` and `installed-docs` are one
-    piece without a path. Folders are searched to the bottom, hidden files and folders left out.
+    A WARC, JSONL or Parquet file is a piece; pages and texts come in pieces of 256, PDFs of 32; `hub` and `installed-docs`
+    are one piece without a path. Folders are searched to the bottom, hidden files and folders left out.
 
     Raises:
         InputError: nothing is there, nothing fits, or a file cannot be read.
+        MissingExtra: what a URL needs is not installed.
     """
     if source.format not in SUFFIXES:
         return [[]]
-    files = _files(source.path, source.format)
+    path = local(source.path)
+    remote = is_url(path)
+    files: Sequence[File] = (
+        find(path, SUFFIXES[source.format], source.format) if remote else _files(path, source.format)
+    )
     for file in files:
-        if not os.access(file, os.R_OK):
+        if isinstance(file, Path) and not os.access(file, os.R_OK):
             raise InputError(f"{file}: cannot be read; check that it exists and its permissions")
     size = SMALL_FILES.get(source.format, 1)
-    return [files[start : start + size] for start in range(0, len(files), size)]
+    return [list(files[start : start + size]) for start in range(0, len(files), size)]
 
 
 def _files(pattern: str, kind: str) -> list[Path]:

@@ -1,8 +1,7 @@
-"""Bytes → text, and what a page says of itself in its head."""
+"""Bytes → text."""
 
 import codecs
 import re
-from html import unescape
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
@@ -57,30 +56,3 @@ def _guess(data: bytes) -> str:
 def clean(text: str) -> str:
     """Return `text` with lone surrogates replaced: they can be in JSON and file names, and in no encoded file."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-_TITLE = re.compile(r"<title\b[^>]*>([^<]*)", re.IGNORECASE)
-_HEAD_TAG = re.compile(r"<(?:link|meta)\b[^>]{0,2000}>", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
-_LICENCE_NAMES = ("license", "dcterms.license", "dc.rights", "dcterms.rights", "copyright")
-_HEAD_CHARS = 50_000
-
-
-def head(html: str) -> tuple[str, str]:
-    """Return the title and the licence that the head of a page states, each "" if it states none.
-
-    A licence is a ``<link rel="license">``, or the meta element license, dcterms.license, dc.rights or copyright.
-    """
-    end = html.find("</head", 0, _HEAD_CHARS)
-    start = html[: end if end >= 0 else _HEAD_CHARS]
-    lower = start.lower()
-    title = _TITLE.search(start) if "<title" in lower else None
-    words = " ".join(unescape(title[1]).split()) if title else ""
-    stated: dict[str, str] = {}
-    if "licen" in lower or "rights" in lower or "copyright" in lower:
-        for tag in _HEAD_TAG.findall(start):
-            given = {name.lower(): unescape(a or b or c).strip() for name, a, b, c in _ATTRIBUTE.findall(tag)}
-            if "license" in given.get("rel", "").lower().split():
-                return words, given.get("href", "")
-            stated.setdefault(given.get("name", given.get("property", "")).lower(), given.get("content", ""))
-    return words, next((stated[name] for name in _LICENCE_NAMES if stated.get(name)), "")

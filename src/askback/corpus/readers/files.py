@@ -1,59 +1,65 @@
-"""Files that are one document each: HTML pages, Markdown, reStructuredText and plain text."""
+"""Files that are one document each: HTML pages, Markdown, reStructuredText and plain text, packed (.gz, .zst) or not."""
 
+import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from askback.config import Corpus, CorpusSource
-from askback.corpus.readers.encoding import clean, decode, head
+from askback.corpus.readers.encoding import clean, decode
+from askback.corpus.readers.head import head
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
+from askback.remote import File
+from askback.rows import open_bytes
 
 
-def read_html(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read pages; title and licence are what the page's head states, else the source's licence."""
-    for path, text in _texts(paths, options):
-        if isinstance(text, Rejection):
-            yield text
+def read_html(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    """Read pages; title, licence and date are what the page states, the licence else the source's."""
+    for path, data in contents(paths, options):
+        if isinstance(data, Rejection):
+            yield data
             continue
-        title, licence = head(text)
-        yield Document(clean(str(path)), text, "html", "html", title, licence or source.licence)
+        text = decode(data)
+        title, licence, date = head(text)
+        yield Document(clean(str(path)), text, "html", "html", title, licence or source.licence, date)
 
 
-def read_markdown(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+def read_markdown(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read Markdown; a file without headers is titled by its name."""
     return _plain(paths, source, options, "markdown")
 
 
-def read_text(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+def read_text(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read plain text, and as reStructuredText what is called .rst."""
     return _plain(paths, source, options, "text")
 
 
 def _plain(
-    paths: Sequence[Path], source: CorpusSource, options: Corpus, markup: Markup
+    paths: Sequence[File], source: CorpusSource, options: Corpus, markup: Markup
 ) -> Iterator[Document | Rejection]:
-    for path, text in _texts(paths, options):
-        if isinstance(text, Rejection):
-            yield text
+    for path, data in contents(paths, options):
+        if isinstance(data, Rejection):
+            yield data
             continue
-        kind: Markup = "rst" if markup == "text" and path.suffix.lower() == ".rst" else markup
-        title = "" if markup == "text" else clean(path.stem)
-        yield Document(clean(str(path)), text, kind, source.format, title, source.licence)
+        name = path.name.removesuffix(".gz").removesuffix(".zst")
+        kind: Markup = "rst" if markup == "text" and name.lower().endswith(".rst") else markup
+        title = "" if markup == "text" else clean(name.rpartition(".")[0] or name)
+        yield Document(clean(str(path)), decode(data), kind, source.format, title, source.licence)
 
 
-def _texts(paths: Sequence[Path], options: Corpus) -> Iterator[tuple[Path, str | Rejection]]:
-    """Yield the text of each file, or why it has none."""
+def contents(paths: Sequence[File], options: Corpus) -> Iterator[tuple[File, bytes | Rejection]]:
+    """Yield the bytes of each file, unpacked, or why there are none; of what is too large, no more is ever read."""
+    most = options.max_document_bytes
     for path in paths:
         uri = clean(str(path))
         try:
-            size = path.stat().st_size
-            data = path.read_bytes() if size <= options.max_document_bytes else b""
-        except OSError as error:
-            yield path, fail(record_id(uri), "documents", "unreadable", str(error.strerror or error), uri=uri)
+            with open_bytes(path) as file:
+                data = file.read(most + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            why = clean(str(getattr(error, "strerror", None) or error))
+            yield path, fail(record_id(uri), "documents", "unreadable", why, uri=uri)
             continue
-        if size > options.max_document_bytes:
-            detail = f"{size} bytes, at most {options.max_document_bytes}"
-            yield path, reject(record_id(uri), "documents", "too-large", detail, uri=uri)
+        if len(data) > most:
+            yield path, reject(record_id(uri), "documents", "too-large", f"more than {most} bytes", uri=uri)
         elif not data.strip():
             yield path, reject(record_id(uri), "documents", "no-text", uri=uri)
         else:
-            yield path, decode(data)
+            yield path, data

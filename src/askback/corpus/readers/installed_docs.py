@@ -7,12 +7,12 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution, distributions
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from askback.config import Corpus, CorpusSource
 from askback.corpus.readers.encoding import clean
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
+from askback.remote import File
 
 if TYPE_CHECKING:
     from importlib.metadata import PackageMetadata
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MARKUP: dict[str, Markup] = {"text/markdown": "markdown", "text/x-rst": "rst", "text/plain": "text", "": "rst"}
 
 
-def read_installed_docs(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+def read_installed_docs(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read the description of every installed distribution, by name, then every topic of `pydoc`, by name."""
     named: dict[str, Distribution] = {}
     for distribution in distributions():

@@ -1,35 +1,38 @@
 """JSON Lines, Parquet and hub data sets: a row that holds a text → a document."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from askback.config import Corpus, CorpusSource
-from askback.corpus.readers.encoding import clean, head
+from askback.corpus.readers.encoding import clean
+from askback.corpus.readers.head import day, head
 from askback.records import Document, Rejection, fail, record_id, reject
+from askback.remote import File
 from askback.rows import BrokenRow, Rows, hub_rows, line_rows, parquet_rows
 
 LINE_PER_TEXT = 8
 """A line may be so many times as long as a document: JSON escapes take up to six bytes, and there are other fields."""
 
 
-def read_jsonl(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+def read_jsonl(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read one document per line. A broken line is one failure, named by file and line."""
     for path in paths:
         yield from _documents(line_rows(path, LINE_PER_TEXT * options.max_document_bytes), source, options)
 
 
-def read_parquet(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+def read_parquet(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read one document per row; a file that breaks off is read up to there, then fails.
 
     Raises:
         InputError: a file has no column called `text_field`.
     """
     for path in paths:
-        yield from _documents(parquet_rows(path, (source.text_field, "title", "licence", "license")), source, options)
+        yield from _documents(
+            parquet_rows(path, (source.text_field, "title", "licence", "license", "date")), source, options
+        )
 
 
-def read_hub(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+def read_hub(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read one document per row of ``NAME[:SPLIT]``, streamed.
 
     Raises:
@@ -46,7 +49,7 @@ def _documents(rows: Rows, source: CorpusSource, options: Corpus) -> Iterator[Do
 def _document(row: dict[str, Any] | BrokenRow, uri: str, source: CorpusSource, options: Corpus) -> Document | Rejection:
     """Return the document a row holds, or why it holds none.
 
-    Besides the text field, string fields `title`, and `licence` or `license`, are used where they are.
+    Besides the text field, fields `title`, `licence` or `license`, and `date` are used where they are.
     """
     identity = record_id(uri)
     if isinstance(row, BrokenRow):
@@ -65,10 +68,11 @@ def _document(row: dict[str, Any] | BrokenRow, uri: str, source: CorpusSource, o
         return reject(identity, "documents", "too-large", detail, uri=uri, text=text)
     if not text.strip():
         return reject(identity, "documents", "no-text", uri=uri)
-    title, licence = head(text) if source.markup == "html" else ("", "")
+    title, licence, date = head(text) if source.markup == "html" else ("", "", "")
     title = _text(row, "title") or title
     licence = _text(row, "licence") or _text(row, "license") or licence or source.licence
-    return Document(uri, text, source.markup, source.format, title, licence)
+    date = day(str(row.get("date") or "")) or date
+    return Document(uri, text, source.markup, source.format, title, licence, date)
 
 
 def _text(row: dict[str, Any], name: str) -> str:

@@ -1,35 +1,38 @@
-"""WARC files: web crawls, plain or compressed with gzip, zstandard or LZ4."""
+"""WARC files: web crawls, plain or compressed with gzip, zstandard or LZ4; with WET, their plain text."""
 
 import io
 import mmap
 import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from fastwarc.stream_io import BrotliReader, ChunkedReader
 from fastwarc.warc import ArchiveIterator
 
 from askback.config import Corpus, CorpusSource
-from askback.corpus.readers.encoding import clean, decode, head
+from askback.corpus.readers.encoding import clean, decode
+from askback.corpus.readers.head import head, modified
 from askback.records import Document, Rejection, fail, record_id, reject
+from askback.remote import File
 
 _PAGES = {"response", "resource", "conversion"}
 _NOT_PAGES = {"warcinfo", "request", "metadata", "revisit", "continuation"}
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
 
 
-def read_warc(paths: Sequence[Path], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+def read_warc(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read the HTML pages of crawl files; requests, metadata and revisits are no documents and are passed over.
 
-    A response that is not HTML or whose status is not 200 is rejected. A record cut short is a failure. A damaged file is
-    read up to the damage and, where a whole record can be found behind it, on from there; each stretch lost is a failure.
+    WET files are WARC files of `conversion` records in text/plain, which are read as plain text. A page's date is the one
+    it states, else its Last-Modified (`head.modified`). A response that is not HTML or whose status is not 200 is rejected.
+    A record cut short is a failure. A damaged file is read up to the damage and, if it is local and a whole record can be
+    found behind it, on from there; each stretch lost is a failure.
     """
     for path in paths:
         yield from _file(path, source, options)
 
 
-def _file(path: Path, source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+def _file(path: File, source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     at: int | None = 0
     reached = -1
     lost: tuple[int, str] | None = (0, "no WARC record in this file")
@@ -37,7 +40,8 @@ def _file(path: Path, source: CorpusSource, options: Corpus) -> Iterator[Documen
         reason = "a record breaks off"  # the iterator ends in silence where the header of one is cut
         try:
             with path.open("rb") as file:
-                file.seek(at)
+                if at:  # a web server's file may not seek
+                    file.seek(at)
                 for record in ArchiveIterator(file, quirks_mode=True):
                     reached = int(record.stream_pos)
                     found = _document(record, f"{path}@{reached}", source, options)
@@ -55,13 +59,13 @@ def _file(path: Path, source: CorpusSource, options: Corpus) -> Iterator[Documen
         yield _lost(path, *lost, "the end")
 
 
-def _lost(path: Path, start: int, reason: str, end: str) -> Rejection:
+def _lost(path: File, start: int, reason: str, end: str) -> Rejection:
     uri = clean(f"{path}@{start}")
     detail = f"lost behind byte {start} up to {end}: {clean(reason)}"
     return fail(record_id(uri, "damaged"), "documents", "damaged", detail, uri=uri)
 
 
-def _next_record(path: Path, reached: int) -> int | None:
+def _next_record(path: File, reached: int) -> int | None:
     """Return where the next readable record begins behind the one at `reached`, None if there is none.
 
     Only in plain files and in those with one gzip member per record, as crawlers write them.
@@ -104,7 +108,9 @@ def _document(record: Any, place: str, source: CorpusSource, options: Corpus) ->
     if headers is not None and headers.status_code != 200:
         return reject(identity, "documents", "http-status", f"status {headers.status_code}", uri=uri)
     content = (record.http_content_type if headers is not None else record.headers.get("Content-Type")) or ""
-    if content and content.partition(";")[0].strip().lower() not in _HTML_TYPES:
+    media = content.partition(";")[0].strip().lower()
+    plain = kind == "conversion" and media == "text/plain"
+    if content and media not in _HTML_TYPES and not plain:
         return reject(identity, "documents", "not-html", f"type {clean(content)!r}", uri=uri)
     length, most = int(record.content_length), options.max_document_bytes
     if length > most:
@@ -121,8 +127,12 @@ def _document(record: Any, place: str, source: CorpusSource, options: Corpus) ->
     if not content and b"<html" not in data[:2000].lower() and b"<!doctype html" not in data[:2000].lower():
         return reject(identity, "documents", "not-html", "no type is given, and it does not begin as HTML", uri=uri)
     text = decode(data, (record.http_charset if headers is not None else "") or "")
-    title, licence = head(text)
-    return Document(uri, text, "html", source.format, title, licence or source.licence)
+    if plain:
+        return Document(uri, text, "text", source.format, "", source.licence)
+    title, licence, date = head(text)
+    if not date and headers is not None:
+        date = modified(headers.get("Last-Modified") or "", record.headers.get("WARC-Date") or "")
+    return Document(uri, text, "html", source.format, title, licence or source.licence, date)
 
 
 def _unpack(data: bytes, headers: Any, most: int) -> bytes:
