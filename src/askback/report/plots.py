@@ -5,7 +5,7 @@ palette, which colour-blind readers can tell apart). Every text that comes from 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 360, 220
@@ -191,8 +191,8 @@ def _shares(values: Sequence[float], low: float, high: float, bins: int) -> list
     return [count / len(values) for count in counts]
 
 
-def _bounds(values: "Sequence[float] | object") -> tuple[float, float]:
-    found = list(values)  # type: ignore[call-overload]
+def _bounds(values: Iterable[float]) -> tuple[float, float]:
+    found = list(values)
     return min(found), max(found)
 
 
