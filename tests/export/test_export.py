@@ -1,8 +1,17 @@
 """An exported folder loads with `datasets`, carries its provenance, and says what it is."""
 
+import base64
 import hashlib
 import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -10,6 +19,7 @@ from askback.config import Select
 from askback.errors import InputError, RecipeError
 from askback.execution.shards import write_json, write_outcome
 from askback.export import FORMATS, export
+from askback.export.hub import push
 from askback.records import Example, Outcome
 
 SHAPES = {
@@ -52,7 +62,7 @@ def run(tmp_path: Path) -> Path:
             folder / name / "step.json",
             {"step": name, "finished": started, "counts": counts, "reasons": {}, "metrics": {}},
         )
-    (folder / "recipe.yaml").write_text("name: x\nrecipe: {rounds: 1}\n")
+    (folder / "recipe.yaml").write_text("name: x\nrecipe: {rounds: 1, base: base}\n")
     return folder
 
 
@@ -83,6 +93,103 @@ def test_card_licences_and_checksums(run: Path, tmp_path: Path) -> None:
     for line in (out / "checksums.txt").read_text().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_card_says_how_trl_trains_on_it(run: Path, tmp_path: Path, tiny_model: Path) -> None:
+    """The printed program, run as it stands but for the number of steps and the model, for every format."""
+    for format in FORMATS:
+        out = tmp_path / f"{format}-data"
+        export(run, out, format, "jsonl", validation=0.5)
+        program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+        assert program, "the card has no program"
+        text = program[1].replace("model='base'", f"model={str(tiny_model)!r}")
+        text = text.replace('output_dir="trained"', 'output_dir="trained", max_steps=2, use_cpu=True, report_to="none"')
+        assert "max_steps" in text and str(tiny_model) in text
+        done = subprocess.run(
+            [sys.executable, "-c", text + "print(trainer.state.global_step, trainer.state.log_history[-1])"],
+            cwd=tmp_path,
+            env={**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stdout.splitlines()[-1].startswith("2 {"), done.stdout
+
+
+def test_a_split_is_drawn_by_id(run: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    export(run, tmp_path / "out", with_seed=True, validation=0.4)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    assert set(loaded) == {"train", "validation"} and loaded["train"].num_rows + loaded["validation"].num_rows == 7
+    export(run, tmp_path / "less", validation=0.4)
+    fewer = datasets.load_dataset(str(tmp_path / "less"), cache_dir=str(tmp_path / "cache"))
+    assert set(fewer["train"]["id"]) <= set(loaded["train"]["id"]), "a pair changed sides when seed pairs came along"
+
+
+def test_push_to_a_hub(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a hub of our own on the loopback: every file of the export arrives as it is, once."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    export(run, tmp_path / "out", file_type="jsonl")
+    with loopback_hub() as (address, received):
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setenv("HF_TOKEN", "hf_loopback")
+        push(tmp_path / "out", "me/data")
+    assert received == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+
+def test_a_hub_that_is_not_there(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    export(run, tmp_path / "out")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(InputError, match=r"--push-to-hub me/data: .*The export in .* is whole"):
+        push(tmp_path / "out", "me/data")
+    with pytest.raises(InputError, match="written OWNER/NAME"):
+        push(tmp_path / "out", "me/data/more")
+
+
+@contextmanager
+def loopback_hub() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Serve the three calls that make a data set and fill it; yield the address and what was received, by file name."""
+    received: dict[str, bytes] = {}
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path.endswith("/create"):
+                return self.answer({"url": f"{address}/datasets/me/data", "id": "me/data", "name": "me/data"})
+            if "/preupload/" in self.path:
+                paths = [file["path"] for file in json.loads(body)["files"]]
+                files = [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in paths]
+                return self.answer({"files": files})
+            if self.path.endswith("/validate-yaml"):
+                return self.answer({"errors": [], "warnings": []})
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    received[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            return self.answer(
+                {"commitUrl": f"{address}/datasets/me/data/commit/{'0' * 40}", "commitOid": "0" * 40, "success": True}
+            )
+
+        def answer(self, value: object) -> None:
+            sent = json.dumps(value).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(sent)))
+            self.end_headers()
+            self.wfile.write(sent)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    address = f"http://127.0.0.1:{server.server_port}"
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield address, received
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_another_export_replaces_and_other_folders_are_left_alone(run: Path, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from askback.builtin import BUILTIN
+from askback.export.snippets import snippets
 from askback.prompts import SEED_TAG, WEB_TAG
 from askback.records import Example
 from askback.report.read import agreements, funnel, lengths, losses, result, verdict
@@ -13,7 +15,7 @@ from askback.report.read import agreements, funnel, lengths, losses, result, ver
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 
 
-def card(run: Path, pairs: list[Example], format: str, file: str) -> str:
+def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str, splits: list[str]) -> str:
     """Return the README.md of an export folder: YAML that the hub and `datasets` read, then text for people."""
     head = {
         "language": sorted({pair.language for pair in pairs if pair.language}),
@@ -22,7 +24,12 @@ def card(run: Path, pairs: list[Example], format: str, file: str) -> str:
         "task_categories": ["text-generation"],
         "tags": ["instruction-backtranslation", "askback"],
         "size_categories": [next((name for limit, name in SIZES if len(pairs) < limit), "n>1M")],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": file}]}],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"{split}.{file_type}"} for split in splits],
+            }
+        ],
     }
     origins = Counter(pair.origin for pair in pairs)
     licences = Counter(pair.licence or "not stated" for pair in pairs)
@@ -55,6 +62,8 @@ def card(run: Path, pairs: list[Example], format: str, file: str) -> str:
         f'- Training of the recipe\'s own models appended "{SEED_TAG}" to seed instructions and "{WEB_TAG}" to augmented '
         "ones; the paper appends both at inference. The data here are without them.",
         "- A licence is what the source states about itself.\n",
+        "## Train on it\n",
+        snippets(format, Path(out.name), f"train.{file_type}", _base(run)),
         "## Recipe\n",
         f"```yaml\n{_recipe(run)}```",
     ]
@@ -70,6 +79,14 @@ def _rounds(run: Path) -> list[str]:
     for t, values in agreements(run).items():
         said.append(f"Of round {t}'s pairs, {values['shared']:.0%} were chosen in the round before too.")
     return ["  \n".join(said)]
+
+
+def _base(run: Path) -> str:
+    """Return the run's base model as other tools know it; of a folder only the name."""
+    base = str(yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {}).get("base", ""))
+    if builtin := BUILTIN.get(base.removeprefix("builtin:")):
+        return builtin.hub
+    return Path(base).name if Path(base).is_absolute() else base
 
 
 def _plain(text: str) -> str:

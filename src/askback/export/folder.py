@@ -14,8 +14,9 @@ from askback.errors import InputError
 from askback.execution.shards import Records
 from askback.export.card import card
 from askback.export.formats import provenance
+from askback.export.snippets import dataset_info
 from askback.lookup import lookup
-from askback.records import Example
+from askback.records import DRAWS, Example, draw
 from askback.report.read import chosen
 
 FORMATS = {
@@ -30,11 +31,19 @@ CHECKSUMS = "checksums.txt"
 """Also tells that a folder is an export, and may be replaced by another."""
 
 
-def export(run: Path, out: Path, format: str = "messages", file_type: str = "parquet", with_seed: bool = False) -> int:
+def export(
+    run: Path,
+    out: Path,
+    format: str = "messages",
+    file_type: str = "parquet",
+    with_seed: bool = False,
+    validation: float = 0.0,
+) -> int:
     """Write the result's chosen pairs (`report.read.chosen`) to `out`, a folder that ``datasets.load_dataset(out)`` reads.
 
     Args:
         with_seed: add the seed pairs that were trained on.
+        validation: share of the pairs that goes into a split of its own, drawn by their ids.
 
     Returns:
         The number of pairs.
@@ -53,16 +62,26 @@ def export(run: Path, out: Path, format: str = "messages", file_type: str = "par
     made = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
-    data = made / f"train.{file_type}"
-    _write(data, [{**shape(pair), **provenance(pair)} for pair in pairs])
+    files = _split(pairs, validation)
+    for split, rows in files.items():
+        _write(made / f"{split}.{file_type}", [{**shape(pair), **provenance(pair)} for pair in rows])
     (made / "licences.csv").write_text(_licences(pairs), "utf-8")
-    (made / "README.md").write_text(card(run, pairs, format, data.name), "utf-8")
-    names = [data.name, "licences.csv", "README.md"]
+    (made / "README.md").write_text(card(run, pairs, format, out, file_type, list(files)), "utf-8")
+    if info := dataset_info(format, f"train.{file_type}"):
+        (made / "dataset_info.json").write_text(info, "utf-8")
+    names = sorted(path.name for path in made.iterdir())
     sums = [f"{hashlib.sha256((made / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (made / CHECKSUMS).write_text("".join(sums), "utf-8")
     shutil.rmtree(out, ignore_errors=True)
     made.rename(out)
     return len(pairs)
+
+
+def _split(pairs: list[Example], validation: float) -> dict[str, list[Example]]:
+    """Return the pairs by split, both in order; a pair is in the same split whatever the others are."""
+    held = {pair.id for pair in pairs if draw(0, "validation", pair.id) < validation * DRAWS}
+    files = {"train": [pair for pair in pairs if pair.id not in held]}
+    return files | {"validation": [pair for pair in pairs if pair.id in held]} if held else files
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

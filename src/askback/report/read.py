@@ -197,3 +197,10 @@ def progress(folder: Path, name: str, state: str) -> dict[str, Any]:
         "kept": kept,
         **{key: step[key] for key in ("seconds", "tokens")},
     }
+
+
+def training(folder: Path, name: str) -> Iterator[dict[str, float]]:
+    """Yield what a training wrote of each optimiser step; nothing for a step that trains nothing."""
+    path = folder / name / "metrics.jsonl"
+    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        yield json.loads(line)

@@ -1,0 +1,34 @@
+"""Push an export folder to a hub, as a data set repository."""
+
+from pathlib import Path
+
+from askback.errors import InputError, MissingExtra
+
+
+def push(folder: Path, name: str, private: bool = True) -> str:
+    """Upload an export as it stands and return the data set's address.
+
+    The token is huggingface_hub's own affair: `hf auth login`, or the variable HF_TOKEN. It is never an option here, so it
+    is in no file of a run and in no shell history.
+
+    Raises:
+        MissingExtra: huggingface_hub is not installed.
+        InputError: the hub refused, or cannot be reached.
+    """
+    try:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HFValidationError
+    except ImportError as error:
+        raise MissingExtra("huggingface_hub", "local", "--push-to-hub") from error
+    api = HfApi()
+    try:
+        address = str(api.create_repo(name, repo_type="dataset", private=private, exist_ok=True))
+        api.upload_folder(repo_id=name, repo_type="dataset", folder_path=folder, commit_message="Export from askback")
+    except HFValidationError as error:
+        raise InputError(f"--push-to-hub {name}: not a name of a data set; it is written OWNER/NAME") from error
+    except Exception as error:  # its HTTP client's errors have no class of the hub's own
+        raise InputError(
+            f"--push-to-hub {name}: {' '.join(str(error).split())[:300]}. The export in {folder} is whole; log in with "
+            "`hf auth login` or set HF_TOKEN, and run the same command again."
+        ) from error
+    return address
