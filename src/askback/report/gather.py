@@ -50,10 +50,9 @@ class View:
     losses: dict[str, dict[str, float]]
     scores: dict[str, dict[str, list[float]]]
     moved: list[tuple[float, float, str]]
-    agreement: float | None
+    agreements: dict[str, dict[str, float | None]]
     training: dict[str, list[tuple[float, float]]]
-    result: str = ""
-    gate: list[str] = field(default_factory=list)
+    result: read.Result | None = None
     samples: list[Sample] = field(default_factory=list)
 
 
@@ -69,7 +68,6 @@ def gather(folder: Path) -> View:
     rounds = [name.removeprefix("select-") for name in names if name.startswith("select-")]
     picks = {t: {pair.id for pair in Records(folder / f"select-{t}", "")} for t in rounds}
     scores, by_candidate = _scores(folder, names)
-    moved, agreement = _movement(by_candidate, picks)
     return View(
         name=folder.name,
         recipe=recipe,
@@ -80,9 +78,10 @@ def gather(folder: Path) -> View:
         outputs=_output_lengths(folder, names),
         losses=read.losses(folder),
         scores=scores,
-        moved=moved,
-        agreement=agreement,
+        moved=_movement(by_candidate, picks),
+        agreements=read.agreements(folder),
         training=_training(folder, names),
+        result=read.result(folder),
         samples=[*_chosen(folder, rounds, picks), *_moved_pairs(folder, rounds, picks), *_rejected(folder, names)],
     )
 
@@ -105,10 +104,10 @@ def _scores(
 
 def _movement(
     by_candidate: dict[str, dict[str, dict[str, float]]], picks: dict[str, set[str]]
-) -> tuple[list[tuple[float, float, str]], float | None]:
-    """Return how the first scorer's scores moved between the last two rounds, and what their choices share (Jaccard)."""
+) -> list[tuple[float, float, str]]:
+    """Return how the first scorer's scores moved between the last two rounds."""
     if len(picks) < 2 or not by_candidate:
-        return [], None
+        return []
     earlier, later = sorted(picks, key=int)[-2:]
     rounds = next(iter(by_candidate.values()))
     before, after = rounds.get(earlier, {}), rounds.get(later, {})
@@ -119,8 +118,7 @@ def _movement(
         (False, False): "not chosen",
     }
     shared = sorted(before.keys() & after.keys(), key=lambda id: draw(0, id))[: 10 * SAMPLES]
-    moved = [(before[id], after[id], where[id in picks[earlier], id in picks[later]]) for id in shared]
-    return moved, len(picks[earlier] & picks[later]) / max(1, len(picks[earlier] | picks[later]))
+    return [(before[id], after[id], where[id in picks[earlier], id in picks[later]]) for id in shared]
 
 
 def _output_lengths(folder: Path, names: list[str]) -> dict[str, list[float]]:

@@ -12,6 +12,7 @@ from askback.execution.progress import duration
 from askback.execution.shards import atomic
 from askback.report import plots
 from askback.report.gather import View, gather
+from askback.report.read import verdict
 
 HERE = Path(__file__).parent
 
@@ -32,7 +33,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     views = [gather(run) for run in runs]
     script = (HERE / "page.js").read_text("utf-8")
     files = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    files.filters |= {"duration": duration, "plain": _plain}
+    files.filters |= {"duration": duration, "verdict": verdict}
     page = files.get_template("page.html").render(
         title=" · ".join(view.name for view in views),
         views=views,
@@ -51,11 +52,17 @@ def _plots(view: View) -> dict[str, str]:
     found = {
         "losses": plots.intervals(
             "Held-out loss by model",
-            [
-                (model, row["loss"], row.get("low", row["loss"]), row.get("high", row["loss"]))
-                for model, row in view.losses.items()
-            ],
+            [(model, row["loss"], row["loss"], row["loss"]) for model, row in view.losses.items()],
             "nats per token (less is better)",
+        ),
+        "gates": plots.intervals(
+            "What each round changed",
+            [
+                (f"m{gate['round']} − m{gate['against']}", gate["difference"], gate["low"], gate["high"])
+                for gate in (view.result.gates if view.result else [])
+                if gate["low"] is not None
+            ],
+            "nats per token (below 0 is better)",
         ),
         "outputs": plots.histogram("Output lengths", view.outputs, "characters"),
         "moved": plots.scatter("How scores moved", view.moved, "score a round before", "score in the last round"),
@@ -70,7 +77,3 @@ def _plots(view: View) -> dict[str, str]:
 def _data(value: Any) -> str:
     """Return JSON that can stand inside a script element whatever it holds."""
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", " ").replace("\u2029", " ")
-
-
-def _plain(value: float) -> str:
-    return f"{value:,.4g}"
