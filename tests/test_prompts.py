@@ -26,6 +26,7 @@ PROMPTS: dict[str, Prompt] = {
     "forward-inference": prompts.forward(INSTRUCTION, "inference"),
     "backward": prompts.backward(OUTPUT),
     "rubric": prompts.rubric(INSTRUCTION, OUTPUT),
+    "pairwise": prompts.pairwise(INSTRUCTION, OUTPUT, "Boil it."),
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from askback import cli_evaluate
 from askback.errors import AskbackError, InputError, Interrupted, RecipeError
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ RecipePath = Annotated[
     Path, typer.Argument(help="A recipe file, or a name from `askback init --list`.", metavar="RECIPE")
 ]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, as in runs/demo.", metavar="RUN")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Change one value: --set recipe.rounds=1", metavar="KEY=VALUE")
-]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change a value: recipe.rounds=1", metavar="KEY=VALUE")]
 Redo = Annotated[
     list[str] | None, typer.Option(help="Make this step again, and all that follows from it.", metavar="STEP")
 ]
@@ -168,6 +167,10 @@ def export(
         raise RecipeError(f"--file-type {file_type}: allowed are parquet and jsonl")
     count = export(run, out, format, file_type, with_seed)
     typer.echo(f"{count:,} pairs in {out}\nLoad them: datasets.load_dataset({str(out)!r})")
+
+
+app.command()(cli_evaluate.evaluate)
+app.command()(cli_evaluate.scaling)
 
 
 @app.command()

@@ -26,6 +26,9 @@ WEB_TAG = "Answer with knowledge from web search."
 ANSWER_START = "Score:"
 """What the judge's answer is made to begin with; the digit follows."""
 
+BETTER_START = "Better answer:"
+"""What the answer of a judge of two begins with; A or B follows."""
+
 TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
 """`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""
 
@@ -52,6 +55,16 @@ def rubric(instruction: str, output: str) -> Prompt:
     mark = marker(instruction, output)
     prompt = _fill("rubric", mark, instruction=instruction.strip(), output=output.strip())
     return Prompt(prompt.user, ANSWER_START)
+
+
+def pairwise(instruction: str, first: str, second: str) -> Prompt:
+    """Return the prompt that asks which of two answers is the better; what follows its answer start is A or B.
+
+    In our own words, after AlpacaEval's question (method.md 1.10). The answers stand inside a marker, as in `rubric`.
+    """
+    mark = marker(instruction, first, second)
+    fields = {"instruction": instruction.strip(), "first": first.strip(), "second": second.strip()}
+    return Prompt(_fill("pairwise", mark, **fields).user, BETTER_START)
 
 
 def marker(*texts: str) -> str:
@@ -86,6 +99,7 @@ def _text(name: str) -> str:
 def prompt_id(name: str) -> str:
     """Return the id of a prompt: its name and a hash of all its words, as in ``rubric-1f0c9a2b``."""
     words = [*TAGS.values(), ANSWER_START, _MARKUP.pattern, "" if name == "forward" else _text(name)]
+    words += [BETTER_START] if name == "pairwise" else []
     return f"{name}-{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:8]}"
 
 

@@ -56,7 +56,7 @@ def _openings(lines: list[str]) -> str | None:
     words = [match[1].lower() for line in lines[1:] if (match := _FIRST_WORD.match(line))]
     if (repeats := len(words) - len(set(words))) > MAX_REPEATS:
         return f"{repeats} lines open with a word of another, at most {MAX_REPEATS} wanted"
-    base, gerund = (sum(word in forms for word in words) for forms in _verbs())
+    base, gerund = (sum(word in forms for word in words) for forms in verbs())
     count = base if base in VERB_LINES else gerund
     if count not in VERB_LINES:
         found = f"{base} lines open with a verb and {gerund} with an -ing form"
@@ -67,7 +67,7 @@ def _openings(lines: list[str]) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _verbs() -> tuple[frozenset[str], frozenset[str]]:
+def verbs() -> tuple[frozenset[str], frozenset[str]]:
     """Return the verbs that open instructions, in base and -ing form; REInstruct's list is its own, this is ours."""
     base = (Path(__file__).parent / "verbs.txt").read_text("utf-8").split()
     return frozenset(base), frozenset(map(gerund, base))
