@@ -120,7 +120,7 @@ def _answered(
         if any(one.output for one in prompts):
             step = f"references-{plain(who)}-{plain(name)}"
             scored = side_by_side(run, step, compare_with_references, Referring(), prompts=prompts, answers=own)
-            row = {"model": who, "model_id": ids[who], "prompts": name, **metrics(scored)}
+            row = {"model": Path(who).name, "model_id": ids[who], "prompts": Path(name).name, **metrics(scored)}
             found["references"][scored.folder.name] = row
         if who == model:
             continue
@@ -135,7 +135,7 @@ def _answered(
             baseline=own,
         )
         result = win_rate(compared)
-        names = {"model": model, "baseline": who, "prompts": name, "judge": questions.judge}
+        names = {"model": model, "baseline": Path(who).name, "prompts": Path(name).name, "judge": questions.judge}
         said = cautions(result, questions.judge, (model, who), made)
         row = {**names, "model_id": ids[model], "baseline_id": ids[who], **asdict(result), "cautions": said}
         found["win_rates"][compared.folder.name] = row
