@@ -1,6 +1,5 @@
 """Write what a finished run gave as Markdown, for docs/results.md: python benchmarks/results.py runs/oasst-web"""
 
-import itertools
 import json
 import sys
 from pathlib import Path
@@ -33,6 +32,9 @@ def main(folder: Path) -> None:
     for model, metrics in read.losses(folder).items():
         print(f"| {model} | {metrics['loss']:.4f} | {metrics['examples']:,} | {metrics['tokens']:,} |")
 
+    if (result := read.result(folder)) is not None:
+        print("\n" + "  \n".join(read.verdict(result)))
+
     print("\n| step | wall time | tokens |\n| --- | ---: | ---: |")
     for name, step in steps.items():
         print(f"| {name} | {duration(step['seconds'])} | {step['tokens']:,} |")
@@ -55,7 +57,6 @@ def main(folder: Path) -> None:
 
 def _scores(folder: Path, rounds: int) -> None:
     print("\n| round | score, mean | least | median | greatest | probability on the digits |\n" + "| --- " * 6 + "|")
-    chosen: list[set[str]] = []
     for t in range(1, rounds + 1):
         judgements: list[Judgement] = list(Records(folder / f"score-{t}", ""))
         scores = sorted(one.score for one in judgements if one.score is not None)
@@ -63,10 +64,11 @@ def _scores(folder: Path, rounds: int) -> None:
         middle = scores[len(scores) // 2]
         mean = sum(scores) / len(scores)
         print(f"| {t} | {mean:.3f} | {scores[0]:.3f} | {middle:.3f} | {scores[-1]:.3f} | {mass:.3f} |")
-        chosen.append({pair.id for pair in Records(folder / f"select-{t}", "")})
-    for before, after in itertools.pairwise(chosen):
-        shared = len(before & after) / len(before | after)
-        print(f"\nOf the pairs chosen in two rounds running, {shared:.0%} are in both (Jaccard).")
+    for t, found in read.agreements(folder).items():
+        print(
+            f"\nOf round {t}'s pairs, {found['shared']:.0%} were chosen in the round before too (Jaccard "
+            f"{found['jaccard']:.2f}); rank correlation of the two rounds' scores {found['rank_correlation']}."
+        )
 
 
 def _line(text: str, limit: int) -> str:

@@ -62,10 +62,21 @@ recipe:
         "found 'many'",
         "recipe.augment.temprature: unknown key",
         "Did you mean 'temperature'?",
-        "recipe.select: give exactly one of min_score, top_fraction, top_n; found min_score and top_n",
+        "recipe.select: give exactly one of min_score, top_fraction, top_n, bins; found min_score and top_n",
     ):
         assert expected in whole, (expected, whole)
     assert all(line.startswith(str(tmp_path / "recipe.yaml")) for line in said)
+
+
+def test_a_list_for_the_rounds_has_one_value_for_each(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    file = load_recipe(path, ["recipe.rounds=2", "recipe.select={min_score: [4, 4.5]}"])
+    assert file.recipe.select.min_score == [4, 4.5]
+    with pytest.raises(RecipeError, match=r"select\.min_score has 2 values for 3 rounds"):
+        load_recipe(path, ["recipe.rounds=3", "recipe.select={min_score: [4, 4.5]}"])
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, ["recipe.select={top_fraction: 2}"])
+    assert str(caught.value).count("\n") == 0 and "less than or equal to 1; found 2" in str(caught.value)
 
 
 def test_set_reaches_any_place(tmp_path: Path) -> None:
@@ -152,7 +163,9 @@ def test_a_preset_that_is_none_says_which_there_are(tmp_path: Path) -> None:
 def test_what_the_template_leaves_to_the_preset_is_shown_with_its_default() -> None:
     text = (RECIPES[0].parent / "template.yaml").read_text("utf-8")
     shown = yaml.safe_load(
-        re.sub(r"^    # (?=[a-z_]+: )", "    ", text, flags=re.MULTILINE).replace("    top_", "    # top_")
+        re.sub(r"^    # (?=[a-z_]+: )", "    ", text, flags=re.MULTILINE)
+        .replace("    top_", "    # top_")
+        .replace("    bins", "    # bins")
     )
     assert RecipeFile.model_validate(shown) == RecipeFile.model_validate(yaml.safe_load(text))
     left = set(shown["recipe"]["corpus"]) - set(yaml.safe_load(text)["recipe"]["corpus"])

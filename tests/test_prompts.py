@@ -24,6 +24,8 @@ PROMPTS: dict[str, Prompt] = {
     "forward-seed": prompts.forward(INSTRUCTION, "seed"),
     "forward-augmented": prompts.forward(INSTRUCTION, "augmented"),
     "forward-inference": prompts.forward(INSTRUCTION, "inference"),
+    "forward-augmented-quality": prompts.forward(INSTRUCTION, "augmented", "2 of 5"),
+    "forward-inference-quality": prompts.forward(INSTRUCTION, "inference", "5 of 5"),
     "backward": prompts.backward(OUTPUT),
     "rubric": prompts.rubric(INSTRUCTION, OUTPUT),
     "pairwise": prompts.pairwise(INSTRUCTION, OUTPUT, "Boil it."),

@@ -120,7 +120,7 @@ def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path) -> None:
     assert results(killed) == results(undisturbed), f"kills at {kills}"
     steps = {path.parent.name: json.loads(path.read_text()) for path in killed.glob("*/step.json")}
     assert set(steps) == {
-        *("seed", "segment", "dedup", "backward", "augment", "loss-base", "m0", "loss-m0"),
+        *("seed", "segment", "dedup", "backward", "augment", "loss-base", "m0", "loss-m0", "result"),
         *(f"{step}{t}" for step in ("score-", "select-", "m", "loss-m") for t in (1, 2)),
     }
     for name, step in steps.items():

@@ -9,6 +9,7 @@ from askback.config import Recipe
 from askback.corpus.build import cut_documents, drop_duplicates
 from askback.curate.score import score
 from askback.curate.select import select
+from askback.evaluate.gate import keep_best
 from askback.evaluate.loss import measure_loss
 from askback.execution.identity import Model
 from askback.execution.run import Steps
@@ -18,7 +19,7 @@ from askback.train.steps import train_backward, train_forward
 
 
 def backtranslate(recipe: Recipe, run: Steps) -> Model:
-    """Make the whole loop and return its last model.
+    """Make the whole loop and return its result: the last M_t that passed the gate (evaluate/gate.py).
 
     `run` decides what making a step means: a `Run` makes it or returns what is on disk, a `Plan` only looks ahead.
     """
@@ -35,16 +36,21 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
     # M_0, taught by the seed alone, is the first judge.
     run.step("loss-base", measure_loss, recipe.evaluate, model=base, examples=seed)
     model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed])
-    run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)
+    models, losses = [model], [run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)]
 
     # Self-curation: M_{t-1} judges every candidate, and the best of them, with the seed, make M_t.
+    before: list[Records] = []
     for t in range(1, recipe.rounds + 1):
-        judgements = run.step(f"score-{t}", score, recipe.score, model=model, candidates=candidates)
-        chosen = run.step(f"select-{t}", select, recipe.select, candidates=candidates, judgements=judgements)
+        judged = run.step(f"score-{t}", score, recipe.score, model=model, candidates=candidates)
+        k = recipe.select.of_round(t)
+        chosen = run.step(f"select-{t}", select, k, candidates=candidates, judgements=judged, before=before)
         model = run.step(f"m{t}", train_forward, recipe.forward, base=base, examples=[seed, chosen])
-        run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed)
+        models.append(model)
+        losses.append(run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed))
+        before = [judged, chosen]
 
-    return model
+    # The result is the last M_t, unless an earlier one does better on what people wrote.
+    return run.step("result", keep_best, recipe.gate, models=models, losses=losses)
 
 
 def make_corpus(recipe: Recipe, run: Steps) -> Records:

@@ -5,15 +5,25 @@ Every option is declared here, once, with its default and the reason for it. A s
 tells all of them at once.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 DocumentFormat = Literal["html", "warc", "markdown", "text", "jsonl", "parquet", "hub", "installed-docs"]
 PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
+HygieneRule = Literal[
+    "too-long", "template-leak", "an-answer", "echo", "dangling", "several-questions", "no-request", "language"
+]
+ScorerName = Literal["rubric", "additive", "ifd", "instruction"]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
 Share = Annotated[float, Field(ge=0, le=1)]
+Value = TypeVar("Value")
+PerRound: TypeAlias = Annotated[
+    Annotated[Value, Tag("value")] | Annotated[list[Value], Tag("list")],
+    Discriminator(lambda given: "list" if isinstance(given, list) else "value"),
+]
+"""One value for all rounds, or a list with one for each. Told apart by hand, so that a mistake is told once."""
 
 
 class Options(BaseModel):
@@ -188,6 +198,15 @@ class Training(Options):
         return self
 
 
+class Backward(Training):
+    """The training of M_yx: as any other, and what it learns to decline."""
+
+    refusals: Share = 0.0
+    """So many damaged documents, as a share of the seed pairs, are added whose answer is that no instruction fits
+    (train/refusals.py). Off, as in the paper: the corpus rules drop damaged text before it is asked about, and a small
+    model that has learnt to decline declines good text too. Try 0.05 on a corpus that is not clean."""
+
+
 class Augment(Options):
     """Self-augmentation (method.md 1.7)."""
 
@@ -201,34 +220,125 @@ class Augment(Options):
     max_instruction_chars: Annotated[int, Field(ge=1)] = 800
     copied_words: Annotated[int, Field(ge=2)] = 12
     """An instruction that quotes so many words in a row from the segment is an echo (ours; the paper has no such rule)."""
+    max_questions: Annotated[int, Field(ge=1)] = 3
+    """An instruction with more question marks is several glued together (ours; 2 in 1,000 OpenAssistant ones have more)."""
+    skip_rules: list[HygieneRule] = []
+    """Rules of hygiene.py that are not to be applied."""
 
 
 class Score(Options):
-    """Self-curation, first half: a judgement for every candidate (method.md 1.7)."""
+    """Self-curation, first half: a judgement for every candidate by every scorer (method.md 1.7, 4).
 
-    scorer: Literal["rubric"] = "rubric"
+    `rubric` is the paper's five levels, for a model that can follow a rubric: M_0 of a few billion parameters, or an
+    endpoint. `additive` counts five points (Self-Rewarding's, which agreed with people far oftener than the paper's on one
+    70B model), worth a try where `rubric` puts everything on one level. `ifd` asks nothing: it measures how much the
+    instruction helps to predict the output, which an untuned model of any size can tell, and is the one to take for a
+    small model; it knows a mismatch, not a bad text. `instruction` looks at the instruction alone, and goes beside
+    another one. Several are combined by `select.weights`.
+    """
+
+    scorers: Annotated[list[ScorerName], Field(min_length=1)] = ["rubric"]
+    reasoning: bool = False
+    """Have the judge write a short reasoning first, as the paper does; the digit is read from probabilities all the same.
+    Off by default: it takes an order of magnitude more time, and a small model's reasoning is no better than its digit."""
+    reasoning_tokens: Annotated[int, Field(ge=1)] = 96
+    """At most so many; what is longer is cut and the digit asked for. The paper gives no number; three sentences."""
+    samples: Annotated[int, Field(ge=1)] = 1
+    """With `reasoning`: draw so many and average their scores. The paper draws one, Self-Rewarding three."""
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """How a reasoning is drawn, as the paper draws everything."""
     max_output_tokens: Annotated[int, Field(ge=16)] = 1024
     """The judge reads so many tokens of the output."""
 
+    @model_validator(mode="after")
+    def _sensible(self) -> "Score":
+        if len(set(self.scorers)) < len(self.scorers):
+            raise ValueError(f"scorers names one twice: {', '.join(self.scorers)}; name each once")
+        if self.reasoning and self.scorers == ["ifd"]:
+            raise ValueError(
+                "reasoning is of no use to ifd, which asks for no rating; add another scorer or leave it out"
+            )
+        if self.samples > 1 and not (self.reasoning and self.temperature > 0):
+            raise ValueError(
+                f"samples {self.samples} would all be the same without reasoning: true and a temperature above 0; "
+                "give those, or samples: 1"
+            )
+        return self
+
 
 class Select(Options):
-    """Self-curation, second half: which candidates to train on. Give exactly one of the three."""
+    """Self-curation, second half: which candidates to train on. Give exactly one of the first four."""
 
-    min_score: float | None = None
+    min_score: PerRound[float] | None = None
     """The paper's k = 5 is a score of at least 4.5 (method.md 1.7)."""
-    top_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_n: Annotated[int, Field(ge=1)] | None = None
-    """For models whose absolute scale is off: the best by score, ties broken by id."""
+    top_fraction: PerRound[Annotated[float, Field(gt=0, le=1)]] | None = None
+    top_n: PerRound[Annotated[int, Field(ge=1)]] | None = None
+    """For models whose absolute scale is off: the best by score, ties broken by id. This and the two above are one value
+    for all rounds, or a list with one for each (the paper does not say whether its two rounds had the same k)."""
+    bins: Annotated[int, Field(ge=2, le=10)] | None = None
+    """Drop nothing for its score: every candidate trains with a tag of its score's quantile, as in "3 of 5", and at
+    inference the best one is asked for (HintedBT, method.md 4)."""
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Of each scorer, where `score.scorers` has several: the score is then `combined`, the weighted mean of a candidate's
+    ranks among all (0 the lowest, 1 the highest), and `min_score` is on that scale of 0 to 1. {} weighs all alike; if any
+    is given, a scorer without a weight does not count. Where one alone counts, its own scale stays."""
     max_unscored: Share = 0.05
     """The run stops when a larger share of candidates has no score."""
+    drop_unhelpful: bool = True
+    """Where `ifd` is among the scorers, drop candidates whose instruction does not help to predict the output: a ratio of
+    the losses of 1 or more, Cherry LLM's bound. It is no matter of degree, so a weight of 0 does not turn it off."""
+    max_similarity: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Skip a candidate whose instruction shares this much of its words (Jaccard) with a better one chosen; outputs were
+    compared when the corpus was made. Self-Instruct's bound on another measure is 0.7. None does not look."""
+    max_per_source: Annotated[float, Field(gt=0)] | None = None
+    max_per_licence: Annotated[float, Field(gt=0)] | None = None
+    """Choose at most so many of one source (a site, folder or file) or licence: below 1 a share of the number that is to
+    be chosen, from 1 a count (ours)."""
+    spread: Literal["none", "source", "document"] = "none"
+    """Choose in turns: the best of every source or document, then the second of each, and so on (ours). For top_n and
+    top_fraction."""
+    match_lengths: bool = False
+    """Let the outputs chosen have the lengths of all, fifth by fifth, so that rounds do not drift to longer text (ours;
+    the paper's drifted, method.md 1.8). For top_n and top_fraction."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Select":
-        given = [name for name in ("min_score", "top_fraction", "top_n") if getattr(self, name) is not None]
+        names = ("min_score", "top_fraction", "top_n", "bins")
+        given = [name for name in names if getattr(self, name) is not None]
         if len(given) != 1:
-            found = " and ".join(given) if given else "none"
-            raise ValueError(f"give exactly one of min_score, top_fraction, top_n; found {found}")
+            raise ValueError(f"give exactly one of {', '.join(names)}; found {' and '.join(given) or 'none'}")
+        if self.weights and not any(self.weights.values()):
+            raise ValueError("weights: at least one must be above 0, or leave them out to weigh all alike")
+        if given[0] in ("min_score", "bins") and (self.spread != "none" or self.match_lengths):
+            name = "match_lengths" if self.match_lengths else "spread"
+            raise ValueError(
+                f"{name} says which of many to prefer, and {given[0]} takes all; give top_n or top_fraction"
+            )
+        for name in ("max_per_source", "max_per_licence"):
+            limit = getattr(self, name)
+            if limit is not None and limit > 1 and not limit.is_integer():
+                raise ValueError(f"{name} {limit} is neither a share below 1 nor a whole number")
         return self
+
+    def of_round(self, t: int) -> "Select":
+        """Return the options of round `t`, counted from 1, with one value each."""
+        lists = {name: value[t - 1] for name, value in self.per_round().items()}
+        return self.model_copy(update=lists)
+
+    def per_round(self) -> dict[str, list[Any]]:
+        """Return the options that have a value for each round."""
+        values = {name: getattr(self, name) for name in ("min_score", "top_fraction", "top_n")}
+        return {name: value for name, value in values.items() if isinstance(value, list)}
+
+
+class Gate(Options):
+    """Which M_t is the run's result (ours; evaluate/gate.py)."""
+
+    enabled: bool = True
+    """Off, the result is the last round's model, as in the paper."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Of the interval of the difference in held-out loss; a difference it leaves open does not count against a model."""
 
 
 class HeldOut(Options):
@@ -248,7 +358,7 @@ class Recipe(Options):
     """Path of a Jinja chat template, for a base model whose tokenizer has none."""
     seed: Seed
     corpus: Corpus
-    backward: Training = Training()
+    backward: Backward = Backward()
     """M_yx, trained on reversed seed pairs."""
     augment: Augment = Augment()
     forward: Training = Training()
@@ -258,7 +368,35 @@ class Recipe(Options):
     score: Score = Score()
     select: Select = Select(min_score=4.5)
     evaluate: HeldOut = HeldOut()
+    gate: Gate = Gate()
     random_seed: int = 0
+
+    @model_validator(mode="after")
+    def _a_value_for_each_round(self) -> "Recipe":
+        for name, values in self.select.per_round().items():
+            if len(values) != self.rounds:
+                raise ValueError(
+                    f"select.{name} has {len(values)} values for {self.rounds} rounds; give one for each, or one for all"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_scorers(self) -> "Recipe":
+        scorers, weights = self.score.scorers, self.select.weights
+        unknown = [name for name in weights if name not in scorers]
+        if unknown:
+            raise ValueError(
+                f"select.weights has {', '.join(unknown)}, which score.scorers lacks; allowed: {', '.join(scorers)}"
+            )
+        combined = sum(weights.get(name, 0.0 if weights else 1.0) > 0 for name in scorers) > 1
+        highest = self.select.min_score or 0.0
+        highest = max(highest) if isinstance(highest, list) else highest
+        if combined and highest > 1:
+            raise ValueError(
+                f"select.min_score {highest} is above 1, the highest score where several scorers are "
+                "combined; give one from 0 to 1, or top_fraction or top_n"
+            )
+        return self
 
 
 class Engine(Options):

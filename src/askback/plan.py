@@ -5,13 +5,13 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from askback.backtranslation import backtranslate
-from askback.config import Augment, Corpus, HeldOut, Options, RecipeFile, Score, Seed, Select, Training
+from askback.config import Augment, Corpus, Gate, HeldOut, Options, RecipeFile, Score, Seed, Select, Training
 from askback.errors import Drift
 from askback.execution.identity import (
     Input,
@@ -143,11 +143,11 @@ class Plan:
                 judged = min(_tokens(known.output_chars), options.max_output_tokens)
                 tokens = {"prompt": known.count * (judged + _tokens(known.instruction_chars) + RUBRIC_TOKENS)}
             case Select():
-                share = options.top_fraction if options.top_fraction is not None else 0.1
-                count = options.top_n if options.top_n is not None else round(known.count * share)
-                known = replace(known, count=min(count, known.count))
+                known = replace(known, count=_chosen(options, known.count))
             case Training():
                 step.entered, tokens = _training(options, pairs)
+            case Gate():
+                step.entered = len(losses) if isinstance(losses := inputs["losses"], Sequence) else 0
             case HeldOut():
                 step.entered = min(known.held_out, options.limit or known.held_out)
                 tokens = {"prompt": step.entered * _tokens(known.output_chars + known.instruction_chars)}
@@ -156,6 +156,15 @@ class Plan:
         step.seconds = sum(count / self._rates[kind] for kind, count in tokens.items())
         if step.state == "done":
             step.seconds = 0.0
+
+
+def _chosen(options: Select, count: int) -> int:
+    """Return about how many of `count` candidates one round chooses; a tenth, where that depends on their scores."""
+    assert not isinstance(options.top_n, list) and not isinstance(options.top_fraction, list)
+    if options.bins:
+        return count
+    share = options.top_fraction if options.top_fraction is not None else 0.1
+    return min(options.top_n if options.top_n is not None else round(count * share), count)
 
 
 def _look_at_disk(step: PlannedStep, folder: Path, identity: dict[str, Any]) -> None:
@@ -210,7 +219,7 @@ def _handles(inputs: dict[str, Input]) -> Iterator[Records]:
         if isinstance(value, Records):
             yield value
         elif not isinstance(value, Model):
-            yield from value
+            yield from (one for one in value if isinstance(one, Records))
 
 
 def _tokens(chars: float) -> float:

@@ -1,4 +1,4 @@
-"""Scores are expected values that always exist; selection is pure."""
+"""Scores are expected values that always exist."""
 
 import math
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askback.config import Engine as EngineOptions
-from askback.config import Score, Select
-from askback.curate.scorers.rubric import judge, normalise
-from askback.curate.select import choose
+from askback.config import Score
+from askback.curate.scorers.rating import normalise
+from askback.curate.scorers.rubric import judge
 from askback.engines.base import Prompt
 from askback.engines.scripted import Scripted
 from askback.records import Candidate
@@ -42,31 +42,13 @@ class Broken(Scripted):
 
 
 def test_a_score_that_is_no_number_is_no_score() -> None:
-    (judgement,) = judge(Broken("", EngineOptions(kind="scripted")), "m0", Score(), [candidate(1)])
+    (judgement,) = judge(Broken("", EngineOptions(kind="scripted")), "m0", Score(), [candidate(1)], 0)
     assert (judgement.score, judgement.distribution, judgement.mass) == (None, [], None)
 
 
 def test_every_candidate_gets_a_judgement_in_order(tmp_path: Path) -> None:
     candidates = [candidate(n) for n in range(50)]
-    judgements = judge(Scripted("", EngineOptions(kind="scripted")), "m0", Score(), candidates)
+    judgements = judge(Scripted("", EngineOptions(kind="scripted")), "m0", Score(), candidates, 0)
     assert [j.candidate_id for j in judgements] == [c.id for c in candidates]
     assert all(j.score is not None and 1 <= j.score <= 5 and j.model_id == "m0" for j in judgements)
     assert len({j.score for j in judgements}) > 40
-
-
-SCORES = {"d": 4.5, "a": 4.5, "c": 3.0, "b": 4.49, "e": None}
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (Select(min_score=4.5), {"a", "d"}),
-        (Select(min_score=1), {"a", "b", "c", "d"}),
-        (Select(top_n=1), {"a"}),  # a tie, broken by id
-        (Select(top_n=3), {"a", "d", "b"}),
-        (Select(top_n=99), {"a", "b", "c", "d"}),
-        (Select(top_fraction=0.4), {"a", "d"}),
-    ],
-)
-def test_selection(options: Select, expected: set[str]) -> None:
-    assert choose(SCORES, options) == expected

@@ -42,6 +42,7 @@ def segment(number: int) -> Segment:
 @recorded(version=1)
 def make(step: Step, options: Select) -> Records:
     outcome = Outcome()
+    assert not isinstance(options.top_n, list)
     for number in range(options.top_n or 0):
         outcome.keep("segments", segment(number))
     return step.write(Segment, [outcome])
@@ -58,6 +59,7 @@ newer_make.__name__ = "make"
 @recorded(version=1)
 def drop_all(step: Step, options: Select) -> Records:
     outcome = Outcome()
+    assert not isinstance(options.top_n, list)
     for number in range(options.top_n or 0):
         outcome.drop(reject(f"id{number}", "segments", "too-short"))
     return step.write(Segment, [outcome])

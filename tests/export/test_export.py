@@ -95,6 +95,45 @@ def test_another_export_replaces_and_other_folders_are_left_alone(run: Path, tmp
         export(run, tmp_path / "mine")
 
 
+def finish(run: Path, rounds: int, result: int) -> None:
+    """Add rounds up to `rounds`, with losses, and a result."""
+    gates = []
+    for t in range(1, rounds + 1):
+        outcome = Outcome()
+        outcome.keep("pairs", example(10 * t, "augmented"))
+        (run / f"select-{t}").mkdir(exist_ok=True)
+        write_outcome(run / f"select-{t}", 0, Example, outcome)
+        gate = {"round": t, "against": 0, "difference": 0.1, "low": 0.05, "high": 0.2, "passed": t == result}
+        gates.append(gate)
+    steps: dict[str, object] = {
+        f"select-{t}": {"agreement": {"shared": 0.25, "jaccard": 0.2, "rank_correlation": 0.5}} for t in (2,)
+    }
+    steps |= {f"loss-m{t}": {"loss": 2.0 + 0.1 * abs(t - 2)} for t in range(rounds + 1)}
+    counts = {"pairs": {"entered": 1, "kept": 1, "rejected": 0, "failed": 0}}
+    for name, values in {**steps, "result": {"enabled": True, "round": result, "gates": gates}, "select-3": {}}.items():
+        (run / name).mkdir(exist_ok=True)
+        record = {"step": name, "finished": 3.0, "counts": counts, "reasons": {}, "metrics": values}
+        write_json(run / name / "step.json", record)
+    (run / "recipe.yaml").write_text(f"name: x\nrecipe: {{rounds: {rounds}}}\n")
+
+
+@pytest.mark.parametrize(("result", "exported"), [(1, "augmented10"), (3, "augmented30"), (0, "augmented20")])
+def test_the_pairs_are_those_of_the_results_round(run: Path, tmp_path: Path, result: int, exported: str) -> None:
+    finish(run, 3, result)
+    assert export(run, tmp_path / "out", file_type="jsonl") == 1
+    (line,) = (tmp_path / "out/train.jsonl").read_text().splitlines()
+    assert json.loads(line)["id"] == exported
+    card = (tmp_path / "out/README.md").read_text()
+    assert f"The pairs are those of round {result or 2} of 3." in card and f"The result is m{result}" in card
+    assert ("trained on the seed alone" in card) == (result == 0)
+    assert "Of round 2's pairs, 25% were chosen in the round before too." in card
+
+
+def test_a_run_that_is_not_finished_says_so(run: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "out")
+    assert "was not finished" in (tmp_path / "out/README.md").read_text()
+
+
 def test_mistakes_are_named(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="Did you mean 'messages'"):
         export(run, tmp_path / "out", "mesages")

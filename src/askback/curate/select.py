@@ -1,8 +1,11 @@
 """Self-curation, second half: choose the candidates to train on. Pure, and a matter of seconds (method.md 1.7)."""
 
-import math
+from collections.abc import Sequence
 
 from askback.config import Select
+from askback.curate.agreement import agreement
+from askback.curate.choose import choose, quality_bins, scored
+from askback.curate.combine import combine
 from askback.errors import InputError
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
@@ -12,53 +15,72 @@ from askback.records import Candidate, Example, Outcome, fail, reject
 STAGE = "candidates"
 
 
-@recorded(version=1)
-def select(step: Step, options: Select, *, candidates: Records, judgements: Records) -> Records:
-    """Keep the candidates that `options` chooses, as examples; the others are rejected with their score.
+@recorded(version=3)
+def select(
+    step: Step, options: Select, *, candidates: Records, judgements: Records, before: Sequence[Records] = ()
+) -> Records:
+    """Keep the candidates that `options` chooses, as examples; the others are rejected with their rule and score.
+
+    First those without a score fail ("unscored") and those whose instruction does not help are dropped ("not-helped");
+    `choose` has the rules that follow, in their order. In `step.json`, metrics: `agreement` with the round before.
+
+    Args:
+        options: of one round (`Select.of_round`).
+        before: the judgements and the chosen examples of the round before; none for the first.
 
     Raises:
         InputError: more than `max_unscored` of the candidates have no score.
     """
-    scores = {judgement.candidate_id: judgement.score for judgement in judgements}
-    chosen = choose(scores, options)
+    scores = combine(judgements, options.weights)
     unscored = sum(score is None for score in scores.values())
     if unscored > options.max_unscored * len(scores):
         raise InputError(
             f"{judgements.folder}: {unscored:,} of {len(scores):,} candidates have no score, more than the share of "
             f"{options.max_unscored} that select.max_unscored allows. Read the raw judgements there."
         )
+    reasons = unhelpful(judgements) if options.drop_unhelpful else {}
+    eligible = [
+        scored(candidate, score)
+        for candidate in candidates
+        if (score := scores[candidate.id]) is not None and candidate.id not in reasons
+    ]
+    reasons |= choose(eligible, options, len(scores))
+    kept = {one.id: one.score for one in eligible if one.id not in reasons}
+    qualities = quality_bins(kept, options.bins) if options.bins else {}
     outcome = Outcome()
     for candidate in candidates:
         score = scores[candidate.id]
-        if candidate.id in chosen:
-            assert score is not None
-            outcome.keep(STAGE, _example(candidate, score))
-        elif score is None:
+        if score is None:
             outcome.drop(fail(candidate.id, STAGE, "unscored", uri=candidate.uri, text=candidate.instruction))
+        elif candidate.id in reasons:
+            rule, detail = reasons[candidate.id]
+            outcome.drop(reject(candidate.id, STAGE, rule, detail, uri=candidate.uri, text=candidate.instruction))
         else:
-            detail = f"score {score:.3f}"
-            outcome.drop(
-                reject(candidate.id, STAGE, "not-chosen", detail, uri=candidate.uri, text=candidate.instruction)
-            )
+            outcome.keep(STAGE, _example(candidate, score, qualities.get(candidate.id, "")))
+    if before:
+        earlier, chosen_before = before
+        chosen = {example.id for example in chosen_before}
+        step.metrics["agreement"] = agreement(combine(earlier, options.weights), scores, chosen, kept)
     return step.write(Example, [outcome])
 
 
-def choose(scores: dict[str, float | None], options: Select) -> set[str]:
-    """Return the ids that are chosen: all at `min_score` or above, or the best so many, ties broken by id.
+def unhelpful(judgements: Records) -> dict[str, tuple[str, str]]:
+    """Return (rule, detail) of the candidates whose instruction does not help to predict the output, by id.
 
-    Departure: the paper knows the threshold only; a small model's absolute scale is off, its order less so.
+    From the judgements of `ifd`, where there are any: a ratio of the losses, given the instruction to without it, of 1 or
+    more (Cherry LLM's bound, method.md 4).
     """
-    ranked = sorted((-score, id) for id, score in scores.items() if score is not None)
-    if options.min_score is not None:
-        return {id for score, id in ranked if -score >= options.min_score}
-    if options.top_n is not None:
-        return {id for _, id in ranked[: options.top_n]}
-    assert options.top_fraction is not None
-    # Rounded up: any fraction of something is something.
-    return {id for _, id in ranked[: math.ceil(options.top_fraction * len(scores))]}
+    found = {}
+    for judgement in judgements:
+        if judgement.scorer == "ifd" and judgement.losses:
+            given, alone = judgement.losses
+            if given >= alone:
+                detail = f"loss {given:.3f} with the instruction, {alone:.3f} without"
+                found[judgement.candidate_id] = "not-helped", detail
+    return found
 
 
-def _example(candidate: Candidate, score: float) -> Example:
+def _example(candidate: Candidate, score: float, quality: str) -> Example:
     return Example(
         id=candidate.id,
         instruction=candidate.instruction,
@@ -70,4 +92,5 @@ def _example(candidate: Candidate, score: float) -> Example:
         licence=candidate.licence,
         language=candidate.language,
         score=score,
+        quality=quality,
     )

@@ -7,6 +7,8 @@ from askback.records import Loss
 
 RESAMPLES = 4000
 """The ends of a 95 % interval then stand on the 100 most extreme resamples each."""
+DRAWN_AT_ONCE = 1_000_000
+"""Indices, so that many pairs cost little memory; part of the result, as is the seed."""
 
 
 class Interval(NamedTuple):
@@ -36,9 +38,10 @@ def loss_difference(before: Sequence[Loss], after: Sequence[Loss], confidence: f
     if len(ids) == 1:
         return Interval(difference, -np.inf, np.inf)
     random = np.random.default_rng(seed)
-    drawn = np.empty(RESAMPLES)
-    for number in range(RESAMPLES):
-        picked = random.integers(len(ids), size=len(ids))
-        drawn[number] = nats[picked].sum() / tokens[picked].sum()
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    drawn = []
+    rows = max(1, DRAWN_AT_ONCE // len(ids))
+    for done in range(0, RESAMPLES, rows):
+        picked = random.integers(len(ids), size=(min(rows, RESAMPLES - done), len(ids)))
+        drawn.append(nats[picked].sum(axis=1) / tokens[picked].sum(axis=1))
+    low, high = np.quantile(np.concatenate(drawn), [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(difference, float(low), float(high))

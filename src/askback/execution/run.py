@@ -33,7 +33,7 @@ from askback.execution.identity import (
 )
 from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
-from askback.execution.shards import atomic, rejections, storage_error, write_json
+from askback.execution.shards import atomic, link, rejections, storage_error, write_json
 from askback.execution.step import Step
 from askback.records import Counts
 
@@ -220,18 +220,10 @@ def _take_over(source: Path, folder: Path, mark: str) -> bool:
         return False
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(source, temporary, copy_function=_link)
+    shutil.copytree(source, temporary, copy_function=link)
     shutil.rmtree(folder, ignore_errors=True)  # at most begun, and as the same step
     temporary.replace(folder)
     return True
-
-
-def _link(source: str, target: str) -> None:
-    """Hard-link, as nothing in a finished step is ever written again; copy where links cannot be had."""
-    try:
-        Path(target).hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ the piece is done. Any Parquet reader (pyarrow, DuckDB, pandas, datasets) opens 
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -127,6 +128,14 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"{path}: cannot write: {error.strerror or error}. Check the folder's permissions and the disk."
     )
+
+
+def link(source: str, target: str) -> None:
+    """Hard-link, as nothing in a finished step is ever written again; copy where links cannot be had."""
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from askback.prompts import SEED_TAG, WEB_TAG
 from askback.records import Example
-from askback.report.read import funnel, lengths, losses
+from askback.report.read import agreements, funnel, lengths, losses, result, verdict
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 
@@ -44,6 +44,7 @@ def card(run: Path, pairs: list[Example], format: str, file: str) -> str:
         ),
         "\n| model | held-out loss, nats per token |\n| --- | ---: |",
         *(f"| {model} | {metrics['loss']:.4f} |" for model, metrics in losses(run).items()),
+        *_rounds(run),
         "\n## Licences\n",
         "Each record names its source (`uri`) and licence; `licences.csv` lists them all.\n",
         "| licence | pairs |\n| --- | ---: |",
@@ -58,6 +59,17 @@ def card(run: Path, pairs: list[Example], format: str, file: str) -> str:
         f"```yaml\n{_recipe(run)}```",
     ]
     return "\n".join(rows) + "\n"
+
+
+def _rounds(run: Path) -> list[str]:
+    """Say which round the pairs are of, and what the gate and the agreement of rounds say about it."""
+    found = result(run)
+    if found is None:
+        return ["\nThe run was not finished when this was exported: the pairs are those of its last round so far."]
+    said = [f"\nThe pairs are those of round {found.data_round} of {found.rounds}.", *verdict(found)]
+    for t, values in agreements(run).items():
+        said.append(f"Of round {t}'s pairs, {values['shared']:.0%} were chosen in the round before too.")
+    return ["  \n".join(said)]
 
 
 def _plain(text: str) -> str:

@@ -31,7 +31,7 @@ CHECKSUMS = "checksums.txt"
 
 
 def export(run: Path, out: Path, format: str = "messages", file_type: str = "parquet", with_seed: bool = False) -> int:
-    """Write the last round's chosen pairs to `out`, a folder that ``datasets.load_dataset(out)`` reads.
+    """Write the result's chosen pairs (`report.read.chosen`) to `out`, a folder that ``datasets.load_dataset(out)`` reads.
 
     Args:
         with_seed: add the seed pairs that were trained on.

@@ -4,7 +4,7 @@ from typing import Any
 
 from askback.records import Example
 
-PROVENANCE = ("id", "origin", "score", "uri", "source", "licence", "language")
+PROVENANCE = ("id", "origin", "score", "quality", "uri", "source", "licence", "language")
 
 
 def messages(pair: Example) -> dict[str, Any]:

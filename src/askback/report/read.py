@@ -73,8 +73,65 @@ def losses(folder: Path) -> dict[str, dict[str, float]]:
     return {step["step"].removeprefix("loss-"): step["metrics"] for step in steps}
 
 
+@dataclass(frozen=True)
+class Result:
+    """What the gate said (evaluate/gate.py): the round of the result, and the comparison of each later round.
+
+    `data_round` is the round whose chosen pairs are the run's data: the result's, or, when that is M_0, which was trained
+    on the seed alone, the one whose model came closest.
+    """
+
+    round: int
+    data_round: int
+    rounds: int
+    enabled: bool
+    gates: list[dict[str, Any]]
+
+
+def result(folder: Path) -> Result | None:
+    """Return what the gate said, None while the run is not finished."""
+    for step in finished(folder):
+        if step["step"] == "result":
+            found = step["metrics"]
+            losses_by_round = {gate["round"]: losses(folder)[f"m{gate['round']}"]["loss"] for gate in found["gates"]}
+            closest = min(losses_by_round, key=lambda t: losses_by_round[t], default=0)
+            return Result(
+                found["round"], found["round"] or closest, len(found["gates"]), found["enabled"], found["gates"]
+            )
+    return None
+
+
+def verdict(found: Result) -> list[str]:
+    """Say in words what the gate decided, a line each."""
+    lines = []
+    for gate in found.gates:
+        interval = f"{gate['difference']:+.4f} [{gate['low']:+.4f}, {gate['high']:+.4f}] nats per token"
+        said = "not worse beyond noise" if gate["passed"] else "worse"
+        lines.append(f"m{gate['round']} against m{gate['against']}: {interval}: {said}")
+    if not found.enabled:
+        return [*lines, f"The result is m{found.round}, the last one; the gate is off."]
+    if found.round == found.rounds:
+        return [*lines, f"The result is m{found.round}."]
+    lines.append(f"The result is m{found.round}, as no later model does as well on held-out human pairs.")
+    if found.round == 0:
+        lines.append(
+            "It was trained on the seed alone: the pairs chosen here made the model worse. "
+            f"The data set is that of round {found.data_round}, whose model came closest."
+        )
+    return lines
+
+
+def agreements(folder: Path) -> dict[str, dict[str, float | None]]:
+    """Return, for each round after the first, how far it agrees with the one before (curate/agreement.py)."""
+    return {
+        step["step"].removeprefix("select-"): step["metrics"]["agreement"]
+        for step in finished(folder)
+        if "agreement" in step["metrics"]
+    }
+
+
 def chosen(folder: Path) -> Records:
-    """Return the last round's chosen pairs.
+    """Return the chosen pairs of the result's round (`Result.data_round`); before the run is finished, the last round's.
 
     Raises:
         InputError: no round is finished.
@@ -84,7 +141,8 @@ def chosen(folder: Path) -> Records:
     ]
     if not rounds:
         raise InputError(f"{folder}: no pairs are selected yet. Finish the run first: askback run RECIPE")
-    return Records(folder / f"select-{max(rounds)}", "")
+    found = result(folder)
+    return Records(folder / f"select-{found.data_round if found else max(rounds)}", "")
 
 
 @dataclass(frozen=True)

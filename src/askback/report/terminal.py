@@ -34,7 +34,7 @@ def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> 
 
 
 def show_losses(folder: Path, console: Console) -> None:
-    """Print the held-out loss of every model that has been measured."""
+    """Print the held-out loss of every model measured, how far the rounds agree, and which model is the result."""
     if not read.losses(folder):
         return
     table = Table(
@@ -46,6 +46,17 @@ def show_losses(folder: Path, console: Console) -> None:
     for model, metrics in read.losses(folder).items():
         table.add_row(model, f"{metrics['loss']:.4f}", f"{metrics['examples']:,}", f"{metrics['tokens']:,}")
     console.print(table)
+    for t, found in read.agreements(folder).items():
+        correlation = found["rank_correlation"]
+        order = "" if correlation is None else f", rank correlation of the scores {correlation:.2f}"
+        said = (
+            f"{found['shared']:.0%} of the pairs were chosen in round {int(t) - 1} too (Jaccard {found['jaccard']:.2f})"
+        )
+        console.print(f"Round {t}: {said}{order}", highlight=False)
+    if (result := read.result(folder)) is not None:
+        for line in read.verdict(result):
+            console.print(line, highlight=False, markup=False)
+        console.print(f"Its model: {folder / 'result/model'}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_pairs(folder: Path, console: Console, count: int = 3) -> None:

@@ -86,7 +86,7 @@ def tokenize(tokenizer: Any, example: Example, direction: Direction, max_tokens:
 
 
 def _forward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
-    asked = prompts.forward(example.instruction, example.origin)
+    asked = prompts.forward(example.instruction, example.origin, example.quality)
     prompt, answer = prompts.render_pair(tokenizer, asked, example.output)
     room = max_tokens - len(prompt)
     return Row(example.id, prompt, answer[:room], len(answer) > room) if room > 0 else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from askback.config import Training
+from askback.config import Backward, Training
 from askback.errors import Interrupted
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report, stopping
@@ -11,26 +11,31 @@ from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.records import Counts, Example
 from askback.train.finetune import Job, finetune
+from askback.train.refusals import refusals
 from askback.train.rows import schedule
 
 
-@recorded(version=1, output="model", prompts=("backward",))
-def train_backward(step: Step, options: Training, *, base: Model, examples: Sequence[Records]) -> Model:
-    """Train M_yx: the output is shown, the instruction is learnt (method.md 1.1)."""
-    return _train(step, options, "backward", base, examples)
+@recorded(version=2, output="model", prompts=("backward",))
+def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequence[Records]) -> Model:
+    """Train M_yx: the output is shown, the instruction is learnt (method.md 1.1), or that there is none (`refusals`)."""
+    taught = _taught(examples)
+    return _train(step, options, "backward", base, taught + refusals(taught, options.refusals, step.random_seed))
 
 
 @recorded(version=1, output="model", prompts=("forward",))
 def train_forward(step: Step, options: Training, *, base: Model, examples: Sequence[Records]) -> Model:
     """Train M_0 or M_t: the tagged instruction is shown, the output is learnt (method.md 1.1, 1.6)."""
-    return _train(step, options, "forward", base, examples)
+    return _train(step, options, "forward", base, _taught(examples))
+
+
+def _taught(examples: Sequence[Records]) -> list[Example]:
+    return [one for records in examples for one in records if one.split == "train"]
 
 
 def _train(
-    step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, examples: Sequence[Records]
+    step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, taught: list[Example]
 ) -> Model:
     """Train in a process of its own; held-out pairs stay out, and every other is counted."""
-    taught: list[Example] = [one for records in examples for one in records if one.split == "train"]
     job = Job(str(base.path), base.chat_template, direction, options, taught, str(step.folder), step.random_seed)
     _, steps = schedule(options, len(taught))
     step.metrics = step.alone(train_apart, job, total=steps, unit="steps")

@@ -82,11 +82,17 @@ def language(text: str) -> str:
     return str(_identifier().classify(prose)[0])
 
 
-@lru_cache(maxsize=1)
-def _identifier() -> Any:
+def certain_language(text: str) -> tuple[str, float]:
+    """Return the two-letter code of a short text's language and the classifier's probability of it."""
+    code, probability = _identifier(True).classify(text)
+    return str(code), float(probability)
+
+
+@lru_cache
+def _identifier(probabilities: bool = False) -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE)
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=probabilities)
 
 
 def other_language(code: str, options: Corpus) -> str | None:

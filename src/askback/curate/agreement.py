@@ -1,0 +1,36 @@
+"""How far two rounds agree: in what they chose, and in how they ordered the candidates (method.md 6.4)."""
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from askback.curate.combine import mid_ranks
+
+
+def agreement(
+    before: Mapping[str, float | None],
+    now: Mapping[str, float | None],
+    chosen_before: Collection[str],
+    chosen: Collection[str],
+) -> dict[str, Any]:
+    """Return `shared` (of those chosen now, the share chosen before), their `jaccard`, and the scores' `rank_correlation`.
+
+    The correlation is Spearman's over the candidates that both rounds scored, None where one of them has a single rank.
+    """
+    common = set(chosen_before) & set(chosen)
+    union = set(chosen_before) | set(chosen)
+    both = [id for id in now if now[id] is not None and before.get(id) is not None]
+    return {
+        "shared": len(common) / max(1, len(chosen)),
+        "jaccard": len(common) / max(1, len(union)),
+        "rank_correlation": spearman({id: before[id] for id in both}, {id: now[id] for id in both}),
+    }
+
+
+def spearman(left: Mapping[str, float | None], right: Mapping[str, float | None]) -> float | None:
+    """Return Spearman's rank correlation, ties at their mean rank: Pearson's of the ranks."""
+    a, b = mid_ranks(left), mid_ranks(right)
+    # Mid-ranks of 0 to 1 have a mean of one half, whatever the ties.
+    covariance = math.fsum((a[id] - 0.5) * (b[id] - 0.5) for id in a)
+    spread = math.sqrt(math.fsum((x - 0.5) ** 2 for x in a.values()) * math.fsum((x - 0.5) ** 2 for x in b.values()))
+    return covariance / spread if spread else None

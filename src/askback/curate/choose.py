@@ -1,0 +1,163 @@
+"""Which candidates are chosen, and why the others are not. Pure: scores and options in, reasons out."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from askback.config import Select
+from askback.curate.similar import NearCopies, words
+from askback.records import Candidate
+
+LENGTH_BINS = 5
+"""Lengths are matched by fifths of the candidates."""
+
+
+class Scored(NamedTuple):
+    """What of a candidate counts for the choice. `source` is the site, folder or file that `document` is from."""
+
+    id: str
+    score: float
+    instruction: str
+    length: int
+    source: str
+    document: str
+    licence: str
+
+
+def scored(candidate: Candidate, score: float) -> Scored:
+    """Return what of a candidate counts; `length` is that of the output, in characters."""
+    source = source_of(candidate.uri)
+    return Scored(
+        candidate.id, score, candidate.instruction, len(candidate.output), source, candidate.uri, candidate.licence
+    )
+
+
+def source_of(uri: str) -> str:
+    """Return where a document is from: the host of a web address, the file of a row, the folder of a file, else `uri`."""
+    if host := urlsplit(uri).netloc:
+        return host.removeprefix("www.")
+    return uri.partition("#")[0] if "#" in uri else uri.rpartition("/")[0] or uri
+
+
+def choose(candidates: Sequence[Scored], options: Select, total: int) -> dict[str, tuple[str, str]]:
+    """Return (rule, detail) for each candidate that is not chosen, by id; the others are. No order of them matters.
+
+    All candidates are gone through, the best score first and ties by id, and with `spread` the best of each source or
+    document before the second of any. Each is skipped by the first of these that holds, or else chosen:
+
+    1. "not-chosen": its score is below `min_score`, or as many as are wanted are chosen;
+    2. "near-copy": its instruction is too like one chosen before (`max_similarity`);
+    3. "source-cap", "licence-cap": so many of its source or licence are chosen;
+    4. "length-quota": so many of its fifth of lengths are chosen (`match_lengths`).
+
+    So a place that a rule leaves open goes to the next best. `top_n` is filled while there is anybody left; with
+    `match_lengths`, the places of one length do not go to another.
+
+    Departure: the paper knows the threshold only; a small model's absolute scale is off, its order less so.
+
+    Args:
+        total: of how many candidates `top_fraction` is a fraction.
+    """
+    ranked = sorted(candidates, key=lambda one: (-one.score, one.id))
+    wanted = _wanted(ranked, options, total)
+    least = options.min_score
+    assert not isinstance(least, list)
+    rules = _rules(ranked, options, wanted)
+    reasons: dict[str, tuple[str, str]] = {}
+    chosen = 0
+    for one in _in_turns(ranked, options.spread):
+        if (least is not None and one.score < least) or chosen >= wanted:
+            reasons[one.id] = "not-chosen", f"score {one.score:.3f}"
+            continue
+        found = next(((name, detail) for name, allows, _ in rules if (detail := allows(one))), None)
+        if found:
+            reasons[one.id] = found[0], f"score {one.score:.3f}; {found[1]}"
+            continue
+        chosen += 1
+        for _, _, note in rules:
+            note(one)
+    return reasons
+
+
+def quality_bins(scores: dict[str, float], bins: int) -> dict[str, str]:
+    """Return each candidate's quantile of the score, as in "3 of 5"; ties are parted by id, so that bins are even."""
+    ordered = sorted(scores, key=lambda id: (scores[id], id))
+    return {id: f"{1 + place * bins // len(ordered)} of {bins}" for place, id in enumerate(ordered)}
+
+
+def _wanted(ranked: Sequence[Scored], options: Select, total: int) -> int:
+    """Return how many are to be chosen, if no rule stands in the way."""
+    least, most, fraction = options.min_score, options.top_n, options.top_fraction
+    assert not isinstance(least, list) and not isinstance(most, list) and not isinstance(fraction, list)
+    if least is not None:
+        return sum(one.score >= least for one in ranked)
+    if most is not None:
+        return min(most, len(ranked))
+    # Rounded up: any fraction of something is something.
+    return min(math.ceil(fraction * total), len(ranked)) if fraction is not None else len(ranked)
+
+
+def _in_turns(ranked: Sequence[Scored], spread: str) -> Iterable[Scored]:
+    if spread == "none":
+        return ranked
+    before: Counter[str] = Counter()
+    turns = []
+    for one in ranked:
+        group = getattr(one, spread)
+        turns.append((before[group], one))
+        before[group] += 1
+    return [one for _, one in sorted(turns, key=lambda turn: turn[0])]  # stable: by score within a turn
+
+
+Rule = tuple[str, Callable[[Scored], str], Callable[[Scored], None]]
+"""Its name; what says, of a candidate, why not; and what is told of each one chosen."""
+
+
+def _rules(ranked: Sequence[Scored], options: Select, wanted: int) -> list[Rule]:
+    rules = []
+    if options.max_similarity is not None:
+        rules.append(_near_copy(ranked, options.max_similarity))
+    for kind, limit in (("source", options.max_per_source), ("licence", options.max_per_licence)):
+        if limit is not None:
+            most = int(limit) if limit >= 1 else max(1, math.floor(limit * wanted))
+            rules.append(_cap(kind, most))
+    if options.match_lengths:
+        rules.append(_length_quota(ranked, wanted))
+    return rules
+
+
+def _near_copy(ranked: Sequence[Scored], threshold: float) -> Rule:
+    copies = NearCopies(threshold, Counter(word for one in ranked for word in words(one.instruction)))
+
+    def detail(one: Scored) -> str:
+        found = copies.nearest(one.instruction)
+        return f"its instruction is like that of {found[0]}, Jaccard {found[1]:.2f}" if found else ""
+
+    return "near-copy", detail, lambda one: copies.add(one.id, one.instruction)
+
+
+def _cap(kind: str, most: int) -> Rule:
+    counts: Counter[str] = Counter()
+
+    def detail(one: Scored) -> str:
+        name = getattr(one, kind)
+        return f"{most} of {kind} {name!r} are chosen" if counts[name] >= most else ""
+
+    return f"{kind}-cap", detail, lambda one: counts.update([getattr(one, kind)])
+
+
+def _length_quota(ranked: Sequence[Scored], wanted: int) -> Rule:
+    ordered = sorted(ranked, key=lambda one: (one.length, one.id))
+    fifth = {one.id: place * LENGTH_BINS // len(ordered) for place, one in enumerate(ordered)}
+    sizes = Counter(fifth.values())
+    ends = [sum(sizes[below] for below in range(bin + 1)) * wanted / max(1, len(ordered)) for bin in range(LENGTH_BINS)]
+    quotas = [round(end) - round(start) for start, end in zip([0.0, *ends], ends, strict=False)]
+    counts: Counter[int] = Counter()
+
+    def detail(one: Scored) -> str:
+        full = counts[fifth[one.id]] >= quotas[fifth[one.id]]
+        return f"{quotas[fifth[one.id]]} of about its {one.length:,} characters are chosen" if full else ""
+
+    return "length-quota", detail, lambda one: counts.update([fifth[one.id]])

@@ -1,0 +1,64 @@
+"""The gate between rounds: the run's result is the last model that is not worse than the best before it.
+
+The paper takes the last M_t without a look; on a public reproduction M_1 was worse than M_0 (method.md 6.1). Ours.
+"""
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from askback.config import Gate
+from askback.evaluate.bootstrap import loss_difference
+from askback.execution.identity import Model, recorded
+from askback.execution.shards import Records, link, write_records
+from askback.execution.step import Step
+from askback.records import Counts, Loss, Rejection, reject
+
+STAGE = "models"
+
+
+@recorded(version=1, output="model")
+def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Sequence[Records]) -> Model:
+    """Link the result among M_0 … M_T as this step's model.
+
+    In `step.json`, metrics: `round` of the result, and `gates`, one for each later round, as `judge_rounds` has them.
+    """
+    measured = [list(records) for records in losses]
+    gates = judge_rounds(measured, options.confidence, step.random_seed)
+    passed = [0, *(gate["round"] for gate in gates if gate["passed"])]
+    result = passed[-1] if options.enabled else len(models) - 1
+    target = step.folder / "model"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(models[result].path, target, copy_function=link)
+    step.metrics = {"round": result, "enabled": options.enabled, "gates": gates}
+    others = [
+        reject(model.id, STAGE, "later-is-no-worse" if t in passed else "worse", f"the result is m{result}")
+        for t, model in enumerate(models)
+        if t != result
+    ]
+    write_records(step.folder / "rejected-00000.parquet", Rejection, others)
+    step.counts = {STAGE: Counts(len(models), 1, len(others))}
+    return step.output  # type: ignore[no-any-return]
+
+
+def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float, seed: int) -> list[dict[str, Any]]:
+    """Return, for M_1 and each later model, whether it passed: whether it is not worse, beyond noise, than the best so far.
+
+    The best so far is the one of least loss among M_0 and those that passed, not the last that passed: else each round
+    could lose a little within the noise, and nobody would notice. Worse beyond noise is an interval of the difference that
+    lies above 0 as a whole. Each entry: `round`, `against` (the round of the best so far), `difference` in nats per token,
+    `low`, `high`, `passed`.
+    """
+
+    def loss(t: int) -> float:
+        return sum(one.nats for one in losses[t]) / sum(one.tokens for one in losses[t])
+
+    gates: list[dict[str, Any]] = []
+    best = 0
+    for t in range(1, len(losses)):
+        found = loss_difference(losses[best], losses[t], confidence, seed)
+        passed = found.low <= 0
+        gates.append({"round": t, "against": best, **found._asdict(), "passed": passed})
+        if passed and loss(t) < loss(best):
+            best = t
+    return gates

@@ -1,0 +1,90 @@
+"""The step: every candidate is accounted for, and says of two rounds how far they agree."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback.config import RecipeFile, Select
+from askback.curate.select import select
+from askback.errors import InputError
+from askback.execution.run import Run
+from askback.execution.shards import Records, rejections, write_records
+from askback.records import Candidate, Example, Judgement
+
+
+def judgement(number: int, score: float | None, scorer: str = "rubric", losses: list[float] | None = None) -> Judgement:
+    return Judgement(f"{scorer}{number}", f"c{number}", scorer, score, [], None, [], losses or [], "p", "m")
+
+
+def candidates() -> list[Candidate]:
+    return [
+        Candidate(f"c{n}", f"s{n}", f"Ask {n}?", "y" * 700, "u", [], "html", "", "en", "p", "m", 0) for n in range(6)
+    ]
+
+
+def stored(folder: Path, kind: type, records: list[Any]) -> Records:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_records(folder / "kept-00000.parquet", kind, records)
+    return Records(folder, folder.name)
+
+
+def run(folder: Path, judgements: list[Judgement], options: Select, before: list[Records]) -> dict[str, Any]:
+    source = {"format": "text", "path": str(folder)}
+    tree = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [source]}}
+    file = RecipeFile.model_validate({"name": "x", "recipe": tree, "resources": {"runs": str(folder)}})
+    pool = stored(folder / "augment", Candidate, candidates())
+    with Run(file) as here:
+        judged = stored(folder / "score", Judgement, judgements)
+        here.step("select-1", select, options, candidates=pool, judgements=judged, before=before)
+    step: dict[str, Any] = json.loads((folder / "x/select-1/step.json").read_text())
+    return step
+
+
+def test_every_candidate_is_chosen_or_says_why_not(tmp_path: Path) -> None:
+    scores = [5.0, 4.0, 3.0, 2.0, 1.0, None]
+    judgements = [judgement(n, score) for n, score in enumerate(scores)]
+    # Losses given the instruction, and alone: 0 and 3 are helped, 1 is not by a hair, 2 not at all.
+    pairs = [[1.0, 1.2], [1.5, 1.5], [2.0, 1.0], [1.4999, 1.5], [1.0, 2.0], []]
+    judgements += [judgement(n, 0.1 if p else None, "ifd", p) for n, p in enumerate(pairs)]
+    options = Select(top_n=2, weights={"rubric": 1, "ifd": 0}, max_unscored=0.2)
+    step = run(tmp_path, judgements, options, [])
+    assert step["counts"]["candidates"] == {"entered": 6, "kept": 2, "rejected": 3, "failed": 1}
+    assert [example.id for example in Records(tmp_path / "x/select-1", "")] == ["c0", "c3"]
+    rules = {drop.id: (drop.rule, drop.outcome) for drop in rejections(tmp_path / "x/select-1")}
+    assert rules == {
+        "c1": ("not-helped", "rejected"),
+        "c2": ("not-helped", "rejected"),
+        "c4": ("not-chosen", "rejected"),
+        "c5": ("unscored", "failed"),
+    }
+    assert step["metrics"] == {}
+
+
+def test_what_does_not_help_can_be_left_in(tmp_path: Path) -> None:
+    judgements = [judgement(n, -1.0, "ifd", [2.0, 1.0]) for n in range(6)]
+    step = run(tmp_path, judgements, Select(top_n=2, drop_unhelpful=False), [])
+    assert step["counts"]["candidates"]["kept"] == 2
+
+
+def test_the_agreement_with_the_round_before_is_recorded(tmp_path: Path) -> None:
+    earlier = stored(tmp_path / "earlier", Judgement, [judgement(n, float(n)) for n in range(6)])
+    examples = [Example(f"c{n}", "Ask", "y", "augmented", "train", "u", "html", "", "en", float(n)) for n in (4, 5)]
+    chosen = stored(tmp_path / "chosen", Example, examples)
+    now = [judgement(n, score) for n, score in enumerate([0.0, 1.0, 2.0, 3.0, 5.0, 4.0])]
+    step = run(tmp_path, now, Select(top_n=1), [earlier, chosen])
+    found = step["metrics"]["agreement"]
+    assert found == {"shared": 1.0, "jaccard": 0.5, "rank_correlation": pytest.approx(1 - 6 * 2 / (6 * 35))}
+
+
+def test_bins_keep_all_that_have_a_score_with_their_quantile(tmp_path: Path) -> None:
+    judgements = [judgement(n, float(n) if n < 5 else None) for n in range(6)]
+    step = run(tmp_path, judgements, Select(bins=5, max_unscored=0.2), [])
+    assert step["counts"]["candidates"] == {"entered": 6, "kept": 5, "rejected": 0, "failed": 1}
+    assert [one.quality for one in Records(tmp_path / "x/select-1", "")] == [f"{n} of 5" for n in range(1, 6)]
+
+
+def test_too_many_without_a_score_stop_the_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"1 of 6 candidates have no score"):
+        run(tmp_path, [judgement(n, float(n) if n else None) for n in range(6)], Select(top_n=1), [])
