@@ -20,6 +20,10 @@ from askback.records import Candidate, Counts, Example
 LOOKED_AT = 20_000
 """Pairs of a set, drawn evenly by their ids, that are looked through for verbs, copies and prompts."""
 
+A_K = {"A_5": 4.5, "A_4": 4.0}
+"""The paper's sets and their least scores (method.md 1.7), which the rubric's scale alone has."""
+RUBRIC = "rubric"
+
 Pair = Example | Candidate
 
 
@@ -46,13 +50,11 @@ def describe(
     """
     sets: dict[str, list[Pair]] = {"seed": list(seed)}
     if candidates is not None:
-        scores = {one.candidate_id: one.score or 0.0 for one in judgements} if judgements is not None else {}
         every = list(candidates)
-        # The paper's k = 5 is a score of at least 4.5 (method.md 1.7).
-        sets |= {
-            name: [one for one in every if scores.get(one.id, 0.0) >= k] for name, k in (("A_5", 4.5), ("A_4", 4.0))
-        }
-        sets |= {"chosen": list(chosen) if chosen is not None else [], "all candidates": every}
+        scores = {one.candidate_id: one.score or 0.0 for one in judgements or () if one.scorer == RUBRIC}
+        for name, least in A_K.items():
+            sets[name] = [one for one in every if scores.get(one.id, 0.0) >= least]
+        sets |= {"chosen": list(chosen or ()), "all candidates": every}
     step.metrics = {name: describe_set(pairs, options) for name, pairs in sets.items() if pairs}
     count = sum(map(len, sets.values()))
     step.counts = {"pairs": Counts(count, count)}

@@ -81,10 +81,9 @@ def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
         nats, tokens = sum(loss.nats for loss in own), sum(loss.tokens for loss in own)
         rows[name] = {"loss": nats / tokens, "pairs": len(own), "tokens": tokens}
         for other in {"base": (), "m0": ("base",)}.get(name, ("base", "m0")):
-            if other in losses:
-                rows[name][f"against_{other}"] = loss_difference(
-                    losses[other], own, CONFIDENCE, BOOTSTRAP_SEED
-                )._asdict()
+            if other in losses and len(own) > 1:
+                found = loss_difference(losses[other], own, CONFIDENCE, BOOTSTRAP_SEED)
+                rows[name][f"against_{other}"] = found._asdict()
     return rows
 
 
@@ -99,7 +98,7 @@ def _losses_on(source: SeedSource, made: RunFolder, run: Run) -> dict[str, list[
 
 
 def _described(questions: Questions, made: RunFolder, run: Run) -> dict[str, Any]:
-    steps = {"candidates": "augment", "judgements": made.last("score-"), "chosen": made.last("select-")}
+    steps = {"candidates": "augment", "judgements": made.last("score-"), "chosen": made.chosen}
     inputs = {key: made.records(name) for key, name in steps.items() if name in made.steps}
     options = Describing(prompts=tuple(name for name in questions.prompts if name != HELD_OUT))
     return metrics(side_by_side(run, "data", describe, options, seed=made.records("seed"), **inputs))
@@ -153,7 +152,8 @@ def _answers(who: str, asked: str, prompts: Records, questions: Questions, made:
     step = f"answers-{plain(who)}-{asked}"
     if who not in made.models:
         return side_by_side(run, step, read_baseline, BaselineFile(path=who), prompts=prompts)
-    answers = side_by_side(run, step, write_answers, questions.answering, model=made.model(who), prompts=prompts)
+    options = questions.answering.model_copy(update={"quality": made.quality(who)})
+    answers = side_by_side(run, step, write_answers, options, model=made.model(who), prompts=prompts)
     outputs = run.folder / "model_outputs"
     outputs.mkdir(exist_ok=True)
     write_outputs(outputs / f"{who}-{asked}.json", answers, f"{made.folder.name}-{who}")

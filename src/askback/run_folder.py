@@ -49,6 +49,17 @@ class RunFolder:
             return self.models[-1]
         return f"m{json.loads(record.read_text('utf-8'))['metrics']['round']}"
 
+    @property
+    def chosen(self) -> str | None:
+        """Return the step whose pairs are the run's data: the choice its result was trained on, or else the last."""
+        own = f"select-{self.result[1:]}"
+        return own if own in self.steps else self.last("select-")
+
+    def quality(self, name: str) -> str:
+        """Return the best quality that one of its models knows, "" if it was not trained with any (`select.bins`)."""
+        bins = self.file.recipe.select.bins
+        return f"{bins} of {bins}" if bins and name not in ("base", "m0") else ""
+
     def model(self, name: str) -> Model:
         """Return one of its models.
 

@@ -99,7 +99,7 @@ def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> di
 
 def _set(name: str, made: RunFolder, run: Run) -> Records:
     if name in SETS:
-        step = made.last(SETS[name])
+        step = made.chosen if SETS[name] == "select-" else made.last(SETS[name])
         if step is None:
             raise InputError(f"{made.folder}: there is no {name} set yet. Finish the run first: askback run RECIPE")
         return made.records(step)
@@ -136,7 +136,9 @@ def _won(stem: str, model: Model, wanted: Scaling, made: RunFolder, run: Run) ->
     judge = (
         made.model(wanted.judge) if wanted.judge in made.models else base_model(wanted.judge, "", resolve(wanted.judge))
     )
-    answers = side_by_side(run, f"answers-{stem}", write_answers, Answering(), model=model, prompts=prompts)
+    best = made.quality(made.models[-1]) if stem.startswith(("curated", "joint")) else ""
+    options = Answering(quality=best)
+    answers = side_by_side(run, f"answers-{stem}", write_answers, options, model=model, prompts=prompts)
     against = side_by_side(run, "answers-m0", write_answers, Answering(), model=made.model("m0"), prompts=prompts)
     given: dict[str, Input] = {"judge": judge, "prompts": prompts, "answers": answers, "baseline": against}
     won = win_rate(side_by_side(run, f"compare-{stem}", compare, Judging(), **given))

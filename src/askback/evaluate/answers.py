@@ -89,7 +89,7 @@ def answer_piece(
             detail = f"more than {options.max_prompt_tokens} tokens"
             outcome.drop(reject(one.id, "answers", "over-max-tokens", detail, uri=one.uri, text=one.instruction))
     completions = engine.generate(
-        [words.forward(one.instruction, "inference") for one in asked],
+        [words.forward(one.instruction, "inference", options.quality) for one in asked],
         Sampling(options.temperature, options.top_p, options.max_new_tokens),
         [draw(random_seed, one.id, "answer") for one in asked],
     )

@@ -30,6 +30,8 @@ class Answering(Options):
     """The paper does not say; a small model seldom ends a longer answer well."""
     max_prompt_tokens: Annotated[int, Field(ge=16)] = 1024
     """Longer prompts are not answered, and count as unscored."""
+    quality: str = ""
+    """Ask for answers of this quality, as in "5 of 5", of a model that was trained with `select.bins`."""
 
 
 class BaselineFile(Options):
