@@ -72,7 +72,9 @@ def test_answers_are_written_and_read_back_as_a_baseline(tmp_path: Path) -> None
     assert [one.instruction for one in made.kept] == [one.instruction for one in asked]
     assert [drop.rule for drop in made.dropped] == ["over-max-tokens"]
     again = answer_piece(options, engine, Model(Path(), "m2-1234", "0"), 0, asked[::-1])
-    assert {one.id for one in again.kept} == {one.id for one in made.kept}, "an answer does not depend on its neighbours"
+    assert {one.id for one in again.kept} == {one.id for one in made.kept}, (
+        "an answer does not depend on its neighbours"
+    )
     path = tmp_path / "model_outputs.json"
     write_outputs(path, made.kept, "mine")
     rows = json.loads(path.read_text("utf-8"))

@@ -12,7 +12,8 @@ SIZES = [100, 800, 1600, 3200, 6400, 12800, 25600, 51200]
 
 
 @pytest.mark.parametrize(
-    ("freedom", "t"), [(1, 12.7062047), (2, 4.3026527), (3, 3.1824463), (6, 2.4469119), (30, 2.0422725), (31, 2.0395134)]
+    ("freedom", "t"),
+    [(1, 12.7062047), (2, 4.3026527), (3, 3.1824463), (6, 2.4469119), (30, 2.0422725), (31, 2.0395134)],
 )
 def test_students_quantile(freedom: int, t: float) -> None:
     assert student(freedom) == pytest.approx(t, abs=1e-6)

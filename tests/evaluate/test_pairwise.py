@@ -47,7 +47,8 @@ def test_every_prompt_has_a_comparison_in_each_order() -> None:
     first, second = sorted(by_prompt[0], key=lambda one: one.first)
     assert first.first == "baseline" and second.first == "model"
     (a, b), (c, d) = Scripted().choose(
-        [prompts.pairwise("Question 0?", "Red.", "Blue."), prompts.pairwise("Question 0?", "Blue.", "Red.")], [" A", " B"]
+        [prompts.pairwise("Question 0?", "Red.", "Blue."), prompts.pairwise("Question 0?", "Blue.", "Red.")],
+        [" A", " B"],
     )
     assert first.preference == pytest.approx(math.exp(b) / (math.exp(a) + math.exp(b)))
     assert second.preference == pytest.approx(math.exp(c) / (math.exp(c) + math.exp(d)))
@@ -71,7 +72,9 @@ def test_nothing_leaves_the_total() -> None:
 
 
 def test_a_judge_of_order_alone_gives_ties_and_is_told() -> None:
-    rows = [comparison(n, first, 0.9 if first == "model" else 0.1) for n in range(20) for first in ("model", "baseline")]
+    rows = [
+        comparison(n, first, 0.9 if first == "model" else 0.1) for n in range(20) for first in ("model", "baseline")
+    ]
     found = win_rate(rows)
     assert (found.total.win_rate, found.total.ties) == (pytest.approx(50), 20)
     assert found.first_preferred == pytest.approx(90) and found.orders_agree == 0

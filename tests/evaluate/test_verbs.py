@@ -28,7 +28,16 @@ def test_pairs(instruction: str, found: tuple[str, str] | None) -> None:
 
 
 def test_counts_with_their_coverage() -> None:
-    asked = ["Write a story.", "Write a poem.", "Write stories", "Give an example.", "Why?", "How so?", "Hm.", "Who is it?"]
+    asked = [
+        "Write a story.",
+        "Write a poem.",
+        "Write stories",
+        "Give an example.",
+        "Why?",
+        "How so?",
+        "Hm.",
+        "Who is it?",
+    ]
     found = count_verbs(asked, verbs()[0])
     assert (found.coverage, found.distinct) == (0.5, 3)
     assert found.top == [("write", 3, [("story", 2), ("poem", 1)]), ("give", 1, [("example", 1)])]
