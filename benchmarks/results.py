@@ -64,10 +64,10 @@ def _scores(folder: Path, rounds: int) -> None:
         middle = scores[len(scores) // 2]
         mean = sum(scores) / len(scores)
         print(f"| {t} | {mean:.3f} | {scores[0]:.3f} | {middle:.3f} | {scores[-1]:.3f} | {mass:.3f} |")
-    for t, found in read.agreements(folder).items():
+    for number, found in read.agreements(folder).items():
         print(
-            f"\nOf round {t}'s pairs, {found['shared']:.0%} were chosen in the round before too (Jaccard "
-            f"{found['jaccard']:.2f}); rank correlation of the two rounds' scores {found['rank_correlation']}."
+            f"\nOf round {number}'s pairs, {found['shared']:.0%} were chosen in the round before too (Jaccard "
+            f"{found['jaccard']:.2f}); rank correlation of the two rounds' scores {found['rank_correlation'] or 0:.2f}."
         )
 
 

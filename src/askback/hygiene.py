@@ -120,8 +120,7 @@ def several_questions(instruction: str, segment: Segment, options: Augment) -> s
 LANGUAGE_CHARS = 40
 LANGUAGE_CERTAINTY = 0.95
 """The classifier is believed of an instruction with so many characters and at this probability (ours). Of 2,998
-OpenAssistant instructions that are labelled English, it drops the
-six that are not in English; without the two it would drop 40."""
+OpenAssistant instructions that are labelled English, it drops six, none of which is; without the two it would drop 40."""
 
 
 def wrong_language(instruction: str, segment: Segment, options: Augment) -> str:
@@ -187,11 +186,10 @@ _ASKS = re.compile(
 def no_request(instruction: str, segment: Segment, options: Augment) -> str:
     """Find a title or a statement: words that neither ask nor tell anybody to do anything (ours).
 
-    Rejected is what has no question mark, no word of a speaker (I, my, please …) or of a search
-    query (difference, examples, recipe …), no question within ("how do"), no
-    sentence or clause that opens with a question word or a verb in its base form, be it after an adverb ("Briefly
-    explain"), and does not open with a word before an article that is no preposition ("Document the"). Titles that happen
-    to look so ("Plant cells") pass.
+    Rejected is what has no question mark, no word of a speaker (I, my, please …) or of a search query (difference,
+    examples, recipe …), no question within ("how do"), no sentence or clause that opens with a question word or a verb in
+    its base form, be it after an adverb ("Briefly explain"), and does not open with a word before an article that is no
+    preposition ("Document the"). Titles that happen to look so ("Plant cells") pass.
     """
     if not _english(segment) or "?" in instruction:
         return ""

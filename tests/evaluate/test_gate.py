@@ -59,7 +59,8 @@ def test_one_pair_says_nothing() -> None:
     found = loss_difference(losses([1.0]), losses([9.0]), 0.95, 0)
     assert found.difference == pytest.approx(0.8) and (found.low, found.high) == (-np.inf, np.inf)
     (gate,) = judge_rounds([losses([1.0]), losses([9.0])], 0.95, 0)
-    assert gate["passed"]
+    assert gate["passed"] and gate["low"] is None  # JSON knows no infinity
+    assert "no interval" in read.verdict(read.Result(1, 1, 1, True, [gate]))[0]
 
 
 BEST = [20.0 + n % 7 for n in range(50)]

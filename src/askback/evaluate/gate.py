@@ -3,6 +3,7 @@
 The paper takes the last M_t without a look; on a public reproduction M_1 was worse than M_0 (method.md 6.1). Ours.
 """
 
+import math
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +48,7 @@ def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float, seed: int)
     The best so far is the one of least loss among M_0 and those that passed, not the last that passed: else each round
     could lose a little within the noise, and nobody would notice. Worse beyond noise is an interval of the difference that
     lies above 0 as a whole. Each entry: `round`, `against` (the round of the best so far), `difference` in nats per token,
-    `low`, `high`, `passed`.
+    `low`, `high` (None from a single pair, of which nothing can be said), `passed`.
     """
 
     def loss(t: int) -> float:
@@ -58,7 +59,10 @@ def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float, seed: int)
     for t in range(1, len(losses)):
         found = loss_difference(losses[best], losses[t], confidence, seed)
         passed = found.low <= 0
-        gates.append({"round": t, "against": best, **found._asdict(), "passed": passed})
+        low, high = (end if math.isfinite(end) else None for end in (found.low, found.high))
+        gates.append(
+            {"round": t, "against": best, "difference": found.difference, "low": low, "high": high, "passed": passed}
+        )
         if passed and loss(t) < loss(best):
             best = t
     return gates

@@ -105,7 +105,8 @@ def verdict(found: Result) -> list[str]:
     """Say in words what the gate decided, a line each."""
     lines = []
     for gate in found.gates:
-        interval = f"{gate['difference']:+.4f} [{gate['low']:+.4f}, {gate['high']:+.4f}] nats per token"
+        bounds = "no interval" if gate["low"] is None else f"[{gate['low']:+.4f}, {gate['high']:+.4f}]"
+        interval = f"{gate['difference']:+.4f} {bounds} nats per token"
         said = "not worse beyond noise" if gate["passed"] else "worse"
         lines.append(f"m{gate['round']} against m{gate['against']}: {interval}: {said}")
     if not found.enabled:
