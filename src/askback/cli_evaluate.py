@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from askback.errors import Interrupted, RecipeError
+
+if TYPE_CHECKING:
+    from askback.config import SeedSource
 
 
 def evaluate(
@@ -115,7 +118,7 @@ def scaling(
     typer.echo(f"\nCurves: {', '.join(str(path) for path in sorted((folder / 'scaling').glob('*.svg')))}")
 
 
-def _source(path: str, format: str):  # type: ignore[no-untyped-def]
+def _source(path: str, format: str) -> "SeedSource":
     from pydantic import ValidationError
 
     from askback.config import SeedSource

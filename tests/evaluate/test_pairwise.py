@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from askback.evaluate.pairwise import compare_piece, head_to_head, win_rate
 from askback.execution.identity import Model
 from askback.records import Answer, Comparison, Example
 
-JUDGE = Model(__import__("pathlib").Path("."), "judge", "0")
+JUDGE = Model(Path(), "judge", "0")
 RESOURCES = Resources(engine=Engine(kind="scripted"))
 
 
@@ -76,7 +77,7 @@ def test_a_judge_of_order_alone_gives_ties_and_is_told() -> None:
         comparison(n, first, 0.9 if first == "model" else 0.1) for n in range(20) for first in ("model", "baseline")
     ]
     found = win_rate(rows)
-    assert (found.total.win_rate, found.total.ties) == (pytest.approx(50), 20)
+    assert found.total.win_rate == pytest.approx(50) and found.total.ties == 20
     assert found.first_preferred == pytest.approx(90) and found.orders_agree == 0
 
 

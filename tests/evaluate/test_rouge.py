@@ -20,7 +20,7 @@ from askback.evaluate.rouge import common_words, rouge_l
 )
 def test_references(reference: str, answer: str, precision: float, recall: float) -> None:
     found = rouge_l(reference, answer)
-    assert (found.precision, found.recall) == (pytest.approx(precision), pytest.approx(recall))
+    assert found.precision == pytest.approx(precision) and found.recall == pytest.approx(recall)
     both = precision + recall
     assert found.f1 == pytest.approx(2 * precision * recall / both if both else 0)
 
