@@ -8,6 +8,7 @@ import pytest
 from askback import builtin
 from askback.errors import AskbackError
 from tests.tiny import build_tiny_model
+from tests.untrained import make_run
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_model_no_system(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, with a chat template that refuses a system turn."""
     return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny-no-system", system_role=False)
+
+
+@pytest.fixture(scope="session")
+def made_run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run folder whose models are copies of the tiny one; see tests/untrained.py."""
+    return make_run(tmp_path_factory.mktemp("made"), tiny_model)
 
 
 @pytest.fixture(scope="session")

@@ -136,7 +136,7 @@ def test_explaining_a_file_writes_nothing(tmp_path: Path) -> None:
 
 def test_help_is_quick_and_names_every_command() -> None:
     shown = askback("--help")
-    for command in ("init", "plan", "corpus", "run", "status", "export", "demo", "models"):
+    for command in ("init", "plan", "corpus", "run", "status", "export", "evaluate", "scaling", "demo", "models"):
         assert re.search(rf"^  {command}\b", shown.stdout, re.MULTILINE)
     assert "Exit codes" in shown.stdout
 

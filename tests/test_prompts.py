@@ -28,6 +28,7 @@ PROMPTS: dict[str, Prompt] = {
     "forward-inference-quality": prompts.forward(INSTRUCTION, "inference", "5 of 5"),
     "backward": prompts.backward(OUTPUT),
     "rubric": prompts.rubric(INSTRUCTION, OUTPUT),
+    "pairwise": prompts.pairwise(INSTRUCTION, OUTPUT, "Boil it."),
     "rubric-reasoning": prompts.rubric(INSTRUCTION, OUTPUT, reasoning=True),
     "additive": prompts.additive(INSTRUCTION, OUTPUT),
     "instruction": prompts.instruction(INSTRUCTION),

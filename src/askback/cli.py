@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from askback import cli_evaluate
 from askback.errors import AskbackError, InputError, Interrupted, RecipeError
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ RecipePath = Annotated[
     Path, typer.Argument(help="A recipe file, or a name from `askback init --list`.", metavar="RECIPE")
 ]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, as in runs/demo.", metavar="RUN")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Change one value: --set recipe.rounds=1", metavar="KEY=VALUE")
-]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change a value: recipe.rounds=1", metavar="KEY=VALUE")]
 Redo = Annotated[
     list[str] | None, typer.Option(help="Make this step again, and all that follows from it.", metavar="STEP")
 ]
@@ -191,6 +190,10 @@ def report(
     out = out or runs[0] / "report.html"
     write_report(runs, out)
     typer.echo(f"Wrote {out}")
+
+
+app.command()(cli_evaluate.evaluate)
+app.command()(cli_evaluate.scaling)
 
 
 @app.command()

@@ -69,14 +69,15 @@ def _read(path: Path) -> Iterable[tuple[str, str]]:
     for where, row in read_rows(path):
         if isinstance(row, BrokenRow):
             raise InputError(f"{where}: this evaluation prompt cannot be read: {row}. Mend the file")
-        if (prompt := _prompt(row)) is None:
+        if (prompt := prompt_of(row)) is None:
             fields = ", ".join(str(name)[:40] for name in list(row)[:20])
             allowed = ", ".join(FIELDS)
             raise InputError(f"{where}: no evaluation prompt in fields {fields}; looked for {allowed} and turns")
         yield where, prompt
 
 
-def _prompt(row: dict[str, Any]) -> str | None:
+def prompt_of(row: dict[str, Any]) -> str | None:
+    """Return the prompt in a row of an evaluation set, None if there is none."""
     for name in FIELDS:
         if isinstance(value := row.get(name), str):
             return value

@@ -159,6 +159,42 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model, or a file, answered to a prompt of an evaluation set; `finished` says that it ended by itself."""
+
+    id: str
+    example_id: str
+    instruction: str
+    output: str
+    model_id: str
+    tokens: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a judge said of a model's and a baseline's answer to one prompt, shown in one order.
+
+    `first` is "model" or "baseline": whose answer stood first. `preference` is the probability, of the two choices, that
+    the model's answer is the better one, None when there is none ("unscored"; `raw` says why); `mass` is the share of the
+    judge's whole probability that fell on the two choices.
+    """
+
+    id: str
+    example_id: str
+    first: str
+    preference: float | None
+    mass: float | None
+    model_chars: int
+    baseline_chars: int
+    raw: str
+    prompt_id: str
+    model_id: str
+    baseline_id: str
+    judge_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """A record that went no further, and why.
 
@@ -268,7 +304,8 @@ class Outcome:
             counts.rejected += 1
 
 
-RECORDS: dict[str, type] = {kind.__name__: kind for kind in (Segment, Example, Candidate, Judgement, Loss, Rejection)}
+KINDS = (Segment, Example, Candidate, Judgement, Loss, Answer, Comparison, Rejection)
+RECORDS: dict[str, type] = {kind.__name__: kind for kind in KINDS}
 
 
 @lru_cache
@@ -279,6 +316,7 @@ def schema(kind: type) -> "pa.Schema":
     arrow = {
         str: pa.string(),
         int: pa.int64(),
+        bool: pa.bool_(),
         float: pa.float64(),
         list[str]: pa.list_(pa.string()),
         list[float]: pa.list_(pa.float64()),

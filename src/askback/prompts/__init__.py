@@ -29,6 +29,9 @@ NO_INSTRUCTION = "No instruction fits this text."
 ANSWER_START = "Score:"
 """What the judge's answer is made to begin with; the digit follows."""
 
+BETTER_START = "Better answer:"
+"""What the answer of a judge of two begins with; A or B follows."""
+
 REPLY = "Reply with the word Score, a colon and one digit from {} to {}."
 REASONED_REPLY = (
     "First give your reasons, in at most fifty words. Then write, on a line of its own, the word Score, a colon and one "
@@ -94,6 +97,16 @@ def _rating(name: str, scale: tuple[int, int], reasoning: bool, **texts: str) ->
     return Prompt(prompt.user, "" if reasoning else ANSWER_START)
 
 
+def pairwise(instruction: str, first: str, second: str) -> Prompt:
+    """Return the prompt that asks which of two answers is the better; what follows its answer start is A or B.
+
+    In our own words, after AlpacaEval's question (method.md 1.10). The answers stand inside a marker, as in `rubric`.
+    """
+    mark = marker(instruction, first, second)
+    fields = {"instruction": instruction.strip(), "first": first.strip(), "second": second.strip()}
+    return Prompt(_fill("pairwise", mark, **fields).user, BETTER_START)
+
+
 def marker(*texts: str) -> str:
     """Return a marker that `texts` cannot contain: it is made from their own hash."""
     return hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -133,6 +146,7 @@ def prompt_id(name: str) -> str:
         _MARKUP.pattern,
         QUALITY_TAG if name == "forward" else _text(name),
     ]
+    words += [BETTER_START] if name == "pairwise" else []
     return f"{name}-{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:8]}"
 
 

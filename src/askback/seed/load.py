@@ -47,6 +47,24 @@ def load_seed(step: Step, options: Seed) -> Records:
     return step.write(Example, [outcome])
 
 
+@recorded(version=1, sources=lambda source: sources(Seed(sources=[source])))
+def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
+    """Read a file of human pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
+    side = TRAIN if options.split == TRAIN else HELD_OUT
+    found = gather(Seed(sources=[options.model_copy(update={"split": side})]))
+    others = {_normal(one.instruction) for one in seed if one.split != side}
+    outcome = Outcome()
+    for drop in found.dropped:
+        outcome.drop(drop)
+    for one in found.kept:
+        if _normal(one.instruction) in others:
+            detail = f"the seed has this instruction, and not as {side}"
+            outcome.drop(reject(one.id, STAGE, "other-split", detail, uri=one.uri, text=one.instruction))
+        else:
+            outcome.keep(STAGE, one)
+    return step.write(Example, [outcome])
+
+
 def _first(outcome: Outcome) -> str:
     return next((f"{drop.uri} {drop.rule} {drop.detail}" for drop in outcome.dropped), "none")
 

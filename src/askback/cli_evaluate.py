@@ -1,0 +1,129 @@
+"""The commands `evaluate` and `scaling` (cli.py)."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from askback.errors import Interrupted, RecipeError
+
+if TYPE_CHECKING:
+    from askback.config import SeedSource
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder, as in runs/demo.", metavar="RUN")],
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option(help="Have this prompt set answered and compared: a file, or held-out.", metavar="FILE"),
+    ] = None,
+    model: Annotated[str, typer.Option(help="The model to look at; the run's result unless given.")] = "",
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Compare it with this model of the run, or with the answers in this file; m0 unless given.",
+            metavar="MODEL",
+        ),
+    ] = None,
+    judge: Annotated[
+        str, typer.Option(help="The model that compares answers: one of the run's, a folder or a hub name.")
+    ] = "base",
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure the loss of every model on this file of human pairs too.", metavar="FILE"),
+    ] = None,
+    pairs_format: Annotated[str, typer.Option(help="Format of --pairs, as in a recipe's seed.")] = "pairs",
+    limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many prompts of a set.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 512,
+    benchmarks: Annotated[
+        str, typer.Option(help="Tasks of lm-eval, with commas between; `paper` for the paper's.", metavar="TASKS")
+    ] = "",
+    few_shot: Annotated[int | None, typer.Option(min=0, help="Examples before each question of a benchmark.")] = None,
+    task_files: Annotated[str, typer.Option(help="Folder of lm-eval task files of your own.", metavar="FOLDER")] = "",
+    lm_eval_python: Annotated[
+        str, typer.Option(help="The Python that has lm-eval, if it is another one.", metavar="PATH")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Measure what a run is worth: held-out loss, win rates, data statistics, benchmarks."""
+    from askback import evaluation
+    from askback.cli import _console
+    from askback.evaluate.benchmarks import PAPER
+    from askback.evaluate.options import Answering, Benchmarks, Questions
+    from askback.execution.progress import Progress
+    from askback.report.evaluation import show_evaluation
+
+    tasks = list(PAPER) if benchmarks == "paper" else [task.strip() for task in benchmarks.split(",") if task.strip()]
+    wanted = (
+        Benchmarks(tasks=tasks, few_shot=few_shot, include_path=task_files, python=lm_eval_python) if tasks else None
+    )
+    questions = Questions(
+        model=model,
+        against=tuple(against or ["m0"]),
+        judge=judge,
+        prompts=tuple(prompts or ()),
+        pairs=tuple(_source(path, pairs_format) for path in pairs or ()),
+        limit=limit,
+        answering=Answering(max_new_tokens=max_new_tokens),
+        benchmarks=wanted,
+    )
+    try:
+        found = evaluation.evaluate(run, questions, Progress())
+    except KeyboardInterrupt:
+        raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    show_evaluation(found, _console())
+    typer.echo(f"\nAll of it: {run / 'evaluate' / 'summary.json'}")
+
+
+def scaling(
+    recipe: Annotated[Path, typer.Argument(help="A recipe whose run is made, or its run folder.", metavar="RECIPE")],
+    sizes: Annotated[str, typer.Option(help="Numbers of examples, with commas between.")] = "100,200,400",
+    sets: Annotated[
+        str, typer.Option(help="Of curated, uncurated, seed, joint and files of pairs, with commas between.")
+    ] = "curated,uncurated,seed",
+    judge: Annotated[
+        str, typer.Option(help="Measure the win rate against M_0 as well, by this judge.", metavar="MODEL")
+    ] = "",
+    prompts: Annotated[str, typer.Option(help="Prompt set of the win rate: a file, or held-out.")] = "held-out",
+    limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many prompts.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Train on growing parts of each set, at equal steps, and fit how the outcome grows with the data."""
+    from askback.cli import _console, _load
+    from askback.execution.progress import Progress
+    from askback.report.evaluation import show_scaling
+    from askback.scaling import Scaling, scale
+
+    try:
+        numbers = tuple(int(size) for size in sizes.split(",") if size.strip())
+    except ValueError:
+        raise RecipeError(f"--sizes {sizes}: expected whole numbers with commas between, as in 100,200,400") from None
+    folder = recipe
+    if not (recipe / "recipe.yaml").is_file():
+        file = _load(recipe, None)
+        folder = Path(file.resources.runs) / file.name
+    names = tuple(name.strip() for name in sets.split(",") if name.strip())
+    try:
+        found = scale(folder, Scaling(numbers, names, judge, prompts, limit), Progress())
+    except KeyboardInterrupt:
+        raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    show_scaling(found, _console())
+    typer.echo(f"\nCurves: {', '.join(str(path) for path in sorted((folder / 'scaling').glob('*.svg')))}")
+
+
+def _source(path: str, format: str) -> "SeedSource":
+    from pydantic import ValidationError
+
+    from askback.config import SeedSource
+
+    try:
+        return SeedSource(path=path, format=format, split="held-out")  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise RecipeError(f"--pairs-format {format}: {error.errors()[0]['msg']}") from None

@@ -1,0 +1,156 @@
+"""Prompt sets, and what models or files answered to them."""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from askback import prompts as words
+from askback.config import Resources
+from askback.contamination import FIELDS, prompt_of
+from askback.engines import open_engine
+from askback.engines.base import Sampling
+from askback.errors import InputError
+from askback.evaluate.options import Answering, BaselineFile, HeldOutPrompts, PromptFile
+from askback.execution.identity import Model, file_fingerprint, recorded
+from askback.execution.processes import report
+from askback.execution.shards import Records, atomic
+from askback.execution.step import Step
+from askback.records import Answer, Example, Outcome, draw, fail, record_id, reject
+from askback.rows import BrokenRow, read_rows
+
+PIECE = 8
+"""Prompts in a piece of work: half a minute of a small model on a laptop."""
+
+
+def source(options: PromptFile | BaselineFile) -> dict[str, str]:
+    """Return the fingerprint of the file."""
+    if not Path(options.path).is_file():
+        raise InputError(f"{options.path}: no such file; give a .jsonl, .json or .parquet file")
+    return {options.path: file_fingerprint(Path(options.path))}
+
+
+@recorded(version=1, sources=source)
+def read_prompts(step: Step, options: PromptFile) -> Records:
+    """Read a prompt set: each row's instruction, prompt, question, text or first of turns, and its reference if any.
+
+    An Alpaca or Self-Instruct row's input follows its instruction after a blank line. Prompts that come twice count once.
+    """
+    outcome, seen = Outcome(), set[str]()
+    for where, row in read_rows(Path(options.path)):
+        if len(outcome.kept) == options.limit:
+            break
+        if isinstance(row, BrokenRow) or not (instruction := _instruction(row)):
+            why = str(row) if isinstance(row, BrokenRow) else f"no prompt under {', '.join(FIELDS)} or turns"
+            outcome.drop(fail(record_id(where), "prompts", "broken", why, uri=where))
+        elif normal(instruction) in seen:
+            outcome.drop(reject(record_id(where), "prompts", "duplicate", uri=where, text=instruction))
+        else:
+            seen.add(normal(instruction))
+            outcome.keep("prompts", prompt(instruction, _reference(row), where, options.path))
+    return step.write(Example, [outcome])
+
+
+@recorded(version=1)
+def held_out_prompts(step: Step, options: HeldOutPrompts, *, examples: Records) -> Records:
+    """Take the instructions of held-out pairs as prompts, the first by id, with what people answered as reference."""
+    outcome = Outcome()
+    held_out = sorted((one for one in examples if one.split == "held-out"), key=lambda one: one.id)
+    for one in held_out[: options.limit]:
+        outcome.keep("prompts", prompt(one.instruction, one.output, one.uri, one.source))
+    return step.write(Example, [outcome])
+
+
+def prompt(instruction: str, reference: str, uri: str, source: str) -> Example:
+    """Return a prompt: an example whose output, if any, is a reference; its origin gives it the tag of inference."""
+    return Example(record_id(instruction), instruction, reference, "inference", "held-out", uri, source, "", "")
+
+
+@recorded(version=1, engine=True, prompts=("forward",))
+def write_answers(step: Step, options: Answering, *, model: Model, prompts: Records) -> Records:
+    """Let a model answer every prompt, under both tags as the paper does (method.md 1.6), at T 0.7 and p 0.9."""
+    work = partial(answer_piece, options, step.resources, model, step.random_seed)
+    answers = step.map(work, prompts, Answer, PIECE, "prompts")
+    step.metrics["unfinished"] = sum(not answer.finished for answer in answers)
+    return answers
+
+
+def answer_piece(
+    options: Answering, resources: Resources, model: Model, random_seed: int, examples: list[Example]
+) -> Outcome:
+    """In a worker: answer some prompts; each answer depends on its prompt and the seed alone."""
+    engine = open_engine(resources.engine, str(model.path), model.chat_template)
+    outcome, asked = Outcome(), []
+    for one in examples:
+        if engine.truncate(one.instruction, options.max_prompt_tokens) == one.instruction:
+            asked.append(one)
+        else:
+            detail = f"more than {options.max_prompt_tokens} tokens"
+            outcome.drop(reject(one.id, "answers", "over-max-tokens", detail, uri=one.uri, text=one.instruction))
+    completions = engine.generate(
+        [words.forward(one.instruction, "inference", options.quality) for one in asked],
+        Sampling(options.temperature, options.top_p, options.max_new_tokens),
+        [draw(random_seed, one.id, "answer") for one in asked],
+    )
+    for one, made in zip(asked, completions, strict=True):
+        text = made.text.strip()
+        id = record_id(one.id, text, model.id)
+        outcome.keep("answers", Answer(id, one.id, one.instruction, text, model.id, made.tokens, made.finished))
+    report(len(examples), sum(made.tokens for made in completions))
+    return outcome
+
+
+@recorded(version=1, sources=source)
+def read_baseline(step: Step, options: BaselineFile, *, prompts: Records) -> Records:
+    """Read another model's answers (rows of instruction, output, generator) to these prompts; others are rejected."""
+    wanted = {normal(one.instruction): one for one in prompts}
+    outcome, seen = Outcome(), set[str]()
+    for where, row in read_rows(Path(options.path)):
+        given = None if isinstance(row, BrokenRow) else (_instruction(row), row.get("output"))
+        if given is None or not given[0] or not isinstance(given[1], str):
+            why = str(row) if isinstance(row, BrokenRow) else "expected strings under instruction and output"
+            outcome.drop(fail(record_id(where), "answers", "broken", why, uri=where))
+            continue
+        assert isinstance(row, dict)
+        one = wanted.get(normal(given[0]))
+        if one is None or one.id in seen:
+            rule = "no-such-prompt" if one is None else "duplicate"
+            outcome.drop(reject(record_id(where), "answers", rule, uri=where, text=given[0]))
+            continue
+        seen.add(one.id)
+        generator = str(row.get("generator") or Path(options.path).stem)
+        id = record_id(one.id, given[1], generator)
+        outcome.keep("answers", Answer(id, one.id, one.instruction, given[1], generator, 0, True))
+    return step.write(Answer, [outcome])
+
+
+def write_outputs(path: Path, answers: Iterable[Answer], generator: str) -> None:
+    """Write answers as AlpacaEval's ``model_outputs.json``, to be submitted there or to be a baseline here."""
+    rows = [{"instruction": one.instruction, "output": one.output, "generator": generator} for one in answers]
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def normal(instruction: str) -> str:
+    """Return an instruction as it is compared: without differences in white space."""
+    return " ".join(instruction.split())
+
+
+def _instruction(row: dict[str, Any]) -> str:
+    asked = (prompt_of(row) or "").strip()
+    more = next((text.strip() for text in _strings(row, "input") if text.strip()), "")
+    return f"{asked}\n\n{more}" if asked and more else asked
+
+
+def _reference(row: dict[str, Any]) -> str:
+    return next((text for name in ("output", "reference") for text in _strings(row, name)), "")
+
+
+def _strings(row: dict[str, Any], name: str) -> Iterator[str]:
+    """Yield the strings under a name, in the row or in the first of its `instances` (Self-Instruct)."""
+    instances = row.get("instances")
+    first = instances[0] if isinstance(instances, list) and instances and isinstance(instances[0], dict) else {}
+    for place in (row, first):
+        if isinstance(place.get(name), str):
+            yield place[name]

@@ -1,0 +1,108 @@
+"""Multiple-choice benchmarks through lm-evaluation-harness, which runs as a program of its own (method.md 1.9).
+
+They do not measure what this data changes (method.md 6.2), but they show what it costs.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from askback.errors import InputError, Interrupted, MissingExtra, WorkerDied
+from askback.evaluate.options import Benchmarks
+from askback.execution.identity import Model, file_fingerprint, recorded
+from askback.execution.processes import stopping
+from askback.execution.shards import Records
+from askback.execution.step import Step
+from askback.records import Counts
+
+PAPER = ("arc_easy", "arc_challenge", "piqa", "social_iqa", "openbookqa", "mmlu", "crows_pairs_english")
+"""The paper's: 0-shot ARC, PIQA, SIQA, OpenBookQA, MMLU and CrowS-Pairs, under lm-eval's names."""
+
+
+def _task_files(options: Benchmarks) -> dict[str, str]:
+    folder = Path(options.include_path)
+    found = sorted(path for path in folder.rglob("*") if path.is_file()) if options.include_path else []
+    if options.include_path and not found:
+        raise InputError(f"{folder}: no task files there; give a folder of lm-eval's YAML tasks")
+    return {options.include_path: file_fingerprint(*found)} if found else {}
+
+
+@recorded(version=1, sources=_task_files)
+def run_benchmarks(step: Step, options: Benchmarks, *, model: Model) -> Records:
+    """Run tasks on a model. In `step.json`, metrics: task → its scores and their standard errors; lm-eval's own file of
+    results stays in the step's folder.
+
+    Raises:
+        MissingExtra: lm-eval is not installed.
+        WorkerDied: it failed; its words are in the step's log.
+    """
+    python = options.python or sys.executable
+    check_installed(python)
+    out = step.folder / "lm-eval"
+    step.alone(run_program, command(python, model, options, out), str(step.log), total=None, unit="tasks")
+    step.metrics = read_results(out)
+    step.counts = {"tasks": Counts(len(step.metrics), len(step.metrics))}
+    return step.output  # type: ignore[no-any-return]
+
+
+def command(python: str, model: Model, options: Benchmarks, out: Path) -> list[str]:
+    """Return the command line: the model as plain text continuation, without chat template, as the paper has it."""
+    words = [python, "-m", "lm_eval", "run", "--model", "hf", "--model_args", f"pretrained={model.path}"]
+    words += ["--tasks", ",".join(options.tasks), "--batch_size", str(options.batch_size), "--output_path", str(out)]
+    for name, value in (("num_fewshot", options.few_shot), ("limit", options.limit)):
+        words += [f"--{name}", str(value)] if value is not None else []
+    return words + (["--include_path", options.include_path] if options.include_path else [])
+
+
+def check_installed(python: str) -> None:
+    """Look for lm-eval where it is to run.
+
+    Raises:
+        MissingExtra: it is not there.
+        InputError: that Python is not there.
+    """
+    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('lm_eval') is None)"
+    try:
+        found = subprocess.run([python, "-c", look], capture_output=True, check=False).returncode == 0
+    except OSError as error:
+        raise InputError(
+            f"{python}: cannot be run: {error.strerror}; give the path of a Python that has lm-eval"
+        ) from error
+    if not found:
+        raise MissingExtra("lm-eval", "eval", "Running benchmarks")
+
+
+def run_program(words: list[str], log: str) -> None:
+    """In a process of its own: run a program to its end; what it says goes to the step's log."""
+    process = subprocess.Popen(words)
+    while True:
+        try:
+            code = process.wait(timeout=0.5)
+            break
+        except subprocess.TimeoutExpired:
+            if stopping():
+                process.kill()
+                raise Interrupted("stopped; the benchmarks begin anew with the same command.") from None
+    if code:
+        raise WorkerDied(f"lm-eval ended with exit code {code}. The whole story is in {log}")
+
+
+def read_results(out: Path) -> dict[str, dict[str, Any]]:
+    """Return task → metric → value from lm-eval's newest file of results, as ``{"piqa": {"acc": …, "acc_stderr": …}}``.
+
+    A metric has its filter in its name there (``acc,none``); the filter "none" is left out here.
+    """
+    files = sorted(out.rglob("results_*.json"), key=lambda path: path.stat().st_mtime)
+    if not files:
+        raise WorkerDied(f"{out}: lm-eval ended well and left no results_*.json; see the step's log")
+    results: dict[str, dict[str, Any]] = json.loads(files[-1].read_text("utf-8"))["results"]
+    return {
+        task: {
+            name.removesuffix(",none"): value
+            for name, value in found.items()
+            if "," in name and isinstance(value, int | float)
+        }
+        for task, found in results.items()
+    }

@@ -1,0 +1,62 @@
+"""Sets grow at equal steps and are measured alike; the curves say what was measured, and a second call makes nothing."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from askback.errors import InputError, RecipeError
+from askback.evaluate.curve import curve, told
+from askback.evaluate.fit import fit_log
+from askback.execution.shards import Records
+from askback.scaling import Scaling, fits, scale
+
+
+@pytest.mark.timeout(900)
+def test_a_set_at_two_sizes(made_run: Path) -> None:
+    wanted = Scaling(sizes=(8, 4), sets=("curated",), judge="base", limit=2)
+    found = scale(made_run, wanted)
+    assert [(point["set"], point["size"]) for point in found["points"]] == [("curated", 4), ("curated", 8)]
+    assert all(point["loss"] > 0 and "win_rate" in point for point in found["points"])
+    assert found["fits"]["loss"]["curated"]["points"] == 2 and found["fits"]["loss"]["curated"]["low"] is None
+    small, large = (next(made_run.glob(f"scaling/take-curated-{size}-*")) for size in (4, 8))
+    ids = [{one.id for one in Records(folder, "")} for folder in (small, large)]
+    assert ids[0] < ids[1] <= {one.id for one in Records(made_run / "select-1", "")}, "a smaller part is in the larger"
+    trained = [
+        json.loads((path / "step.json").read_text())["metrics"]["steps"] for path in made_run.glob("scaling/train-*")
+    ]
+    assert trained == [2, 2]
+    assert ElementTree.parse(made_run / "scaling/loss.svg").getroot().tag.endswith("svg")
+    before = {path: path.stat().st_mtime_ns for path in made_run.glob("scaling/*/step.json")}
+    assert scale(made_run, wanted) == found
+    assert {path: path.stat().st_mtime_ns for path in made_run.glob("scaling/*/step.json")} == before
+
+
+def test_what_cannot_be_is_told(made_run: Path) -> None:
+    with pytest.raises(InputError, match="fewer than 5,000"):
+        scale(made_run, Scaling(sizes=(5000,), sets=("seed",)))
+    with pytest.raises(RecipeError, match="no such set or file"):
+        scale(made_run, Scaling(sizes=(4,), sets=("curate",)))
+    with pytest.raises(RecipeError, match="--sizes"):
+        scale(made_run, Scaling(sizes=()))
+
+
+def test_fits_of_points() -> None:
+    points = [{"set": name, "size": size, "loss": 3 - size / 1000} for name in ("a", "b") for size in (100, 200, 400)]
+    found = fits([*points, {"set": "c", "size": 100, "loss": 3.0}])
+    assert set(found["loss"]) == {"a", "b"} and found["win_rate"] == {}
+    assert found["loss"]["a"]["alpha"] == pytest.approx(fit_log([100, 200, 400], [2.9, 2.8, 2.6]).alpha)
+
+
+def test_the_picture_says_what_was_measured() -> None:
+    points = {"curated <5>": [(100, 2.0), (400, 1.5), (1600, 1.1)], "seed": [(100, 2.2)]}
+    fit = {"curated <5>": fit_log([100, 400, 1600], [2.0, 1.5, 1.1])}
+    picture = ElementTree.fromstring(curve(points, fit, "Scaling: loss", "nats per token"))
+    texts = [element.text or "" for element in picture.iter() if element.tag.endswith("text")]
+    for said in ("nats per token", "examples N (logarithmic)", "1,600", "curated <5>", told(fit["curated <5>"])):
+        assert said in texts
+    marks = [element for element in picture.iter() if element.tag.endswith(("circle", "polygon"))]
+    assert len(marks) == 4 + 2, "a mark for each point, and one for each set in the legend"
+    across = [float(mark.attrib["cx"]) for mark in marks if mark.tag.endswith("circle")][:3]
+    assert across[1] - across[0] == pytest.approx(across[2] - across[1], abs=0.2), "the axis is logarithmic"

@@ -1,0 +1,73 @@
+"""A run folder as the loop leaves it, in seconds: the scripted engine, and models that are copies of the base."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from askback.backtranslation import backtranslate
+from askback.config import Options, RecipeFile
+from askback.execution.identity import Model, recorded
+from askback.execution.run import Run
+from askback.execution.step import Step
+from askback.records import Counts
+
+WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()  # noqa: SIM905
+
+
+@recorded(version=1, output="model")
+def copied(step: Step, options: Options, **inputs: Any) -> Model:
+    shutil.copytree(inputs["base"].path, step.folder / "model", dirs_exist_ok=True)
+    step.counts = {"examples": Counts(1, 1)}
+    return step.output  # type: ignore[no-any-return]
+
+
+class Untrained(Run):
+    """A run whose trainings copy the base model."""
+
+    def begin(self) -> None:
+        """Write the recipe only: the plan would look for the real trainings."""
+        import yaml
+
+        (self.folder / "recipe.yaml").write_text(yaml.safe_dump(self.file.model_dump(mode="json")), "utf-8")
+
+    def step(self, name: str, function: Callable[..., Any], options: Options, **inputs: Any) -> Any:
+        return super().step(name, copied if "train" in function.__name__ else function, options, **inputs)
+
+
+def make_run(folder: Path, base: Path, name: str = "made") -> Path:
+    """Make a run of one round with the scripted engine, and return its folder."""
+    draw = random.Random(3)
+
+    def sentences(count: int) -> str:
+        return " ".join(
+            " ".join(draw.choices(WORDS, k=9)).capitalize() + f" {draw.random():.6f}." for _ in range(count)
+        )
+
+    (folder / "pages").mkdir(parents=True)
+    for page in range(6):
+        parts = [f"<h2>About {draw.choice(WORDS)} {part}</h2><p>{sentences(14)}</p>" for part in range(6)]
+        (folder / f"pages/{page}.html").write_text(f"<html><body><h1>Page</h1>{''.join(parts)}</body></html>")
+    rows = [{"instruction": f"How about {draw.choice(WORDS)} {n}?", "output": sentences(2)} for n in range(60)]
+    (folder / "seed.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    corpus = {"sources": [{"format": "html", "path": str(folder / "pages"), "licence": "CC0-1.0"}], "languages": []}
+    training = {"steps": 2, "batch_size": 2, "max_tokens": 128}
+    file = RecipeFile.model_validate(
+        {
+            "name": name,
+            "recipe": {
+                "base": str(base),
+                "seed": {"sources": [{"path": str(folder / "seed.jsonl")}], "held_out": 0.3},
+                "corpus": corpus,
+                "forward": training,
+                "rounds": 1,
+                "select": {"top_fraction": 0.5},
+            },
+            "resources": {"runs": str(folder / "runs"), "engine": {"kind": "scripted"}},
+        }
+    )
+    with Untrained(file) as run:
+        backtranslate(file.recipe, run)
+    return run.folder
