@@ -82,6 +82,11 @@ def show_plan(plan: Plan, console: Console) -> None:
         table.add_row(step.name, step.state, f"{step.entered:,}", tokens, time)
     table.add_row("total", "", "", "", f"≈ {duration(sum(step.seconds for step in plan.steps))}", style="bold")
     console.print(table)
+    if disk := sum(step.disk for step in plan.steps):
+        console.print(
+            f"dedup: {disk / 1e6:,.0f} MB of disk while it runs, and about 200 MB of memory a process, whatever the size",
+            highlight=False,
+        )
     console.print(f"Records and tokens are estimated from a sample; time from {plan.rates_from}.", highlight=False)
 
 
