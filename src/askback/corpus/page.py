@@ -5,6 +5,7 @@ tags. A list has no depth to overflow, and costs less than visiting tree nodes f
 """
 
 import re
+from collections import Counter
 from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
@@ -58,8 +59,14 @@ def _check_depth(html: str) -> None:
     if html.count("<") <= 10 * MAX_DEPTH:
         return
     depth = 0
+    open_now: Counter[str] = Counter()
     for match in _ANY_TAG.finditer(html):
-        if not _CLOSES_ITSELF.fullmatch(match[2]):
-            depth += -1 if match[1] else 1
+        name = match[2].lower()
+        if not _CLOSES_ITSELF.fullmatch(name):
+            if match[1] and not open_now[name]:
+                continue  # an end tag that ends nothing
+            step = -1 if match[1] else 1
+            open_now[name] += step
+            depth += step
             if depth > MAX_DEPTH:
                 raise TooDeep(f"elements are nested more than {MAX_DEPTH} deep")
