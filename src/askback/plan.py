@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from askback.backtranslation import backtranslate
 from askback.config import Augment, Corpus, Gate, HeldOut, Options, RecipeFile, Score, Seed, Select, Training
+from askback.corpus.dedup import deduplication_bytes
 from askback.curate.scorers import check_calls
 from askback.engines import ENGINES
 from askback.errors import Drift
@@ -65,6 +66,8 @@ class PlannedStep:
     entered: int = 0
     tokens: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    disk: int = 0
+    """Bytes that it needs beside its output while it runs."""
     drift: str = ""
 
 
@@ -155,6 +158,7 @@ class Plan:
                 self.documents, known = _corpus(options)
                 step.entered = sum(self.documents.values())
             case Corpus():
+                step.disk = deduplication_bytes(known.count, options.duplicate_jaccard)
                 known = replace(known, count=min(known.count, options.limit or known.count))
             case Augment():
                 count = known.count * options.per_segment
@@ -212,7 +216,7 @@ def _made(folder: Path) -> tuple[int, Pairs]:
 
 
 def _plain(step: PlannedStep) -> dict[str, Any]:
-    fields = ("name", "state", "entered", "tokens", "seconds")
+    fields = ("name", "state", "entered", "tokens", "seconds", "disk")
     return {name: getattr(step, name) for name in fields}
 
 

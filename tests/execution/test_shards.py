@@ -14,13 +14,14 @@ from askback.execution.shards import (
     atomic,
     is_done,
     piece_counts,
+    piece_reasons,
     piece_tallies,
     read_records,
     rejections,
     write_outcome,
     write_records,
 )
-from askback.records import Judgement, Outcome, Segment, reject
+from askback.records import SAMPLED, Judgement, Outcome, Segment, reject, sampled
 
 
 def segment(number: int, text: str = "text") -> Segment:
@@ -82,6 +83,23 @@ def test_an_outcome_is_done_only_when_its_kept_file_is_there(tmp_path: Path) -> 
     counts = piece_counts(tmp_path, 0)["segments"]
     assert (counts.entered, counts.kept, counts.rejected, counts.failed) == (2, 1, 1, 0)
     assert [drop.rule for drop in rejections(tmp_path)] == ["too-short"]
+
+
+def test_of_many_dropped_by_a_rule_a_sample_is_kept_and_all_are_counted(tmp_path: Path) -> None:
+    outcomes = [Outcome(), Outcome()]
+    numbers = list(range(3000))
+    for outcome, order in zip(outcomes, (numbers, numbers[::-1]), strict=True):
+        for number in order:
+            outcome.drop(reject(f"id{number}", "segments", "too-short"))
+        outcome.drop(reject("last", "segments", "links"))
+        assert len(outcome.dropped) <= 2 * SAMPLED * 2
+    write_outcome(tmp_path, 0, Segment, outcomes[0])
+    assert piece_reasons(tmp_path, 0) == {"segments/too-short": 3000, "segments/links": 1}
+    assert piece_counts(tmp_path, 0)["segments"].rejected == 3001
+    dropped = [drop.id for drop in rejections(tmp_path)]
+    assert len(dropped) == SAMPLED + 1 and dropped[-1] == "last"
+    assert set(dropped) == {drop.id for drop in sampled(outcomes[1].dropped)}, "whatever the order"
+    assert 320 < sum(id < "id2" for id in dropped) < 420, "drawn from all: 1,112 of 3,000 begin with id0 or id1"
 
 
 def test_tallies_are_kept_beside_the_counts(tmp_path: Path) -> None:

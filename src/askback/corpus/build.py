@@ -145,7 +145,7 @@ def _limit(signatures: Signatures, kept: Array, limit: int | None) -> int:
     """Return the highest draw that a segment may have, so that `limit` of those kept do."""
     if limit is None or int(kept.sum()) <= limit:
         return DRAWS
-    draws = np.concatenate([np.load(path, mmap_mode="r")["draw"] for path in signatures.paths("rows")])[kept]
+    draws = np.concatenate([np.load(path)["draw"] for path in signatures.paths("rows")])[kept]
     return int(np.partition(draws, limit - 1)[limit - 1])
 
 

@@ -33,8 +33,8 @@ COMPARED = 8
 PAIRS = 2**14
 """MinHashes that are compared at once: some 20 MB."""
 
-SIGNED = np.dtype([("id", "S16"), ("draw", "u8"), ("present", "?"), ("minhash", "u4", (PERMUTATIONS,))])
-"""What is known of a segment; one that is not `present` takes no part."""
+SIGNED = np.dtype([("id", "S16"), ("draw", "u8"), ("present", "?")])
+"""What is known of a segment beside its MinHash; one that is not `present` takes no part."""
 VERDICT = np.dtype([("earlier", "i8"), ("similarity", "f4")])
 """The number of the earlier segment that one duplicates, -1 for none, and how similar they are."""
 
@@ -49,7 +49,7 @@ class Signatures:
     firsts: Sequence[int]
 
     def path(self, what: str, piece: int) -> Path:
-        """Return where something of a piece is: its "rows", its "keys", its "verdicts"."""
+        """Return where something of a piece is: its "rows", "minhashes", "keys" or "verdicts"."""
         return self.folder / f"{what}-{piece:05d}.npy"
 
     def paths(self, what: str) -> list[Path]:
@@ -63,7 +63,7 @@ class Signatures:
         for piece in np.unique(pieces):
             here = pieces == piece
             rows = np.load(self.path(what, piece), mmap_mode="r")[numbers[here] - self.firsts[piece]]
-            found = np.empty(len(numbers), rows.dtype) if found is None else found
+            found = np.empty((len(numbers), *rows.shape[1:]), rows.dtype) if found is None else found
             found[here] = rows
         assert found is not None
         return found
@@ -74,23 +74,26 @@ class Signer:
 
     def __init__(self, threshold: float) -> None:
         self.bands = bands(threshold)
-        self._rows: list[tuple[str, int, bool, Array]] = []
+        self._rows: list[tuple[str, int, bool]] = []
+        self._minhashes: list[Array] = []
         self._exact: list[int] = []
 
     def add(self, id: str, draw: int, text: str | None) -> None:
         """Add a segment; one without text takes no part."""
         exact, minhash = signature(text) if text is not None else (0, np.zeros(PERMUTATIONS, np.uint32))
         self._exact.append(exact)
-        self._rows.append((id, draw, text is not None, minhash))
+        self._minhashes.append(minhash)
+        self._rows.append((id, draw, text is not None))
 
     def write(self, signatures: Signatures, piece: int) -> None:
         """Write the piece: its keys last, whose presence says that it is done."""
-        rows = np.array(self._rows, SIGNED)
+        rows, minhashes = np.array(self._rows, SIGNED), np.array(self._minhashes)
         numbers: Array = np.flatnonzero(rows["present"])
-        minhashes = rows["minhash"][numbers].reshape(len(numbers), self.bands, PERMUTATIONS // self.bands)
-        keys = [np.array(self._exact, np.uint64)[numbers], *np.moveaxis(_band_keys(minhashes), 1, 0)]
+        in_bands = minhashes[numbers].reshape(len(numbers), self.bands, PERMUTATIONS // self.bands)
+        keys = [np.array(self._exact, np.uint64)[numbers], *np.moveaxis(_band_keys(in_bands), 1, 0)]
         numbers = numbers.astype(np.uint64) + np.uint64(signatures.firsts[piece])
         write_array(signatures.path("rows", piece), rows)
+        write_array(signatures.path("minhashes", piece), minhashes)
         write_array(signatures.path("keys", piece), np.stack([by_key(table, numbers) for table in keys]))
 
 
@@ -124,6 +127,13 @@ def bands(threshold: float) -> int:
         if 1 - (1 - threshold ** (PERMUTATIONS // count)) ** count >= RECALL:
             return count
     return PERMUTATIONS
+
+
+def deduplication_bytes(segments: int, threshold: float) -> int:
+    """Return how much disk the signatures of so many segments take: about 1.1 kB each at 0.7. Pairs come on top of it,
+    16 bytes for each band and earlier segment that a segment shares a key with."""
+    keys = 16 * (1 + bands(threshold))
+    return segments * (SIGNED.itemsize + VERDICT.itemsize + 4 * PERMUTATIONS + keys)
 
 
 def decide(signatures: Signatures, threshold: float) -> Array:
@@ -189,7 +199,7 @@ def _near(signatures: Signatures, pairs: Array, kept: Array, threshold: float) -
     pairs = distinct(pairs[:, kept[pairs[1]]]).astype(np.int64)
     for start in range(0, pairs.shape[1], PAIRS):
         later, earlier = pairs[:, start : start + PAIRS]
-        agree = signatures.rows("rows", later)["minhash"] == signatures.rows("rows", earlier)["minhash"]
+        agree = signatures.rows("minhashes", later) == signatures.rows("minhashes", earlier)
         similarity = agree.mean(axis=1)
         found = similarity >= threshold
         yield from zip(later[found].tolist(), earlier[found].tolist(), similarity[found].tolist(), strict=True)

@@ -13,6 +13,8 @@ _BASE = re.compile(r"[\w)\]]$")
 _NUMBER = re.compile(r"\[?[\d*†‡§,–-]{1,9}\]?")
 _LONG_WORD = re.compile(r"(?:[^\W\d_]{4,}|[.,;:!?”\"'’])\s*$")
 
+CODE = {"code", "kbd", "samp", "tt"}
+
 
 class Line:
     """Pieces of serialised text, as they come; `take` ends the line."""
@@ -43,7 +45,9 @@ class Line:
         return " ".join(self.take().replace(BREAK, " ").split())
 
     def open(self, kind: str) -> None:
-        """Remember where an inline element begins."""
+        """Remember where an inline element begins. Code in code is no more than code."""
+        if kind in CODE and any(around in CODE for around, _ in self.marks):
+            kind = ""
         self.marks.append((kind, len(self.pieces)))
 
     def close(self) -> tuple[str, str]:
@@ -58,8 +62,8 @@ class Line:
     def close_code(self) -> None:
         """Put backticks around code, spaces outside of them."""
         kind, text = self.close()
-        words = " ".join(text.replace(BREAK, " ").split())
-        if not kind or not words:
+        words = " ".join(text.replace(BREAK, " ").split()) if kind else ""
+        if not words:
             self.pieces.append(text)
             return
         ticks = "``" if "`" in words else "`"
@@ -92,7 +96,7 @@ class Line:
         """Write a power with ``^`` (10^6, not 106); drop the number of a footnote; leave the rest (1st, ™)."""
         kind, text = self.close()
         text = text.strip()
-        before = "".join(self.pieces[-3:])
+        before = "".join(self.pieces[-3:])[-80:]  # more says nothing, and a long word is searched in its square
         linked = kind == "linked sup" or self.links > 0
         if _NUMBER.fullmatch(text) and (linked or text[0] == "[" or _LONG_WORD.search(before)):
             return

@@ -255,9 +255,12 @@ class Walk:
     def open_table(self, index: int) -> None:
         """Read a table as data when its cells hold no blocks; else it only lays out the page."""
         self.boundary(index)
-        if self.heading or self.table is not None or "/table" not in self.tags[index:]:
+        if self.heading or self.table is not None:
             return
-        inside = self.tags[index + 1 : self.tags.index("/table", index)]
+        try:
+            inside = self.tags[index + 1 : self.tags.index("/table", index)]
+        except ValueError:
+            return
         if inside.count("tr") >= 2 and _BLOCKS_IN_CELLS.isdisjoint(inside):
             self.table = Table()
 

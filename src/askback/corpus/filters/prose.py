@@ -4,13 +4,29 @@ import re
 
 from askback.config import Corpus
 
-_FENCED = re.compile(r"^[ >]*(`{3,}).*?^[ >]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"[> \t]*(?:#{1,6} +|[-*+:] +|\d+[.)] +)?")
 
 
 def without_code(text: str) -> str:
-    """Return the text without its blocks of code."""
-    return _FENCED.sub("", text) if "```" in text else text
+    """Return the text without its blocks of code; a block that is not closed stays."""
+    if "```" not in text:
+        return text
+    kept: list[str] = []
+    code: list[str] = []
+    ticks = ""
+    for line in text.split("\n"):
+        bare = line.lstrip(" >")
+        if code:
+            code.append(line)
+            if bare.rstrip(" \t") == ticks:
+                code = []
+                kept.append("")
+        elif bare.startswith("```"):
+            ticks = bare[: len(bare) - len(bare.lstrip("`"))]
+            code = [line]
+        else:
+            kept.append(line)
+    return "\n".join(kept + code)
 
 
 def plain_lines(text: str) -> list[str]:
