@@ -6,17 +6,21 @@ from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from askback.config import Corpus, CorpusSource
 from askback.corpus import cut
 from askback.corpus.boilerplate import Boilerplate
 from askback.corpus.dedup import Seen
-from askback.corpus.readers import documents, splits
+from askback.corpus.readers import documents, pieces, splits
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
 from askback.execution.step import Step
 from askback.records import Document, Outcome, Rejection, Segment, draw, record_id, reject
+
+if TYPE_CHECKING:
+    from askback.corpus.readers.warc import Span
 
 STAGE = "unique segments"
 
@@ -38,16 +42,16 @@ def _fingerprint(source: CorpusSource) -> str:
 
 @recorded(version=1, sources=sources)
 def cut_documents(step: Step, options: Corpus) -> Records:
-    """Read every source and cut its documents into segments; files are shared out over the workers."""
-    pieces = [(source, paths) for source in options.sources for paths in splits(source)]
-    return step.pieces(partial(cut_piece, options), pieces, Segment, "documents")
+    """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
+    work = [(source, *piece) for source in options.sources for piece in pieces(source)]
+    return step.pieces(partial(cut_piece, options), work, Segment, "documents")
 
 
-def cut_piece(options: Corpus, source: CorpusSource, paths: list[Path]) -> Outcome:
-    """In a worker: read and cut the documents of some files."""
+def cut_piece(options: Corpus, source: CorpusSource, paths: list[Path], span: "Span | None" = None) -> Outcome:
+    """In a worker: read and cut the documents of some files, or of a part of one."""
 
     def counted() -> Iterator[Document | Rejection]:
-        for number, document in enumerate(documents(source, paths, options), 1):
+        for number, document in enumerate(documents(source, paths, options, span), 1):
             if number % 100 == 0:
                 report(100, 0)
             yield document

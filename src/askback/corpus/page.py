@@ -19,6 +19,9 @@ MAX_DEPTH = 1000
 _TOKEN = re.compile(r"<(?:(/?[a-zA-Z][^\s/>]*)([^>]*)|!--.*?--)>", re.DOTALL)
 _CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+_CONTROL_REFERENCE = re.compile(
+    "&#(?:[xX]0*(?:[01]?[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])(?![0-9a-fA-F])|0*(?:[0-2]?[0-9]|3[01]|12[7-9]|1[345][0-9])(?![0-9]))"
+)
 _UNSEEN = "\u00ad\u200b\u2060\ufeff"
 _ANY_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 _CLOSES_ITSELF = re.compile(r"(?i:p|li|dt|dd|tr|td|th|option|br|hr|img|input|meta|link|col|wbr|area|source)")
@@ -40,10 +43,10 @@ def read_blocks(html: str) -> list[Block]:
         return []
     tree.strip_tags(UNPARSED, recursive=True)
     text = tree.body.html or ""
-    if "&#" in html:
+    if _CONTROL_REFERENCE.search(html):
         text = _CONTROL.sub("", text)
-    for character in _UNSEEN:
-        if character in text:
+    if not text.isascii():
+        for character in _UNSEEN:
             text = text.replace(character, "")
     # lexbor escapes < and > in text and attributes, so whatever looks like a tag is one.
     tokens: list[Any] = _TOKEN.split(text)

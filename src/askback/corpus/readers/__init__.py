@@ -6,13 +6,17 @@ A reader is a function ``read(paths, source, options)`` that yields each documen
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from askback.config import Corpus, CorpusSource
 from askback.errors import InputError
 from askback.lookup import lookup
 from askback.records import Document, Rejection
+
+if TYPE_CHECKING:
+    from askback.corpus.readers.warc import Span
 
 Read: TypeAlias = Callable[[Sequence[Path], CorpusSource, Corpus], Iterator[Document | Rejection]]
 
@@ -43,9 +47,13 @@ SMALL_FILES = {"html": 256, "markdown": 256, "text": 256}
 """How many files make one piece of work, where a file is one document."""
 
 
-def documents(source: CorpusSource, paths: Sequence[Path], options: Corpus) -> Iterator[Document | Rejection]:
+def documents(
+    source: CorpusSource, paths: Sequence[Path], options: Corpus, span: "Span | None" = None
+) -> Iterator[Document | Rejection]:
     """Read one piece of a source, at most `source.limit` documents of it; what cannot be read comes as a rejection."""
     read: Read = lookup(READERS, source.format, "document format")
+    if span is not None:
+        read = partial(read, span=span)
     taken = 0
     for found in read(paths, source, options):
         yield found
@@ -54,11 +62,25 @@ def documents(source: CorpusSource, paths: Sequence[Path], options: Corpus) -> I
             return
 
 
-def splits(source: CorpusSource) -> list[list[Path]]:
-    """Return the pieces of work of a source, always the same ones in the same order.
+def pieces(source: CorpusSource) -> list[tuple[list[Path], "Span | None"]]:
+    """Return the pieces of work of a source, always the same ones in the same order: files, and what part of them.
 
-    A WARC, JSONL or Parquet file is a piece; pages and texts come in pieces of 256; `hub` and `installed-docs` are one
-    piece without a path. Folders are searched to the bottom, hidden files and folders left out.
+    A large WARC file is cut into spans, unless `source.limit` counts its documents from the first.
+    """
+    files = splits(source)
+    if source.format != "warc" or source.limit is not None:
+        return [(paths, None) for paths in files]
+    from askback.corpus.readers.warc import MAX_SPANS, SPAN_BYTES, spans
+
+    size = max(SPAN_BYTES, sum(path.stat().st_size for (path,) in files) // MAX_SPANS)
+    return [([path], span) for (path,) in files for span in spans(path, size)]
+
+
+def splits(source: CorpusSource) -> list[list[Path]]:
+    """Return the files of a source, those that are read in one go together, always in the same order.
+
+    A WARC, JSONL or Parquet file stands alone; pages and texts come in lots of 256; `hub` and `installed-docs` are one
+    lot without a path. Folders are searched to the bottom, hidden files and folders left out.
 
     Raises:
         InputError: nothing is there, nothing fits, or a file cannot be read.
