@@ -372,7 +372,9 @@ def test_any_cut_of_real_files_gives_every_record_once(warc_folder: Path, size: 
 
 @settings(max_examples=20, deadline=None)
 @given(at=st.floats(0, 1), size=st.integers(300, 3000))
-def test_damage_at_a_border_costs_no_other_record(tmp_path_factory: pytest.TempPathFactory, at: float, size: int) -> None:
+def test_damage_at_a_border_costs_no_other_record(
+    tmp_path_factory: pytest.TempPathFactory, at: float, size: int
+) -> None:
     whole = b"".join(response(f"http://x/{n}", random.Random(n).randbytes(300)) for n in range(20))
     hit = int(at * (len(whole) - 8))
     file = tmp_path_factory.mktemp("damaged") / "x.warc.gz"

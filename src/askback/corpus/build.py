@@ -40,7 +40,7 @@ def _fingerprint(source: CorpusSource) -> str:
     return str(file_fingerprint(*(path for piece in splits(source) for path in piece)))
 
 
-@recorded(version=1, sources=sources)
+@recorded(version=2, sources=sources)
 def cut_documents(step: Step, options: Corpus) -> Records:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
     work = [(source, *piece) for source in options.sources for piece in pieces(source)]

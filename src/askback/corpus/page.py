@@ -19,8 +19,9 @@ MAX_DEPTH = 1000
 _TOKEN = re.compile(r"<(?:(/?[a-zA-Z][^\s/>]*)([^>]*)|!--.*?--)>", re.DOTALL)
 _CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+_HIGH_CONTROLS = re.compile(b"\xc2[\x80-\x9f]")  # in UTF-8
 _CONTROL_REFERENCE = re.compile(
-    "&#(?:[xX]0*(?:[01]?[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])(?![0-9a-fA-F])|0*(?:[0-2]?[0-9]|3[01]|12[7-9]|1[345][0-9])(?![0-9]))"
+    r"&#(?:[xX]0*(?:[01]?[\da-fA-F]|7[fF]|[89][\da-fA-F])(?![\da-fA-F])|0*(?:[0-2]?\d|3[01]|12[7-9]|1[345]\d)(?!\d))"
 )
 _UNSEEN = "\u00ad\u200b\u2060\ufeff"
 _ANY_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
@@ -38,7 +39,8 @@ def read_blocks(html: str) -> list[Block]:
         TooDeep: its elements are nested deeper than `MAX_DEPTH`.
     """
     _check_depth(html)
-    tree = LexborHTMLParser(html.encode("utf-8", "replace").translate(None, _CONTROLS))
+    data = html.encode("utf-8", "replace").translate(None, _CONTROLS)
+    tree = LexborHTMLParser(data if html.isascii() else _HIGH_CONTROLS.sub(b"", data))
     if tree.body is None:
         return []
     tree.strip_tags(UNPARSED, recursive=True)
