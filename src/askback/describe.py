@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from askback.contamination import evaluation_prompts
-from askback.corpus.dedup import Seen
+from askback.corpus.dedup import near_copies
 from askback.corpus.filters.voice import verbs
 from askback.evaluate.options import Describing
 from askback.evaluate.verbs import count_verbs
@@ -64,7 +64,6 @@ def describe(
 def describe_set(pairs: list[Pair], options: Describing) -> dict[str, Any]:
     """Return what is said of one set, as plain values."""
     sample = sorted(pairs, key=lambda one: one.id)[:LOOKED_AT]
-    seen = Seen(options.near_copy)
     prompts = evaluation_prompts(options.prompts)
     found = {one.id for one in sample if prompts.found_in(one.instruction) or prompts.found_in(one.output)}
     return {
@@ -73,7 +72,7 @@ def describe_set(pairs: list[Pair], options: Describing) -> dict[str, Any]:
         "output": lengths(one.output for one in pairs),
         "looked_at": len(sample),
         "verbs": asdict(count_verbs((one.instruction for one in sample), verbs()[0])),
-        "near_copies": sum(seen.duplicate_of(one.id, one.instruction) is not None for one in sample) / len(sample),
+        "near_copies": near_copies([one.instruction for one in sample], options.near_copy) / len(sample),
         **{name: shares(getattr(one, name) for one in pairs) for name in ("language", "source", "licence")},
         **({"evaluation_prompts": len(found)} if options.prompts else {}),
     }

@@ -256,3 +256,8 @@ def test_the_bodies_of_real_pages_survive(web_pages: list[Document]) -> None:
         total += len(words)
         kept += sum(word in mine for word in words)
     assert kept / total > 0.97
+
+
+def test_controls_go_however_they_are_written() -> None:
+    html = "<p>a\x01b\x85c&#x81;d&#0129;e&#31;f&#39;g&#1580;</p>"
+    assert [block.text for block in read_blocks(html)] == ["abcdef'gج"]

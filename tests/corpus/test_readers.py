@@ -20,10 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askback.config import Corpus, CorpusSource, DocumentFormat
-from askback.corpus.readers import READERS, documents, splits
+from askback.corpus.readers import READERS, documents, pieces, splits
 from askback.corpus.readers.encoding import decode
 from askback.corpus.readers.head import head
 from askback.corpus.readers.installed_docs import topic_rst
+from askback.corpus.readers.warc import SPAN_BYTES, Span, read_warc, spans
 from askback.errors import InputError, MissingExtra
 from askback.lookup import lookup
 from askback.records import Document, Rejection
@@ -33,7 +34,7 @@ from tests.corpus.pdfs import pdf
 def read(source: CorpusSource, **options: Any) -> list[Document | Rejection]:
     """Read a source as a run does: split, then every piece."""
     chosen = Corpus(sources=[source], **options)
-    return [found for piece in splits(source) for found in documents(source, piece, chosen)]
+    return [found for paths, span in pieces(source) for found in documents(source, paths, chosen, 0, span)]
 
 
 def rules(found: list[Document | Rejection]) -> Counter[str]:
@@ -421,6 +422,62 @@ def test_a_sample_is_drawn_evenly_and_without_regard_to_order(tmp_path: Path) ->
     assert len(drawn(pieces, 2) & drawn(pieces)) < 400
     few = source.model_copy(update={"limit": 10})
     assert rules(list(documents(few, pieces[0], options, 1)))["document"] == 10
+
+
+def read_cut(file: Path, size: int) -> list[Document | Rejection]:
+    """Read a crawl file in pieces of at most `size` bytes."""
+    source = CorpusSource(format="warc", path=str(file))
+    chosen = Corpus(sources=[source])
+    return [found for span in spans(file, size) for found in read_warc([file], source, chosen, span)]
+
+
+SHOWN = "<pre>\r\n\r\nWARC/1.0\r\nWARC-Type: response\r\nContent-Type: text/html\r\nContent-Length: 500\r\n\r\nx</pre>"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_any_cut_gives_every_record_once(plain: bool, tmp_path: Path) -> None:
+    bodies = [PAGE.encode(), SHOWN.encode(), b"", *(random.Random(n).randbytes(n * 40) for n in range(20))]
+    whole = b"".join(response(f"http://x/{number}", body) for number, body in enumerate(bodies))
+    whole += response("http://x/cut", PAGE.encode())[:-30]
+    file = tmp_path / "x.warc"
+    file.write_bytes(gzip.decompress(whole[: whole.rindex(b"\x1f\x8b\x08")]) if plain else whole)
+    expected = read_cut(file, file.stat().st_size)
+    assert len(expected) == len(bodies) + (not plain)
+    for size in [100, 137, 251, 999, 3001, 10_000]:
+        assert read_cut(file, size) == expected, size
+
+
+@settings(max_examples=6, deadline=None)
+@given(size=st.integers(3000, 300_000))
+def test_any_cut_of_real_files_gives_every_record_once(warc_folder: Path, size: int) -> None:
+    for file in warc_folder.iterdir():
+        assert read_cut(file, size) == read_cut(file, 10**9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(at=st.floats(0, 1), size=st.integers(300, 3000))
+def test_damage_at_a_border_costs_no_other_record(
+    tmp_path_factory: pytest.TempPathFactory, at: float, size: int
+) -> None:
+    whole = b"".join(response(f"http://x/{n}", random.Random(n).randbytes(300)) for n in range(20))
+    hit = int(at * (len(whole) - 8))
+    file = tmp_path_factory.mktemp("damaged") / "x.warc.gz"
+    file.write_bytes(whole[:hit] + bytes(byte ^ 0xFF for byte in whole[hit : hit + 4]) + whole[hit + 4 :])
+    cut, uncut = ([one for one in read_cut(file, by) if isinstance(one, Document)] for by in (size, 10**9))
+    assert cut == uncut
+
+
+def test_large_files_are_cut_unless_documents_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "x.warc"
+    file.write_bytes(b"WARC/1.0\r\n" * (3 * SPAN_BYTES // 10))
+    assert [span for _, span in pieces(CorpusSource(format="warc", path=str(file)))] == [
+        Span(0, SPAN_BYTES),
+        Span(SPAN_BYTES, 2 * SPAN_BYTES),
+        Span(2 * SPAN_BYTES, None),
+    ]
+    assert pieces(CorpusSource(format="warc", path=str(file), limit=5)) == [([file], None)]
+    (tmp_path / "x.warc.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(2 * SPAN_BYTES))
+    assert spans(tmp_path / "x.warc.zst", SPAN_BYTES) == [Span()]
 
 
 # JSON Lines, Parquet, hub

@@ -7,6 +7,7 @@ from functools import partial
 from importlib.metadata import distributions
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from askback.config import Corpus, CorpusSource
 from askback.corpus import cut
 from askback.corpus.boilerplate import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.dedup import Signatures, Signer, decide
-from askback.corpus.readers import documents, splits
+from askback.corpus.readers import documents, pieces, splits
 from askback.corpus.sorted_files import Array, write_array
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.processes import report
@@ -22,6 +23,9 @@ from askback.execution.shards import Records, read_records
 from askback.execution.step import Step
 from askback.records import DRAWS, Document, Outcome, Rejection, Segment, draw, record_id, reject
 from askback.remote import File, Remote, fingerprint
+
+if TYPE_CHECKING:
+    from askback.corpus.readers.warc import Span
 
 STAGE = "unique segments"
 
@@ -45,16 +49,18 @@ def _fingerprint(source: CorpusSource) -> str:
 
 @recorded(version=2, sources=sources)
 def cut_documents(step: Step, options: Corpus) -> Records:
-    """Read every source and cut its documents into segments; files are shared out over the workers."""
-    pieces = [(source, paths) for source in options.sources for paths in splits(source)]
-    return step.pieces(partial(cut_piece, options, step.random_seed), pieces, Segment, "documents")
+    """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
+    work = [(source, *piece) for source in options.sources for piece in pieces(source)]
+    return step.pieces(partial(cut_piece, options, step.random_seed), work, Segment, "documents")
 
 
-def cut_piece(options: Corpus, random_seed: int, source: CorpusSource, paths: list[File]) -> Outcome:
-    """In a worker: read and cut the documents of some files."""
+def cut_piece(
+    options: Corpus, random_seed: int, source: CorpusSource, paths: list[File], span: "Span | None" = None
+) -> Outcome:
+    """In a worker: read and cut the documents of some files, or of a part of one."""
 
     def counted() -> Iterator[Document | Rejection]:
-        for number, document in enumerate(documents(source, paths, options, random_seed), 1):
+        for number, document in enumerate(documents(source, paths, options, random_seed, span), 1):
             if number % 100 == 0:
                 report(100, 0)
             yield document

@@ -95,7 +95,8 @@ def _judge(section: Section, lead: bool, document: Document, options: Corpus) ->
         path = [redact(header)[0] for header in path]
     identity = record_id(document.uri, "\n".join(path), text)
     broken = filters.header_rule(section.header) if path and options.header_rules else None
-    broken = broken or filters.text_rule(text, section.lead_linked() if lead else section.linked(), options)
+    if not broken:
+        broken = filters.text_rule(text, section.lead_linked if lead else section.linked, options)
     code = filters.language(text) if options.languages and not broken else ""
     if code and (detail := filters.other_language(code, options)):
         broken = "language", detail

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -161,6 +162,17 @@ def decide(signatures: Signatures, threshold: float) -> Array:
             verdicts[later - first] = verdict
         write_array(signatures.path("verdicts", piece), verdicts)
     return kept
+
+
+def near_copies(texts: Sequence[str], threshold: float) -> int:
+    """Return how many of some texts are copies, or near-copies, of an earlier one."""
+    with TemporaryDirectory() as folder:
+        signatures = Signatures(Path(folder), [0, len(texts)])
+        signer = Signer(threshold)
+        for number, text in enumerate(texts):
+            signer.add(str(number), 0, text)
+        signer.write(signatures, 0)
+        return len(texts) - int(decide(signatures, threshold).sum())
 
 
 def _verdict(signatures: Signatures, number: int) -> Array:

@@ -18,12 +18,14 @@ def linear(tags: Sequence[str | None], attributes: Sequence[str | None], texts: 
     A TeX annotation is the author's own line of text, so it is taken where there is one. Text is serialised HTML, and
     so is what is returned.
     """
+    if "annotation" in tags:
+        for at, tag in enumerate(tags):
+            if tag == "annotation" and "application/x-tex" in (attributes[at] or ""):
+                return f"${' '.join(texts[at].split())}$"
     parts: list[str] = []
     stack: list[tuple[str, list[str]]] = []
-    for at, (tag, text) in enumerate(zip(tags, texts, strict=True)):
+    for tag, text in zip(tags, texts, strict=True):
         if tag and tag[0] != "/":
-            if tag == "annotation" and "application/x-tex" in (attributes[at] or ""):
-                return f"${' '.join(text.split())}$"
             stack.append((tag, parts))
             parts = []
         elif tag and stack:

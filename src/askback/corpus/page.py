@@ -22,6 +22,10 @@ MAX_TAGS = 500_000
 _TOKEN = re.compile(r"<(?:(/?[a-zA-Z][^\s/>]*)([^>]*)|!--.*?--)>", re.DOTALL)
 _CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+_HIGH_CONTROLS = re.compile(b"\xc2[\x80-\x9f]")  # in UTF-8
+_CONTROL_REFERENCE = re.compile(
+    r"&#(?:[xX]0*(?:[01]?[\da-fA-F]|7[fF]|[89][\da-fA-F])(?![\da-fA-F])|0*(?:[0-2]?\d|3[01]|12[7-9]|1[345]\d)(?!\d))"
+)
 _UNSEEN = "\u00ad\u200b\u2060\ufeff"
 _ANY_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 _CLOSES_ITSELF = {
@@ -50,17 +54,18 @@ def read_blocks(html: str) -> list[Block]:
         TooMany: it has more than `MAX_TAGS` tags.
     """
     _check_size(html)
-    tree = LexborHTMLParser(html.encode("utf-8", "replace").translate(None, _CONTROLS))
+    data = html.encode("utf-8", "replace").translate(None, _CONTROLS)
+    tree = LexborHTMLParser(data if html.isascii() else _HIGH_CONTROLS.sub(b"", data))
     if tree.body is None:
         return []
     tree.strip_tags(UNPARSED, recursive=True)
     text = tree.body.html or ""
     if text.count("<") > MAX_TAGS:
         raise TooMany(f"more than {MAX_TAGS} tags when parsed")
-    if "&#" in html:
+    if _CONTROL_REFERENCE.search(html):
         text = _CONTROL.sub("", text)
-    for character in _UNSEEN:
-        if character in text:
+    if not text.isascii():
+        for character in _UNSEEN:
             text = text.replace(character, "")
     # lexbor escapes < and > in text and attributes, so whatever looks like a tag is one.
     tokens: list[Any] = _TOKEN.split(text)

@@ -1,11 +1,9 @@
 """A document → its sections: the text under each header, with the text of the headers below it (method.md 1.4)."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from askback.corpus.filters.headers import navigation_header
-from askback.corpus.markup import from_markdown, from_rst
 from askback.corpus.page import read_blocks
 from askback.corpus.walk import Block
 from askback.records import Document, Markup
@@ -77,10 +75,15 @@ def blocks_of(document: Document) -> list[Block]:
     """Return the headers and texts of a document, in order; raises as `segment` does."""
     if document.markup == "text":
         return _paragraphs(document.text)
-    return read_blocks(_CONVERT[document.markup](document.text))
+    return read_blocks(_html(document.text, document.markup))
 
 
-_CONVERT: dict[Markup, Callable[[str], str]] = {"html": str, "markdown": from_markdown, "rst": from_rst}
+def _html(text: str, markup: Markup) -> str:
+    if markup == "html":
+        return text
+    from askback.corpus.markup import from_markdown, from_rst  # docutils and markdown-it take long to load
+
+    return from_markdown(text) if markup == "markdown" else from_rst(text)
 
 
 def _paragraphs(text: str) -> list[Block]:

@@ -47,10 +47,10 @@ def header_rule(header: str) -> tuple[str, str] | None:
     return next(((name, detail) for name, rule in HEADER_RULES.items() if (detail := rule(header))), None)
 
 
-def text_rule(text: str, linked: int, options: Corpus) -> tuple[str, str] | None:
-    """Return the first rule that a text breaks, and the detail; `linked` of its characters stood inside links."""
+def text_rule(text: str, linked: Callable[[], int], options: Corpus) -> tuple[str, str] | None:
+    """Return the first rule that a text breaks, and the detail; `linked()` of its characters stood inside links."""
     for name, rule in TEXT_RULES.items():
         if detail := rule(text, options):
             return name, detail
-    detail = links(text, linked, options)
+    detail = links(text, linked(), options) if options.max_link_share < 1 else None
     return ("links", detail) if detail else None

@@ -1,6 +1,7 @@
 """Repeated sentences within a segment (method.md 1.4)."""
 
 import re
+from collections import Counter
 
 from askback.config import Corpus
 from askback.corpus.filters.prose import without_code
@@ -46,15 +47,17 @@ def repeated_sentences(text: str, options: Corpus) -> str | None:
         return None
     words = [*" \n ".join(sentences(text.lower())).split(" "), "\n"]
     grams = list(zip(*[words[start:] for start in range(n)], strict=False))
-    once: set[tuple[str, ...]] = set()
-    common = {gram for gram in grams if gram in once or once.add(gram)}  # type: ignore[func-returns-value]
-    if len(common) < max(limit * (n + 1) - TINY, 1):
+    least = max(limit * (n + 1) - TINY, 1)
+    if len(grams) - len(set(grams)) < least:  # of two sentences alike, the second brings so many that were there
+        return None
+    common = {gram for gram, count in Counter(grams).items() if count > 1}
+    if len(common) < least:
         return None
     compared: list[set[tuple[str, ...]]] = []
     start = 0
     while start < len(words):
         end = words.index("\n", start)
-        mine = set(grams[start : max(end - n + 1, start)])
+        mine = set(grams[start : end - n + 1]) if end - start >= 2 * n else set()
         if len(mine) > n and len(mine & common) >= limit * len(mine) - TINY:
             for other in compared:
                 shared = len(mine & other)

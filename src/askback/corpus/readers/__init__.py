@@ -6,8 +6,9 @@ A reader is a function ``read(paths, source, options)`` that yields each documen
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from askback.config import Corpus, CorpusSource
 from askback.errors import InputError
@@ -15,7 +16,11 @@ from askback.lookup import lookup
 from askback.records import DRAWS, Document, Rejection, draw
 from askback.remote import File, find, is_url, local
 
-Read: TypeAlias = Callable[[Sequence[File], CorpusSource, Corpus], Iterator[Document | Rejection]]
+if TYPE_CHECKING:
+    from askback.corpus.readers.warc import Span
+
+Read: TypeAlias = Callable[..., Iterator[Document | Rejection]]
+"""Takes files, the source and the corpus options; of a WARC file also the span that is to be read."""
 
 READERS = {
     "html": "askback.corpus.readers.files:read_html",
@@ -50,7 +55,7 @@ SMALL_FILES = {"html": 256, "markdown": 256, "text": 256, "pdf": 32}
 
 
 def documents(
-    source: CorpusSource, paths: Sequence[File], options: Corpus, random_seed: int = 0
+    source: CorpusSource, paths: Sequence[File], options: Corpus, random_seed: int = 0, span: "Span | None" = None
 ) -> Iterator[Document | Rejection]:
     """Read one piece of a source, at most `source.limit` documents of it; what cannot be read comes as a rejection.
 
@@ -59,6 +64,8 @@ def documents(
     so that counts and rejected files are those of the sample; what fails is always told.
     """
     read: Read = lookup(READERS, source.format, "document format")
+    if span is not None:
+        read = partial(read, span=span)
     below = source.sample * DRAWS
     taken = 0
     for found in read(paths, source, options):
@@ -71,11 +78,25 @@ def documents(
             return
 
 
-def splits(source: CorpusSource) -> list[list[File]]:
-    """Return the pieces of work of a source, always the same ones in the same order.
+def pieces(source: CorpusSource) -> list[tuple[list[File], "Span | None"]]:
+    """Return the pieces of work of a source, always the same ones in the same order: files, and what part of them.
 
-    A WARC, JSONL or Parquet file is a piece; pages and texts come in pieces of 256, PDFs of 32; `hub` and `installed-docs`
-    are one piece without a path. Folders are searched to the bottom, hidden files and folders left out.
+    A large WARC file is cut into spans, unless `source.limit` counts its documents from the first.
+    """
+    files = splits(source)
+    if source.format != "warc" or source.limit is not None:
+        return [(paths, None) for paths in files]
+    from askback.corpus.readers.warc import MAX_SPANS, SPAN_BYTES, spans
+
+    size = max(SPAN_BYTES, sum(path.stat().st_size for (path,) in files if isinstance(path, Path)) // MAX_SPANS)
+    return [([path], span) for (path,) in files for span in spans(path, size)]
+
+
+def splits(source: CorpusSource) -> list[list[File]]:
+    """Return the files of a source, those that are read in one go together, always in the same order.
+
+    A WARC, JSONL or Parquet file stands alone; pages and texts come in lots of 256, PDFs of 32; `hub` and `installed-docs`
+    are one lot without a path. Folders are searched to the bottom, hidden files and folders left out.
 
     Raises:
         InputError: nothing is there, nothing fits, or a file cannot be read.

@@ -2,9 +2,12 @@
 
 import io
 import mmap
+import re
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from fastwarc.stream_io import BrotliReader, ChunkedReader
 from fastwarc.warc import ArchiveIterator
@@ -20,23 +23,61 @@ _NOT_PAGES = {"warcinfo", "request", "metadata", "revisit", "continuation"}
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
 
 
-def read_warc(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read the HTML pages of crawl files; requests, metadata and revisits are no documents and are passed over.
+SPAN_BYTES = 6_000_000
+"""A file is read in pieces of about so many bytes, some hundreds to thousands of pages: seconds of work for a worker, and
+few enough that what they give is held in memory."""
+MAX_SPANS = 1000
+"""Of a source; of a larger one, pieces are larger."""
+
+
+class Span(NamedTuple):
+    """A piece of a file: the records that begin in it, `start` and `end` moved on to where a record begins."""
+
+    start: int = 0
+    end: int | None = None
+
+
+WHOLE = Span()
+
+
+def spans(path: File, size: int) -> list[Span]:
+    """Cut a file into pieces of at most `size` bytes, if it is local and records can be found in it: a plain one, or a
+    packed one with one gzip member per record."""
+    if not isinstance(path, Path):
+        return [WHOLE]
+    total = path.stat().st_size
+    with path.open("rb") as file:
+        begins = file.read(4)
+    count = -(-total // size) if begins == b"WARC" or begins.startswith(b"\x1f\x8b") else 1
+    borders = [total * number // count for number in range(count)] if count else []
+    return [Span(*pair) for pair in zip_longest(borders or [0], borders[1:])]
+
+
+def read_warc(
+    paths: Sequence[File], source: CorpusSource, options: Corpus, span: Span = WHOLE
+) -> Iterator[Document | Rejection]:
+    """Read the pages of crawl files; requests, metadata and revisits are no documents and are passed over.
 
     WET files are WARC files of `conversion` records in text/plain, which are read as plain text. A page's date is the one
     it states, else its Last-Modified (`head.modified`). A response that is not HTML or whose status is not 200 is rejected.
     A record cut short is a failure. A damaged file is read up to the damage and, if it is local and a whole record can be
-    found behind it, on from there; each stretch lost is a failure.
+    found behind it, on from there; each stretch lost is a failure. However a file is cut into spans, together they give
+    each record once. (An archive packed in an archive may give its own records too, if a border falls in it.)
     """
     for path in paths:
-        yield from _file(path, source, options)
+        start = _next_record(path, span.start - 1, whole=True) if span.start else 0
+        end = _next_record(path, span.end - 1, whole=True) if span.end is not None else None
+        if start is not None and (end is None or start < end):
+            yield from _file(path, start, end, source, options)
 
 
-def _file(path: File, source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    at: int | None = 0
-    reached = -1
-    lost: tuple[int, str] | None = (0, "no WARC record in this file")
-    while at is not None:
+def _file(
+    path: File, start: int, end: int | None, source: CorpusSource, options: Corpus
+) -> Iterator[Document | Rejection]:
+    at: int | None = start
+    reached = start - 1
+    lost: tuple[int, str] | None = None if start else (0, "no WARC record in this file")
+    while at is not None and (end is None or at < end):
         reason = "a record breaks off"  # the iterator ends in silence where the header of one is cut
         try:
             with path.open("rb") as file:
@@ -44,10 +85,13 @@ def _file(path: File, source: CorpusSource, options: Corpus) -> Iterator[Documen
                     file.seek(at)
                 for record in ArchiveIterator(file, quirks_mode=True):
                     reached = int(record.stream_pos)
-                    found = _document(record, f"{path}@{reached}", source, options)
+                    behind = end is not None and reached >= end
+                    found = None if behind else _document(record, f"{path}@{reached}", source, options)
                     if lost and lost[0] < reached:
                         yield _lost(path, *lost, f"byte {reached}")
                     lost = None
+                    if behind:
+                        return
                     if found:
                         yield found
         except OSError as error:
@@ -56,7 +100,7 @@ def _file(path: File, source: CorpusSource, options: Corpus) -> Iterator[Documen
         if (at is not None or reason != "a record breaks off") and not lost:
             lost = reached, reason
     if lost:
-        yield _lost(path, *lost, "the end")
+        yield _lost(path, *lost, "the end" if at is None else f"byte {at}")
 
 
 def _lost(path: File, start: int, reason: str, end: str) -> Rejection:
@@ -65,19 +109,20 @@ def _lost(path: File, start: int, reason: str, end: str) -> Rejection:
     return fail(record_id(uri, "damaged"), "documents", "damaged", detail, uri=uri)
 
 
-def _next_record(path: File, reached: int) -> int | None:
+def _next_record(path: File, reached: int, whole: bool = False) -> int | None:
     """Return where the next readable record begins behind the one at `reached`, None if there is none.
 
-    Only in plain files and in those with one gzip member per record, as crawlers write them.
+    Only in plain files and in those with one gzip member per record, as crawlers write them. With `whole`, what looks
+    like a record in a plain file has to be as long as it says: a page may well show the beginning of one.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             packed = data[:2] == b"\x1f\x8b"
-            mark = b"\x1f\x8b\x08" if packed else b"\nWARC/1."
-            at = data.find(mark, reached + 1)
+            mark, shift = (b"\x1f\x8b\x08", 0) if packed else (b"\nWARC/1.", 1)
+            at = data.find(mark, reached + 1 - shift)
             while at >= 0:
-                if not packed or _begins_record(data[at : at + 4096]):
-                    return at if packed else at + 1
+                if _begins_record(data[at : at + 4096]) if packed else not whole or _fits(data, at + 1):
+                    return at + shift
                 at = data.find(mark, at + 1)
     except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
         return None
@@ -86,9 +131,21 @@ def _next_record(path: File, reached: int) -> int | None:
 
 def _begins_record(member: bytes) -> bool:
     try:
-        return b"WARC/".startswith(zlib.decompressobj(wbits=31).decompress(member, 5))
+        text = zlib.decompressobj(wbits=31).decompress(member, 5)
     except zlib.error:
         return False
+    return text == b"WARC/" or (len(member) < 4096 and b"WARC/".startswith(text))  # a file may break off here
+
+
+def _fits(data: mmap.mmap, at: int) -> bool:
+    """Tell whether a record ends where it says, with another behind it or the end of the file."""
+    head, found, _ = data[at : at + 65536].partition(b"\r\n\r\n")
+    length = re.search(rb"\ncontent-length:\s*(\d{1,18})\s", head + b"\n", re.IGNORECASE)
+    if not found or not length:
+        return False
+    end = at + len(head) + 4 + int(length[1])
+    behind = data[end : end + 16].strip()
+    return not behind or behind.startswith(b"WARC/")
 
 
 def _document(record: Any, place: str, source: CorpusSource, options: Corpus) -> Document | Rejection | None:
