@@ -17,6 +17,7 @@ from askback.execution.identity import (
     Input,
     Model,
     ancestors,
+    asked,
     base_model,
     check_drift,
     handle,
@@ -90,6 +91,7 @@ class Plan:
     def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
         """Look at one step."""
         folder = self.folder / name
+        inputs = asked(function, inputs, self.file.resources)
         identity = identify(name, function, options, inputs, self.file)
         through = ancestors(inputs)
         output: T = handle(folder, name, function, identity, through)

@@ -16,7 +16,7 @@ PIECE = 32
 """Candidates in a piece of work; see augment.PIECE."""
 
 
-@recorded(version=1, engine=True, prompts=("rubric",))
+@recorded(version=1, engine="score", prompts=("rubric",))
 def score(step: Step, options: Score, *, model: Model, candidates: Records) -> Records:
     """Write a judgement for every candidate, so that another threshold later costs no model time."""
     return step.map(partial(score_piece, options, step.resources, model), candidates, Judgement, PIECE, "candidates")
