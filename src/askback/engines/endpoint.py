@@ -11,6 +11,7 @@ import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class Endpoint:
         )
         self._flow = Concurrency(options.concurrency)
         self._pool = ThreadPoolExecutor(options.concurrency)
+        weakref.finalize(self, self._client.close)
         self._lock = threading.Lock()
         self._unanswered = 0
 
@@ -178,13 +180,14 @@ class Endpoint:
     def _send(self, method: str, path: str, payload: dict[str, Any] | None) -> tuple[int, Any, bytes]:
         """Send and read to the end within `timeout_s`: a timeout for each read alone would let a body drip for ever."""
         deadline = time.monotonic() + self._options.timeout_s
-        body = bytearray()
+        body, late = bytearray(), False
         try:
             with self._client.stream(method, self.url + path, json=payload) as response:
                 for chunk in response.iter_bytes():
-                    body += chunk
-                    if time.monotonic() > deadline:
+                    if late:  # what came late and whole is taken all the same: it is paid
                         raise _Again(f"not answered in full within {self._options.timeout_s:g} s")
+                    body += chunk
+                    late = time.monotonic() > deadline
                 return response.status_code, response.headers, bytes(body)
         except self._faults as error:
             reason = self._safe(f"{type(error).__name__} {error}".strip())

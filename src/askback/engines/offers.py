@@ -10,6 +10,7 @@ from typing import Any
 
 from askback.engines.base import CALLS
 from askback.engines.endpoint import ContentRefused, Endpoint, Refused
+from askback.errors import InputError
 
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 LOOKS = 3
@@ -76,10 +77,12 @@ def _by_tokens(endpoint: Endpoint, model: str, hello: list[int]) -> Offers:
 
 def _by_chat(endpoint: Endpoint, model: str) -> Offers:
     question = {"role": "user", "content": "Reply with one word: yes."}
-    base = {"model": model, "messages": [question]}
+    base = {"model": model, "messages": [question], "temperature": 0}
     length = "max_tokens"
     said = endpoint.ask(CHAT, base | {length: 1}, lambda body, _: bool(body["choices"][0]))
-    if isinstance(said, Refused) and "max_completion_tokens" in said.reason:
+    if isinstance(said, Refused):
+        if "max_completion_tokens" not in said.reason:
+            raise InputError(f"{endpoint.url}: does not answer a plain question: {said.reason}")
         length = "max_completion_tokens"
     opened = base | {"messages": [question, {"role": "assistant", "content": "The word:"}], length: 4}
     prefill = PREFILL if _finds(endpoint, CHAT, opened | PREFILL, lambda body: bool(body["choices"][0])) else {}
@@ -89,7 +92,7 @@ def _by_chat(endpoint: Endpoint, model: str) -> Offers:
 
     for top in _TOP:
         asking = {"logprobs": True, "top_logprobs": top}
-        if _finds(endpoint, CHAT, base | asking | {length: 1, "temperature": 0}, has_logprobs):
+        if _finds(endpoint, CHAT, base | asking | {length: 1}, has_logprobs):
             lacking = "a chat API has no likelihoods of given answers"
             return Offers(CALLS - {"loglikelihood"}, lacking, length, prefill, asking)
     return Offers(lacking="no log-probabilities", length=length, prefill=prefill)
