@@ -299,8 +299,8 @@ class Engine(Options):
     @model_validator(mode="after")
     def _server_options(self) -> "Engine":
         # Nothing given is repeated in these messages: it may be a secret in the wrong place.
-        if self.api_key_env and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.api_key_env):
-            raise ValueError("api_key_env is the NAME of an environment variable, never the key itself")
+        if self.api_key_env and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.api_key_env):
+            raise ValueError("api_key_env is the NAME of an environment variable, in capitals, never the key itself")
         if self.url and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", self.url):
             raise ValueError("url must be http(s)://HOST[:PORT]/v1, without user, password or query; see api_key_env")
         if self.kind == "openai_http" and not self.url:

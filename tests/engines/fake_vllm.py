@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Health(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         assert self.path == "/health"
         self.send_response(200)
         self.end_headers()

@@ -1,4 +1,4 @@
-"""Writes instructions through a server, in a run folder; a test kills it. ``python -m tests.engines.paid_run FOLDER URL``"""
+"""Writes instructions through a server; a test kills it. ``python -m tests.engines.paid_run FOLDER URL``"""
 
 import sys
 from pathlib import Path
@@ -45,4 +45,4 @@ if __name__ == "__main__":
         run.begin()
         segments = run.step("segments", make, Select(top_n=1))
         base = Model(Path(), "base", "base")
-        run.step("augment", write_instructions, Augment(), model=base, segments=segments)
+        run.step("ask", write_instructions, Augment(), model=base, segments=segments)

@@ -60,9 +60,9 @@ def test_asked_by_tokens_a_server_says_what_the_model_itself_says(
             assert ours == pytest.approx(theirs, abs=1e-3)
         texts = [f"An answer, {number}." for number in range(6)]
         found = engine.loglikelihood(PROMPTS, texts)
-        for ours, theirs in zip(found, local.loglikelihood(PROMPTS, texts), strict=True):
-            assert ours.logprob == pytest.approx(theirs.logprob, abs=1e-3)
-            assert ours.tokens == theirs.tokens
+        for one, other in zip(found, local.loglikelihood(PROMPTS, texts), strict=True):
+            assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
+            assert one.tokens == other.tokens
 
 
 def test_over_chat_choices_are_read_from_the_most_likely_tokens(tiny_model: Path, local: TransformersLocal) -> None:
@@ -235,6 +235,7 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_else(
     "given",
     [
         {"api_key_env": "sk-planted-0123456789", "url": "http://x/v1"},
+        {"api_key_env": "gsk_planted0123456789", "url": "http://x/v1"},
         {"url": "https://user:planted@host/v1"},
         {"url": "https://host/v1?key=planted"},
         {"url": "host/v1"},

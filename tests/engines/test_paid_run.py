@@ -1,4 +1,4 @@
-"""A run through a server that fails a fifth of the time, killed, resumed: nothing lost, doubled, paid twice or given away."""
+"""A run through a server that often fails, killed and resumed: nothing is lost, doubled, paid twice or given away."""
 
 import json
 import os
@@ -52,12 +52,12 @@ def test_killed_and_resumed_nothing_is_lost_doubled_or_paid_twice(tmp_path: Path
                 os.kill(process.pid, signal.SIGKILL)
                 said += process.communicate()[1]
             time.sleep(0.5)  # its workers die with it, and what they have asked for is still on its way
-            paid = {texts[text] for text in answered(tmp_path / "run/augment")}
+            paid = {texts[text] for text in answered(tmp_path / "run/ask")}
             seen.append((paid, dict(server.delivered)))
         last = subprocess.run(command, env=environment, capture_output=True)
         assert last.returncode == 0, last.stderr
 
-    folder = tmp_path / "run/augment"
+    folder = tmp_path / "run/ask"
     candidates = list(Records(folder, ""))
     dropped = list(rejections(folder))
     assert [rejection for rejection in dropped if rejection.rule != "no-answer"] == []

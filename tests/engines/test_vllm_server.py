@@ -188,7 +188,7 @@ def test_vllm_draws_by_seed(vllm: OpenAIHttp) -> None:
 
 
 @pytest.mark.vllm
-def test_vllm_serves_an_adapter(vllm_options: EngineOptions, tiny_model: Path, tmp_path: Path) -> None:
+def test_vllm_serves_an_adapter(vllm_options: EngineOptions, builtin_model: Path, tmp_path: Path) -> None:
     """A LoRA adapter with weights that matter changes what vLLM says as it changes what we say."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -196,22 +196,19 @@ def test_vllm_serves_an_adapter(vllm_options: EngineOptions, tiny_model: Path, t
 
     torch.manual_seed(0)
     peft = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(tiny_model),
+        AutoModelForCausalLM.from_pretrained(builtin_model),
         LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"], init_lora_weights=False),
     )
     peft.save_pretrained(tmp_path / "adapter")
     prompt = [Prompt("The river carried paper boats.", "Score:")]
-    options = vllm_options.model_copy(
-        update={"arguments": (*vllm_options.arguments, "--max-num-batched-tokens", "2048")}
-    )
-    server = Server(tmp_path / "adapter", options, tmp_path / "log", lambda _: None)
+    server = Server(tmp_path / "adapter", vllm_options, tmp_path / "log", lambda _: None)
     try:
-        engine = OpenAIHttp("", connected(options, server))
+        engine = OpenAIHttp("", connected(vllm_options, server))
         theirs = engine.choose(prompt, LEVELS)[0]
     finally:
         server.close()
     float32 = EngineOptions(dtype="float32")
     adapted = TransformersLocal(str(tmp_path / "adapter"), float32).choose(prompt, LEVELS)[0]
-    bare = TransformersLocal(str(tiny_model), float32).choose(prompt, LEVELS)[0]
+    bare = TransformersLocal(str(builtin_model), float32).choose(prompt, LEVELS)[0]
     assert theirs == pytest.approx(adapted, abs=0.02)
     assert max(abs(one - other) for one, other in zip(adapted, bare, strict=True)) > 0.1
