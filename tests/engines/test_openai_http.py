@@ -114,7 +114,7 @@ def test_the_choice_is_found_behind_its_start(tokens: list[object], expected: fl
 def test_an_answer_that_holds_no_choice_is_unscored() -> None:
     from askback.engines.openai_http import _choices_in
 
-    said = [("I", -0.1, [("I", -0.1)]), (" cannot", -0.1, [(" 4", -3.0)])]
+    said = [("4", -0.1, []), ("I", -0.1, [("I", -0.1)]), (" cannot", -0.1, [(" 4", -3.0)])]
     assert all(math.isnan(value) for value in _choices_in(said, Prompt("", "Score:"), LEVELS))
 
 
@@ -198,6 +198,10 @@ def test_what_no_request_can_pass_stops_at_once(status: int, said: str) -> None:
 
 def test_the_model_is_asked_for_where_there_is_one(chat: FaultServer) -> None:
     assert "model served" in OpenAIHttp("", options(chat)).describe()
+
+
+def test_half_a_surrogate_pair_does_not_stop_a_run(chat: FaultServer) -> None:
+    assert OpenAIHttp("", options(chat)).generate([Prompt("half \ud83d a pair")], DRAWN, [0])[0].text
 
 
 def test_no_more_are_in_flight_than_allowed() -> None:

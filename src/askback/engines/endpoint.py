@@ -74,7 +74,8 @@ class Endpoint:
         self._faults = (httpx2.TransportError, httpx2.DecodingError)
         self._unreached = (httpx2.ConnectError, httpx2.ConnectTimeout)
         self._client = httpx2.Client(
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            headers={"Content-Type": "application/json"}
+            | ({"Authorization": f"Bearer {self._key}"} if self._key else {}),
             timeout=httpx2.Timeout(options.timeout_s, pool=None),
             limits=httpx2.Limits(max_connections=options.concurrency, max_keepalive_connections=options.concurrency),
             trust_env=urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1"),  # no proxy to oneself
@@ -182,7 +183,9 @@ class Endpoint:
         deadline = time.monotonic() + self._options.timeout_s
         body, late = bytearray(), False
         try:
-            with self._client.stream(method, self.url + path, json=payload) as response:
+            # Escaped to ASCII, which holds whatever a document does, half a surrogate pair too.
+            content = None if payload is None else json.dumps(payload)
+            with self._client.stream(method, self.url + path, content=content) as response:
                 for chunk in response.iter_bytes():
                     if late:  # what came late and whole is taken all the same: it is paid
                         raise _Again(f"not answered in full within {self._options.timeout_s:g} s")

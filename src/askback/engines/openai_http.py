@@ -234,7 +234,7 @@ def _choices_in(tokens: Any, prompt: Prompt, choices: Sequence[str]) -> list[flo
         said, before = "", 0.0
         wanted = {choice.strip(): at for at, choice in enumerate(choices)}
         for text, logprob, likely in tokens:
-            if said.strip() in ("", prompt.answer_start.strip()) and text.strip() in wanted:
+            if said.strip() in ("", prompt.answer_start.strip()) and text.strip() in wanted and likely:
                 return [before + value for value in _shares(likely, wanted)]
             before = before + logprob if not text.strip() else 0.0
             said += text
@@ -247,5 +247,5 @@ def _shares(likely: list[list[Any]], wanted: dict[str, int]) -> list[float]:
         if text.strip() in wanted:
             shares[wanted[text.strip()]] += math.exp(logprob)
     left = max(1e-9, 1 - sum(math.exp(logprob) for _, logprob in likely))
-    bound = min(left, min(math.exp(logprob) for _, logprob in likely))
+    bound = max(1e-30, min(left, min(math.exp(logprob) for _, logprob in likely)))
     return [math.log(share or bound) for share in shares]

@@ -43,8 +43,10 @@ class Server:
         InputError: the command is not there, or the server ended or was not ready in time; with the end of its log.
     """
 
-    def __init__(self, folder: Path, options: EngineOptions, log: Path, say: Callable[[str], None]) -> None:
-        models.check_model(folder)
+    def __init__(
+        self, folder: Path, options: EngineOptions, log: Path, say: Callable[[str], None], chat_template: str = ""
+    ) -> None:
+        models.check_model(folder, chat_template)
         os.environ.setdefault(KEY_VARIABLE, secrets.token_hex(16))
         self.folder, self.log, self._ready_s, self._port = folder, log, options.ready_s, _free_port()
         self.url = f"http://127.0.0.1:{self._port}/v1"
@@ -119,7 +121,7 @@ def command_line(folder: Path, options: EngineOptions, port: int) -> list[str]:
     command += ["--dtype", "float32" if options.dtype == "float32" else "bfloat16"]
     if adapter:
         rank = json.loads((folder / "adapter_config.json").read_text("utf-8"))["r"]
-        allowed = next(size for size in (8, 16, 32, 64, 128, 256, 320, 512) if size >= rank)
+        allowed = next(size for size in (8, 16, 32, 64, 128, 256, 320, 512, rank) if size >= rank)
         command += ["--enable-lora", "--max-lora-rank", str(allowed), "--lora-modules", f"{NAME}={folder}"]
         command += ["--served-model-name", f"{NAME}-base"]
     else:
@@ -163,10 +165,11 @@ class Serving:
         if not role or options.kind != "vllm_server":
             self.close()
             return resources.model_copy(update={"engine": options})
-        what = (options, inputs["model"].fingerprint)
+        model = inputs["model"]
+        what = (options, model.fingerprint)
         if self._server is None or self._what != what:
             self.close()
-            self._server, self._what = Server(inputs["model"].path, options, log, say), what
+            self._server, self._what = Server(model.path, options, log, say, model.chat_template), what
         return resources.model_copy(update={"engine": connected(options, self._server)})
 
     def close(self) -> None:
