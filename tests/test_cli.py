@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.fault_server import FaultServer
+from tests.engines.served import rating
 from tests.tiny import build_tiny_model
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +44,16 @@ def test_init_then_plan(tmp_path: Path) -> None:
         assert step in planned.stdout
     assert not (tmp_path / "runs").exists(), "plan writes nothing"
     assert "exists already" in one_error(askback("init", "try", cwd=tmp_path), 3)
+
+
+def test_plan_probes_a_server_when_asked(tmp_path: Path) -> None:
+    with FaultServer(rating) as server:
+        judge = f"resources.engines.score={{kind: openai_http, url: '{server.url}'}}"
+        plan = ("plan", "demo", "--set", judge, "--set", "recipe.rounds=1")
+        silent, probed = askback(*plan, cwd=tmp_path), askback(*plan, "--probe", cwd=tmp_path)
+    assert silent.returncode == probed.returncode == 0, probed.stderr
+    assert "model served" not in silent.stderr
+    assert f"score: {server.url}: model served, chat; can choose, generate" in probed.stderr
 
 
 def test_plan_as_json(tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.hygiene import fault
-from askback.records import Candidate, Outcome, Segment, draw, record_id, reject
+from askback.records import Candidate, Outcome, Segment, draw, fail, record_id, reject
 
 PIECE = 32
 """Segments in a piece of work: half a minute of a small model on a laptop, which is what a kill may lose."""
 STAGE = "instructions"
 
 
-@recorded(version=2, engine=True, prompts=("backward",))
+@recorded(version=2, engine="augment", prompts=("backward",))
 def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records) -> Records:
     """Write `per_segment` instructions for every segment; each is kept as a candidate or rejected with its rule."""
     work = partial(write_piece, options, step.resources, model, step.random_seed)
@@ -40,7 +40,11 @@ def write_piece(
     )
     outcome = Outcome()
     seen: set[str] = set()
-    for (segment, _), seed, completion in zip(asked, seeds, completions, strict=True):
+    for (segment, number), seed, completion in zip(asked, seeds, completions, strict=True):
+        if completion.error:
+            id = record_id(segment.id, str(number), "no answer")
+            outcome.drop(fail(id, STAGE, "no-answer", completion.error, uri=segment.uri))
+            continue
         instruction = completion.text.strip()
         id = record_id(segment.id, instruction)
         found = fault(completion, segment, options)

@@ -65,12 +65,22 @@ def init(
 
 
 @app.command()
-def plan(recipe: RecipePath, set: Set = None, as_json: Json = False) -> None:
+def plan(
+    recipe: RecipePath,
+    set: Set = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Ask the servers of the recipe one small question: what can they do?")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check a recipe and show its steps, records, tokens and time. Runs nothing and loads no model."""
+    from askback.engines import describe_servers
     from askback.plan import Plan
     from askback.report.terminal import show_plan
 
     looked = Plan(_load(recipe, set))
+    for said in describe_servers(looked.file.resources) if probe else []:
+        typer.echo(said, err=True)
     if as_json:
         typer.echo(json.dumps(looked.as_json(), indent=2))
     else:

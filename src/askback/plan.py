@@ -21,6 +21,7 @@ from askback.execution.identity import (
     Input,
     Model,
     ancestors,
+    asked,
     base_model,
     check_drift,
     handle,
@@ -103,6 +104,7 @@ class Plan:
             RecipeError: its engine cannot do what the options ask for.
         """
         folder = self.folder / name
+        inputs = asked(function, inputs, self.file.resources)
         identity = identify(name, function, options, inputs, self.file)
         through = ancestors(inputs)
         output: T = handle(folder, name, function, identity, through)

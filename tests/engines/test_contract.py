@@ -8,8 +8,10 @@ import pytest
 
 from askback.config import Engine as EngineOptions
 from askback.engines import ENGINES
-from askback.engines.base import Engine, Prompt, Sampling
+from askback.engines.base import CALLS, Engine, Prompt, Sampling
 from askback.lookup import lookup
+from tests.engines.fault_server import FaultServer
+from tests.engines.served import ServedModel
 
 PROMPTS = [
     Prompt("Why does the river carry paper boats?"),
@@ -23,11 +25,24 @@ CHOICES = [f" {level}" for level in range(1, 6)]
 DRAWN = Sampling(temperature=1.0, top_p=0.95, max_new_tokens=12)
 
 
+@pytest.fixture(scope="module")
+def server(tiny_model: Path) -> Iterator[FaultServer]:
+    """The same model behind a socket."""
+    with FaultServer(ServedModel(tiny_model)) as served:
+        yield served
+
+
 @pytest.fixture(scope="module", params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest, tiny_model: Path, server: FaultServer) -> Iterator[Engine]:
     # float32, so that rows of another batch agree to the last sampled token; and batches of a few rows.
-    options = EngineOptions(kind=request.param, dtype="float32", batch_tokens=256)
+    options = EngineOptions(
+        kind=request.param, dtype="float32", batch_tokens=256, url=server.url, tokenizer=str(tiny_model)
+    )
     yield lookup(ENGINES, request.param, "engine")(str(tiny_model), options, "")
+
+
+def test_it_says_what_it_can_be_asked(engine: Engine) -> None:
+    assert engine.calls == CALLS
 
 
 def test_nothing_asked_nothing_answered(engine: Engine) -> None:

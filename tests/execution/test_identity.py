@@ -1,30 +1,56 @@
 """What makes a step another step, and what does not."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from askback import prompts
 from askback.augment import write_instructions
-from askback.config import Augment, RecipeFile, Select
+from askback.config import Augment, RecipeFile, Score, Select
+from askback.curate.score import score
 from askback.curate.select import select
+from askback.evaluate.loss import measure_loss
 from askback.execution import identity
-from askback.execution.identity import base_model, file_fingerprint, identify
+from askback.execution.identity import Model, asked, base_model, file_fingerprint, identify
 from askback.train.steps import train_forward
 
 
-def file(**resources: object) -> RecipeFile:
-    recipe = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [{"format": "installed-docs"}]}}
+def file(rounds: int = 2, **resources: object) -> RecipeFile:
+    recipe = {
+        "rounds": rounds,
+        "seed": {"sources": [{"path": "builtin:demo"}]},
+        "corpus": {"sources": [{"format": "installed-docs"}]},
+    }
     return RecipeFile.model_validate({"name": "x", "recipe": recipe, "resources": resources})
 
 
 def test_the_engine_counts_where_a_model_is_asked_and_only_there() -> None:
     plain, scripted = file(), file(engine={"kind": "scripted"})
     quicker = file(workers=2, engine={"batch_tokens": 9})
-    asked = [identify("augment", write_instructions, Augment(), {}, one) for one in (plain, scripted, quicker)]
-    assert asked[0] == asked[2] != asked[1]
+    known = [identify("augment", write_instructions, Augment(), {}, one) for one in (plain, scripted, quicker)]
+    assert known[0] == known[2] != known[1]
     chosen = [identify("select-1", select, Select(top_n=1), {}, one) for one in (plain, scripted)]
     assert chosen[0] == chosen[1]
+
+
+def test_a_servers_own_model_stands_in_for_ours_in_its_role_alone() -> None:
+    server = {"kind": "openai_http", "url": "http://host/v1", "model": "judge", "api_key_env": "KEY"}
+    judged = file(rounds=1, engines={"score": server})
+    trained = Model(Path("m0"), "m0-abc", "abc", steps=frozenset({"m0"}))
+    found = asked(score, {"model": trained}, judged.resources)["model"]
+    assert isinstance(found, Model)
+    assert (found.id, found.steps) == ("judge", frozenset())
+    assert asked(measure_loss, {"model": trained}, judged.resources) == {"model": trained}
+
+    def of(**change: object) -> dict[str, object]:
+        changed = file(rounds=1, engines={"score": server | change})
+        inputs = asked(score, {"model": trained}, changed.resources)
+        return identify("score-1", score, Score(), inputs, changed)
+
+    assert of() == of(api_key_env="OTHER", concurrency=2, timeout_s=1, retries=0)
+    assert len({json.dumps(of(**one)) for one in ({}, {"url": "http://b/v1"}, {"model": "b"}, {"api": "chat"})}) == 4
+    assert "KEY" not in json.dumps(of())
 
 
 def test_the_tags_are_part_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,18 +3,21 @@
 from functools import lru_cache
 
 from askback.config import Engine as EngineOptions
+from askback.config import Resources
 from askback.engines.base import Engine
 from askback.lookup import lookup
 
 ENGINES = {
     "transformers": "askback.engines.transformers_local:TransformersLocal",
+    "openai_http": "askback.engines.openai_http:OpenAIHttp",
+    "vllm_server": "askback.engines.openai_http:OpenAIHttp",  # started by vllm_server.Serving
     "scripted": "askback.engines.scripted:Scripted",
 }
 
 
 @lru_cache(maxsize=1)
 def open_engine(options: EngineOptions, model: str, chat_template: str = "") -> Engine:
-    """Load `model` (a folder) in the engine of `options.kind`; one process holds one model and loads it once.
+    """Load `model` (a folder) in the engine of `options.kind`, or connect; one process holds one model and loads it once.
 
     Raises:
         RecipeError: there is no such engine.
@@ -23,3 +26,15 @@ def open_engine(options: EngineOptions, model: str, chat_template: str = "") -> 
     """
     engine: Engine = lookup(ENGINES, options.kind, "engine")(model, options, chat_template)
     return engine
+
+
+def describe_servers(resources: Resources) -> list[str]:
+    """Ask each server that steps are to use one small question, and say in a line each what it offers.
+
+    Raises:
+        InputError: one cannot be used.
+    """
+    from askback.engines.openai_http import OpenAIHttp
+
+    roles = {role: resources.engine_for(role) for role in ("augment", "score")}
+    return [f"{role}: {OpenAIHttp('', one).describe()}" for role, one in roles.items() if one.kind == "openai_http"]

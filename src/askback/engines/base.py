@@ -27,11 +27,15 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer: its text without stop tokens, its length in tokens, and whether the model ended it itself."""
+    """An answer: its text without stop tokens, its length in tokens, and whether the model ended it itself.
+
+    `error` says why there is none, where a server gave none for this prompt and does for others.
+    """
 
     text: str
     tokens: int
     finished: bool
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,12 @@ class Engine(Protocol):
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
         """Return, per prompt, the natural log-probability of each choice as what follows `answer_start`.
 
-        The values are the model's own, not normalised over the choices.
+        The values are the model's own, not normalised over the choices; NaN where there is no answer for this prompt.
         """
         ...
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
-        """Return, per prompt, how likely the model finds its continuation as the whole answer."""
+        """Return, per prompt, how likely the model finds its continuation as the whole answer (or NaN, as above)."""
         ...
 
     def truncate(self, text: str, max_tokens: int) -> str:

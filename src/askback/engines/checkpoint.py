@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from askback import models
-from askback.errors import AskbackError, InputError
+from askback.errors import AskbackError, InputError, MissingExtra
 
 
 def load(folder: Path, dtype: Any, chat_template: str = "") -> tuple[Any, Any]:
@@ -17,13 +17,41 @@ def load(folder: Path, dtype: Any, chat_template: str = "") -> tuple[Any, Any]:
     Raises:
         InputError: transformers cannot load them, or the template cannot be read.
     """
-    from transformers import AutoTokenizer
+    tokenizer = load_tokenizer(folder, chat_template)
+    with _loading(folder):
+        return _weights(folder, dtype).eval(), tokenizer
 
+
+def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
+    """Return the tokenizer of a model, with the chat template of that path if one is given; needs no torch.
+
+    Raises:
+        InputError: transformers cannot load it, or the template cannot be read.
+        MissingExtra: transformers is not installed.
+    """
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingExtra("transformers", "local", f"the tokenizer of {folder}") from error
     with _loading(folder):
         tokenizer = AutoTokenizer.from_pretrained(models.tokenizer_folder(folder), local_files_only=True)
-        model = _weights(folder, dtype).eval()
     tokenizer.chat_template = models.read_chat_template(chat_template) or tokenizer.chat_template
-    return model, tokenizer
+    return tokenizer
+
+
+def truncate(tokenizer: Any, text: str, max_tokens: int) -> str:
+    """Return the longest beginning of `text`, cut at a token's end, that encodes to at most `max_tokens`."""
+    # Not verbose: a text longer than the model's context is what this is for, and no cause for a warning.
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    offsets = encoded["offset_mapping"]
+    if len(offsets) <= max_tokens:
+        return text
+    for kept in range(max_tokens, 0, -1):
+        # Several tokens may stand for one character; it is kept whole or not at all.
+        head = text[: min(offsets[kept - 1][1], offsets[kept][0])]
+        if len(tokenizer(head, add_special_tokens=False)["input_ids"]) <= max_tokens:
+            return head
+    return ""
 
 
 def stop_tokens(tokenizer: Any, generation: Any) -> list[int]:

@@ -16,7 +16,7 @@ from askback import models
 from askback.config import Engine as EngineOptions
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.batching import Row, batches, common_prefix, continuation, shared_prefix
-from askback.engines.checkpoint import load, stop_tokens
+from askback.engines.checkpoint import load, stop_tokens, truncate
 from askback.engines.sampling import SeededSampler
 from askback.errors import InputError, MissingExtra
 from askback.prompts import render, render_pair
@@ -109,17 +109,7 @@ class TransformersLocal:
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the longest beginning of `text`, cut at a token's end, that encodes to at most `max_tokens`."""
-        # Not verbose: a text longer than the model's context is what this is for, and no cause for a warning.
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        offsets = encoded["offset_mapping"]
-        if len(offsets) <= max_tokens:
-            return text
-        for kept in range(max_tokens, 0, -1):
-            # Several tokens may stand for one character; it is kept whole or not at all.
-            head = text[: min(offsets[kept - 1][1], offsets[kept][0])]
-            if len(self._tokenizer(head, add_special_tokens=False)["input_ids"]) <= max_tokens:
-                return head
-        return ""
+        return truncate(self._tokenizer, text, max_tokens)
 
     def _endings(self, prompt: Prompt, choices: Sequence[str]) -> tuple[int, list[list[int]]]:
         """Return how many tokens of the prompt a choice may alter, and each choice's tokens from there on."""

@@ -1,5 +1,6 @@
 """Held-out loss: how well a model predicts what people answered. The cheapest evidence that training helped."""
 
+import math
 from functools import partial
 
 from askback import prompts
@@ -9,12 +10,12 @@ from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.records import Example, Loss, Outcome, record_id, reject
+from askback.records import Example, Loss, Outcome, fail, record_id, reject
 
 PIECE = 16
 
 
-@recorded(version=1, engine=True, prompts=("forward",))
+@recorded(version=1, engine="loss", prompts=("forward",))
 def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Records) -> Records:
     """Measure the loss per output token, stop token included, on the held-out examples.
 
@@ -50,6 +51,9 @@ def measure_piece(options: HeldOut, resources: Resources, model: Model, examples
         [example.output for example in whole],
     )
     for example, found in zip(whole, likelihoods, strict=True):
+        if math.isnan(found.logprob):
+            outcome.drop(fail(example.id, "pairs", "no-answer", "the engine's server gave none", uri=example.uri))
+            continue
         id = record_id(example.id, model.id)
         outcome.keep("pairs", Loss(id, example.id, model.id, -found.logprob, found.tokens))
     report(len(examples), sum(found.tokens for found in likelihoods))

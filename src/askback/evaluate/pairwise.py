@@ -24,7 +24,7 @@ Trio = tuple[Example, Answer | None, Answer | None]
 """A prompt, the model's answer and the baseline's."""
 
 
-@recorded(version=1, engine=True, prompts=("pairwise",))
+@recorded(version=1, engine="loss", prompts=("pairwise",))
 def compare(
     step: Step, options: Judging, *, judge: Model, prompts: Records, answers: Records, baseline: Records
 ) -> Records:

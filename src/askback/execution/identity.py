@@ -1,7 +1,7 @@
 """What makes a step the same step: its identity, and the refusal of a folder that was made under another one.
 
-An identity holds the function and its version, the options, the prompts, the random seed, the engine's kind and dtype
-where a model is asked, fingerprints of outside files, and the fingerprints of the inputs, each of which is the hash of an
+An identity holds the function and its version, the options, the prompts, the random seed, what the engine is where a
+model is asked, fingerprints of outside files, and the fingerprints of the inputs, each of which is the hash of an
 identity in turn. So the whole chain is known before anything runs. How a step is run otherwise (workers, batch sizes) is
 no part of it; it changes numbers by floating-point rounding at most.
 """
@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from askback.config import Options, RecipeFile
+from askback.config import Options, RecipeFile, Resources
 from askback.errors import Drift, InputError
 from askback.execution.shards import Records
 
@@ -42,7 +42,7 @@ class Recorded:
 
     version: int
     output: str
-    engine: bool
+    engine: str
     prompts: tuple[str, ...] | Callable[[Any], Sequence[str]]
     sources: Callable[[Any], dict[str, str]]
 
@@ -50,7 +50,7 @@ class Recorded:
 def recorded(
     version: int,
     output: str = "records",
-    engine: bool = False,
+    engine: str = "",
     prompts: tuple[str, ...] | Callable[[Any], Sequence[str]] = (),
     sources: Callable[[Any], dict[str, str]] = lambda options: {},
 ) -> Callable[[Callable[..., T]], Callable[..., T]]:
@@ -59,7 +59,7 @@ def recorded(
     Args:
         version: bump it when the same options and inputs would give another result.
         output: "records" or "model".
-        engine: it asks a model through an engine, whose kind and dtype then count.
+        engine: the role in which it asks a model ("augment", "score", "loss"); the engine of that role then counts.
         prompts: names of the prompts it uses, or a function from its options to them; their text is part of its identity.
         sources: from its options, the outside inputs: what it reads → a fingerprint of that.
     """
@@ -95,9 +95,31 @@ def identify(
         "inputs": {key: _fingerprints(value) for key, value in inputs.items()},
     }
     if declared.engine:
-        engine = file.resources.engine
-        identity["engine"] = {"kind": engine.kind, "dtype": engine.dtype}
+        engine = file.resources.engine_for(declared.engine)
+        identity["engine"] = {name: getattr(engine, name) for name in COUNTS[engine.kind]}
     return identity
+
+
+COUNTS = {
+    "transformers": ("kind", "dtype"),
+    "vllm_server": ("kind", "dtype", "arguments"),
+    "openai_http": ("kind", "url", "model", "api", "tokenizer"),
+    "scripted": ("kind", "dtype"),
+}
+"""Which options of an engine change what a model answers. A key, or the name of its variable, never does."""
+
+
+def asked(function: Callable[..., Any], inputs: dict[str, Input], resources: Resources) -> dict[str, Input]:
+    """Return a step's inputs with the model that it really asks: a server's own, where that is what its engine asks.
+
+    The step then does not depend on the model that this run trained for it, and its records name the one that answered.
+    """
+    role = function.recorded.engine  # type: ignore[attr-defined]
+    engine = resources.engine_for(role)
+    if not role or engine.kind != "openai_http":
+        return inputs
+    name = engine.model or engine.url
+    return inputs | {"model": Model(Path(), name, f"{engine.url} {engine.model}")}
 
 
 def _fingerprints(value: Input) -> Any:

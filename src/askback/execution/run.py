@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from askback.config import Options, RecipeFile
+from askback.engines import describe_servers
+from askback.engines.vllm_server import Serving
 from askback.errors import EmptyStep, RunBusy
 from askback.execution.identity import (
     Input,
     Model,
     T,
     ancestors,
+    asked,
     base_model,
     check_drift,
     fingerprint,
@@ -71,6 +74,7 @@ class Run:
         self.drain = Drain(self.progress.say)
         self._lock: Any = None
         self._begun = False
+        self._serving = Serving()
 
     def __enter__(self) -> "Run":
         from filelock import FileLock, Timeout
@@ -92,6 +96,7 @@ class Run:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._serving.close()
         self.drain.__exit__(*error)
         self._lock.release()
 
@@ -107,7 +112,11 @@ class Run:
 
         if self._begun:
             return
-        Plan(self.file, forecast=False).drift()
+        plan = Plan(self.file, forecast=False)
+        plan.drift()
+        if any(step.state != "done" for step in plan.steps):
+            for said in describe_servers(self.file.resources):
+                self.progress.say(said)
         with atomic(self.folder / "recipe.yaml") as temporary:
             tree = self.file.model_dump(mode="json")
             temporary.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), "utf-8")
@@ -133,6 +142,7 @@ class Run:
             Interrupted: Ctrl-C.
         """
         folder = self.folder / name
+        inputs = asked(function, inputs, self.file.resources)
         identity = identify(name, function, options, inputs, self.file)
         output: T = handle(folder, name, function, identity, ancestors(inputs))
         check_drift(folder, name, identity)
@@ -149,7 +159,8 @@ class Run:
             left.unlink()
         if not holds_work(folder):
             write_json(folder / "plan.json", {"identity": identity})
-        step = Step(name, folder, self.file.resources, self.file.recipe.random_seed, self.progress, self.drain, output)
+        resources = self._serving.ready(function, inputs, self.file.resources, folder / "server.log", self.progress.say)
+        step = Step(name, folder, resources, self.file.recipe.random_seed, self.progress, self.drain, output)
         with step.timed():
             function(step, options, **inputs)
         self._finish(step, identity)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from askback.config import Resources
+from askback.engines.answers import kept_in
 from askback.errors import Drift
 from askback.execution.processes import Drain, run_pieces
 from askback.execution.progress import Bar, Progress
@@ -183,5 +184,6 @@ def _work_on_rows(work: Callable[..., Outcome], records: Records, start: int, st
 
 
 def _do_piece(work: Callable[..., Outcome], folder: Path, kind: type, number: int, *piece: Any) -> None:
-    """In a worker: do one piece and write what it gave."""
-    write_outcome(folder, number, kind, work(*piece))
+    """In a worker: do one piece and write what it gave; until then, a server's answers are kept beside it."""
+    with kept_in(folder / f"asked-{number:05d}.jsonl"):
+        write_outcome(folder, number, kind, work(*piece))

@@ -1,0 +1,82 @@
+"""Answers that were paid for, kept on disk until the piece of work they belong to is written.
+
+A line of JSON per answer, appended and fsynced before the answer is used, keyed by the hash of the request. After a kill
+the piece is worked on again and finds there what it had been given; a last line that a kill cut short is passed over.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from askback.errors import StorageError
+
+
+class Answers:
+    """Answers by the key of their request; with a path, on disk too. The file appears with the first answer."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._known: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._file: Any = None
+        for line in path.read_bytes().splitlines() if path is not None and path.exists() else []:
+            try:
+                key, value = json.loads(line)
+            except ValueError:
+                continue
+            self._known[key] = value
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._known
+
+    def __getitem__(self, key: str) -> Any:
+        return self._known[key]
+
+    def add(self, key: str, value: Any) -> None:
+        """Keep an answer; on return it is on disk.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        line = f"\n{json.dumps([key, value])}".encode()
+        try:
+            with self._lock:
+                if self._path is not None:
+                    if self._file is None:
+                        self._file = self._path.open("ab", buffering=0)
+                    self._file.write(line)
+                self._known[key] = value
+            if self._file is not None:
+                os.fsync(self._file.fileno())  # outside the lock: one call serves all lines written before it
+        except OSError as error:
+            raise StorageError(f"{self._path}: cannot keep an answer: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+
+
+_current = Answers()
+
+
+@contextmanager
+def kept_in(path: Path) -> Iterator[None]:
+    """Keep all answers that engines of this process get meanwhile in `path`; leaving without an error deletes it."""
+    global _current
+    before, _current = _current, Answers(path)
+    try:
+        yield
+        path.unlink(missing_ok=True)
+    finally:
+        _current.close()
+        _current = before
+
+
+def current() -> Answers:
+    """Return where answers are kept now; by default in memory."""
+    return _current

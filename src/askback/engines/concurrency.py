@@ -1,0 +1,71 @@
+"""How many requests are in flight at once: slowly more while that pays, fewer as soon as the server says or shows so."""
+
+import threading
+import time
+from collections.abc import Callable
+
+START = 4
+PUSHED_BACK, LATE = 0.5, 0.75
+"""Factors by which fewer requests are sent after a 429, and when waiting longer bought nothing."""
+WORSE = 0.7
+"""A rate below this share of the best seen is taken for an overloaded server."""
+FORGET = 0.98
+"""What the best rate counts for after another window, so that a server that has become slower is not held to its past."""
+
+
+class Concurrency:
+    """A bound on requests in flight that adapts between 1 and `most`.
+
+    One more for every full window of successes; half after a 429, once for all requests of the same burst; three quarters
+    when latency has grown so much that requests per second (in flight / latency, Little's law) fell. Latency alone would
+    be a poor sign: a batching server is slower per request, and faster in all, the more it is given.
+    """
+
+    def __init__(self, most: int, start: int = START, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit = float(min(most, start))
+        self._most, self._clock = most, clock
+        self._free = threading.Condition()
+        self._flying = 0
+        self._resume = self._shrunk = clock() - 1
+        self._window: list[tuple[float, int]] = []
+        self._best = 0.0
+
+    def enter(self) -> tuple[float, int]:
+        """Wait for a place and return (the time, requests in flight), to be given back to `leave`."""
+        with self._free:
+            while self._flying >= int(self.limit) or self._clock() < self._resume:
+                self._free.wait(min(1.0, max(0.01, self._resume - self._clock())))
+            self._flying += 1
+            return self._clock(), self._flying
+
+    def leave(self, entered: tuple[float, int], answered: bool) -> None:
+        """Give the place back; an answer counts towards growing."""
+        with self._free:
+            self._flying -= 1
+            if answered:
+                self._window.append((self._clock() - entered[0], entered[1]))
+                if len(self._window) >= int(self.limit):
+                    self._adapt()
+            self._free.notify_all()
+
+    def push_back(self, entered: tuple[float, int], wait: float) -> None:
+        """Take note of a 429, or a 503 with Retry-After: nothing is sent for `wait` seconds, and less after that."""
+        with self._free:
+            self._resume = max(self._resume, self._clock() + wait)
+            if entered[0] > self._shrunk:
+                self._change(self.limit * PUSHED_BACK)
+
+    def _adapt(self) -> None:
+        rate = sum(flying for _, flying in self._window) / max(1e-9, sum(seconds for seconds, _ in self._window))
+        if rate < WORSE * self._best and self.limit > 1:
+            self._best = rate
+            self._change(self.limit * LATE)
+        else:
+            self._best = max(self._best * FORGET, rate)
+            self.limit = min(float(self._most), self.limit + 1)
+        self._window.clear()
+
+    def _change(self, limit: float) -> None:
+        self.limit = max(1.0, limit)
+        self._shrunk = self._clock()
+        self._window.clear()

@@ -1,0 +1,52 @@
+"""Runs a command that must not outlive the process that started this one: ``python guard.py COMMAND ...``.
+
+Its standard input is a pipe whose other end the parent holds and never writes to. When that end closes, because the
+parent says so or has died in whatever way, the command's whole process group is ended, kindly and then not. It needs
+nothing but Python itself.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+KINDLY = 10.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+
+def main(command: list[str]) -> int:
+    """Run `command` until it ends or standard input does; return its exit status."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: _end(child))
+    while child.poll() is None:
+        if select.select([0], [], [], 0.2)[0] and not os.read(0, 1024):
+            break
+    _end(child)
+    return child.wait()
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """End the group, which may outlive the process that leads it."""
+    deadline = time.monotonic() + KINDLY
+    _signal(child, signal.SIGTERM)
+    while _signal(child, 0):
+        child.poll()
+        time.sleep(0.1)
+        if time.monotonic() > deadline:
+            _signal(child, signal.SIGKILL)
+
+
+def _signal(child: "subprocess.Popen[bytes]", number: int) -> bool:
+    """Send a signal to the group; tell whether there is one still."""
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,48 @@
+"""Writes instructions through a server; a test kills it. ``python -m tests.engines.paid_run FOLDER URL``"""
+
+import sys
+from pathlib import Path
+
+from askback.augment import write_instructions
+from askback.config import Augment, RecipeFile, Select
+from askback.execution.identity import Model, recorded
+from askback.execution.run import Run
+from askback.execution.shards import Records
+from askback.execution.step import Step
+from askback.records import Outcome, Segment
+
+SEGMENTS = 1000
+
+
+@recorded(version=1)
+def make(step: Step, options: Select) -> Records:
+    outcome = Outcome()
+    for number in range(SEGMENTS):
+        outcome.keep("segments", Segment(f"s{number:04d}", f"Text number {number}.", [], f"f:{number}", "", "", "en"))
+    return step.write(Segment, [outcome])
+
+
+def recipe(folder: Path, url: str) -> RecipeFile:
+    engine = {"kind": "openai_http", "url": url, "model": "m", "api_key_env": "PLANTED"}
+    return RecipeFile.model_validate(
+        {
+            "name": "run",
+            "recipe": {
+                "seed": {"sources": [{"path": "builtin:demo"}]},
+                "corpus": {"sources": [{"format": "text", "path": str(Path(__file__))}]},
+            },
+            "resources": {
+                "runs": str(folder),
+                "workers": 2,
+                "engines": {"augment": engine | {"concurrency": 8, "timeout_s": 2.0, "retries": 8}},
+            },
+        }
+    )
+
+
+if __name__ == "__main__":
+    with Run(recipe(Path(sys.argv[1]), sys.argv[2])) as run:
+        run.begin()
+        segments = run.step("segments", make, Select(top_n=1))
+        base = Model(Path(), "base", "base")
+        run.step("ask", write_instructions, Augment(), model=base, segments=segments)
