@@ -26,17 +26,15 @@ from datatrove.pipeline.extractors import Trafilatura
 from datatrove.pipeline.filters import GopherQualityFilter, LanguageFilter
 from datatrove.pipeline.readers import JsonlReader, WarcReader
 from datatrove.pipeline.writers import JsonlWriter
-from datatrove.utils.lid import LID
 from datatrove.utils.word_tokenizers import load_word_tokenizer
 from loguru import logger
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 
-class Py3LangId(LID):  # type: ignore[misc]
+class Py3LangId:
     """py3langid, asked as datatrove asks fastText."""
 
     def __init__(self) -> None:
-        super().__init__(["en"])
         self.identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         self.wall = self.cpu = 0.0
 
