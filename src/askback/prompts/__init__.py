@@ -107,7 +107,7 @@ def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> tuple[list[int],
             token, so that a model trained on it would never stop.
     """
     start = _turns(tokenizer, prompt.user, None)
-    whole = _turns(tokenizer, prompt.user, inert(prompt.answer_start + answer.strip()))
+    whole = _turns(tokenizer, prompt.user, inert((prompt.answer_start + answer).strip()))
     stop = tokenizer.eos_token
     if not whole.startswith(start):
         raise InputError(
