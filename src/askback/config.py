@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 DocumentFormat = Literal["html", "warc", "markdown", "text", "jsonl", "parquet", "hub", "installed-docs"]
 PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
+ScorerName = Literal["rubric", "additive", "ifd", "instruction"]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -204,11 +205,44 @@ class Augment(Options):
 
 
 class Score(Options):
-    """Self-curation, first half: a judgement for every candidate (method.md 1.7)."""
+    """Self-curation, first half: a judgement for every candidate by every scorer (method.md 1.7, 4).
 
-    scorer: Literal["rubric"] = "rubric"
+    `rubric` is the paper's five levels, for a model that can follow a rubric: M_0 of a few billion parameters, or an
+    endpoint. `additive` counts five points (Self-Rewarding's, which agreed with people far oftener than the paper's on one
+    70B model), worth a try where `rubric` puts everything on one level. `ifd` asks nothing: it measures how much the
+    instruction helps to predict the output, which an untuned model of any size can tell, and is the one to take for a
+    small model; it knows a mismatch, not a bad text. `instruction` looks at the instruction alone, and goes beside
+    another one. Several are combined by `select.weights`.
+    """
+
+    scorers: Annotated[list[ScorerName], Field(min_length=1)] = ["rubric"]
+    reasoning: bool = False
+    """Have the judge write a short reasoning first, as the paper does; the digit is read from probabilities all the same.
+    Off by default: it takes an order of magnitude more time, and a small model's reasoning is no better than its digit."""
+    reasoning_tokens: Annotated[int, Field(ge=1)] = 96
+    """At most so many; what is longer is cut and the digit asked for. The paper gives no number; three sentences."""
+    samples: Annotated[int, Field(ge=1)] = 1
+    """With `reasoning`: draw so many and average their scores. The paper draws one, Self-Rewarding three."""
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """How a reasoning is drawn, as the paper draws everything."""
     max_output_tokens: Annotated[int, Field(ge=16)] = 1024
     """The judge reads so many tokens of the output."""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "Score":
+        if len(set(self.scorers)) < len(self.scorers):
+            raise ValueError(f"scorers names one twice: {', '.join(self.scorers)}; name each once")
+        if self.reasoning and self.scorers == ["ifd"]:
+            raise ValueError(
+                "reasoning is of no use to ifd, which asks for no rating; add another scorer or leave it out"
+            )
+        if self.samples > 1 and not (self.reasoning and self.temperature > 0):
+            raise ValueError(
+                f"samples {self.samples} would all be the same without reasoning: true and a temperature above 0; "
+                "give those, or samples: 1"
+            )
+        return self
 
 
 class Select(Options):
@@ -219,6 +253,10 @@ class Select(Options):
     top_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     top_n: Annotated[int, Field(ge=1)] | None = None
     """For models whose absolute scale is off: the best by score, ties broken by id."""
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Of each scorer, where `score.scorers` has several: the score is then `combined`, the weighted mean of a candidate's
+    ranks among all (0 the lowest, 1 the highest), and `min_score` is on that scale of 0 to 1. {} weighs all alike; if any
+    is given, a scorer without a weight does not count. Where one alone counts, its own scale stays."""
     max_unscored: Share = 0.05
     """The run stops when a larger share of candidates has no score."""
 
@@ -228,6 +266,8 @@ class Select(Options):
         if len(given) != 1:
             found = " and ".join(given) if given else "none"
             raise ValueError(f"give exactly one of min_score, top_fraction, top_n; found {found}")
+        if self.weights and not any(self.weights.values()):
+            raise ValueError("weights: at least one must be above 0, or leave them out to weigh all alike")
         return self
 
 
@@ -259,6 +299,22 @@ class Recipe(Options):
     select: Select = Select(min_score=4.5)
     evaluate: HeldOut = HeldOut()
     random_seed: int = 0
+
+    @model_validator(mode="after")
+    def _weights_of_scorers(self) -> "Recipe":
+        scorers, weights = self.score.scorers, self.select.weights
+        unknown = [name for name in weights if name not in scorers]
+        if unknown:
+            raise ValueError(
+                f"select.weights has {', '.join(unknown)}, which score.scorers lacks; allowed: {', '.join(scorers)}"
+            )
+        combined = sum(weights.get(name, 0.0 if weights else 1.0) > 0 for name in scorers) > 1
+        if combined and (self.select.min_score or 0.0) > 1:
+            raise ValueError(
+                f"select.min_score {self.select.min_score} is above 1, the highest score where several scorers are "
+                "combined; give one from 0 to 1, or top_fraction or top_n"
+            )
+        return self
 
 
 class Engine(Options):

@@ -147,9 +147,10 @@ class Judgement:
     """What a scorer said of one candidate.
 
     `score` is on the scorer's scale, None when the answer held no score ("unscored"). `distribution` is the probability
-    of each level from the lowest up, summing to 1, or empty when the engine gives none; `mass` is the share of the
-    model's whole probability that fell on the levels (a small one says that it had other words in mind). `raw` is the
-    model's own text, if it wrote any, so that another parser costs no model time.
+    of each level from the lowest up, summing to 1, or empty when there is none; `mass` is the share of the model's whole
+    probability that fell on the levels (a small one says that it had other words in mind). Over several samples, both are
+    means. `raw` is the model's own text, one for each sample, if it wrote any, so that another parser costs no model time.
+    `losses`, of `ifd` alone, are mean nats per token of the output: given the instruction, and without it.
     """
 
     id: str
@@ -158,7 +159,8 @@ class Judgement:
     score: float | None
     distribution: list[float]
     mass: float | None
-    raw: str
+    raw: list[str]
+    losses: list[float]
     prompt_id: str
     model_id: str
 

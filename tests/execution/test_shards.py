@@ -29,8 +29,8 @@ def segment(number: int, text: str = "text") -> Segment:
 
 def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     judgements = [
-        Judgement("a", "c", "rubric", 3.5, [0.1, 0.2, 0.3, 0.2, 0.2], 0.9, "", "p", "m"),
-        Judgement("b", "d", "rubric", None, [], None, "no score here", "p", "m"),
+        Judgement("a", "c", "rubric", 3.5, [0.1, 0.2, 0.3, 0.2, 0.2], 0.9, [], [], "p", "m"),
+        Judgement("b", "d", "rubric", None, [], None, ["no score here"], [2.5, 3.5], "p", "m"),
     ]
     write_records(tmp_path / "x.parquet", Judgement, judgements)
     assert list(read_records(tmp_path / "x.parquet")) == judgements

@@ -3,7 +3,7 @@
 from functools import partial
 
 from askback.config import Resources, Score
-from askback.curate.scorers import SCORERS, Scorer
+from askback.curate.scorers import PROMPTS, SCORERS, Scorer, check_calls
 from askback.engines import open_engine
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
@@ -16,18 +16,28 @@ PIECE = 32
 """Candidates in a piece of work; see augment.PIECE."""
 
 
-@recorded(version=1, engine=True, prompts=("rubric",))
+def used_prompts(options: Score) -> list[str]:
+    """Return the names of the prompts that the scorers use."""
+    return [PROMPTS[name] for name in options.scorers]
+
+
+@recorded(version=2, engine=True, prompts=used_prompts)
 def score(step: Step, options: Score, *, model: Model, candidates: Records) -> Records:
-    """Write a judgement for every candidate, so that another threshold later costs no model time."""
-    return step.map(partial(score_piece, options, step.resources, model), candidates, Judgement, PIECE, "candidates")
+    """Write a judgement of every candidate by every scorer, so that another threshold later costs no model time."""
+    work = partial(score_piece, options, step.resources, model, step.random_seed)
+    return step.map(work, candidates, Judgement, PIECE, "candidates")
 
 
-def score_piece(options: Score, resources: Resources, model: Model, candidates: list[Candidate]) -> Outcome:
+def score_piece(
+    options: Score, resources: Resources, model: Model, random_seed: int, candidates: list[Candidate]
+) -> Outcome:
     """In a worker: judge some candidates."""
     engine = open_engine(resources.engine, str(model.path), model.chat_template)
-    scorer: Scorer = lookup(SCORERS, options.scorer, "scorer")
+    check_calls(options, resources.engine.kind, engine.calls)
     outcome = Outcome()
-    for judgement in scorer(engine, model.id, options, candidates):
-        outcome.keep("judgements", judgement)
+    for name in options.scorers:
+        judge: Scorer = lookup(SCORERS, name, "scorer")
+        for judgement in judge(engine, model.id, options, candidates, random_seed):
+            outcome.keep("judgements", judgement)
     report(len(candidates), 0)
     return outcome

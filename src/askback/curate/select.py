@@ -3,6 +3,7 @@
 import math
 
 from askback.config import Select
+from askback.curate.combine import combine
 from askback.errors import InputError
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
@@ -12,14 +13,14 @@ from askback.records import Candidate, Example, Outcome, fail, reject
 STAGE = "candidates"
 
 
-@recorded(version=1)
+@recorded(version=2)
 def select(step: Step, options: Select, *, candidates: Records, judgements: Records) -> Records:
     """Keep the candidates that `options` chooses, as examples; the others are rejected with their score.
 
     Raises:
         InputError: more than `max_unscored` of the candidates have no score.
     """
-    scores = {judgement.candidate_id: judgement.score for judgement in judgements}
+    scores = combine(judgements, options.weights)
     chosen = choose(scores, options)
     unscored = sum(score is None for score in scores.values())
     if unscored > options.max_unscored * len(scores):

@@ -42,8 +42,17 @@ class Likelihood:
     tokens: int
 
 
+CALLS = frozenset({"generate", "choose", "loglikelihood"})
+"""What an engine may be asked for."""
+
+
 class Engine(Protocol):
     """A model that is loaded, or connected to, and ready. Each method answers in the order of its prompts."""
+
+    @property
+    def calls(self) -> frozenset[str]:
+        """Which of `CALLS` it can answer. A class attribute of an engine, so that a plan can tell without a model."""
+        ...
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """Draw one answer per prompt; row i depends on prompt i and `seeds[i]` alone."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from askback.config import Engine as EngineOptions
-from askback.engines.base import Completion, Likelihood, Prompt, Sampling
+from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 
 _CHARS_PER_TOKEN = 4
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -30,6 +30,8 @@ _OTHER = 0.05
 
 class Scripted:
     """Answers made up from hashes; same prompt and seed, same answer (`Engine` in base.py)."""
+
+    calls = CALLS
 
     def __init__(self, model_folder: str = "", options: EngineOptions | None = None, chat_template: str = "") -> None:
         """Take what every engine is given; none of it matters here."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from askback import models
 from askback.config import Engine as EngineOptions
-from askback.engines.base import Completion, Likelihood, Prompt, Sampling
+from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.batching import Row, batches, common_prefix, continuation, shared_prefix
 from askback.engines.checkpoint import load, stop_tokens
 from askback.engines.sampling import SeededSampler
@@ -44,6 +44,8 @@ class TransformersLocal:
         InputError: the folder, or the template, is unusable.
         MissingExtra: torch or transformers is not installed.
     """
+
+    calls = CALLS
 
     def __init__(self, model_folder: str, options: EngineOptions, chat_template: str = "") -> None:
         folder = Path(model_folder)

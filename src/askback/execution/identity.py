@@ -43,7 +43,7 @@ class Recorded:
     version: int
     output: str
     engine: bool
-    prompts: tuple[str, ...]
+    prompts: tuple[str, ...] | Callable[[Any], Sequence[str]]
     sources: Callable[[Any], dict[str, str]]
 
 
@@ -51,7 +51,7 @@ def recorded(
     version: int,
     output: str = "records",
     engine: bool = False,
-    prompts: tuple[str, ...] = (),
+    prompts: tuple[str, ...] | Callable[[Any], Sequence[str]] = (),
     sources: Callable[[Any], dict[str, str]] = lambda options: {},
 ) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Declare a step function.
@@ -60,7 +60,7 @@ def recorded(
         version: bump it when the same options and inputs would give another result.
         output: "records" or "model".
         engine: it asks a model through an engine, whose kind and dtype then count.
-        prompts: names of the prompts it uses; their text is part of its identity.
+        prompts: names of the prompts it uses, or a function from its options to them; their text is part of its identity.
         sources: from its options, the outside inputs: what it reads → a fingerprint of that.
     """
 
@@ -83,13 +83,14 @@ def identify(
     from askback.prompts import prompt_id
 
     declared: Recorded = function.recorded  # type: ignore[attr-defined]
+    used = declared.prompts(options) if callable(declared.prompts) else declared.prompts
     identity = {
         "step": name,
         "function": f"{function.__module__}:{function.__name__}",
         "version": declared.version,
         "options": options.model_dump(mode="json"),
         "random_seed": file.recipe.random_seed,
-        "prompts": {prompt: prompt_id(prompt) for prompt in declared.prompts},
+        "prompts": {prompt: prompt_id(prompt) for prompt in used},
         "sources": declared.sources(options),
         "inputs": {key: _fingerprints(value) for key, value in inputs.items()},
     }

@@ -26,6 +26,13 @@ WEB_TAG = "Answer with knowledge from web search."
 ANSWER_START = "Score:"
 """What the judge's answer is made to begin with; the digit follows."""
 
+REPLY = "Reply with the word Score, a colon and one digit from {} to {}."
+REASONED_REPLY = (
+    "First give your reasons, in at most fifty words. Then write, on a line of its own, the word Score, a colon and one "
+    "digit from {} to {}."
+)
+"""How a judge is to answer; the last thing it reads."""
+
 TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
 """`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""
 
@@ -43,15 +50,39 @@ def backward(output: str) -> Prompt:
     return _fill("backward", marker(output), output=output.strip(), tag=SEED_TAG)
 
 
-def rubric(instruction: str, output: str) -> Prompt:
+def rubric(instruction: str, output: str, reasoning: bool = False) -> Prompt:
     """Return the prompt that asks for a rating 1 to 5 (method.md 1.7); what follows its answer start is the digit.
 
-    Departures: the pair stands inside a marker (the paper prints none), and the reasoning is left out, so that the score
-    can be read from the probabilities of the digits.
+    With `reasoning` the answer is free to begin with that. Departures: the pair stands inside a marker (the paper prints
+    none), and the reasoning may be left out, so that the score can be read from the probabilities of the digits at once.
     """
-    mark = marker(instruction, output)
-    prompt = _fill("rubric", mark, instruction=instruction.strip(), output=output.strip())
-    return Prompt(prompt.user, ANSWER_START)
+    return _rating("rubric", (1, 5), reasoning, instruction=instruction, output=output)
+
+
+def additive(instruction: str, output: str, reasoning: bool = False) -> Prompt:
+    """Return the prompt that asks for a sum of five points, 0 to 5 (method.md 4.1, after Self-Rewarding); as `rubric`."""
+    return _rating("additive", (0, 5), reasoning, instruction=instruction, output=output)
+
+
+def instruction(instruction: str, reasoning: bool = False) -> Prompt:
+    """Return the prompt that asks for a rating 1 to 5 of the instruction alone (method.md 4, after Kun); as `rubric`."""
+    return _rating("instruction", (1, 5), reasoning, instruction=instruction)
+
+
+def after_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
+    """Return the prompt whose answer goes on with the digit after the reasoning that the model wrote itself.
+
+    A last line that gives a score is left out, or the digit to come would be a copy. The reasoning may quote a document.
+    """
+    said = re.sub(r"(?:^|\n)[^\w\n]*score\b[^\n]*\Z", "", reasoning.rstrip(), flags=re.IGNORECASE)
+    return Prompt(prompt.user, f"{inert(said.strip())}\n{ANSWER_START}".lstrip())
+
+
+def _rating(name: str, scale: tuple[int, int], reasoning: bool, **texts: str) -> Prompt:
+    reply = (REASONED_REPLY if reasoning else REPLY).format(*scale)
+    stripped = {key: text.strip() for key, text in texts.items()}
+    prompt = _fill(name, marker(*texts.values()), reply=reply, **stripped)
+    return Prompt(prompt.user, "" if reasoning else ANSWER_START)
 
 
 def marker(*texts: str) -> str:
@@ -85,7 +116,14 @@ def _text(name: str) -> str:
 
 def prompt_id(name: str) -> str:
     """Return the id of a prompt: its name and a hash of all its words, as in ``rubric-1f0c9a2b``."""
-    words = [*TAGS.values(), ANSWER_START, _MARKUP.pattern, "" if name == "forward" else _text(name)]
+    words = [
+        *TAGS.values(),
+        ANSWER_START,
+        REPLY,
+        REASONED_REPLY,
+        _MARKUP.pattern,
+        "" if name == "forward" else _text(name),
+    ]
     return f"{name}-{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:8]}"
 
 
@@ -94,7 +132,7 @@ def render(tokenizer: Any, prompt: Prompt) -> list[int]:
 
     Only a user turn is sent, so a template without a system role does as well as one with.
     """
-    return _encode(tokenizer, _turns(tokenizer, prompt.user, None) + prompt.answer_start)
+    return _encode(tokenizer, _turns(tokenizer, prompt.user, None) + _defuse(tokenizer, prompt.answer_start))
 
 
 def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> tuple[list[int], list[int]]:
@@ -106,7 +144,7 @@ def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> tuple[list[int],
         InputError: the template rewrites the prompt when an answer follows, or does not end an answer with the stop
             token, so that a model trained on it would never stop.
     """
-    start = _turns(tokenizer, prompt.user, None)
+    start, opening = _turns(tokenizer, prompt.user, None), _defuse(tokenizer, prompt.answer_start)
     whole = _turns(tokenizer, prompt.user, inert((prompt.answer_start + answer).strip()))
     stop = tokenizer.eos_token
     if not whole.startswith(start):
@@ -120,13 +158,11 @@ def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> tuple[list[int],
             f"{tokenizer.name_or_path}: its chat template does not end an answer with the stop token {stop!r}; "
             "give another with chat_template:"
         )
-    if not finished.startswith(prompt.answer_start):
+    if not finished.startswith(opening):
         raise InputError(
             f"{tokenizer.name_or_path}: its chat template rewrites an answer; give another with chat_template:"
         )
-    return _encode(tokenizer, start + prompt.answer_start), _encode(
-        tokenizer, finished[len(prompt.answer_start) :] + stop
-    )
+    return _encode(tokenizer, start + opening), _encode(tokenizer, finished[len(opening) :] + stop)
 
 
 def _turns(tokenizer: Any, user: str, assistant: str | None) -> str:

@@ -1,0 +1,49 @@
+"""One score per candidate out of the judgements of several scorers. Pure."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+
+from askback.records import Judgement
+
+
+def combine(judgements: Iterable[Judgement], weights: Mapping[str, float]) -> dict[str, float | None]:
+    """Return candidate id → score, None where a scorer that counts has none; candidates in the order they first appear.
+
+    Where one scorer counts, its score as it is. Where several do, the weighted mean of the candidate's mid-ranks, from 0
+    to 1: scales that mean different things (a level, nats) cannot be averaged, ranks can. The method has one scorer; this
+    is ours.
+
+    Args:
+        weights: of each scorer that counts; empty weighs alike all that are found.
+    """
+    given: dict[str, dict[str, float | None]] = {}
+    ids: dict[str, None] = {}
+    for judgement in judgements:
+        given.setdefault(judgement.scorer, {})[judgement.candidate_id] = judgement.score
+        ids[judgement.candidate_id] = None
+    counting = {name: weight for name, weight in (weights or dict.fromkeys(given, 1.0)).items() if weight > 0}
+    columns = {name: given.get(name, {}) for name in counting}
+    if len(columns) > 1:
+        columns = {name: dict(mid_ranks(scores)) for name, scores in columns.items()}
+    return {id: _mean([columns[name].get(id) for name in counting], list(counting.values())) for id in ids}
+
+
+def mid_ranks(scores: Mapping[str, float | None]) -> dict[str, float]:
+    """Return, of each that has a score, the share of the others below it, an equal one counting half: 0 to 1."""
+    ordered = sorted(score for score in scores.values() if score is not None)
+    others = len(ordered) - 1
+    return {
+        # Twice the mid-rank is the number below plus the number not above; one of the latter is the score itself.
+        id: (bisect_left(ordered, score) + bisect_right(ordered, score) - 1) / (2 * others) if others else 0.5
+        for id, score in scores.items()
+        if score is not None
+    }
+
+
+def _mean(values: list[float | None], weights: list[float]) -> float | None:
+    present = [value for value in values if value is not None]
+    if len(present) < len(values) or not values:
+        return None
+    if len(values) == 1:
+        return present[0]
+    return sum(value * weight for value, weight in zip(present, weights, strict=True)) / sum(weights)

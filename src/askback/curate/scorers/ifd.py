@@ -1,0 +1,48 @@
+"""How much the instruction helps the model to predict the output (method.md 4, after Cherry LLM's IFD)."""
+
+import math
+from collections.abc import Sequence
+
+from askback import prompts
+from askback.config import Score
+from askback.curate.scorers import Pair
+from askback.engines.base import Engine, Likelihood
+from askback.records import Judgement, record_id
+
+
+def judge(engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int) -> list[Judgement]:
+    """Return the pointwise mutual information of each pair in nats per token of the output: loss alone less loss given.
+
+    Both are mean losses of the output's first `max_output_tokens` tokens and the stop token, after the prompt that a model
+    is trained with on augmented pairs (`prompts.forward`). *Given* has the instruction in it; *alone* is the same with an
+    empty instruction, so the user's turn holds the tag only, and nothing but the instruction makes the difference. Higher
+    is better; 0 or less (a ratio given/alone of 1 or more, which Cherry LLM drops) says that the instruction does not help:
+    a mismatch. Very high may say that it gives the output away.
+
+    Departure: Cherry LLM ranks by the ratio of the losses, highest first, to find what is difficult; here a wrong
+    instruction is to be found, and the difference, unlike the ratio, is not larger for outputs that are easy anyway.
+    Nothing is drawn, so `random_seed` has no effect. Unscored only where the model's numbers overflow.
+    """
+    outputs = [engine.truncate(pair.output, options.max_output_tokens) for pair in pairs]
+    given = [prompts.forward(pair.instruction, "augmented") for pair in pairs]
+    alone = [prompts.forward("", "augmented")] * len(pairs)
+    with_it, without = engine.loglikelihood(given, outputs), engine.loglikelihood(alone, outputs)
+    return [_judgement(model_id, *row) for row in zip(pairs, with_it, without, strict=True)]
+
+
+def _judgement(model_id: str, pair: Pair, given: Likelihood, alone: Likelihood) -> Judgement:
+    prompt_id = prompts.prompt_id("forward")
+    losses = [-one.logprob / one.tokens for one in (given, alone)]
+    finite = all(math.isfinite(loss) for loss in losses)
+    return Judgement(
+        id=record_id(pair.id, "ifd", prompt_id, model_id),
+        candidate_id=pair.id,
+        scorer="ifd",
+        score=losses[1] - losses[0] if finite else None,
+        distribution=[],
+        mass=None,
+        raw=[],
+        losses=losses if finite else [],
+        prompt_id=prompt_id,
+        model_id=model_id,
+    )

@@ -1,0 +1,117 @@
+"""From a prompt that asks for a digit to a judgement: what the scorers that ask have in common."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from askback import prompts
+from askback.config import Score
+from askback.curate.scorers import Pair
+from askback.curate.scorers.parse import parse
+from askback.engines.base import Engine, Prompt, Sampling
+from askback.records import Judgement, draw, record_id
+
+REPLY_TOKENS = 16
+"""Enough for "Score: 4" in any tokenizer, and for a model that embellishes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One reading of one answer; see `Judgement`."""
+
+    score: float
+    distribution: list[float]
+    mass: float | None
+
+
+def rate(
+    scorer: str,
+    levels: Sequence[int],
+    engine: Engine,
+    model_id: str,
+    options: Score,
+    pairs: Sequence[Pair],
+    asked: Sequence[Prompt],
+    random_seed: int,
+) -> list[Judgement]:
+    """Return the expected level of each pair: the sum of level times probability, over `levels`.
+
+    With `options.reasoning` the model writes first, and the digit is read from the probabilities after that; of several
+    such samples the mean counts. An engine without probabilities writes the digit too, and `parse` reads it. What gives
+    no score is left out of the mean; a judgement without any is unscored.
+
+    Args:
+        asked: the prompt of each pair; its answer starts with the digit, or with the reasoning if there is to be one.
+    """
+    readable = "choose" in engine.calls
+    texts: list[list[str]] = [[] for _ in pairs]
+    if options.reasoning or not readable:
+        texts = _written(engine, options, asked, [(random_seed, pair.id, scorer) for pair in pairs], readable)
+    if readable:
+        ended = [
+            prompts.after_reasoning(prompt, text) for prompt, own in zip(asked, texts, strict=True) for text in own
+        ]
+        rows = engine.choose(ended or asked, [f" {level}" for level in levels])
+        readings = iter([_read(row, levels) for row in rows])
+    else:
+        readings = iter([_parsed(text, levels) for own in texts for text in own])
+    return [
+        _judgement(scorer, model_id, pair, own, [next(readings) for _ in range(max(1, len(own)))])
+        for pair, own in zip(pairs, texts, strict=True)
+    ]
+
+
+def _written(
+    engine: Engine, options: Score, asked: Sequence[Prompt], keys: Sequence[tuple[object, ...]], readable: bool
+) -> list[list[str]]:
+    """Return, per prompt, what the model wrote in each sample, the start it was given included."""
+    samples = options.samples
+    length = (options.reasoning_tokens if options.reasoning else 0) + (0 if readable else REPLY_TOKENS)
+    drawn = engine.generate(
+        [prompt for prompt in asked for _ in range(samples)],
+        # A digit without reasoning is drawn once, so the likeliest is wanted.
+        Sampling(options.temperature if options.reasoning else 0.0, options.top_p, length),
+        [draw(int(str(seed)), *parts, number) for seed, *parts in keys for number in range(samples)],
+    )
+    texts = iter(completion.text for completion in drawn)
+    return [[prompt.answer_start + next(texts) for _ in range(samples)] for prompt in asked]
+
+
+def _read(logprobs: Sequence[float], levels: Sequence[int]) -> Rating | None:
+    if not all(math.isfinite(value) for value in logprobs):
+        return None
+    distribution, mass = normalise(logprobs)
+    return Rating(sum(level * share for level, share in zip(levels, distribution, strict=True)), distribution, mass)
+
+
+def _parsed(text: str, levels: Sequence[int]) -> Rating | None:
+    score = parse(text, min(levels), max(levels))
+    return None if score is None else Rating(score, [], None)
+
+
+def _judgement(
+    scorer: str, model_id: str, pair: Pair, texts: list[str], readings: Sequence[Rating | None]
+) -> Judgement:
+    found = [reading for reading in readings if reading is not None]
+    prompt_id = prompts.prompt_id(scorer)
+    masses = [reading.mass for reading in found if reading.mass is not None]
+    return Judgement(
+        id=record_id(pair.id, scorer, prompt_id, model_id),
+        candidate_id=pair.id,
+        scorer=scorer,
+        score=fmean(reading.score for reading in found) if found else None,
+        distribution=[fmean(shares) for shares in zip(*(reading.distribution for reading in found), strict=True)],
+        mass=fmean(masses) if masses else None,
+        raw=texts,
+        losses=[],
+        prompt_id=prompt_id,
+        model_id=model_id,
+    )
+
+
+def normalise(logprobs: Sequence[float]) -> tuple[list[float], float]:
+    """Return (probabilities that sum to 1, the mass they had before); log-probabilities may be very small."""
+    top = max(logprobs)
+    weights = [math.exp(value - top) for value in logprobs]
+    return [weight / sum(weights) for weight in weights], math.exp(top) * sum(weights)
