@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 DocumentFormat = Literal["html", "warc", "markdown", "text", "jsonl", "parquet", "hub", "installed-docs"]
 PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
 ScorerName = Literal["rubric", "additive", "ifd", "instruction"]
+DamageKind = Literal["swapped", "truncated", "furniture", "shuffled", "off-topic", "blog", "repeated"]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -271,6 +272,39 @@ class Select(Options):
         return self
 
 
+class Judge(Options):
+    """Teaching the judge, and trying it before it judges (method.md 4.1: an untaught judge hardly agrees with people)."""
+
+    examples: Literal["none", "contrast"] = "none"
+    """`contrast` adds judgements to what every M_t is trained on: seed pairs as they are, rated 5, and damaged, rated
+    lower. The paper's judge is not taught; a model of a few hundred million parameters is none without it."""
+    kinds: Annotated[list[DamageKind], Field(min_length=1)] = ["swapped", "truncated", "furniture", "shuffled"]
+    """The damage that is taught (curate/damage.py). The others are left to see whether the judge learnt more than these."""
+    pairs: Annotated[int, Field(ge=1)] = 300
+    """Seed pairs that judgements are made of, drawn by `Recipe.random_seed`."""
+    per_pair: Annotated[int, Field(ge=1)] = 1
+    """Damaged versions of each pair, of as many kinds. One makes as many good as bad examples."""
+    max_chars: Annotated[int, Field(ge=1)] = 1500
+    """Of the longest pair taken, instruction and output. With the rubric's 310 tokens it must fit `forward.max_tokens`
+    whole: a judgement is never cut."""
+    ranked: list[SeedSource] = []
+    """OpenAssistant files whose lower-ranked human replies are taught too: rank 1 as a 4, lower ones as a 3. What answers
+    a held-out pair's instruction is left out."""
+    probes: Annotated[int, Field(ge=2)] = 60
+    """Held-out pairs that the judge is tried on, each as it is and with every kind of damage."""
+    check: bool = True
+    """Try the judge of each round on the probes, and stop if it is no better than chance."""
+    minimum_auroc: Share = 0.5
+    """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this."""
+
+
+class Check(Options):
+    """How the probes' judgements are read; put together from `Judge` and `Select`."""
+
+    minimum_auroc: Share = 0.5
+    weights: dict[str, float] = {}
+
+
 class HeldOut(Options):
     """Held-out loss per output token after each training, on the held-out seed pairs."""
 
@@ -293,12 +327,18 @@ class Recipe(Options):
     augment: Augment = Augment()
     forward: Training = Training()
     """M_0, M_1, …, each trained from `base`."""
+    judge: Judge = Judge()
     rounds: Annotated[int, Field(ge=0, le=10)] = 2
     """Rounds of score, select and train; the paper uses two."""
     score: Score = Score()
     select: Select = Select(min_score=4.5)
     evaluate: HeldOut = HeldOut()
     random_seed: int = 0
+
+    @property
+    def check(self) -> Check:
+        """How the judge is checked: by what `select` will choose by."""
+        return Check(minimum_auroc=self.judge.minimum_auroc, weights=self.select.weights)
 
     @model_validator(mode="after")
     def _weights_of_scorers(self) -> "Recipe":

@@ -20,11 +20,15 @@ HELD_OUT, TRAIN = "held-out", "train"
 
 def sources(options: Seed) -> dict[str, str]:
     """Return a fingerprint of every file the seed is read from or compared with; a hub dataset is known by its name."""
-    pairs = {
+    return source_fingerprints(options.sources) | {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
+
+
+def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
+    """Return path → fingerprint."""
+    return {
         source.path: "hub" if source.path.startswith("hub:") else file_fingerprint(_file(source.path))
-        for source in options.sources
+        for source in given
     }
-    return pairs | {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
 
 
 @recorded(version=1, sources=sources)
@@ -58,7 +62,7 @@ def gather(options: Seed) -> Outcome:
     for source in sorted(options.sources, key=lambda source: source.split != HELD_OUT):
         kept = 0
         read: Reader = lookup(READERS, source.format, "seed format")
-        for found in read(_rows(source), options.language):
+        for found in read(open_rows(source), options.language):
             dropped = found if isinstance(found, Rejection) else _unusable(found, options, seen)
             if dropped:
                 outcome.drop(dropped)
@@ -67,12 +71,13 @@ def gather(options: Seed) -> Outcome:
             if source.limit is not None and kept == source.limit:
                 break
             outcome.keep(STAGE, _example(found, source, options))
-            seen.add(_normal(found.instruction))
+            seen.add(normal(found.instruction))
             kept += 1
     return outcome
 
 
-def _rows(source: SeedSource) -> Rows:
+def open_rows(source: SeedSource) -> Rows:
+    """Return the rows of a source's file or hub dataset."""
     if source.path.startswith("hub:"):
         return hub_rows(source.path.removeprefix("hub:"))
     return read_rows(_file(source.path))
@@ -87,7 +92,8 @@ def _file(path: str) -> Path:
     return file
 
 
-def _normal(instruction: str) -> str:
+def normal(instruction: str) -> str:
+    """Return an instruction as it is compared with others."""
     return " ".join(instruction.lower().split())
 
 
@@ -104,7 +110,7 @@ def _unusable(pair: Pair, options: Seed, seen: set[str]) -> Rejection | None:
         return drop("too-short", f"output of {length} characters, at least {options.min_output_chars}")
     if length > options.max_output_chars:
         return drop("too-long", f"output of {length} characters, at most {options.max_output_chars}")
-    if _normal(pair.instruction) in seen:
+    if normal(pair.instruction) in seen:
         return drop("duplicate", "an earlier pair has this instruction")
     if options.decontaminate:
         found = evaluation_prompts(tuple(options.decontaminate)).found_in(pair.instruction)
