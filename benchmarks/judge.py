@@ -26,7 +26,7 @@ def recipe(data: Path, work: Path, small: bool) -> RecipeFile:
         "recipe": {
             "seed": {
                 "sources": [
-                    {"path": str(data / "seed/oasst1_train_pairs.jsonl.gz"), "split": "train", "limit": 160},
+                    {"path": str(data / "seed/oasst1_train_pairs.jsonl.gz"), "split": "train", "limit": 300},
                     {
                         "path": str(data / "seed/oasst1_validation_messages.jsonl.gz"),
                         "format": "oasst-messages",
@@ -36,11 +36,11 @@ def recipe(data: Path, work: Path, small: bool) -> RecipeFile:
                 "max_output_chars": chars,
             },
             "corpus": {"sources": [{"format": "installed-docs"}]},
-            "forward": {**training, "steps": 2 if small else 80},
+            "forward": {**training, "steps": 2 if small else 96},
             "judge": {
                 "examples": "contrast",
-                "pairs": 20 if small else 160,
-                "per_pair": 2,
+                "pairs": 20 if small else 240,
+                "per_pair": 1,
                 "max_chars": chars,
                 "probes": 8 if small else 60,
             },
