@@ -26,7 +26,7 @@ def recipe(data: Path, work: Path, small: bool) -> RecipeFile:
         "recipe": {
             "seed": {
                 "sources": [
-                    {"path": str(data / "seed/oasst1_train_pairs.jsonl.gz"), "split": "train", "limit": 300},
+                    {"path": str(data / "seed/oasst1_train_pairs.jsonl.gz"), "split": "train", "limit": 240},
                     {
                         "path": str(data / "seed/oasst1_validation_messages.jsonl.gz"),
                         "format": "oasst-messages",
@@ -36,10 +36,10 @@ def recipe(data: Path, work: Path, small: bool) -> RecipeFile:
                 "max_output_chars": chars,
             },
             "corpus": {"sources": [{"format": "installed-docs"}]},
-            "forward": {**training, "steps": 2 if small else 96},
+            "forward": {**training, "steps": 2 if small else 80},
             "judge": {
                 "examples": "contrast",
-                "pairs": 20 if small else 240,
+                "pairs": 20 if small else 200,
                 "per_pair": 1,
                 "max_chars": chars,
                 "probes": 8 if small else 60,

@@ -305,6 +305,15 @@ class Check(Options):
     weights: dict[str, float] = {}
 
 
+class Labels(Options):
+    """Pairs that a user has rated, to measure a judge against (`askback calibrate --labels`)."""
+
+    path: str
+    """Rows of instruction, output, and label or rating: a number, true or false, or good or bad."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Take the first so many."""
+
+
 class HeldOut(Options):
     """Held-out loss per output token after each training, on the held-out seed pairs."""
 

@@ -25,10 +25,10 @@ def separation(
 ) -> dict[str, tuple[float, float, float]]:
     """Return kind → (AUROC, low, high) of each kind of bad scores, and their mean under "mean".
 
-    `good` and each of `bad` are pair id → score. The interval is the middle 95 % over 1,000 resamples of the pairs, each
+    `good` and each of `bad` are pair id → score; a pair may be on one side alone. The interval is the middle 95 % over 1,000 resamples of the pairs, each
     drawn with all its versions, since these are alike; so it holds for the mean over kinds too.
     """
-    ids = sorted(good)
+    ids = sorted({*good, *(id for scores in bad.values() for id in scores)})
     random = Random(random_seed)
     drawn = [[0] * len(ids) for _ in range(RESAMPLES)]
     for counts in drawn:
@@ -53,7 +53,7 @@ def _resampled(
 ) -> list[float]:
     """Return the AUROC of each resample, counted in one pass over the scores in order."""
     order = sorted(
-        [(good[id], at, True) for at, id in enumerate(ids)]
+        [(good[id], at, True) for at, id in enumerate(ids) if id in good]
         + [(bad[id], at, False) for at, id in enumerate(ids) if id in bad]
     )
     values = []
@@ -72,7 +72,7 @@ def _resampled(
             below += tied_bad
             all_good += tied_good
             start = stop
-        values.append(won / (all_good * below) if below else 0.5)
+        values.append(won / (all_good * below) if all_good * below else 0.5)
     return values
 
 
