@@ -263,7 +263,9 @@ class Outcome:
             counts.rejected += 1
 
 
-RECORDS: dict[str, type] = {kind.__name__: kind for kind in (Segment, Example, Candidate, Probe, Separation, Judgement, Loss, Rejection)}
+RECORDS: dict[str, type] = {
+    kind.__name__: kind for kind in (Segment, Example, Candidate, Probe, Separation, Judgement, Loss, Rejection)
+}
 
 
 @lru_cache

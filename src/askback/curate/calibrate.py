@@ -15,8 +15,8 @@ from askback.curate.check import MEAN, separations
 from askback.curate.combine import combine
 from askback.curate.measures import auroc, kendall, separation, spearman, wilson
 from askback.curate.score import score
-from askback.curate.teach import make_probes
 from askback.curate.scorers import SCORERS
+from askback.curate.teach import make_probes
 from askback.errors import InputError, RecipeError
 from askback.execution.identity import Model, base_model, file_fingerprint, recorded
 from askback.execution.run import Steps
@@ -58,8 +58,8 @@ def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", lab
     probes: list[Probe] = [probe for records in sets.values() for probe in records]
     judgements = [one for records in judged.values() for part in records for one in part]
     metrics = measure(probes, judgements, recipe.select.weights, recipe.random_seed)
-    for name, records in judged.items():
-        metrics["scorers"][name]["seconds_per_1000"] = _cost(records, len(probes))
+    for scorer, parts in judged.items():
+        metrics["scorers"][scorer]["seconds_per_1000"] = _cost(parts, len(probes))
     write_json(runs / at / "metrics.json", {"model": model.id, "taught": list(recipe.judge.kinds), **metrics})
     return runs / at
 
@@ -149,7 +149,9 @@ def measure(
     }
 
 
-def _figures(name: str, probes: Sequence[Probe], scores: Mapping[str, float | None], random_seed: int) -> dict[str, Any]:
+def _figures(
+    name: str, probes: Sequence[Probe], scores: Mapping[str, float | None], random_seed: int
+) -> dict[str, Any]:
     present = {probe: value for probe in probes if (value := scores.get(probe.id)) is not None}
     kinds = separations(list(probes), dict(scores), name, random_seed)
     figures: dict[str, Any] = {
@@ -157,7 +159,11 @@ def _figures(name: str, probes: Sequence[Probe], scores: Mapping[str, float | No
         "auroc": {one.kind: [one.auroc, one.low, one.high, one.pairs] for one in kinds},
         "histogram": histogram([value for probe, value in present.items() if probe.kind != "scrambled"]),
         "thresholds": thresholds(
-            [(value, probe.kind == "true") for probe, value in present.items() if probe.kind in ("true", *_kinds(kinds))]
+            [
+                (value, probe.kind == "true")
+                for probe, value in present.items()
+                if probe.kind in ("true", *_kinds(kinds))
+            ]
         ),
     }
     true = [(value, len(probe.output)) for probe, value in present.items() if probe.kind == "true"]
@@ -250,15 +256,13 @@ def recommend(probes: Sequence[Probe], judgements: Sequence[Judgement], random_s
     deciles of the combined score that keep half of the true pairs or more, the one with the best lower bound of precision.
     """
     names = list(dict.fromkeys(one.scorer for one in judgements))
-    halves: tuple[list[Probe], list[Probe]] = ([], [])
-    for probe in probes:
-        halves[draw(random_seed, "half", probe.pair_id) % 2].append(probe)
+    chosen_on, rest = halves(probes, random_seed)
     grid = [
         {name: weight for name, weight in zip(names, weights, strict=True) if weight}
         for weights in itertools.product((0, 1, 2, 3, 4), repeat=len(names))
         if sum(weights) == 4
     ]
-    best = max(grid, key=lambda weights: (mean_auroc(halves[0], judgements, weights), -len(weights)))
+    best = max(grid, key=lambda weights: (mean_auroc(chosen_on, judgements, weights), -len(weights)))
     scores = combine(judgements, best)
     scored = [
         (value, probe.kind == "true")
@@ -269,10 +273,18 @@ def recommend(probes: Sequence[Probe], judgements: Sequence[Judgement], random_s
     chosen = max(rows, key=lambda row: row["precision"][1], default=None)
     return {
         "weights": best,
-        "auroc_chosen_on": mean_auroc(halves[0], judgements, best),
-        "auroc_on_the_rest": mean_auroc(halves[1], judgements, best),
+        "auroc_chosen_on": mean_auroc(chosen_on, judgements, best),
+        "auroc_on_the_rest": mean_auroc(rest, judgements, best),
         "threshold": chosen,
     }
+
+
+def halves(probes: Iterable[Probe], random_seed: int) -> tuple[list[Probe], list[Probe]]:
+    """Return the probes of one half of the pairs, and those of the other."""
+    parts: tuple[list[Probe], list[Probe]] = ([], [])
+    for probe in probes:
+        parts[draw(random_seed, "half", probe.pair_id) % 2].append(probe)
+    return parts
 
 
 def mean_auroc(probes: Sequence[Probe], judgements: Iterable[Judgement], weights: Mapping[str, float]) -> float:

@@ -5,7 +5,7 @@ a 70B model to make it. Pairs that people wrote, and damage whose degree we know
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
@@ -105,11 +105,6 @@ KINDS: dict[str, tuple[Damage, int]] = {
 }
 """Each kind of damage and the level of the rubric that it is taught as. By the rubric's words a text cut off is a 1; it
 still answers in part what was asked, which the answer to another question does not."""
-
-
-def unrelated(pairs: Sequence[Pair], at: int, random: Random) -> Pair:
-    """Return another of the pairs."""
-    return pairs[(at + random.randrange(1, len(pairs))) % len(pairs)] if len(pairs) > 1 else pairs[at]
 
 
 FURNITURE = (

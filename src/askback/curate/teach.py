@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from askback.config import Judge
-from askback.curate.damage import KINDS, Pair, unrelated
+from askback.curate.damage import KINDS, Pair
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
@@ -78,15 +78,15 @@ def make_probes(step: Step, options: Judge, *, seed: Records) -> Records:
     return step.write(Probe, [outcome])
 
 
-def damage(pairs: Sequence[Example], at: int, kind: str, random_seed: int, wording: int, stage: str) -> Pair | Rejection:
+def damage(
+    pairs: Sequence[Example], at: int, kind: str, random_seed: int, wording: int, stage: str
+) -> Pair | Rejection:
     """Return one of the pairs damaged, or why it cannot be, counted under `stage`."""
     pair = pairs[at]
     random = Random(draw(random_seed, "damage", kind, pair.id))
-    other = unrelated(pairs, at, random)
+    other = pairs[(at + random.randrange(1, len(pairs))) % len(pairs)] if len(pairs) > 1 else pair
     apply = KINDS[kind][0]
-    damaged = apply(
-        Pair(pair.instruction, pair.output), Pair(other.instruction, other.output), random, wording
-    )
+    damaged = apply(Pair(pair.instruction, pair.output), Pair(other.instruction, other.output), random, wording)
     detail = " ".join((apply.__doc__ or "").split())
     return damaged or reject(record_id(pair.id, kind), stage, f"no-{kind}", detail, uri=pair.uri)
 

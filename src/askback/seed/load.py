@@ -20,7 +20,9 @@ HELD_OUT, TRAIN = "held-out", "train"
 
 def sources(options: Seed) -> dict[str, str]:
     """Return a fingerprint of every file the seed is read from or compared with; a hub dataset is known by its name."""
-    return source_fingerprints(options.sources) | {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
+    return source_fingerprints(options.sources) | {
+        f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate
+    }
 
 
 def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:

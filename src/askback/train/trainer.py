@@ -150,8 +150,8 @@ def label_loss(
     """Return the cross-entropy summed over the labels of a micro-batch, divided by those of its whole batch.
 
     The model's head is shown only the positions whose next token is a label. The sum is the same, for a fraction of the
-    work where prompts are long, and no logits are held for the rest. With `share`, a prefix that all rows begin with is read
-    once for all: the same loss and gradient again, for less than half of the work where the prompt is the rubric's.
+    work where prompts are long, and no logits are held for the rest. With `share`, a prefix that all rows begin with is
+    read once for all: the same loss and gradients again, for half the work where the prompt is the rubric's.
     """
     from torch.nn.functional import cross_entropy
 
