@@ -82,7 +82,7 @@ def ratings(data: Path, folder: Path, count: int, chars: int) -> Path:
 def show(title: str, folder: Path, kinds: dict[str, int]) -> None:
     """Print a judge's tables."""
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-    columns = [kind for kind in [*kinds, "mean"]]
+    columns = [*kinds, "mean"]
     print(f"\n## {title}\n\nAUROC over {metrics['pairs']} held-out pairs (95 % interval).\n")
     print("| scorer | " + " | ".join(columns) + " | s per 1,000 |\n" + "| --- " * (len(columns) + 2) + "|")
     for name, figures in metrics["scorers"].items():
