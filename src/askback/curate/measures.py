@@ -25,9 +25,8 @@ def separation(
 ) -> dict[str, tuple[float, float, float]]:
     """Return kind → (AUROC, low, high) of each kind of bad scores, and their mean under "mean".
 
-    `good` and each of `bad` are pair id → score; a pair may be on one side alone. The interval is the
-    middle 95 % over 1,000 resamples of the pairs, each
-    drawn with all its versions, since these are alike; so it holds for the mean over kinds too.
+    `good` and each of `bad` are pair id → score; a pair may be on one side alone. The interval is the middle 95 % over
+    1,000 resamples of the pairs, each drawn with all its versions, since these are alike; so it holds for the mean too.
     """
     ids = sorted({*good, *(id for scores in bad.values() for id in scores)})
     random = Random(random_seed)
