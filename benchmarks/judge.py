@@ -134,7 +134,7 @@ def main() -> None:
     with Run(file, Progress()) as run:
         base = run.base()
         seed = run.step("seed", load_seed, options.seed)
-        teaching = run.step("teach", teach_judge, options.judge, seed=seed)
+        teaching = run.step("teach", teach_judge, options.judge.teaching(), seed=seed)
         for name, examples in {"taught": [seed, teaching], "plain": [seed]}.items():
             steps = options.forward.steps if name == "taught" else PLAIN_STEPS
             training = options.forward.model_copy(update={"steps": 2 if arguments.small else steps})

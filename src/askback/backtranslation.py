@@ -35,29 +35,25 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
     candidates = run.step("augment", write_instructions, recipe.augment, model=backward, segments=segments)
 
     # M_0, taught by the seed alone, is the first judge; if wanted, it is also taught to judge, and so is each after it.
-    taught = [run.step("teach", teach_judge, recipe.judge, seed=seed)] if recipe.judge.examples != "none" else []
+    taught = [run.step("teach", teach_judge, recipe.judge.teaching(), seed=seed)] if recipe.judge.examples != "none" else []
     run.step("loss-base", measure_loss, recipe.evaluate, model=base, examples=seed)
     model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed, *taught])
     run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)
 
+    # Held-out pairs, true and damaged, to try each judge on before it judges a corpus.
+    probes = run.step("probes", make_probes, recipe.judge.probing(), seed=seed) if recipe.judge.check else None
+
     # Self-curation: M_{t-1} judges every candidate, and the best of them, with the seed, make M_t.
     for t in range(1, recipe.rounds + 1):
-        check_judge(recipe, run, t, model, seed)
+        if probes is not None:
+            probed = run.step(f"probe-{t}", score, recipe.score, model=model, candidates=probes)
+            run.step(f"check-{t}", check, recipe.check, probes=probes, judgements=probed)
         judgements = run.step(f"score-{t}", score, recipe.score, model=model, candidates=candidates)
         chosen = run.step(f"select-{t}", select, recipe.select, candidates=candidates, judgements=judgements)
         model = run.step(f"m{t}", train_forward, recipe.forward, base=base, examples=[seed, chosen, *taught])
         run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed)
 
     return model
-
-
-def check_judge(recipe: Recipe, run: Steps, t: int, model: Model, seed: Records) -> None:
-    """Try the judge of a round on held-out pairs, true and damaged, before it judges a corpus; stop if it cannot."""
-    if not recipe.judge.check:
-        return
-    probes = run.step("probes", make_probes, recipe.judge, seed=seed)
-    judgements = run.step(f"probe-{t}", score, recipe.score, model=model, candidates=probes)
-    run.step(f"check-{t}", check, recipe.check, probes=probes, judgements=judgements)
 
 
 def make_corpus(recipe: Recipe, run: Steps) -> Records:

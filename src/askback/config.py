@@ -298,6 +298,15 @@ class Judge(Options):
     """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this."""
 
 
+    def teaching(self) -> "Judge":
+        """Return what bears on the examples alone, so that another way to check leaves trained models as they are."""
+        return Judge(**self.model_dump(exclude={"probes", "check", "minimum_auroc"}))
+
+    def probing(self) -> "Judge":
+        """Return what bears on the probes alone."""
+        return Judge(probes=self.probes, max_chars=self.max_chars)
+
+
 class Check(Options):
     """How the probes' judgements are read; put together from `Judge` and `Select`."""
 

@@ -43,10 +43,10 @@ def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", lab
     recipe, runs = file.recipe, Path(file.resources.runs) / file.name
     base = run.base()
     model = _judge_model(runs, base, judge)
-    marks = [model.fingerprint, *(one.model_dump_json() for one in (recipe.judge, options, labels) if one)]
+    marks = [model.fingerprint, *(one.model_dump_json() for one in (recipe.judge.probing(), options, labels) if one)]
     at = f"calibrate/{record_id(*marks)[:8]}"
     seed = run.step("seed", load_seed, recipe.seed)
-    sets = {"probes": run.step(f"{at}/probes", make_probes, recipe.judge, seed=seed)}
+    sets = {"probes": run.step(f"{at}/probes", make_probes, recipe.judge.probing(), seed=seed)}
     if labels:
         sets["labels"] = run.step(f"{at}/labels", load_labels, labels)
     judged: dict[str, list[Records]] = {}
