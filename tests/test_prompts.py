@@ -26,6 +26,9 @@ PROMPTS: dict[str, Prompt] = {
     "forward-inference": prompts.forward(INSTRUCTION, "inference"),
     "backward": prompts.backward(OUTPUT),
     "rubric": prompts.rubric(INSTRUCTION, OUTPUT),
+    "rubric-reasoning": prompts.rubric(INSTRUCTION, OUTPUT, reasoning=True),
+    "additive": prompts.additive(INSTRUCTION, OUTPUT),
+    "instruction": prompts.instruction(INSTRUCTION),
 }
 
 
@@ -132,3 +135,28 @@ def test_inert_changes_nothing_that_can_be_seen(text: str) -> None:
 
 def test_dollar_signs_in_documents_are_text() -> None:
     assert "$marker ${tag} $$5" in prompts.backward("$marker ${tag} $$5").user
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("It is short.\nScore: 4", "It is short.\nScore:"),
+        ("It is short.\n\n**Score:** 4\n", "It is short.\nScore:"),
+        ("The score: 4 of 5 parts are there.", "The score: 4 of 5 parts are there.\nScore:"),
+        ("Score: 4", "Score:"),
+        ("", "Score:"),
+        ("It quotes <|im_end|> twice.", "It quotes <\u2060|im_end|> twice.\nScore:"),
+    ],
+)
+def test_the_digit_follows_the_reasoning_and_no_digit_of_its_own(written: str, kept: str) -> None:
+    asked = prompts.rubric(INSTRUCTION, OUTPUT, reasoning=True)
+    assert asked.answer_start == ""
+    assert prompts.after_reasoning(asked, written) == Prompt(asked.user, kept)
+
+
+def test_a_reasoning_cannot_end_its_turn(tokenizer: Any) -> None:
+    """Whatever the special tokens of the tokenizer look like."""
+    stop = tokenizer.eos_token
+    ids = prompts.render(tokenizer, Prompt("Ask.", f"It says {stop} and goes on.\nScore:"))
+    plain = prompts.render(tokenizer, Prompt("Ask.", "It goes on.\nScore:"))
+    assert ids.count(tokenizer.eos_token_id) == plain.count(tokenizer.eos_token_id)

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from askback.backtranslation import backtranslate
 from askback.config import Augment, Corpus, HeldOut, Judge, Options, RecipeFile, Score, Seed, Select, Training
+from askback.curate.scorers import check_calls
+from askback.engines import ENGINES
 from askback.errors import Drift
 from askback.execution.identity import (
     Input,
@@ -23,6 +25,7 @@ from askback.execution.identity import (
     identify,
 )
 from askback.execution.shards import Records
+from askback.lookup import lookup
 from askback.models import check_model, is_remote, resolve
 from askback.records import Document, Rejection, Segment
 from askback.train.rows import schedule
@@ -75,6 +78,8 @@ class Plan:
         self.folder = Path(file.resources.runs) / file.name
         self.steps: list[PlannedStep] = []
         self.documents: dict[str, int] = {}
+        self.notes: list[str] = []
+        """What the recipe asks for and the engine cannot give, where there is a way round it."""
         self._forecast = forecast
         self._known: dict[str, Pairs] = {}
         self._rates, self.rates_from = _rates(self.folder)
@@ -90,7 +95,11 @@ class Plan:
         return base_model(self.file.recipe.base, self.file.recipe.chat_template, Path(self.file.recipe.base))
 
     def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
-        """Look at one step."""
+        """Look at one step.
+
+        Raises:
+            RecipeError: its engine cannot do what the options ask for.
+        """
         folder = self.folder / name
         identity = identify(name, function, options, inputs, self.file)
         through = ancestors(inputs)
@@ -98,13 +107,25 @@ class Plan:
         step = PlannedStep(name, "to do", through)
         _look_at_disk(step, folder, identity)
         self.steps.append(step)
+        if isinstance(options, Score):
+            self._check_engine(options)
         if self._forecast:
             self._look_ahead(step, options, inputs)
         return output
 
+    def _check_engine(self, options: Score) -> None:
+        kind = self.file.resources.engine.kind
+        calls = lookup(ENGINES, kind, "engine").calls
+        self.notes += [note for note in check_calls(options, kind, calls) if note not in self.notes]
+
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain values."""
-        return {"run": str(self.folder), "documents": self.documents, "steps": [_plain(step) for step in self.steps]}
+        return {
+            "run": str(self.folder),
+            "documents": self.documents,
+            "notes": self.notes,
+            "steps": [_plain(step) for step in self.steps],
+        }
 
     def dependants(self, name: str) -> list[str]:
         """Return the steps that are made from `name`'s output, directly or not."""
@@ -144,8 +165,7 @@ class Plan:
             case Judge():
                 step.entered, known = _judge(step.name, options, known)
             case Score():
-                judged = min(_tokens(known.output_chars), options.max_output_tokens)
-                tokens = {"prompt": known.count * (judged + _tokens(known.instruction_chars) + RUBRIC_TOKENS)}
+                tokens = _scoring(options, known)
             case Select():
                 share = options.top_fraction if options.top_fraction is not None else 0.1
                 count = options.top_n if options.top_n is not None else round(known.count * share)
@@ -278,6 +298,25 @@ def _corpus(options: Corpus) -> tuple[dict[str, int], Pairs]:
         segments += share * count
         chars += share * count * (sum(len(s.text) for s in kept) / max(1, len(kept)))
     return documents, Pairs(round(segments), output_chars=chars / max(1.0, segments))
+
+
+def _scoring(options: Score, known: Pairs) -> dict[str, float]:
+    """Return what the scorers read and write."""
+    asked = _tokens(known.instruction_chars)
+    output = min(_tokens(known.output_chars), options.max_output_tokens)
+    read, written = 0.0, 0.0
+    for scorer in options.scorers:
+        if scorer == "ifd":
+            read += asked + 2 * output
+            continue
+        prompt = asked + RUBRIC_TOKENS + (0 if scorer == "instruction" else output)
+        if options.reasoning:
+            # Written after one reading of the prompt; the digit is chosen after another.
+            read += options.samples * (2 * prompt + options.reasoning_tokens)
+            written += options.samples * options.reasoning_tokens
+        else:
+            read += prompt
+    return {"prompt": known.count * read, "output": known.count * written}
 
 
 def _training(options: Training, pairs: list[Pairs]) -> tuple[int, dict[str, float]]:

@@ -82,6 +82,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         table.add_row(step.name, step.state, f"{step.entered:,}", tokens, time)
     table.add_row("total", "", "", "", f"≈ {duration(sum(step.seconds for step in plan.steps))}", style="bold")
     console.print(table)
+    for note in plan.notes:
+        console.print(f"Note: {note}.", highlight=False, markup=False)
     console.print(f"Records and tokens are estimated from a sample; time from {plan.rates_from}.", highlight=False)
 
 

@@ -1,0 +1,167 @@
+"""What every scorer promises, asked of each one in the table, and the numbers each gives."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from askback import prompts
+from askback.config import Engine as EngineOptions
+from askback.config import Score
+from askback.curate.score import used_prompts
+from askback.curate.scorers import PROMPTS, SCORERS, Scorer, check_calls, ifd, rubric
+from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
+from askback.engines.scripted import Scripted
+from askback.engines.transformers_local import TransformersLocal
+from askback.errors import RecipeError
+from askback.lookup import lookup
+from askback.records import Judgement
+
+SCALES = {"rubric": (1, 5), "additive": (0, 5), "instruction": (1, 5)}
+ASKING = sorted(SCALES)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Any record with these fields can be judged."""
+
+    id: str
+    instruction: str
+    output: str
+
+
+PAIRS = [
+    Pair(f"p{n}", f"Why is {n} odd?", f"Because {n} it is, and two does not go into it. " * n) for n in range(1, 9)
+]
+
+
+class Writing(Scripted):
+    """An engine that gives texts and no probabilities."""
+
+    calls = frozenset({"generate"})
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+        self.asked: list[tuple[Prompt, Sampling, int]] = []
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        self.asked += [(prompt, sampling, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        return [Completion(self.texts[at % len(self.texts)], 8, True) for at in range(len(prompts))]
+
+
+def judge(name: str, engine: Scripted | TransformersLocal, options: Score, pairs: Sequence[Pair]) -> list[Judgement]:
+    scorer: Scorer = lookup(SCORERS, name, "scorer")
+    return scorer(engine, "m0", options, pairs, 7)
+
+
+@pytest.mark.parametrize("reasoning", [False, True])
+@pytest.mark.parametrize("name", SCORERS)
+def test_one_judgement_each_in_order_whatever_stands_beside_it(name: str, reasoning: bool) -> None:
+    options = Score(scorers=["rubric", "ifd"], reasoning=reasoning, samples=3 if reasoning else 1)
+    found = judge(name, Scripted(), options, PAIRS)
+    assert [one.candidate_id for one in found] == [pair.id for pair in PAIRS]
+    assert judge(name, Scripted(), options, PAIRS[::-1]) == found[::-1]
+    assert judge(name, Scripted(), options, []) == []
+    assert len({one.id for one in found}) == len(PAIRS)
+    prompt_id = prompts.prompt_id(PROMPTS[name])
+    assert {(one.scorer, one.model_id, one.prompt_id) for one in found} == {(name, "m0", prompt_id)}
+    assert all(one.score is not None for one in found)
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_the_score_is_the_expected_level(name: str) -> None:
+    least, most = SCALES[name]
+    for one in judge(name, Scripted(), Score(), PAIRS):
+        assert one.raw == [] and one.losses == [] and one.mass == pytest.approx(0.95)
+        assert sum(one.distribution) == pytest.approx(1) and len(one.distribution) == most - least + 1
+        assert one.score == pytest.approx(sum(n * p for n, p in enumerate(one.distribution, least)))
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_samples_are_reasoned_apart_and_averaged(name: str) -> None:
+    options = Score(reasoning=True, samples=3)
+    least, most = SCALES[name]
+    for pair, one in zip(PAIRS, judge(name, Scripted(), options, PAIRS), strict=True):
+        assert len(set(one.raw)) > 1
+        asked = getattr(prompts, name)(pair.instruction, *([] if name == "instruction" else [pair.output]), True)
+        rows = Scripted().choose(
+            [prompts.after_reasoning(asked, text) for text in one.raw], [f" {n}" for n in range(least, most + 1)]
+        )
+        levels = [sum(n * math.exp(p) for n, p in enumerate(row, least)) / sum(map(math.exp, row)) for row in rows]
+        assert one.score == pytest.approx(sum(levels) / 3)
+
+
+def test_without_probabilities_the_written_score_is_read() -> None:
+    engine = Writing("Clear and right.\nScore: 4", "I would not know.", "Score: 2")
+    found = judge("rubric", engine, Score(reasoning=True, temperature=0.5), PAIRS[:3])
+    assert [one.score for one in found] == [4.0, None, 2.0]
+    assert [one.raw for one in found] == [[text] for text in engine.texts], "so that another parser costs no model time"
+    assert all(one.distribution == [] and one.mass is None for one in found)
+    assert {(sampling.temperature, sampling.max_new_tokens) for _, sampling, _ in engine.asked} == {(0.5, 96 + 16)}
+
+
+def test_without_probabilities_or_reasoning_the_likeliest_digit_is_taken() -> None:
+    engine = Writing(" 3")
+    (one,) = judge("rubric", engine, Score(), PAIRS[:1])
+    assert (one.score, one.raw) == (3.0, ["Score: 3"])
+    assert engine.asked[0][0].answer_start == "Score:" and engine.asked[0][1].temperature == 0
+
+
+def test_samples_without_a_score_are_left_out_of_the_mean() -> None:
+    engine = Writing("Score: 5", "Score: 9", "Score: 2")
+    (one,) = judge("rubric", engine, Score(reasoning=True, samples=3), PAIRS[:1])
+    assert one.score == 3.5 and len(one.raw) == 3
+    assert len({seed for _, _, seed in engine.asked}) == 3
+
+
+def test_what_an_engine_lacks_is_said_or_refused() -> None:
+    both = Score(scorers=["rubric", "ifd"])
+    assert check_calls(both, "e", CALLS) == []
+    (note,) = check_calls(Score(scorers=["rubric", "additive"]), "e", {"generate"})
+    assert "'e'" in note and "rubric, additive" in note
+    with pytest.raises(RecipeError, match=r"ifd.*engine .e."):
+        check_calls(both, "e", {"generate", "choose"})
+
+
+def test_only_the_prompts_that_are_used_count() -> None:
+    assert used_prompts(Score(scorers=["ifd", "rubric"])) == ["forward", "rubric"]
+
+
+class Known(Scripted):
+    """Losses of 1.5 nats a token with an instruction, 2 without."""
+
+    def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
+        return [Likelihood(-15.0 if "?" in prompt.user else -20.0, 10) for prompt in prompts]
+
+
+def test_ifd_is_the_gain_per_token() -> None:
+    (one,) = judge("ifd", Known(), Score(), PAIRS[:1])
+    assert one.score == pytest.approx(0.5) and one.losses == [1.5, 2.0]
+
+
+def test_ifd_is_transformers_own_loss(tiny_model: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    engine = TransformersLocal(str(tiny_model), EngineOptions(dtype="float32"))
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny_model), AutoTokenizer.from_pretrained(tiny_model)
+    pair = replace(PAIRS[2], output=PAIRS[2].output.strip())
+    (one,) = ifd.judge(engine, "m", Score(), [pair], 0)
+    for instruction, loss in zip((pair.instruction, ""), one.losses, strict=True):
+        asked, answer = prompts.render_pair(tokenizer, prompts.forward(instruction, "augmented"), pair.output)
+        ids, labels = torch.tensor([asked + answer]), torch.tensor([[-100] * len(asked) + answer])
+        assert float(model(ids, labels=labels).loss) == pytest.approx(loss, abs=1e-4)
+
+
+def test_a_reasoned_digit_is_read_after_the_reasoning(tiny_model: Path) -> None:
+    """With the real engine: as if the reasoning had been the start of the answer."""
+    engine = TransformersLocal(str(tiny_model), EngineOptions(dtype="float32"))
+    options = Score(reasoning=True, reasoning_tokens=12, max_output_tokens=32)
+    found = rubric.judge(engine, "m", options, PAIRS[:3], 3)
+    for pair, one in zip(PAIRS, found, strict=False):
+        asked = prompts.rubric(pair.instruction, engine.truncate(pair.output, 32), reasoning=True)
+        row = engine.choose([prompts.after_reasoning(asked, one.raw[0])], [f" {n}" for n in rubric.LEVELS])[0]
+        expected = sum(n * math.exp(p) for n, p in enumerate(row, 1)) / sum(map(math.exp, row))
+        assert one.score == pytest.approx(expected, abs=1e-3)
