@@ -153,7 +153,18 @@ def another_threshold(recipe: Path, run: Path) -> None:
     again = [*command(recipe, "again"), *change, "--from", str(run)]
     made = subprocess.run(again, capture_output=True, text=True, check=True)
     taken = set(re.findall(r"^([\w-]+): taken over", made.stderr, re.MULTILINE))
-    assert taken == {"seed", "segment", "dedup", "backward", "augment", "loss-base", "teach", "m0", "loss-m0", "score-1"} | {
+    assert taken == {
+        "seed",
+        "segment",
+        "dedup",
+        "backward",
+        "augment",
+        "loss-base",
+        "teach",
+        "m0",
+        "loss-m0",
+        "score-1",
+    } | {
         "probes",
         "probe-1",
         "check-1",

@@ -35,7 +35,9 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
     candidates = run.step("augment", write_instructions, recipe.augment, model=backward, segments=segments)
 
     # M_0, taught by the seed alone, is the first judge; if wanted, it is also taught to judge, and so is each after it.
-    taught = [run.step("teach", teach_judge, recipe.judge.teaching(), seed=seed)] if recipe.judge.examples != "none" else []
+    taught = (
+        [run.step("teach", teach_judge, recipe.judge.teaching(), seed=seed)] if recipe.judge.examples != "none" else []
+    )
     run.step("loss-base", measure_loss, recipe.evaluate, model=base, examples=seed)
     model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed, *taught])
     run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)

@@ -297,7 +297,6 @@ class Judge(Options):
     minimum_auroc: Share = 0.5
     """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this."""
 
-
     def teaching(self) -> "Judge":
         """Return what bears on the examples alone, so that another way to check leaves trained models as they are."""
         return Judge(**self.model_dump(exclude={"probes", "check", "minimum_auroc"}))
