@@ -24,7 +24,7 @@ import torch
 
 from askback import prompts
 from askback.config import Engine, Score, Seed, SeedSource
-from askback.curate.scorers import rubric
+from askback.curate.scorers.rubric import judge
 from askback.curate.scorers.parse import parse
 from askback.engines.batching import batches, common_prefix
 from askback.engines.checkpoint import load
@@ -99,7 +99,7 @@ def _timed(work: Callable[..., int], *arguments: Any) -> tuple[float, int]:
 
 
 def _ours(engine: TransformersLocal, pairs: Sequence[Example]) -> int:
-    judgements = rubric.judge(engine, "model", Score(), pairs, 0)
+    judgements = judge(engine, "model", Score(), pairs, 0)
     return sum(judgement.score is not None for judgement in judgements)
 
 
@@ -153,7 +153,7 @@ def peak(model: Any, rows: int = 2048) -> float:
             if weights[0].is_cuda:
                 torch.cuda.synchronize()
             best = min(best, time.perf_counter() - began)
-    return 2 * rows * sum(weight.numel() for weight in weights) / best
+    return float(2 * rows * sum(weight.numel() for weight in weights) / best)
 
 
 def _matrices(model: Any) -> list[Any]:

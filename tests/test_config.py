@@ -196,8 +196,11 @@ def option_names(kind: type[Options]) -> set[str]:
         (["score.samples=3"], "recipe.score: samples 3 would all be the same"),
         (["score.samples=3", "score.reasoning=true", "score.temperature=0"], "samples 3 would all be the same"),
         (["score.scorers=[ifd]", "score.reasoning=true"], "reasoning is of no use to ifd"),
-        (["select.weights={ifd: 1}"], "select.weights has ifd, which score.scorers lacks; allowed: rubric"),
-        (["select.weights={rubric: 0}"], "at least one must be above 0"),
+        (
+            ["select={top_n: 9, weights: {ifd: 1}}"],
+            "select.weights has ifd, which score.scorers lacks; allowed: rubric",
+        ),
+        (["select={top_n: 9, weights: {rubric: 0}}"], "at least one must be above 0"),
         (["select.weights={rubric: -1}"], "recipe.select.weights.rubric: "),
         (["score.scorers=[rubric, ifd]"], "min_score 4.5 is above 1"),
     ],
@@ -208,5 +211,5 @@ def test_scorers_and_weights_that_make_no_sense_are_refused(tmp_path: Path, give
 
 
 def test_one_of_several_scorers_may_count_alone_on_its_own_scale(tmp_path: Path) -> None:
-    given = ["recipe.score.scorers=[rubric, ifd]", "recipe.select.weights={rubric: 1}"]
+    given = ["recipe.score.scorers=[rubric, ifd]", "recipe.select={min_score: 4.5, weights: {rubric: 1}}"]
     assert load_recipe(write(tmp_path, GOOD), given).recipe.select.min_score == 4.5
