@@ -295,7 +295,8 @@ class Judge(Options):
     check: bool = True
     """Try the judge of each round on the probes, and stop if it is no better than chance."""
     minimum_auroc: Share = 0.5
-    """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this."""
+    """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this. At 0 it is
+    measured and stops nothing."""
 
     def teaching(self) -> "Judge":
         """Return what bears on the examples alone, so that another way to check leaves trained models as they are."""

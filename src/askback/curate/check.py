@@ -18,11 +18,12 @@ def check(step: Step, options: Check, *, probes: Records, judgements: Records) -
     """Measure how well the judge, as `select` will use it, tells true pairs from each kind of damage.
 
     Raises:
-        JudgeTooWeak: of the mean over kinds, the lower end of the interval is not above `minimum_auroc`.
+        JudgeTooWeak: of the mean over kinds, the lower end of the interval is not above `minimum_auroc`,
+            which is above 0; or no pair could be tried.
     """
     found = separations(list(probes), combine(judgements, options.weights), "combined", step.random_seed)
     mean = next((one for one in found if one.kind == MEAN), None)
-    if mean is None or mean.low <= options.minimum_auroc:
+    if mean is None or 0 < options.minimum_auroc >= mean.low:
         kinds = ", ".join(f"{one.kind} {one.auroc:.2f}" for one in found if one.kind != MEAN)
         said = f"{mean.auroc:.2f} (95 % from {mean.low:.2f} to {mean.high:.2f})" if mean else "not to be had"
         raise JudgeTooWeak(
