@@ -24,8 +24,8 @@ import torch
 
 from askback import prompts
 from askback.config import Engine, Score, Seed, SeedSource
-from askback.curate.scorers.rubric import judge
 from askback.curate.scorers.parse import parse
+from askback.curate.scorers.rubric import judge
 from askback.engines.batching import batches, common_prefix
 from askback.engines.checkpoint import load
 from askback.engines.transformers_local import TransformersLocal
