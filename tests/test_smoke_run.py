@@ -64,7 +64,9 @@ def write_inputs(folder: Path) -> Path:
                 "temperature": 1.0,
                 "top_p": 1.0,
             },
-            "forward": training,
+            "forward": {**training, "max_tokens": 1024},
+            # So small a judge cannot judge; that it is tried, and stops nothing, is what counts here.
+            "judge": {"examples": "contrast", "pairs": 4, "kinds": ["swapped"], "probes": 3, "minimum_auroc": 0.0},
             "score": {"max_output_tokens": 96},
             "select": {"top_fraction": 0.5},
             "evaluate": {"max_tokens": 256},
@@ -120,8 +122,8 @@ def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path) -> None:
     assert results(killed) == results(undisturbed), f"kills at {kills}"
     steps = {path.parent.name: json.loads(path.read_text()) for path in killed.glob("*/step.json")}
     assert set(steps) == {
-        *("seed", "segment", "dedup", "backward", "augment", "loss-base", "m0", "loss-m0", "result"),
-        *(f"{step}{t}" for step in ("score-", "select-", "m", "loss-m") for t in (1, 2)),
+        *("seed", "segment", "dedup", "backward", "augment", "loss-base", "teach", "m0", "loss-m0", "probes", "result"),
+        *(f"{step}{t}" for step in ("probe-", "check-", "score-", "select-", "m", "loss-m") for t in (1, 2)),
     }
     for name, step in steps.items():
         assert step["counts"], name
@@ -151,7 +153,22 @@ def another_threshold(recipe: Path, run: Path) -> None:
     again = [*command(recipe, "again"), *change, "--from", str(run)]
     made = subprocess.run(again, capture_output=True, text=True, check=True)
     taken = set(re.findall(r"^([\w-]+): taken over", made.stderr, re.MULTILINE))
-    assert taken == {"seed", "segment", "dedup", "backward", "augment", "loss-base", "m0", "loss-m0", "score-1"}
+    assert taken == {
+        "seed",
+        "segment",
+        "dedup",
+        "backward",
+        "augment",
+        "loss-base",
+        "teach",
+        "m0",
+        "loss-m0",
+        "score-1",
+    } | {
+        "probes",
+        "probe-1",
+        "check-1",
+    }
     redone = subprocess.run([*again, "--redo", "m1"], capture_output=True, text=True, check=True)
     assert "making again m1, loss-m1" in redone.stderr
 

@@ -7,8 +7,10 @@ never from M_{t-1}; M_{t-1} makes the selection that M_t is trained on; all roun
 from askback.augment import write_instructions
 from askback.config import Recipe
 from askback.corpus.build import cut_documents, drop_duplicates
+from askback.curate.check import check
 from askback.curate.score import score
 from askback.curate.select import select
+from askback.curate.teach import make_probes, teach_judge
 from askback.evaluate.gate import keep_best
 from askback.evaluate.loss import measure_loss
 from askback.execution.identity import Model
@@ -33,18 +35,27 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
     backward = run.step("backward", train_backward, recipe.backward, base=base, examples=[seed])
     candidates = run.step("augment", write_instructions, recipe.augment, model=backward, segments=segments)
 
-    # M_0, taught by the seed alone, is the first judge.
+    # M_0, taught by the seed alone, is the first judge; if wanted, it is also taught to judge, and so is each after it.
+    taught = (
+        [run.step("teach", teach_judge, recipe.judge.teaching(), seed=seed)] if recipe.judge.examples != "none" else []
+    )
     run.step("loss-base", measure_loss, recipe.evaluate, model=base, examples=seed)
-    model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed])
+    model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed, *taught])
     models, losses = [model], [run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)]
+
+    # Held-out pairs, true and damaged, to try each judge on before it judges a corpus.
+    probes = run.step("probes", make_probes, recipe.judge.probing(), seed=seed) if recipe.judge.check else None
 
     # Self-curation: M_{t-1} judges every candidate, and the best of them, with the seed, make M_t.
     before: list[Records] = []
     for t in range(1, recipe.rounds + 1):
+        if probes is not None:
+            probed = run.step(f"probe-{t}", score, recipe.score, model=model, candidates=probes)
+            run.step(f"check-{t}", check, recipe.check, probes=probes, judgements=probed)
         judged = run.step(f"score-{t}", score, recipe.score, model=model, candidates=candidates)
         k = recipe.select.of_round(t)
         chosen = run.step(f"select-{t}", select, k, candidates=candidates, judgements=judged, before=before)
-        model = run.step(f"m{t}", train_forward, recipe.forward, base=base, examples=[seed, chosen])
+        model = run.step(f"m{t}", train_forward, recipe.forward, base=base, examples=[seed, chosen, *taught])
         models.append(model)
         losses.append(run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed))
         before = [judged, chosen]

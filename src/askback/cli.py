@@ -26,7 +26,7 @@ app = typer.Typer(
     help="Instruction backtranslation: documents people wrote become instruction-tuning data and models.",
     epilog="Exit codes: 0 done, 1 error, 2 recipe or command line wrong, 3 bad input, 4 a step would output nothing, "
     "5 made with something else, 6 run folder in use, 7 disk full or not writable, 8 extra not installed, "
-    "9 a worker died, 130 interrupted.",
+    "9 a worker died, 10 the judge is no better than chance, 130 interrupted.",
 )
 
 RecipePath = Annotated[
@@ -204,6 +204,33 @@ def report(
 
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.scaling)
+
+
+@app.command()
+def calibrate(
+    recipe: RecipePath,
+    set: Set = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Pairs you have rated: rows of instruction, output, label.", metavar="FILE")
+    ] = None,
+    model: Annotated[str, typer.Option(help="m0, m1, …, base, or a model folder; by default m0 if there is one.")] = "",
+    scorers: Annotated[str, typer.Option(help="Names with commas, or all; by default the recipe's.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Try the judge on held-out pairs, true and damaged, and on pairs you have rated."""
+    from askback.config import Labels
+    from askback.curate.calibrate import calibrate, scorers_named
+    from askback.report.calibrate import show_calibration
+
+    file, found = _load(recipe, set), []
+    options, rated = scorers_named(file.recipe.score, scorers), Labels(path=str(labels)) if labels else None
+    _run(file, [], None, lambda _, run: found.append(calibrate(file, run, options, model, rated)))
+    (folder,) = found
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    if as_json:
+        typer.echo(json.dumps(metrics, indent=2))
+    else:
+        show_calibration(folder, metrics, _console())
 
 
 @app.command()

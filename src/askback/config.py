@@ -16,6 +16,7 @@ HygieneRule = Literal[
     "too-long", "template-leak", "an-answer", "echo", "dangling", "several-questions", "no-request", "language"
 ]
 ScorerName = Literal["rubric", "additive", "ifd", "instruction"]
+DamageKind = Literal["swapped", "truncated", "furniture", "shuffled", "off-topic", "blog", "repeated"]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -346,6 +347,57 @@ class Gate(Options):
     """Of the interval of the difference in held-out loss; a difference it leaves open does not count against a model."""
 
 
+class Judge(Options):
+    """Teaching the judge, and trying it before it judges (method.md 4.1: an untaught judge hardly agrees with people)."""
+
+    examples: Literal["none", "contrast"] = "none"
+    """`contrast` adds judgements to what every M_t is trained on: seed pairs as they are, rated 5, and damaged, rated
+    lower. The paper's judge is not taught; a model of a few hundred million parameters is none without it."""
+    kinds: Annotated[list[DamageKind], Field(min_length=1)] = ["swapped", "truncated", "furniture", "shuffled"]
+    """The damage that is taught (curate/damage.py). The others are left to see whether the judge learnt more than these."""
+    pairs: Annotated[int, Field(ge=1)] = 300
+    """Seed pairs that judgements are made of, drawn by `Recipe.random_seed`."""
+    per_pair: Annotated[int, Field(ge=1)] = 1
+    """Damaged versions of each pair, of as many kinds. One makes as many good as bad examples."""
+    max_chars: Annotated[int, Field(ge=1)] = 1500
+    """Of the longest pair taken, instruction and output. With the rubric's 310 tokens it must fit `forward.max_tokens`
+    whole: a judgement is never cut."""
+    ranked: list[SeedSource] = []
+    """OpenAssistant files whose lower-ranked human replies are taught too: rank 1 as a 4, lower ones as a 3. What answers
+    a held-out pair's instruction is left out."""
+    probes: Annotated[int, Field(ge=2)] = 60
+    """Held-out pairs that the judge is tried on, each as it is and with every kind of damage."""
+    check: bool = True
+    """Try the judge of each round on the probes, and stop if it is no better than chance."""
+    minimum_auroc: Share = 0.5
+    """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this. At 0 it is
+    measured and stops nothing."""
+
+    def teaching(self) -> "Judge":
+        """Return what bears on the examples alone, so that another way to check leaves trained models as they are."""
+        return Judge(**self.model_dump(exclude={"probes", "check", "minimum_auroc"}))
+
+    def probing(self) -> "Judge":
+        """Return what bears on the probes alone."""
+        return Judge(probes=self.probes, max_chars=self.max_chars)
+
+
+class Check(Options):
+    """How the probes' judgements are read; put together from `Judge` and `Select`."""
+
+    minimum_auroc: Share = 0.5
+    weights: dict[str, float] = {}
+
+
+class Labels(Options):
+    """Pairs that a user has rated, to measure a judge against (`askback calibrate --labels`)."""
+
+    path: str
+    """Rows of instruction, output, and label or rating: a number, true or false, or good or bad."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Take the first so many."""
+
+
 class HeldOut(Options):
     """Held-out loss per output token after each training, on the held-out seed pairs."""
 
@@ -368,6 +420,7 @@ class Recipe(Options):
     augment: Augment = Augment()
     forward: Training = Training()
     """M_0, M_1, …, each trained from `base`."""
+    judge: Judge = Judge()
     rounds: Annotated[int, Field(ge=0, le=10)] = 2
     """Rounds of score, select and train; the paper uses two."""
     score: Score = Score()
@@ -375,6 +428,11 @@ class Recipe(Options):
     evaluate: HeldOut = HeldOut()
     gate: Gate = Gate()
     random_seed: int = 0
+
+    @property
+    def check(self) -> Check:
+        """How the judge is checked: by what `select` will choose by."""
+        return Check(minimum_auroc=self.judge.minimum_auroc, weights=self.select.weights)
 
     @model_validator(mode="after")
     def _a_value_for_each_round(self) -> "Recipe":

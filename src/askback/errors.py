@@ -9,6 +9,7 @@
     ├── StorageError          7   the disk is full or cannot be written
     ├── MissingExtra          8   an optional dependency is not installed
     ├── WorkerDied            9   a worker process failed or was killed (out of memory, say)
+    ├── JudgeTooWeak         10   the judge of a round tells good pairs from damaged ones no better than chance
     └── Interrupted         130   Ctrl-C; everything finished is saved
 
 A broken *record* is not an error: it becomes a `Rejection` (records.py) and the run goes on.
@@ -75,6 +76,12 @@ class WorkerDied(AskbackError):
     """A worker process failed unforeseen, or was killed; its log tells the whole story."""
 
     exit_code = 9
+
+
+class JudgeTooWeak(AskbackError):
+    """The judge of a round tells good pairs from damaged ones no better than chance, so what it chose would be too."""
+
+    exit_code = 10
 
 
 class Interrupted(AskbackError):

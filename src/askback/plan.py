@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from askback.backtranslation import backtranslate
-from askback.config import Augment, Corpus, Gate, HeldOut, Options, RecipeFile, Score, Seed, Select, Training
+from askback.config import Augment, Corpus, Gate, HeldOut, Judge, Options, RecipeFile, Score, Seed, Select, Training
 from askback.corpus.dedup import deduplication_bytes
 from askback.curate.scorers import check_calls
 from askback.engines import ENGINES
@@ -42,6 +42,8 @@ RATES = {"prompt": 700.0, "output": 60.0, "train": 240.0}
 RUBRIC_TOKENS = 90
 """Tokens of a scoring prompt beside the pair itself that are not shared with the other prompts."""
 BACKWARD_TOKENS = 110
+RUBRIC_CHARS = 1300
+"""Of the whole rubric."""
 INSTRUCTION_CHARS = 120.0
 SAMPLE_DOCUMENTS = 200
 SAMPLE_SECONDS = 3.0
@@ -167,6 +169,8 @@ class Plan:
                 shown = min(_tokens(known.output_chars), options.max_document_tokens)
                 tokens = {"prompt": count * (shown + BACKWARD_TOKENS), "output": count * _tokens(INSTRUCTION_CHARS)}
                 known = replace(known, count=count, instruction_chars=INSTRUCTION_CHARS)
+            case Judge():
+                step.entered, known = _judge(step.name, options, known)
             case Score():
                 tokens = _scoring(options, known)
             case Select():
@@ -247,6 +251,19 @@ def _handles(inputs: dict[str, Input]) -> Iterator[Records]:
             yield value
         elif not isinstance(value, Model):
             yield from (one for one in value if isinstance(one, Records))
+
+
+def _judge(step: str, options: Judge, seed: Pairs) -> tuple[int, Pairs]:
+    """Return how many seed pairs are taken to teach or to try a judge, and what is made of them."""
+    from askback.curate.damage import KINDS
+
+    if step == "probes":
+        pairs = min(options.probes, seed.held_out)
+        return pairs, replace(seed, count=pairs * (len(KINDS) + 2))
+    pairs = min(options.pairs, seed.count)
+    # Each is shown in the rubric, which is a good part of what there is to read.
+    shown = seed.output_chars + RUBRIC_CHARS
+    return pairs, replace(seed, count=pairs * (1 + options.per_pair), output_chars=shown)
 
 
 def _tokens(chars: float) -> float:

@@ -86,7 +86,9 @@ class Example:
 
     `origin` says who wrote the instruction: "seed" a person, "augmented" the backward model. `split` is "train" or
     "held-out"; held-out pairs are never trained on. `quality`, as in "3 of 5", is the quantile of its score where
-    `select.bins` asks for one, and goes into the prompt.
+    `select.bins` asks for one, and goes into the prompt. Of origin "judgement"
+    is a pair that the judge is to learn to give `score` to (curate/teach.py); nothing is learnt from its output, and it is
+    in no export.
     """
 
     id: str
@@ -122,6 +124,36 @@ class Candidate:
     seed: int
     title: str = ""
     date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A pair to try a judge with, in place of a candidate.
+
+    `kind` is "true" for a pair as people wrote it, a kind of damage (curate/damage.py), "scrambled" for words in no order,
+    or "labelled" for a user's own, which has a `label`. Probes of one pair share `pair_id`.
+    """
+
+    id: str
+    pair_id: str
+    kind: str
+    instruction: str
+    output: str
+    uri: str
+    label: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """How well `scorer` tells true pairs from one kind of damage: AUROC, and the ends of its 95 % interval."""
+
+    id: str
+    scorer: str
+    kind: str
+    pairs: int
+    auroc: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +336,7 @@ class Outcome:
             counts.rejected += 1
 
 
-KINDS = (Segment, Example, Candidate, Judgement, Loss, Answer, Comparison, Rejection)
+KINDS = (Segment, Example, Candidate, Probe, Separation, Judgement, Loss, Answer, Comparison, Rejection)
 RECORDS: dict[str, type] = {kind.__name__: kind for kind in KINDS}
 
 

@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askback import prompts
+from askback.config import Score
+from askback.curate.scorers.rubric import judge
+from askback.engines.base import Prompt
+from askback.engines.scripted import Scripted
 from askback.train import batch_size_for, steps_for
-from askback.train.rows import PAPER_STEPS, Direction, Row, arrange, micro_batch_for, tokenize
+from askback.train.rows import JUDGEMENT_TOKENS, PAPER_STEPS, Direction, Row, arrange, micro_batch_for, tokenize
 from tests.tiny import build_tokenizer
 from tests.train.examples import example, examples
 
@@ -41,6 +46,45 @@ def test_steps_between_and_beyond_the_rows_follow_the_epochs(count: int, batch: 
 
 def test_there_is_a_step_for_a_single_example() -> None:
     assert steps_for(1, 32) == 1
+
+
+class Asking(Scripted):
+    """An engine that notes what it is asked."""
+
+    def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
+        self.asked = [(prompt, list(choices)) for prompt in prompts]
+        return super().choose(prompts, choices)
+
+
+def test_a_judgement_is_trained_token_by_token_as_the_scorer_asks_for_it(tokenizer: Any) -> None:
+    for level in (1, 2, 3, 4, 5):
+        taught = replace(example(level), origin="judgement", score=float(level))
+        row = tokenize(tokenizer, taught, "forward", 2048)
+        assert row
+        engine = Asking()
+        judge(engine, "m", Score(), [taught], 0)
+        ((prompt, choices),) = engine.asked
+        assert row.prompt == prompts.render(tokenizer, prompt)
+        whole = prompts.render(tokenizer, replace(prompt, answer_start=prompt.answer_start + choices[level - 1]))
+        assert row.prompt + row.answer[:-1] == whole
+        assert row.answer[-1] == tokenizer.eos_token_id and tokenizer.decode(row.answer[:-1]) == f" {level}"
+        assert len(row.answer) <= JUDGEMENT_TOKENS
+
+
+def test_a_judgement_is_whole_or_not_at_all(tokenizer: Any) -> None:
+    taught = replace(example(1, words=60), origin="judgement", score=5.0)
+    row = tokenize(tokenizer, taught, "forward", 2048)
+    assert row and not row.truncated and tokenize(tokenizer, taught, "forward", row.tokens - 1) is None
+
+
+def test_judgements_share_batches_and_each_batch_is_in_order_of_length() -> None:
+    rows = made_rows([100 + at for at in range(64)])
+    rows += [Row(f"judged-{at}", [1] * (50 + at * 3), [2] * 3, False) for at in range(64)]
+    batches = arrange(rows, 16, 8, seed=3)
+    assert sorted(index for batch in batches for index in batch) == list(range(128))
+    mixed = [batch for batch in batches if len({index >= 64 for index in batch}) == 2]
+    assert len(mixed) <= 2, "one where the two kinds meet, in each of the two windows"
+    assert all(batch == sorted(batch, key=lambda index: rows[index].tokens) for batch in batches)
 
 
 @pytest.mark.parametrize("direction", ["backward", "forward"])

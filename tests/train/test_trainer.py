@@ -1,5 +1,7 @@
 import copy
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from askback.config import Training
 from askback.errors import RecipeError
 from askback.train import Job, check_options, finetune
-from askback.train.rows import arrange, tokenize
+from askback.train.rows import Row, arrange, tokenize
 from askback.train.trainer import MASKED, build_trainer, label_loss
 from askback.train.watch import Watch
 from tests.train.examples import examples
@@ -67,6 +69,36 @@ def test_the_label_loss_and_its_gradients_are_the_models_own(tiny_model: Path, t
     torch.testing.assert_close(loss, reference, atol=1e-5, rtol=0)
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, atol=1e-5, rtol=1e-4)
+
+
+def test_a_prefix_read_once_gives_the_same_loss_and_gradients(tiny_model: Path) -> None:
+    from askback.engines.checkpoint import load
+
+    model, tokenizer = load(tiny_model, torch.float32)
+    taught = [replace(one, origin="judgement", score=float(at % 5 + 1)) for at, one in enumerate(examples(5))]
+    rows = [row for one in taught if (row := tokenize(tokenizer, one, "forward", 2048))]
+    width = max(row.tokens for row in rows)
+
+    def padded(of: Callable[[Row], list[int]], with_: int) -> Any:
+        return torch.tensor([of(row) + [with_] * (width - row.tokens) for row in rows])
+
+    inputs = {
+        "input_ids": padded(lambda row: row.prompt + row.answer, 0),
+        "attention_mask": padded(lambda row: [1] * row.tokens, 0),
+        "labels": padded(lambda row: [MASKED] * len(row.prompt) + row.answer, MASKED),
+    }
+    losses, gradients, read = [], [], []
+    model.get_input_embeddings().register_forward_hook(lambda _, given, __: read.append(given[0].numel()))
+    for share in (False, True):
+        model.zero_grad()
+        loss = label_loss(model, inputs, None, share)
+        torch.autograd.backward(loss)
+        losses.append(loss)
+        gradients.append([one.grad.clone() for one in model.parameters()])
+    torch.testing.assert_close(losses[1], losses[0], atol=1e-6, rtol=0)
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    assert read[0] == 5 * width and sum(read[1:]) < read[0] / 2
 
 
 @pytest.mark.parametrize("passes", [1, 4])

@@ -168,7 +168,7 @@ def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> tuple[list[int],
             token, so that a model trained on it would never stop.
     """
     start, opening = _turns(tokenizer, prompt.user, None), _defuse(tokenizer, prompt.answer_start)
-    whole = _turns(tokenizer, prompt.user, inert(prompt.answer_start + answer.strip()))
+    whole = _turns(tokenizer, prompt.user, inert((prompt.answer_start + answer).strip()))
     stop = tokenizer.eos_token
     if not whole.startswith(start):
         raise InputError(

@@ -46,7 +46,7 @@ def finished(folder: Path) -> list[dict[str, Any]]:
 
 def _round(step: str) -> int:
     """Return the round a step belongs to, 0 for those before the first; a recipe may have fewer rounds than it had."""
-    number = re.fullmatch(r"(?:score-|select-|m|loss-m)(\d+)", step)
+    number = re.fullmatch(r"(?:probe-|check-|score-|select-|m|loss-m)(\d+)", step)
     return int(number[1]) if number else 0
 
 

@@ -20,11 +20,17 @@ HELD_OUT, TRAIN = "held-out", "train"
 
 def sources(options: Seed) -> dict[str, str]:
     """Return a fingerprint of every file the seed is read from or compared with; a hub dataset is known by its name."""
-    pairs = {
-        source.path: "hub" if source.path.startswith("hub:") else file_fingerprint(_file(source.path))
-        for source in options.sources
+    return source_fingerprints(options.sources) | {
+        f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate
     }
-    return pairs | {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
+
+
+def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
+    """Return path → fingerprint."""
+    return {
+        source.path: "hub" if source.path.startswith("hub:") else file_fingerprint(_file(source.path))
+        for source in given
+    }
 
 
 @recorded(version=2, sources=sources)
@@ -52,12 +58,12 @@ def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
     """Read a file of human pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
     side = TRAIN if options.split == TRAIN else HELD_OUT
     found = gather(Seed(sources=[options.model_copy(update={"split": side})]))
-    others = {_normal(one.instruction) for one in seed if one.split != side}
+    others = {normal(one.instruction) for one in seed if one.split != side}
     outcome = Outcome()
     for drop in found.dropped:
         outcome.drop(drop)
     for one in found.kept:
-        if _normal(one.instruction) in others:
+        if normal(one.instruction) in others:
             detail = f"the seed has this instruction, and not as {side}"
             outcome.drop(reject(one.id, STAGE, "other-split", detail, uri=one.uri, text=one.instruction))
         else:
@@ -76,7 +82,7 @@ def gather(options: Seed) -> Outcome:
     for source in sorted(options.sources, key=lambda source: source.split != HELD_OUT):
         kept = 0
         read: Reader = lookup(READERS, source.format, "seed format")
-        for found in read(_rows(source), options.language):
+        for found in read(open_rows(source), options.language):
             dropped = found if isinstance(found, Rejection) else _unusable(found, options, seen)
             if dropped:
                 outcome.drop(dropped)
@@ -85,12 +91,13 @@ def gather(options: Seed) -> Outcome:
             if source.limit is not None and kept == source.limit:
                 break
             outcome.keep(STAGE, _example(found, source, options))
-            seen.add(_normal(found.instruction))
+            seen.add(normal(found.instruction))
             kept += 1
     return outcome
 
 
-def _rows(source: SeedSource) -> Rows:
+def open_rows(source: SeedSource) -> Rows:
+    """Return the rows of a source's file or hub dataset."""
     if source.path.startswith("hub:"):
         return hub_rows(source.path.removeprefix("hub:"))
     return read_rows(_file(source.path))
@@ -105,7 +112,8 @@ def _file(path: str) -> Path:
     return file
 
 
-def _normal(instruction: str) -> str:
+def normal(instruction: str) -> str:
+    """Return an instruction as it is compared with others."""
     return " ".join(instruction.lower().split())
 
 
@@ -122,7 +130,7 @@ def _unusable(pair: Pair, options: Seed, seen: set[str]) -> Rejection | None:
         return drop("too-short", f"output of {length} characters, at least {options.min_output_chars}")
     if length > options.max_output_chars:
         return drop("too-long", f"output of {length} characters, at most {options.max_output_chars}")
-    if _normal(pair.instruction) in seen:
+    if normal(pair.instruction) in seen:
         return drop("duplicate", "an earlier pair has this instruction")
     if options.decontaminate:
         found = evaluation_prompts(tuple(options.decontaminate)).found_in(pair.instruction)

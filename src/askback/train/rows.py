@@ -27,6 +27,10 @@ WINDOW = 8
 """Batches whose rows are sorted by length together: enough to leave little padding, few enough to leave chance."""
 
 
+JUDGEMENT_TOKENS = 4
+"""At most: a space, a digit and the stop token, and a line break that some templates put after it."""
+
+
 class Row(NamedTuple):
     """A tokenised example: the prompt, and the answer to learn. `truncated`: a text was cut to fit."""
 
@@ -76,11 +80,14 @@ def tokenize(tokenizer: Any, example: Example, direction: Direction, max_tokens:
 
     Forward, instruction → output: an output that is too long loses its end, and with it the stop token, since it did not
     end there. Backward, output → instruction: the instruction stays whole, and an output that is too long loses its end
-    inside the prompt.
+    inside the prompt. A judgement is never cut, as being cut is what it is about.
 
     Raises:
         InputError: the chat template is not fit for training (`prompts.render_pair`).
     """
+    if example.origin == "judgement":
+        assert direction == "forward", "the backward model does not judge"
+        return _judgement(tokenizer, example, max_tokens)
     cut = _backward if direction == "backward" else _forward
     return cut(tokenizer, example, max_tokens)
 
@@ -90,6 +97,15 @@ def _forward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
     prompt, answer = prompts.render_pair(tokenizer, asked, example.output)
     room = max_tokens - len(prompt)
     return Row(example.id, prompt, answer[:room], len(answer) > room) if room > 0 else None
+
+
+def _judgement(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
+    """Return the rubric's prompt as the scorer puts it, and the digit and the stop token as what is to be learnt."""
+    assert example.score is not None
+    asked = prompts.rubric(example.instruction, example.output)
+    prompt, answer = prompts.render_pair(tokenizer, asked, f" {example.score:.0f}")
+    row = Row(example.id, prompt, answer, False)
+    return row if row.tokens <= max_tokens else None
 
 
 def _backward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
@@ -114,7 +130,8 @@ def arrange(rows: Sequence[Row], steps: int, batch_size: int, seed: int) -> list
     """Return, for each step, which rows it takes, shortest first: a pure function of the seed and of ids and lengths.
 
     Every epoch is shuffled anew, and the next begins where it ends, so that all batches are full. Within windows of
-    `WINDOW` batches of one epoch, rows of like length share a batch; then the batches of a window are shuffled.
+    `WINDOW` batches of one epoch, judgements keep to themselves, as the loss of a digit is lost among hundreds of tokens,
+    and rows of like length share a batch; then the batches of a window are shuffled.
     """
     epochs = -(-steps * batch_size // len(rows))
     stream = [index for epoch in range(epochs) for index in _shuffled(rows, seed, epoch)]
@@ -128,8 +145,9 @@ def arrange(rows: Sequence[Row], steps: int, batch_size: int, seed: int) -> list
     for _, group in groupby(range(steps), key=window):
         members = list(group)
         inside = stream[members[0] * batch_size : (members[-1] + 1) * batch_size]
-        inside.sort(key=lambda index: rows[index].tokens)
+        inside.sort(key=lambda index: (len(rows[index].answer) <= JUDGEMENT_TOKENS, rows[index].tokens))
         cut = [inside[at : at + batch_size] for at in range(0, len(inside), batch_size)]
+        cut = [sorted(batch, key=lambda index: rows[index].tokens) for batch in cut]
         batches += sorted(cut, key=lambda batch: record_id(str(seed), *(rows[index].id for index in batch)))
     return batches
 

@@ -24,7 +24,10 @@ def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequ
 
 @recorded(version=1, output="model", prompts=("forward",))
 def train_forward(step: Step, options: Training, *, base: Model, examples: Sequence[Records]) -> Model:
-    """Train M_0 or M_t: the tagged instruction is shown, the output is learnt (method.md 1.1, 1.6)."""
+    """Train M_0 or M_t: the tagged instruction is shown, the output is learnt (method.md 1.1, 1.6).
+
+    Of examples of origin "judgement", the pair is shown in the rubric's prompt and its level is learnt.
+    """
     return _train(step, options, "forward", base, _taught(examples))
 
 

@@ -21,6 +21,9 @@ MASKED = -100
 MICRO_TOKENS = {"cpu": 4096, "gpu": 16384}
 """Most tokens in one forward and backward pass, padding included; a batch takes as many passes as it needs."""
 
+SHARED_TOKENS = 64
+"""A shorter common beginning is read with every row."""
+
 _ORDERED = "the data are tokenised and put in order before"
 _LOGGED = "metrics.jsonl has every step"
 OWN = {
@@ -127,7 +130,8 @@ def _trainer_class() -> Any:
             alone = self.args.device.type == "cpu" and self.accelerator.num_processes == 1
             plain = self.args.loss_type == "nll" and self.label_smoother is None and not self.aux_loss_enabled
             if alone and plain and not return_outputs:
-                return label_loss(model, inputs, num_items_in_batch)
+                redone = self.args.gradient_checkpointing or self.args.activation_checkpointing
+                return label_loss(model, inputs, num_items_in_batch, share=not redone)
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
@@ -141,26 +145,52 @@ def _trainer_class() -> Any:
 
 
 def label_loss(
-    model: Any, inputs: dict[str, "torch.Tensor"], label_tokens: "torch.Tensor | int | None"
+    model: Any, inputs: dict[str, "torch.Tensor"], label_tokens: "torch.Tensor | int | None", share: bool = True
 ) -> "torch.Tensor":
     """Return the cross-entropy summed over the labels of a micro-batch, divided by those of its whole batch.
 
     The model's head is shown only the positions whose next token is a label. The sum is the same, for a fraction of the
-    work where prompts are long, and no logits are held for the rest.
+    work where prompts are long, and no logits are held for the rest. With `share`, a prefix that all rows begin with is
+    read once for all: the same loss and gradients again, for half the work where the prompt is the rubric's.
     """
     from torch.nn.functional import cross_entropy
 
     labels = inputs["labels"][:, 1:]
     learnt = labels != MASKED
 
-    def keep(_: Any, hidden: tuple["torch.Tensor"]) -> "torch.Tensor":
-        return hidden[0][:, :-1][learnt].unsqueeze(0)
+    rest: dict[str, Any] = {name: value for name, value in inputs.items() if name != "labels"}
+    shared = _shared_tokens(model, inputs["input_ids"], learnt) if share else 0
+    if shared:
+        rest["past_key_values"] = _read_once(model, inputs["input_ids"][:, :shared])
+        rest["input_ids"] = inputs["input_ids"][:, shared:]
 
-    rest = {name: value for name, value in inputs.items() if name != "labels"}
+    def keep(_: Any, hidden: tuple["torch.Tensor"]) -> "torch.Tensor":
+        return hidden[0][:, :-1][learnt[:, shared:]].unsqueeze(0)
+
     with model.get_output_embeddings().register_forward_pre_hook(keep):
-        logits = model(**rest, use_cache=False).logits[0]
+        logits = model(**rest, use_cache=bool(shared)).logits[0]
     total = cross_entropy(logits.float(), labels[learnt], reduction="sum")
     return total / (learnt.sum().clamp(min=1) if label_tokens is None else label_tokens)
+
+
+def _shared_tokens(model: Any, ids: "torch.Tensor", learnt: "torch.Tensor") -> int:
+    """Return how many tokens all rows begin with and do not learn; 0 if they are too few to be worth it."""
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ["full_attention"]
+    if len(ids) < 2 or set(kinds) != {"full_attention"}:
+        return 0
+    differ = (ids != ids[:1]).any(0)[1:] | learnt.any(0)
+    shared = int(differ.int().argmax()) if bool(differ.any()) else 0
+    return shared if shared >= SHARED_TOKENS else 0
+
+
+def _read_once(model: Any, ids: "torch.Tensor") -> Any:
+    """Return the cache of a prefix, repeated for every row; gradients flow through it."""
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    model(input_ids=ids[:1], past_key_values=cache, use_cache=True, logits_to_keep=1)
+    cache.batch_repeat_interleave(len(ids))
+    return cache
 
 
 def _settings(options: Training, lengths: list[list[int]], random_seed: int, checkpoints: Path) -> Any:

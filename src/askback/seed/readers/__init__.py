@@ -18,13 +18,17 @@ READERS = {
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An (instruction, output) pair as a reader found it; `where` is its file and line."""
+    """An (instruction, output) pair as a reader found it; `where` is its file and line.
+
+    `rank` is what people gave the output among the answers to this instruction, 0 the best.
+    """
 
     where: str
     instruction: str
     output: str
     licence: str = ""
     language: str = ""
+    rank: int = 0
 
 
 Reader = Callable[[Rows, str], Iterator[Pair | Rejection]]

@@ -15,10 +15,11 @@ from askback.seed.readers.pairs import STAGE, broken
 LICENCE = "Apache-2.0"
 
 
-def read_messages(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
+def read_messages(rows: Rows, language: str, best_only: bool = True) -> Iterator[Pair | Rejection]:
     """Read flat messages {message_id, parent_id, role, text, lang, rank, synthetic, deleted}.
 
-    A prompt may come after its replies in the file, so replies wait until the end.
+    A prompt may come after its replies in the file, so replies wait until the end. Without `best_only`, replies that
+    people ranked lower are pairs too, with their rank.
     """
     roots: dict[str, dict[str, Any]] = {}
     replies: list[tuple[str, dict[str, Any]]] = []
@@ -34,11 +35,11 @@ def read_messages(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
         elif row.get("parent_id") is None:
             roots[str(row.get("message_id"))] = row
     for where, reply in replies:
-        yield _pair(where, roots.get(str(reply.get("parent_id"))), reply, language)
+        yield _pair(where, roots.get(str(reply.get("parent_id"))), reply, language, best_only)
 
 
-def read_trees(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
-    """Read nested trees {prompt: {text, …, replies: […]}}."""
+def read_trees(rows: Rows, language: str, best_only: bool = True) -> Iterator[Pair | Rejection]:
+    """Read nested trees {prompt: {text, …, replies: […]}}; `best_only` as in `read_messages`."""
     for where, row in rows:
         if isinstance(row, BrokenRow):
             yield broken(where, str(row))
@@ -49,7 +50,7 @@ def read_trees(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
             continue
         for root, reply in _replies(prompt):
             if isinstance(reply.get("text"), str):
-                yield _pair(where, root, reply, language)
+                yield _pair(where, root, reply, language, best_only)
             else:
                 yield broken(where, f"reply {reply.get('message_id')} has no text")
 
@@ -69,7 +70,9 @@ def _children(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [reply for reply in replies if isinstance(reply, dict)] if isinstance(replies, list) else []
 
 
-def _pair(where: str, root: dict[str, Any] | None, reply: dict[str, Any], language: str) -> Pair | Rejection:
+def _pair(
+    where: str, root: dict[str, Any] | None, reply: dict[str, Any], language: str, best_only: bool
+) -> Pair | Rejection:
     """Return the pair, or the first rule it fails."""
     uri = f"oasst:{reply.get('message_id', where)}"
 
@@ -85,6 +88,7 @@ def _pair(where: str, root: dict[str, Any] | None, reply: dict[str, Any], langua
             return drop("not-human", f"written by {message.get('model_name') or 'a model'}")
         if language and message.get("lang") != language:
             return drop("language", f"found {message.get('lang')!r}, wanted {language!r}")
-    if reply.get("rank") != 0:
-        return drop("not-best", f"rank {reply.get('rank')}, wanted 0")
-    return Pair(uri, root["text"], reply["text"], LICENCE, str(reply.get("lang") or ""))
+    rank = reply.get("rank")
+    if rank != 0 and (best_only or not isinstance(rank, int)):
+        return drop("not-best", f"rank {rank}, wanted 0")
+    return Pair(uri, root["text"], reply["text"], LICENCE, str(reply.get("lang") or ""), rank or 0)

@@ -1,0 +1,121 @@
+"""The figures a judge is measured by: small, exact, without a library.
+
+Scores enter as plain floats. Ties count half, everywhere.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from random import Random
+
+Z = 1.959963984540054
+"""Standard normal quantile of a two-sided 95 % interval."""
+RESAMPLES = 1000
+
+
+def auroc(good: Sequence[float], bad: Sequence[float]) -> float:
+    """Return the chance that a good one scores above a bad one: Mann-Whitney's U over the number of pairs."""
+    ordered = sorted(bad)
+    below = sum(bisect_left(ordered, score) + bisect_right(ordered, score) for score in good)
+    return below / (2 * len(good) * len(bad))
+
+
+def separation(
+    good: Mapping[str, float], bad: Mapping[str, Mapping[str, float]], random_seed: int = 0
+) -> dict[str, tuple[float, float, float]]:
+    """Return kind → (AUROC, low, high) of each kind of bad scores, and their mean under "mean".
+
+    `good` and each of `bad` are pair id → score; a pair may be on one side alone. The interval is the middle 95 % over
+    1,000 resamples of the pairs, each drawn with all its versions, since these are alike; so it holds for the mean too.
+    """
+    ids = sorted({*good, *(id for scores in bad.values() for id in scores)})
+    random = Random(random_seed)
+    drawn = [[0] * len(ids) for _ in range(RESAMPLES)]
+    for counts in drawn:
+        for at in random.choices(range(len(ids)), k=len(ids)):
+            counts[at] += 1
+    found: dict[str, tuple[float, list[float]]] = {}
+    for kind, scores in bad.items():
+        found[kind] = (
+            auroc(list(good.values()), list(scores.values())),
+            _resampled(ids, good, scores, drawn),
+        )
+    kinds = list(found.values())
+    found["mean"] = (
+        sum(value for value, _ in kinds) / len(kinds),
+        [sum(column) / len(column) for column in zip(*(values for _, values in kinds), strict=True)],
+    )
+    return {kind: (value, *_middle(values)) for kind, (value, values) in found.items()}
+
+
+def _resampled(
+    ids: list[str], good: Mapping[str, float], bad: Mapping[str, float], drawn: list[list[int]]
+) -> list[float]:
+    """Return the AUROC of each resample, counted in one pass over the scores in order."""
+    order = sorted(
+        [(good[id], at, True) for at, id in enumerate(ids) if id in good]
+        + [(bad[id], at, False) for at, id in enumerate(ids) if id in bad]
+    )
+    values = []
+    for counts in drawn:
+        won = below = all_good = 0.0
+        start = 0
+        while start < len(order):
+            stop = start
+            tied_good = tied_bad = 0
+            while stop < len(order) and order[stop][0] == order[start][0]:
+                _, at, is_good = order[stop]
+                tied_good += counts[at] if is_good else 0
+                tied_bad += 0 if is_good else counts[at]
+                stop += 1
+            won += tied_good * (below + tied_bad / 2)
+            below += tied_bad
+            all_good += tied_good
+            start = stop
+        values.append(won / (all_good * below) if all_good * below else 0.5)
+    return values
+
+
+def _middle(values: list[float]) -> tuple[float, float]:
+    ordered = sorted(values)
+    cut = round(0.025 * len(ordered))
+    return ordered[cut], ordered[-1 - cut]
+
+
+def wilson(hits: int, of: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share; (0, 1) of nothing."""
+    if not of:
+        return 0.0, 1.0
+    share, square = hits / of, Z * Z
+    middle = (share + square / (2 * of)) / (1 + square / of)
+    half = Z * math.sqrt(share * (1 - share) / of + square / (4 * of * of)) / (1 + square / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def mid_ranks(values: Sequence[float]) -> list[float]:
+    """Return the rank of each value from 1 up, equal ones sharing the mean of theirs."""
+    ordered = sorted(values)
+    return [(bisect_left(ordered, value) + bisect_right(ordered, value) + 1) / 2 for value in values]
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return Spearman's rank correlation; None where one side is constant or there are fewer than two."""
+    left, right = mid_ranks(one), mid_ranks(other)
+    middle = (len(left) + 1) / 2
+    across = sum((a - middle) * (b - middle) for a, b in zip(left, right, strict=True))
+    spread = math.sqrt(sum((a - middle) ** 2 for a in left) * sum((b - middle) ** 2 for b in right))
+    return across / spread if spread else None
+
+
+def kendall(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return Kendall's tau-b; None as in `spearman`. Quadratic in the number of values."""
+    agree = ties_one = ties_other = pairs = 0
+    for at in range(len(one)):
+        for before in range(at):
+            a, b = one[at] - one[before], other[at] - other[before]
+            agree += (a * b > 0) - (a * b < 0)
+            ties_one += a == 0
+            ties_other += b == 0
+            pairs += 1
+    spread = math.sqrt((pairs - ties_one) * (pairs - ties_other))
+    return agree / spread if spread else None

@@ -1,0 +1,140 @@
+"""Judgements to learn from, made of what people wrote (method.md 4.1), and probes to try a judge on.
+
+Self-Rewarding Language Models teaches a 70B judge with human rankings and its own reasoning. Here a pair that people wrote
+is a 5, the same pair damaged has the level of its damage, and where people ranked replies the lower ones are a 4 or a 3.
+"""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from askback.config import Judge
+from askback.curate.damage import KINDS, Pair
+from askback.execution.identity import recorded
+from askback.execution.shards import Records
+from askback.execution.step import Step
+from askback.lookup import lookup
+from askback.records import Example, Outcome, Probe, Rejection, draw, record_id, reject
+from askback.seed.load import normal, open_rows, source_fingerprints
+from askback.seed.readers import READERS
+
+BEST = 5
+"""The level of a pair as people wrote it."""
+TAUGHT, TRIED = 0, 1
+"""Which of the two sets of words of damage.py is put in."""
+
+
+@recorded(version=1, sources=lambda options: source_fingerprints(options.ranked))
+def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
+    """Make judgements of training pairs, true and damaged by `kinds` in turn, and of ranked replies if there are any.
+
+    They are examples of origin "judgement" that carry the level as their score.
+    """
+    outcome = Outcome()
+    pairs = []
+    for pair in _in_order(step.random_seed, seed, "train"):
+        size = len(pair.instruction) + len(pair.output)
+        if size > options.max_chars:
+            outcome.drop(reject(pair.id, "pairs", "too-long", f"{size} characters, at most {options.max_chars}"))
+            continue
+        outcome.passed("pairs")
+        pairs.append(pair)
+        if len(pairs) == options.pairs:
+            break
+    for at, pair in enumerate(pairs):
+        outcome.keep("judgements", _judged(pair, Pair(pair.instruction, pair.output), BEST))
+        for number in range(options.per_pair):
+            kind = options.kinds[(at * options.per_pair + number) % len(options.kinds)]
+            damaged = damage(pairs, at, kind, step.random_seed, TAUGHT, "judgements")
+            if isinstance(damaged, Rejection):
+                outcome.drop(damaged)
+            else:
+                outcome.keep("judgements", _judged(pair, damaged, KINDS[kind][1]))
+    for example in _ranked(options, seed):
+        outcome.keep("judgements", example)
+    return step.write(Example, [outcome])
+
+
+@recorded(version=1)
+def make_probes(step: Step, options: Judge, *, seed: Records) -> Records:
+    """Make probes of held-out pairs: each as it is, with every kind of damage, and with its words in no order.
+
+    The words that damage puts in are others than those that are taught.
+    """
+    outcome = Outcome()
+    pairs = [
+        pair
+        for pair in _in_order(step.random_seed, seed, "held-out")
+        if len(pair.instruction) + len(pair.output) <= options.max_chars
+    ][: options.probes]
+    for at, pair in enumerate(pairs):
+        outcome.keep("probes", _probe(pair, "true", Pair(pair.instruction, pair.output)))
+        for kind in KINDS:
+            damaged = damage(pairs, at, kind, step.random_seed, TRIED, "probes")
+            if isinstance(damaged, Rejection):
+                outcome.drop(damaged)
+            else:
+                outcome.keep("probes", _probe(pair, kind, damaged))
+        outcome.keep("probes", _probe(pair, "scrambled", _scrambled(pair, step.random_seed)))
+    return step.write(Probe, [outcome])
+
+
+def damage(
+    pairs: Sequence[Example], at: int, kind: str, random_seed: int, wording: int, stage: str
+) -> Pair | Rejection:
+    """Return one of the pairs damaged, or why it cannot be, counted under `stage`."""
+    pair = pairs[at]
+    random = Random(draw(random_seed, "damage", kind, pair.id))
+    other = pairs[(at + random.randrange(1, len(pairs))) % len(pairs)] if len(pairs) > 1 else pair
+    apply = KINDS[kind][0]
+    damaged = apply(Pair(pair.instruction, pair.output), Pair(other.instruction, other.output), random, wording)
+    detail = " ".join((apply.__doc__ or "").split())
+    return damaged or reject(record_id(pair.id, kind), stage, f"no-{kind}", detail, uri=pair.uri)
+
+
+def _in_order(random_seed: int, seed: Records, split: str) -> list[Example]:
+    pairs: list[Example] = [pair for pair in seed if pair.split == split]
+    return sorted(pairs, key=lambda pair: draw(random_seed, "judge", pair.id))
+
+
+def _judged(pair: Example, shown: Pair, level: int) -> Example:
+    return Example(
+        id=record_id("judgement", pair.id, *shown),
+        instruction=shown.instruction,
+        output=shown.output,
+        origin="judgement",
+        split="train",
+        uri=pair.uri,
+        source=pair.source,
+        licence=pair.licence,
+        language=pair.language,
+        score=level,
+    )
+
+
+def _ranked(options: Judge, seed: Records) -> Iterator[Example]:
+    """Yield replies that people ranked below the best, each beside the best one to the same prompt."""
+    held_out = {normal(pair.instruction) for pair in seed if pair.split == "held-out"}
+    for source in options.ranked:
+        read = lookup(READERS, source.format, "seed format")
+        count = 0
+        for found in read(open_rows(source), "en", best_only=False):
+            if isinstance(found, Rejection) or normal(found.instruction) in held_out:
+                continue
+            if len(found.instruction) + len(found.output) > options.max_chars or count == source.limit:
+                continue
+            shown = Pair(found.instruction.strip(), found.output.strip())
+            pair = Example("", *shown, "judgement", "train", found.where, source.format, found.licence, "en")
+            yield _judged(pair, shown, max(3, BEST - found.rank))
+            count += 1
+
+
+def _probe(pair: Example, kind: str, shown: Pair) -> Probe:
+    return Probe(record_id(kind, pair.id, *shown), pair.id, kind, shown.instruction, shown.output, pair.uri)
+
+
+def _scrambled(pair: Example, random_seed: int) -> Pair:
+    random = Random(draw(random_seed, "scrambled", pair.id))
+    instruction, output = pair.instruction.split(), pair.output.split()
+    random.shuffle(instruction)
+    random.shuffle(output)
+    return Pair(" ".join(instruction), " ".join(output))

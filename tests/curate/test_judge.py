@@ -1,0 +1,161 @@
+"""Teaching, trying and calibrating a judge: the real steps in a run folder, with the scripted engine."""
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback.config import Check, Labels, RecipeFile
+from askback.curate.calibrate import calibrate, good_from, measure, thresholds
+from askback.curate.check import check
+from askback.curate.damage import FURNITURE, KINDS
+from askback.curate.score import score
+from askback.curate.teach import make_probes, teach_judge
+from askback.errors import InputError, JudgeTooWeak
+from askback.execution.run import Run
+from askback.execution.shards import Records, rejections
+from askback.records import Example, Judgement, Probe
+from askback.seed.load import load_seed
+
+
+def recipe(folder: Path, **judge: Any) -> RecipeFile:
+    return RecipeFile.model_validate(
+        {
+            "name": "run",
+            "recipe": {
+                "seed": {"sources": [{"path": "builtin:demo"}], "held_out": 0.3},
+                "corpus": {"sources": [{"format": "installed-docs"}]},
+                "judge": judge,
+                "score": {"scorers": ["rubric", "ifd"]},
+                "select": {"top_n": 5},
+            },
+            "resources": {"runs": str(folder), "engine": {"kind": "scripted"}},
+        }
+    )
+
+
+def test_only_training_pairs_teach_and_only_held_out_pairs_are_tried(tmp_path: Path) -> None:
+    file = recipe(tmp_path, pairs=40, per_pair=2, probes=20, kinds=["swapped", "truncated", "furniture"])
+    with Run(file) as run:
+        seed = run.step("seed", load_seed, file.recipe.seed)
+        taught: list[Example] = list(run.step("teach", teach_judge, file.recipe.judge, seed=seed))
+        probes: list[Probe] = list(run.step("probes", make_probes, file.recipe.judge, seed=seed))
+    split = {side: {p.instruction for p in seed if p.split == side} for side in ("train", "held-out")}
+    assert {one.instruction for one in taught} <= split["train"]
+    assert {one.instruction for one in probes if one.kind != "scrambled"} <= split["held-out"]
+    assert {one.origin for one in taught} == {"judgement"} and {one.split for one in taught} == {"train"}
+    levels = Counter(one.score for one in taught)
+    assert levels[5] == 40 and set(levels) == {1, 2, 5}
+    counts = json.loads((tmp_path / "run/teach/step.json").read_text())["counts"]["judgements"]
+    assert counts["entered"] == 40 * 3 and counts["rejected"] == len(list(rejections(tmp_path / "run/teach")))
+    kinds = Counter(one.kind for one in probes)
+    assert kinds["true"] == kinds["scrambled"] == 20 and set(kinds) == {"true", "scrambled", *KINDS}
+    text = "\n".join(one.output for one in taught)
+    assert any(line in text for line in FURNITURE[0]) and not any(line in text for line in FURNITURE[1])
+
+
+def test_replies_that_people_ranked_lower_teach_lower_levels(tmp_path: Path, shared_data: Path) -> None:
+    trees = {"path": str(shared_data / "seed/oasst1_sample_trees.jsonl.gz"), "format": "oasst-trees"}
+    file = recipe(tmp_path, pairs=1, per_pair=1, ranked=[trees], max_chars=20_000)
+    with Run(file) as run:
+        seed = run.step("seed", load_seed, file.recipe.seed)
+        taught: list[Example] = list(run.step("teach", teach_judge, file.recipe.judge, seed=seed))
+    with gzip.open(trees["path"], "rt") as lines:
+        prompts = [json.loads(line)["prompt"] for line in lines]
+    ranks = {
+        reply["text"].strip(): reply["rank"]
+        for prompt in prompts
+        for reply in prompt["replies"]
+        if reply.get("rank") is not None
+    }
+    ranked = [one for one in taught if one.output in ranks]
+    assert len(ranked) > 50
+    assert all(one.score == max(3, 5 - ranks[one.output]) for one in ranked)
+
+
+def judged(probes: list[Probe], by: dict[str, float], scorer: str = "rubric") -> list[Judgement]:
+    """Judge by the kind of probe alone, with a little of each pair's own."""
+    return [
+        Judgement(p.id, p.id, scorer, by[p.kind] + int(p.pair_id[:3], 16) / 4096, [], None, [], [], "", "")
+        for p in probes
+    ]
+
+
+def test_a_judge_at_chance_stops_the_run_and_a_good_one_passes(tmp_path: Path) -> None:
+    file = recipe(tmp_path, probes=30)
+    options = file.recipe
+    with Run(file) as run:
+        base = run.base()
+        seed = run.step("seed", load_seed, options.seed)
+        probes = run.step("probes", make_probes, options.judge, seed=seed)
+        judgements = run.step("probe-1", score, options.score, model=base, candidates=probes)
+        with pytest.raises(
+            JudgeTooWeak, match=r"no better than chance: mean AUROC 0\.\d\d.*judge\.check: false"
+        ) as error:
+            run.step("check-1", check, options.check, probes=probes, judgements=judgements)
+        assert error.value.exit_code == 10
+        assert not (run.folder / "check-1/step.json").exists()
+        passed = run.step("check-1", check, Check(minimum_auroc=0.1), probes=probes, judgements=judgements)
+        assert {one.kind for one in passed} == {*KINDS, "mean"}
+        assert {one.scorer for one in passed} == {"combined"}
+
+
+def test_the_figures_of_a_judge_made_up(tmp_path: Path) -> None:
+    probes = [
+        Probe(f"{at:03x}{kind}", f"{at:03x}", kind, "Ask?", "word " * at, "")
+        for at in range(0, 4096, 100)
+        for kind in ("true", "swapped", "truncated")
+    ]
+    sees_swaps = judged(probes, {"true": 5, "swapped": 1, "truncated": 5})
+    sees_cuts = judged(probes, {"true": 5, "swapped": 5, "truncated": 1}, "ifd")
+    found = measure(probes, sees_swaps + sees_cuts, {})
+    rubric = found["scorers"]["rubric"]
+    assert rubric["auroc"]["swapped"][0] == 1 and rubric["auroc"]["truncated"][0] == 0.5
+    assert rubric["auroc"]["mean"][0] == 0.75 and rubric["length"] == pytest.approx(1)
+    assert found["scorers"]["combined"]["auroc"]["mean"][0] > 0.8
+    best = found["recommended"]
+    assert set(best["weights"]) == {"rubric", "ifd"} and best["auroc_on_the_rest"] > 0.8
+    assert sum(count for _, count in rubric["histogram"]) == len(probes)
+
+
+def test_thresholds_by_hand() -> None:
+    rows = thresholds([(float(at), at >= 8) for at in range(10)])
+    assert [row["threshold"] for row in rows] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert rows[7]["precision"][0] == 1 and rows[7]["recall"][0] == 1 and rows[7]["chosen"] == 0.2
+    assert rows[5]["precision"][0] == 0.5 and rows[8]["recall"][0] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("labels", "good"), [([0, 1, 1], 1), ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 9), ([0.5, 0.25, 0.75], 0.75)]
+)
+def test_what_counts_as_good(labels: list[float], good: float) -> None:
+    assert good_from(labels) == good
+
+
+def test_calibrating_resumes_and_takes_labels(tmp_path: Path) -> None:
+    file = recipe(tmp_path, probes=10)
+    rows: list[dict[str, Any]] = [
+        {"instruction": f"Ask {at}?", "output": f"Answer {at}.", "label": at % 2 == 0} for at in range(12)
+    ]
+    rows += [{"instruction": "No label", "output": "x"}, {"instruction": "Words", "output": "x", "label": "good"}]
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text("\n".join(map(json.dumps, rows)))
+    with Run(file) as run:
+        folder = calibrate(file, run, file.recipe.score, labels=Labels(path=str(labels)))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["labelled"] == 13 and metrics["pairs"] == 10 and metrics["model"] == "builtin:smollm2-135m"
+    assert set(metrics["scorers"]) == {"rubric", "ifd", "combined"}
+    figures = metrics["scorers"]["rubric"]
+    assert figures["labels"]["good_from"] == 1 and set(figures["digits"]) == {"true", "scrambled"}
+    assert sum(figures["digits"]["scrambled"]) == pytest.approx(1)
+    assert [one.rule for one in rejections(folder / "labels")] == ["broken"]
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
+    assert len(Records(folder / "rubric-labels", "")) == 13
+    with Run(file) as run:
+        assert calibrate(file, run, file.recipe.score, labels=Labels(path=str(labels))) == folder
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")} == before
+        with pytest.raises(InputError, match="--model m7: neither"):
+            calibrate(file, run, file.recipe.score, "m7")

@@ -1,0 +1,68 @@
+"""Each figure against values worked out by hand or known from a table, and against its definition."""
+
+from itertools import product
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from askback.curate.measures import auroc, kendall, mid_ranks, separation, spearman, wilson
+
+scores = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=12)
+
+
+def test_auroc_by_hand() -> None:
+    # Pairs won: 3>1, 3>2, 2>1; tied: 2=2; of 2 x 2.
+    assert auroc([3, 2], [1, 2]) == 3.5 / 4
+    assert (auroc([2], [1]), auroc([1], [2]), auroc([1, 1], [1])) == (1.0, 0.0, 0.5)
+
+
+@given(scores, scores)
+def test_auroc_is_the_share_of_pairs_won(good: list[float], bad: list[float]) -> None:
+    won = sum((g > b) + (g == b) / 2 for g, b in product(good, bad))
+    assert auroc(good, bad) == pytest.approx(won / (len(good) * len(bad)))
+    assert auroc(bad, good) == pytest.approx(1 - auroc(good, bad))
+
+
+def test_wilson_is_the_published_interval() -> None:
+    # Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson(0, 0) == (0, 1)
+
+
+def test_rank_correlations_by_hand() -> None:
+    assert mid_ranks([10, 20, 20, 5]) == [2, 3.5, 3.5, 1]
+    assert spearman([1, 2, 3, 4], [1, 2, 3, 4]) == pytest.approx(1)
+    assert spearman([1, 2, 3, 4, 5], [2, 1, 4, 3, 5]) == pytest.approx(1 - 6 * 4 / (5 * 24))
+    assert kendall([1, 2, 3, 4, 5], [2, 1, 4, 3, 5]) == pytest.approx((8 - 2) / 10)
+    # tau-b with ties: 4 agree, 0 disagree; one tie on the left of 6 pairs, one on the right.
+    assert kendall([1, 1, 2, 3], [1, 2, 3, 3]) == pytest.approx(4 / 5)
+    assert spearman([1, 1], [1, 2]) is None and kendall([1], [1]) is None
+
+
+def test_the_interval_holds_the_value_and_knows_that_versions_of_a_pair_go_together() -> None:
+    random = Random(1)
+    good = {str(at): random.gauss(1, 1) for at in range(40)}
+    bad = {kind: {str(at): random.gauss(0, 1) for at in range(40)} for kind in "ab"}
+    found = separation(good, bad)
+    assert found["a"][0] == auroc(list(good.values()), list(bad["a"].values()))
+    assert found["mean"][0] == pytest.approx((found["a"][0] + found["b"][0]) / 2)
+    for value, low, high in found.values():
+        assert low < value < high and 0.1 < high - low < 0.35
+    assert separation(good, bad) == found, "no randomness but the seed's"
+    same = separation(good, {"a": bad["a"], "again": bad["a"]})
+    assert same["mean"] == pytest.approx(same["a"]), "two copies of one kind say no more than one"
+
+
+def test_the_interval_covers_as_often_as_it_says() -> None:
+    """At chance, 0.5 lies in most of 60 intervals; a wrong resampling is off by far more than the slack here."""
+    inside = 0
+    for trial in range(60):
+        random = Random(trial)
+        good, bad = ({str(at): random.random() for at in range(25)} for _ in range(2))
+        _, low, high = separation(good, {"kind": bad}, trial)["kind"]
+        inside += low <= 0.5 <= high
+    assert inside >= 51
