@@ -17,6 +17,7 @@ from typing import Any
 
 from askback.engines.base import Prompt
 from askback.errors import InputError
+from askback.prompts.votes import FORMS, without_votes
 
 SEED_TAG = "Answer in the style of an AI Assistant."
 """S_a (method.md 1.6): appended to seed instructions in training, and first at inference."""
@@ -38,6 +39,9 @@ REASONED_REPLY = (
     "digit from {} to {}."
 )
 """How a judge is to answer; the last thing it reads."""
+
+JUDGED = ("rubric", "additive", "instruction", "pairwise")
+"""Prompts that ask for a judgement: they leave out what a text says to its judge (votes.py)."""
 
 TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
 """`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""
@@ -92,8 +96,8 @@ def after_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
 
 def _rating(name: str, scale: tuple[int, int], reasoning: bool, **texts: str) -> Prompt:
     reply = (REASONED_REPLY if reasoning else REPLY).format(*scale)
-    stripped = {key: text.strip() for key, text in texts.items()}
-    prompt = _fill(name, marker(*texts.values()), reply=reply, **stripped)
+    shown = {key: without_votes(text) for key, text in texts.items()}
+    prompt = _fill(name, marker(*shown.values()), reply=reply, **shown)
     return Prompt(prompt.user, "" if reasoning else ANSWER_START)
 
 
@@ -102,9 +106,9 @@ def pairwise(instruction: str, first: str, second: str) -> Prompt:
 
     In our own words, after AlpacaEval's question (method.md 1.10). The answers stand inside a marker, as in `rubric`.
     """
-    mark = marker(instruction, first, second)
-    fields = {"instruction": instruction.strip(), "first": first.strip(), "second": second.strip()}
-    return Prompt(_fill("pairwise", mark, **fields).user, BETTER_START)
+    texts = {"instruction": instruction, "first": first, "second": second}
+    shown = {key: without_votes(text) for key, text in texts.items()}
+    return Prompt(_fill("pairwise", marker(*shown.values()), **shown).user, BETTER_START)
 
 
 def marker(*texts: str) -> str:
@@ -147,6 +151,7 @@ def prompt_id(name: str) -> str:
         QUALITY_TAG if name == "forward" else _text(name),
     ]
     words += [BETTER_START] if name == "pairwise" else []
+    words += FORMS if name in JUDGED else []
     return f"{name}-{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:8]}"
 
 
