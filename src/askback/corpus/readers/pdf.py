@@ -249,7 +249,8 @@ def _at_most(seconds: float) -> Iterator[None]:
         raise _TooSlow
 
     handler = signal.signal(signal.SIGALRM, stop)
-    left = signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again: raised inside a destructor, it would be swallowed.
+    left = signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
     try:
         yield
     finally:
