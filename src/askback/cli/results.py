@@ -1,4 +1,4 @@
-"""The commands `evaluate` and `scaling` (cli.py)."""
+"""The commands that look at what a run has made: export, report, calibrate, evaluate, scaling."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,75 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from askback.cli.shared import Json, RecipePath, RunPath, Set, console, load, run_page
 from askback.errors import Interrupted, RecipeError
 
 if TYPE_CHECKING:
     from askback.config import SeedSource
+
+
+def export(
+    run: RunPath,
+    out: Annotated[Path, typer.Option(help="Folder to write; datasets.load_dataset reads it.")],
+    format: Annotated[str, typer.Option(help="messages, sharegpt, alpaca or prompt-completion.")] = "messages",
+    file_type: Annotated[str, typer.Option(help="parquet or jsonl.")] = "parquet",
+    with_seed: Annotated[bool, typer.Option("--with-seed", help="Add the seed pairs that were trained on.")] = False,
+    validation: Annotated[float, typer.Option(min=0, max=0.5, help="Share of the pairs to hold out as a split.")] = 0.0,
+    push_to_hub: Annotated[
+        str | None, typer.Option(help="Then upload it as this (private) data set, by your hub login.", metavar="NAME")
+    ] = None,
+) -> None:
+    """Write the chosen pairs as a data set with card, licences and checksums."""
+    from askback.export import export
+
+    if file_type not in ("parquet", "jsonl"):
+        raise RecipeError(f"--file-type {file_type}: allowed are parquet and jsonl")
+    count = export(run, out, format, file_type, with_seed, validation)
+    typer.echo(f"{count:,} pairs in {out}\nLoad them: datasets.load_dataset({str(out)!r})")
+    if push_to_hub:
+        from askback.export.hub import push
+
+        typer.echo(f"Pushed to {push(out, push_to_hub)}")
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, as in runs/demo; several are compared.", metavar="RUN…")
+    ],
+    out: Annotated[Path | None, typer.Option(help="File to write; by default report.html in the first run.")] = None,
+) -> None:
+    """Write one HTML file with plots and pairs to read; it needs no network and opens on a phone."""
+    from askback.report.html import write_report
+
+    out = out or runs[0] / "report.html"
+    write_report(runs, out)
+    typer.echo(f"Wrote {out}")
+
+
+def calibrate(
+    recipe: RecipePath,
+    set: Set = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Pairs you have rated: rows of instruction, output, label.", metavar="FILE")
+    ] = None,
+    model: Annotated[str, typer.Option(help="m0, m1, …, base, or a model folder; by default m0 if there is one.")] = "",
+    scorers: Annotated[str, typer.Option(help="Names with commas, or all; by default the recipe's.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Try the judge on held-out pairs, true and damaged, and on pairs you have rated."""
+    from askback.config import Labels
+    from askback.curate.calibrate import calibrate, scorers_named
+    from askback.report.calibrate import show_calibration
+
+    file, found = load(recipe, set), []
+    options, rated = scorers_named(file.recipe.score, scorers), Labels(path=str(labels)) if labels else None
+    run_page(file, [], None, lambda _, run: found.append(calibrate(file, run, options, model, rated)))
+    (folder,) = found
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    if as_json:
+        typer.echo(json.dumps(metrics, indent=2))
+    else:
+        show_calibration(folder, metrics, console())
 
 
 def evaluate(
@@ -48,7 +113,6 @@ def evaluate(
 ) -> None:
     """Measure what a run is worth: held-out loss, win rates, data statistics, benchmarks."""
     from askback import evaluation
-    from askback.cli import _console
     from askback.evaluate.benchmarks import PAPER
     from askback.evaluate.options import Answering, Benchmarks, Questions
     from askback.execution.progress import Progress
@@ -75,7 +139,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    show_evaluation(found, _console())
+    show_evaluation(found, console())
     typer.echo(f"\nAll of it: {run / 'evaluate' / 'summary.json'}")
 
 
@@ -93,7 +157,6 @@ def scaling(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Train on growing parts of each set, at equal steps, and fit how the outcome grows with the data."""
-    from askback.cli import _console, _load
     from askback.execution.progress import Progress
     from askback.report.evaluation import show_scaling
     from askback.scaling import Scaling, scale
@@ -104,7 +167,7 @@ def scaling(
         raise RecipeError(f"--sizes {sizes}: expected whole numbers with commas between, as in 100,200,400") from None
     folder = recipe
     if not (recipe / "recipe.yaml").is_file():
-        file = _load(recipe, None)
+        file = load(recipe, None)
         folder = Path(file.resources.runs) / file.name
     names = tuple(name.strip() for name in sets.split(",") if name.strip())
     try:
@@ -114,7 +177,7 @@ def scaling(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    show_scaling(found, _console())
+    show_scaling(found, console())
     typer.echo(f"\nCurves: {', '.join(str(path) for path in sorted((folder / 'scaling').glob('*.svg')))}")
 
 

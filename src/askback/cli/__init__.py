@@ -1,0 +1,39 @@
+"""The command line. stdout carries what was asked for, stderr carries progress; exit codes are those of errors.py."""
+
+import sys
+
+import typer
+
+from askback.cli import making, results
+from askback.errors import AskbackError, Interrupted
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Instruction backtranslation: documents people wrote become instruction-tuning data and models.",
+    epilog="Exit codes: 0 done, 1 error, 2 recipe or command line wrong, 3 bad input, 4 a step would output nothing, "
+    "5 made with something else, 6 run folder in use, 7 disk full or not writable, 8 extra not installed, "
+    "9 a worker died, 10 the judge is no better than chance, 130 interrupted.",
+)
+for command in (making.init, making.plan, making.corpus, making.run, making.status):
+    app.command()(command)
+for command in (results.export, results.report, results.evaluate, results.scaling, results.calibrate):
+    app.command()(command)
+for command in (making.demo, making.models):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; every error a user can meet is one message and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except AskbackError as error:
+        said = str(error) if isinstance(error, Interrupted) else f"error: {error}"
+        print(said, file=sys.stderr)  # noqa: T201
+        raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(7) from None

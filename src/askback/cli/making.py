@@ -1,0 +1,189 @@
+"""The commands that make something: init, plan, corpus, run, status, demo, models."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from askback.cli.shared import Json, RecipePath, Redo, RunPath, Set, closing, console, load, recipes, run_page
+from askback.errors import InputError, RecipeError
+
+if TYPE_CHECKING:
+    from askback.config import RecipeFile
+
+CORPUS_STEPS = ("segment", "dedup")
+
+
+def init(
+    name: Annotated[str, typer.Argument(help="Name of the run, also of its folder.")] = "my-run",
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("recipe.yaml"),
+    list: Annotated[bool, typer.Option("--list", help="List the recipes that come with askback.")] = False,
+) -> None:
+    """Write a commented recipe to edit."""
+    if list:
+        for path in sorted(recipes().glob("*.yaml")):
+            typer.echo(f"{path.stem:12} {path.read_text('utf-8').splitlines()[0].lstrip('# ')}")
+        return
+    from askback.config import NAME
+
+    if not re.fullmatch(NAME, name):
+        raise RecipeError(
+            f"{name}: not a name for a run; use letters, digits, '.', '_' and '-', a letter or digit first"
+        )
+    if out.exists():
+        raise InputError(f"{out}: exists already. Give another file with --out, or edit this one.")
+    template = (recipes() / "template.yaml").read_text("utf-8")
+    out.write_text(template.replace("name: my-run", f"name: {json.dumps(name)}", 1), "utf-8")
+    typer.echo(f"Wrote {out}. Edit it, then: askback plan {out}")
+
+
+def plan(
+    recipe: RecipePath,
+    set: Set = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Ask the servers of the recipe one small question: what can they do?")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a recipe and show its steps, records, tokens and time. Runs nothing and loads no model."""
+    from askback.engines import describe_servers
+    from askback.plan import Plan
+    from askback.report.terminal import show_plan
+
+    looked = Plan(load(recipe, set))
+    for said in describe_servers(looked.file.resources) if probe else []:
+        typer.echo(said, err=True)
+    if as_json:
+        typer.echo(json.dumps(looked.as_json(), indent=2))
+    else:
+        show_plan(looked, console())
+        typer.echo(f"\nNext: askback run {recipe}")
+    if any(step.state == "changed" for step in looked.steps):
+        looked.drift()
+
+
+def corpus(
+    recipe: RecipePath,
+    set: Set = None,
+    redo: Redo = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Show what the rules make of one HTML, Markdown, text, rst or PDF file.", metavar="FILE"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make only the segments of a recipe, in its run folder, and show what was dropped. With --explain, make nothing."""
+    file = load(recipe, set)
+    if explain is not None:
+        _explain(file, explain, as_json)
+        return
+    from askback.backtranslation import make_corpus
+    from askback.report.read import funnel
+    from askback.report.terminal import show_funnel
+
+    folder = run_page(file, redo or [], None, make_corpus)
+    if as_json:
+        stages = [asdict(stage) for stage in funnel(folder) if stage.step in CORPUS_STEPS]
+        typer.echo(json.dumps(stages, indent=2))
+        return
+    show_funnel(folder, console(), CORPUS_STEPS)
+    typer.echo(f"\nRun folder: {folder}\nNext: askback run {recipe}")
+
+
+def run(
+    recipe: RecipePath,
+    set: Set = None,
+    redo: Redo = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Take over finished steps that are the same from this run.", metavar="RUN"),
+    ] = None,
+) -> None:
+    """Run a recipe, or go on with it. Ctrl-C finishes what is in flight and saves; the same command goes on."""
+    folder = run_page(load(recipe, set), redo or [], source)
+    closing(folder)
+    typer.echo(f"\nRun folder: {folder}\nNext: askback export {folder} --out data/{folder.name}")
+
+
+def status(run: RunPath, as_json: Json = False) -> None:
+    """Show what is done, what is left, rates and why records were dropped."""
+    from askback.plan import Plan, PlannedStep
+    from askback.recipe_file import load_recipe
+    from askback.report.read import finished, progress
+    from askback.report.terminal import show_funnel, show_losses, show_status
+
+    run = run.resolve()
+    done = finished(run)
+    file = load_recipe(run / "recipe.yaml")
+    here = file.resources.model_copy(update={"runs": str(run.parent)})
+    try:
+        steps = Plan(file.model_copy(update={"name": run.name, "resources": here})).steps
+    except InputError as error:
+        typer.echo(f"What is left cannot be told, as the inputs are not here: {error}", err=True)
+        steps = [PlannedStep(step["step"], "done", frozenset()) for step in done]
+    if as_json:
+        typer.echo(
+            json.dumps({"steps": [progress(run, step.name, step.state) for step in steps], "finished": done}, indent=2)
+        )
+        return
+    show_status(run, steps, console())
+    show_funnel(run, console())
+    show_losses(run, console())
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo"),
+) -> None:
+    """Run the whole loop, small: the documentation on this machine, a bundled seed, the embedded model."""
+    from askback.export import export
+    from askback.recipe_file import load_recipe
+    from askback.report.terminal import show_pairs
+
+    folder = run_page(load_recipe(recipes() / "demo.yaml"), [], None)
+    count = export(folder, out)
+    show_pairs(folder, console())
+    closing(folder)
+    typer.echo(
+        f"\nRun folder:  {folder}\nData set:    {out}  ({count:,} pairs; datasets.load_dataset({str(out)!r}))\n"
+        f"\nNext:  askback status {folder}\n"
+        "       askback init my-run        # a recipe for your own documents and seed pairs\n"
+        "       askback plan recipe.yaml"
+    )
+
+
+def models(
+    fetch: Annotated[str | None, typer.Option(help="Fetch this model now.", metavar="NAME")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the models that come with askback, or fetch one."""
+    from askback import builtin
+
+    if fetch:
+        if builtin.cached(fetch) is None:
+            typer.echo(f"Fetching {fetch}, about 100 MB, and unpacking it: half a minute or so.", err=True)
+        typer.echo(f"{fetch}: {builtin.fetch(fetch)}")
+        return
+    rows = [
+        {"name": f"builtin:{name}", "licence": model.licence, "parameters": model.parameters}
+        | {"description": model.description, "folder": str(builtin.cached(name) or "")}
+        for name, model in builtin.BUILTIN.items()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        typer.echo(f"{row['name']}  {row['licence']}  {row['description']}\n  {row['folder'] or 'not fetched yet'}")
+
+
+def _explain(file: "RecipeFile", path: Path, as_json: bool) -> None:
+    from askback.corpus.explain import explain
+    from askback.report.explain import show_explanation
+
+    found = explain(path, file.recipe.corpus)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        show_explanation(found, console())
