@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from askback.config import Check, Labels, RecipeFile
-from askback.curate.calibrate import calibrate, good_from, measure, thresholds
+from askback.curate.calibrate import calibrate
 from askback.curate.check import check
 from askback.curate.damage import FURNITURE, KINDS
+from askback.curate.figures import good_from, measure, thresholds
 from askback.curate.score import score
 from askback.curate.teach import make_probes, teach_judge
 from askback.errors import InputError, JudgeTooWeak

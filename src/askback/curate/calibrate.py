@@ -6,14 +6,12 @@ figures depend on, so that no calibration is in the way of another.
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from askback.config import Labels, RecipeFile, Score
-from askback.curate.check import MEAN, separations
-from askback.curate.combine import combine
-from askback.curate.measures import auroc, kendall, separation, spearman, wilson
+from askback.curate.figures import measure
 from askback.curate.score import score
 from askback.curate.scorers import SCORERS
 from askback.curate.teach import make_probes
@@ -23,12 +21,9 @@ from askback.execution.run import Steps
 from askback.execution.shards import Records, write_json
 from askback.execution.step import Step
 from askback.lookup import nearest
-from askback.records import Judgement, Outcome, Probe, draw, fail, record_id
+from askback.records import Outcome, Probe, fail, record_id
 from askback.rows import BrokenRow, read_rows
 from askback.seed.load import load_seed
-
-DECILES = tuple(share / 10 for share in range(1, 10))
-COMBINED = "combined"
 
 
 def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", labels: Labels | None = None) -> Path:
@@ -126,188 +121,3 @@ def _labelled(where: str, row: dict[str, Any] | BrokenRow) -> Probe | str:
         return f"expected 'instruction', 'output' and a number (or good, bad) under 'label' or 'rating'; found {keys}"
     id = record_id("labelled", where, *map(str, texts))
     return Probe(id, id, "labelled", str(texts[0]), str(texts[1]), where, float(label))
-
-
-def measure(
-    probes: Sequence[Probe], judgements: Sequence[Judgement], weights: Mapping[str, float], random_seed: int = 0
-) -> dict[str, Any]:
-    """Return the figures of every scorer and, of several, of their combination by `weights`, as plain values."""
-    names = list(dict.fromkeys(one.scorer for one in judgements))
-    columns = {name: {one.candidate_id: one.score for one in judgements if one.scorer == name} for name in names}
-    if len(names) > 1:
-        used = {name: weight for name, weight in weights.items() if name in names}
-        columns[COMBINED] = combine(judgements, used)
-    found = {name: _figures(name, probes, scores, random_seed) for name, scores in columns.items()}
-    for name in names:
-        own = [one for one in judgements if one.scorer == name and one.distribution]
-        found[name]["digits"] = _digits(probes, own)
-    return {
-        "pairs": sum(probe.kind == "true" for probe in probes),
-        "labelled": sum(probe.kind == "labelled" for probe in probes),
-        "scorers": found,
-        "recommended": recommend(probes, judgements, random_seed),
-    }
-
-
-def _figures(
-    name: str, probes: Sequence[Probe], scores: Mapping[str, float | None], random_seed: int
-) -> dict[str, Any]:
-    present = {probe: value for probe in probes if (value := scores.get(probe.id)) is not None}
-    kinds = separations(list(probes), dict(scores), name, random_seed)
-    figures: dict[str, Any] = {
-        "unscored": 1 - len(present) / max(1, len(probes)),
-        "auroc": {one.kind: [one.auroc, one.low, one.high, one.pairs] for one in kinds},
-        "histogram": histogram([value for probe, value in present.items() if probe.kind != "scrambled"]),
-        "thresholds": thresholds(
-            [
-                (value, probe.kind == "true")
-                for probe, value in present.items()
-                if probe.kind in ("true", *_kinds(kinds))
-            ]
-        ),
-    }
-    true = [(value, len(probe.output)) for probe, value in present.items() if probe.kind == "true"]
-    figures["length"] = spearman(*zip(*true, strict=True)) if true else None
-    labelled = [(value, probe) for probe, value in present.items() if probe.label is not None]
-    if labelled:
-        figures["labels"] = _against_labels(labelled, random_seed)
-    return figures
-
-
-def _kinds(kinds: Iterable[Any]) -> list[str]:
-    return [one.kind for one in kinds if one.kind != MEAN]
-
-
-def good_from(labels: Sequence[float]) -> float:
-    """Return from which label on a pair counts as good: the higher of two, or the best fifth of more.
-
-    The paper's own labelled set is a fifth good (method.md 1.8).
-    """
-    if len(set(labels)) <= 2:
-        return max(labels)
-    return sorted(labels)[-max(1, len(labels) // 5)]
-
-
-def _against_labels(labelled: list[tuple[float, Probe]], random_seed: int) -> dict[str, Any]:
-    values = [value for value, _ in labelled]
-    labels = [probe.label or 0.0 for _, probe in labelled]
-    good = good_from(labels)
-    sides: tuple[dict[str, float], dict[str, float]] = ({}, {})
-    for (value, probe), label in zip(labelled, labels, strict=True):
-        sides[label < good][probe.id] = value
-    return {
-        "good_from": good,
-        "spearman": spearman(values, labels),
-        "kendall": kendall(values, labels),
-        "auroc": separation(sides[0], {"rest": sides[1]}, random_seed)["rest"] if all(sides) else None,
-        "thresholds": thresholds([(value, label >= good) for value, label in zip(values, labels, strict=True)]),
-    }
-
-
-def thresholds(scored: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:
-    """Return precision and recall of choosing all at each decile of the score or above, with Wilson's 95 % intervals."""
-    ordered = sorted(value for value, _ in scored)
-    good = sum(is_good for _, is_good in scored)
-    rows = []
-    for share in DECILES if ordered else ():
-        at = ordered[int(share * len(ordered))]
-        chosen = [is_good for value, is_good in scored if value >= at]
-        hits = sum(chosen)
-        rows.append(
-            {
-                "threshold": at,
-                "chosen": len(chosen) / len(ordered),
-                "precision": [hits / len(chosen), *wilson(hits, len(chosen))],
-                "recall": [hits / good if good else 0.0, *wilson(hits, good)],
-            }
-        )
-    return rows
-
-
-def histogram(values: Sequence[float], bins: int = 10) -> list[list[float]]:
-    """Return [lower edge, count] of equal bins from the least value to the greatest."""
-    if not values:
-        return []
-    low, high = min(values), max(values)
-    width = (high - low) / bins or 1.0
-    counts = [0] * bins
-    for value in values:
-        counts[min(bins - 1, int((value - low) / width))] += 1
-    return [[low + at * width, count] for at, count in enumerate(counts)]
-
-
-def _digits(probes: Sequence[Probe], judgements: Sequence[Judgement]) -> dict[str, list[float]]:
-    """Return the mean probability of each level on true pairs, and on words in no order, which deserve none of them.
-
-    What the judge favours on the latter it favours whatever it reads: the position bias of a judge that sees one pair.
-    """
-    kinds = {probe.id: probe.kind for probe in probes}
-    found = {}
-    for kind in ("true", "scrambled"):
-        rows = [one.distribution for one in judgements if kinds[one.candidate_id] == kind]
-        found[kind] = [sum(column) / len(column) for column in zip(*rows, strict=True)]
-    return found
-
-
-def recommend(probes: Sequence[Probe], judgements: Sequence[Judgement], random_seed: int = 0) -> dict[str, Any]:
-    """Return the weights in quarters with the highest mean AUROC on half of the pairs, and their AUROC on the other half.
-
-    The mean is over the kinds of damage, and over the labels, good and not, as one more. `threshold` is, among the
-    deciles of the combined score that keep half of the true pairs or more, the one with the best lower bound of precision.
-    """
-    names = list(dict.fromkeys(one.scorer for one in judgements))
-    chosen_on, rest = halves(probes, random_seed)
-    grid = [
-        {name: weight for name, weight in zip(names, weights, strict=True) if weight}
-        for weights in itertools.product((0, 1, 2, 3, 4), repeat=len(names))
-        if sum(weights) == 4
-    ]
-    best = max(grid, key=lambda weights: (mean_auroc(chosen_on, judgements, weights), -len(weights)))
-    scores = combine(judgements, best)
-    scored = [
-        (value, probe.kind == "true")
-        for probe in probes
-        if probe.kind not in ("scrambled", "labelled") and (value := scores.get(probe.id)) is not None
-    ]
-    rows = [row for row in thresholds(scored) if row["recall"][0] >= 0.5]
-    chosen = max(rows, key=lambda row: row["precision"][1], default=None)
-    return {
-        "weights": best,
-        "auroc_chosen_on": mean_auroc(chosen_on, judgements, best),
-        "auroc_on_the_rest": mean_auroc(rest, judgements, best),
-        "threshold": chosen,
-    }
-
-
-def halves(probes: Iterable[Probe], random_seed: int) -> tuple[list[Probe], list[Probe]]:
-    """Return the probes of one half of the pairs, and those of the other."""
-    parts: tuple[list[Probe], list[Probe]] = ([], [])
-    for probe in probes:
-        parts[draw(random_seed, "half", probe.pair_id) % 2].append(probe)
-    return parts
-
-
-def mean_auroc(probes: Sequence[Probe], judgements: Iterable[Judgement], weights: Mapping[str, float]) -> float:
-    """Return the AUROC of a weighting, averaged over kinds of damage and labels; 0.5 where there is nothing to tell."""
-    ids = {probe.id for probe in probes}
-    scores = combine([one for one in judgements if one.candidate_id in ids], weights)
-    values = point_aurocs(probes, scores)
-    return sum(values.values()) / len(values) if values else 0.5
-
-
-def point_aurocs(probes: Sequence[Probe], scores: Mapping[str, float | None]) -> dict[str, float]:
-    """Return kind → AUROC, without intervals; "labelled" is the good ones against the rest."""
-    labels = [probe.label for probe in probes if probe.label is not None]
-    good = good_from(labels) if labels else 0.0
-    sides: dict[str, list[float]] = {}
-    for probe in probes:
-        value = scores.get(probe.id)
-        if value is not None:
-            kind = probe.kind if probe.label is None else "good" if probe.label >= good else "labelled"
-            sides.setdefault(kind, []).append(value)
-    against = {kind: sides.get("good" if kind == "labelled" else "true", []) for kind in sides}
-    return {
-        kind: auroc(against[kind], values)
-        for kind, values in sides.items()
-        if kind not in ("true", "good", "scrambled") and against[kind]
-    }
