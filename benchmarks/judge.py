@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from askback.calibration import calibrate
 from askback.config import Labels, RecipeFile
-from askback.curate.calibrate import calibrate
 from askback.curate.combine import combine
 from askback.curate.damage import KINDS
 from askback.curate.figures import halves, point_aurocs

@@ -8,21 +8,19 @@ import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from askback.config import Labels, RecipeFile, Score
 from askback.curate.figures import measure
+from askback.curate.labels import load_labels
 from askback.curate.score import score
 from askback.curate.scorers import SCORERS
 from askback.curate.teach import make_probes
 from askback.errors import InputError, RecipeError
-from askback.execution.identity import Model, base_model, file_fingerprint, recorded
+from askback.execution.identity import Model, base_model
 from askback.execution.run import Steps
 from askback.execution.shards import Records, write_json
-from askback.execution.step import Step
 from askback.lookup import nearest
-from askback.records import Outcome, Probe, fail, record_id
-from askback.rows import BrokenRow, read_rows
+from askback.records import Probe, record_id
 from askback.seed.load import load_seed
 
 
@@ -90,34 +88,3 @@ def _judge_model(run: Path, base: Model, judge: str) -> Model:
 def _cost(parts: Iterable[Records], pairs: int) -> float:
     records = [json.loads((part.folder / "step.json").read_text("utf-8")) for part in parts]
     return float(round(1000 * sum(record["seconds"] for record in records) / max(1, pairs), 1))
-
-
-WORDS = {"good": 1.0, "bad": 0.0}
-
-
-@recorded(version=1, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
-def load_labels(step: Step, options: Labels) -> Records:
-    """Read pairs that a user has rated, as probes with a label."""
-    outcome = Outcome()
-    for where, row in read_rows(Path(options.path)):
-        if options.limit is not None and len(outcome.kept) == options.limit:
-            break
-        found = _labelled(where, row)
-        if isinstance(found, Probe):
-            outcome.keep("labels", found)
-        else:
-            outcome.drop(fail(record_id(where), "labels", "broken", found, uri=where))
-    return step.write(Probe, [outcome])
-
-
-def _labelled(where: str, row: dict[str, Any] | BrokenRow) -> Probe | str:
-    if isinstance(row, BrokenRow):
-        return str(row)
-    given = row.get("label", row.get("rating"))
-    label = WORDS.get(str(given).lower(), given)
-    texts = row.get("instruction"), row.get("output")
-    if not isinstance(label, (int, float)) or not all(isinstance(text, str) and text.strip() for text in texts):
-        keys = ", ".join(map(str, row))
-        return f"expected 'instruction', 'output' and a number (or good, bad) under 'label' or 'rating'; found {keys}"
-    id = record_id("labelled", where, *map(str, texts))
-    return Probe(id, id, "labelled", str(texts[0]), str(texts[1]), where, float(label))
