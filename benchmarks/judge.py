@@ -11,10 +11,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from askback.calibration import calibrate
 from askback.config import Labels, RecipeFile
-from askback.curate.calibrate import calibrate, halves, point_aurocs
 from askback.curate.combine import combine
 from askback.curate.damage import KINDS
+from askback.curate.figures import halves, point_aurocs
 from askback.curate.teach import teach_judge
 from askback.execution.progress import Progress
 from askback.execution.run import Run

@@ -17,6 +17,7 @@ from askback.execution.identity import Model
 from askback.execution.run import Steps
 from askback.execution.shards import Records
 from askback.seed.load import load_seed
+from askback.seed.ranked import load_ranked
 from askback.train.steps import train_backward, train_forward
 
 
@@ -36,9 +37,9 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
     candidates = run.step("augment", write_instructions, recipe.augment, model=backward, segments=segments)
 
     # M_0, taught by the seed alone, is the first judge; if wanted, it is also taught to judge, and so is each after it.
-    taught = (
-        [run.step("teach", teach_judge, recipe.judge.teaching(), seed=seed)] if recipe.judge.examples != "none" else []
-    )
+    teaching = recipe.judge.teaching()
+    taught = [run.step("teach", teach_judge, teaching, seed=seed)] if teaching.examples != "none" else []
+    taught += [run.step("ranked", load_ranked, teaching, seed=seed)] if teaching.ranked else []
     run.step("loss-base", measure_loss, recipe.evaluate, model=base, examples=seed)
     model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed, *taught])
     models, losses = [model], [run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)]

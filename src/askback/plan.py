@@ -260,6 +260,8 @@ def _judge(step: str, options: Judge, seed: Pairs) -> tuple[int, Pairs]:
     if step == "probes":
         pairs = min(options.probes, seed.held_out)
         return pairs, replace(seed, count=pairs * (len(KINDS) + 2))
+    if step == "ranked":
+        return 0, Pairs()  # how many there are is not known before they are read
     pairs = min(options.pairs, seed.count)
     # Each is shown in the rubric, which is a good part of what there is to read.
     shown = seed.output_chars + RUBRIC_CHARS

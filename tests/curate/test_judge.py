@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from askback.calibration import calibrate
 from askback.config import Check, Labels, RecipeFile
-from askback.curate.calibrate import calibrate, good_from, measure, thresholds
 from askback.curate.check import check
 from askback.curate.damage import FURNITURE, KINDS
+from askback.curate.figures import good_from, measure, thresholds
 from askback.curate.score import score
 from askback.curate.teach import make_probes, teach_judge
 from askback.errors import InputError, JudgeTooWeak
@@ -19,6 +20,7 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.records import Example, Judgement, Probe
 from askback.seed.load import load_seed
+from askback.seed.ranked import load_ranked
 
 
 def recipe(folder: Path, **judge: Any) -> RecipeFile:
@@ -59,10 +61,10 @@ def test_only_training_pairs_teach_and_only_held_out_pairs_are_tried(tmp_path: P
 
 def test_replies_that_people_ranked_lower_teach_lower_levels(tmp_path: Path, shared_data: Path) -> None:
     trees = {"path": str(shared_data / "seed/oasst1_sample_trees.jsonl.gz"), "format": "oasst-trees"}
-    file = recipe(tmp_path, pairs=1, per_pair=1, ranked=[trees], max_chars=20_000)
+    file = recipe(tmp_path, ranked=[trees], max_chars=20_000)
     with Run(file) as run:
         seed = run.step("seed", load_seed, file.recipe.seed)
-        taught: list[Example] = list(run.step("teach", teach_judge, file.recipe.judge, seed=seed))
+        taught: list[Example] = list(run.step("ranked", load_ranked, file.recipe.judge, seed=seed))
     with gzip.open(trees["path"], "rt") as lines:
         prompts = [json.loads(line)["prompt"] for line in lines]
     ranks = {

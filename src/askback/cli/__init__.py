@@ -1,6 +1,7 @@
 """The command line. stdout carries what was asked for, stderr carries progress; exit codes are those of errors.py."""
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -17,11 +18,12 @@ app = typer.Typer(
     "5 made with something else, 6 run folder in use, 7 disk full or not writable, 8 extra not installed, "
     "9 a worker died, 10 the judge is no better than chance, 130 interrupted.",
 )
-for command in (making.init, making.plan, making.corpus, making.run, making.status):
-    app.command()(command)
-for command in (results.export, results.report, results.evaluate, results.scaling, results.calibrate):
-    app.command()(command)
-for command in (making.demo, making.models):
+COMMANDS: list[Callable[..., None]] = [
+    *(making.init, making.plan, making.corpus, making.run, making.status),
+    *(results.export, results.report, results.evaluate, results.scaling, results.calibrate),
+    *(making.demo, making.models),
+]
+for command in COMMANDS:
     app.command()(command)
 
 

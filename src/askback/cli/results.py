@@ -62,8 +62,8 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Try the judge on held-out pairs, true and damaged, and on pairs you have rated."""
+    from askback.calibration import calibrate, scorers_named
     from askback.config import Labels
-    from askback.curate.calibrate import calibrate, scorers_named
     from askback.report.calibrate import show_calibration
 
     file, found = load(recipe, set), []

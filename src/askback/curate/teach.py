@@ -1,10 +1,10 @@
 """Judgements to learn from, made of what people wrote (method.md 4.1), and probes to try a judge on.
 
 Self-Rewarding Language Models teaches a 70B judge with human rankings and its own reasoning. Here a pair that people wrote
-is a 5, the same pair damaged has the level of its damage, and where people ranked replies the lower ones are a 4 or a 3.
+is a 5, and the same pair damaged has the level of its damage; seed/ranked.py adds replies that people ranked lower.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
 
 from askback.config import Judge
@@ -12,10 +12,7 @@ from askback.curate.damage import KINDS, Pair
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.lookup import lookup
 from askback.records import Example, Outcome, Probe, Rejection, draw, record_id, reject
-from askback.seed.load import normal, open_rows, source_fingerprints
-from askback.seed.readers import READERS
 
 BEST = 5
 """The level of a pair as people wrote it."""
@@ -23,9 +20,9 @@ TAUGHT, TRIED = 0, 1
 """Which of the two sets of words of damage.py is put in."""
 
 
-@recorded(version=1, sources=lambda options: source_fingerprints(options.ranked))
+@recorded(version=1)
 def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
-    """Make judgements of training pairs, true and damaged by `kinds` in turn, and of ranked replies if there are any.
+    """Make judgements of training pairs, true and damaged by `kinds` in turn.
 
     They are examples of origin "judgement" that carry the level as their score.
     """
@@ -49,8 +46,6 @@ def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
                 outcome.drop(damaged)
             else:
                 outcome.keep("judgements", _judged(pair, damaged, KINDS[kind][1]))
-    for example in _ranked(options, seed):
-        outcome.keep("judgements", example)
     return step.write(Example, [outcome])
 
 
@@ -109,23 +104,6 @@ def _judged(pair: Example, shown: Pair, level: int) -> Example:
         language=pair.language,
         score=level,
     )
-
-
-def _ranked(options: Judge, seed: Records) -> Iterator[Example]:
-    """Yield replies that people ranked below the best, each beside the best one to the same prompt."""
-    held_out = {normal(pair.instruction) for pair in seed if pair.split == "held-out"}
-    for source in options.ranked:
-        read = lookup(READERS, source.format, "seed format")
-        count = 0
-        for found in read(open_rows(source), "en", best_only=False):
-            if isinstance(found, Rejection) or normal(found.instruction) in held_out:
-                continue
-            if len(found.instruction) + len(found.output) > options.max_chars or count == source.limit:
-                continue
-            shown = Pair(found.instruction.strip(), found.output.strip())
-            pair = Example("", *shown, "judgement", "train", found.where, source.format, found.licence, "en")
-            yield _judged(pair, shown, max(3, BEST - found.rank))
-            count += 1
 
 
 def _probe(pair: Example, kind: str, shown: Pair) -> Probe:

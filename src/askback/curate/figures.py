@@ -1,131 +1,16 @@
-"""How far a judge is to be trusted: tried on held-out pairs, true and damaged, and on pairs that a user has rated.
-
-Steps like any other, in a folder of their own inside the run: ``calibrate/MARK``, where the mark stands for all that the
-figures depend on, so that no calibration is in the way of another.
-"""
+"""What probes and their judgements say of each scorer, of their combination, and of how to combine them. Pure."""
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from askback.config import Labels, RecipeFile, Score
 from askback.curate.check import MEAN, separations
 from askback.curate.combine import combine
 from askback.curate.measures import auroc, kendall, separation, spearman, wilson
-from askback.curate.score import score
-from askback.curate.scorers import SCORERS
-from askback.curate.teach import make_probes
-from askback.errors import InputError, RecipeError
-from askback.execution.identity import Model, base_model, file_fingerprint, recorded
-from askback.execution.run import Steps
-from askback.execution.shards import Records, write_json
-from askback.execution.step import Step
-from askback.lookup import nearest
-from askback.records import Judgement, Outcome, Probe, draw, fail, record_id
-from askback.rows import BrokenRow, read_rows
-from askback.seed.load import load_seed
+from askback.records import Judgement, Probe, draw
 
 DECILES = tuple(share / 10 for share in range(1, 10))
 COMBINED = "combined"
-
-
-def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", labels: Labels | None = None) -> Path:
-    """Try every scorer of `options` with a judge model, and return the folder that holds ``metrics.json``.
-
-    Args:
-        judge: a model of the run ("m0"), "base", or a model folder; by default M_0 if the run has it, else the base.
-
-    Raises:
-        InputError: there is no such model, or the labels cannot be read.
-    """
-    recipe, runs = file.recipe, Path(file.resources.runs) / file.name
-    base = run.base()
-    model = _judge_model(runs, base, judge)
-    marks = [model.fingerprint, *(one.model_dump_json() for one in (recipe.judge.probing(), options, labels) if one)]
-    at = f"calibrate/{record_id(*marks)[:8]}"
-    seed = run.step("seed", load_seed, recipe.seed)
-    sets = {"probes": run.step(f"{at}/probes", make_probes, recipe.judge.probing(), seed=seed)}
-    if labels:
-        sets["labels"] = run.step(f"{at}/labels", load_labels, labels)
-    judged: dict[str, list[Records]] = {}
-    for name, (what, records) in itertools.product(options.scorers, sets.items()):
-        alone = options.model_copy(update={"scorers": [name]})
-        judged.setdefault(name, []).append(
-            run.step(f"{at}/{name}-{what}", score, alone, model=model, candidates=records)
-        )
-    probes: list[Probe] = [probe for records in sets.values() for probe in records]
-    judgements = [one for records in judged.values() for part in records for one in part]
-    metrics = measure(probes, judgements, recipe.select.weights, recipe.random_seed)
-    for scorer, parts in judged.items():
-        metrics["scorers"][scorer]["seconds_per_1000"] = _cost(parts, len(probes))
-    write_json(runs / at / "metrics.json", {"model": model.id, "taught": list(recipe.judge.kinds), **metrics})
-    return runs / at
-
-
-def scorers_named(options: Score, names: str) -> Score:
-    """Return the scoring options with other scorers: names with commas, "all", or "" for those it has.
-
-    Raises:
-        RecipeError: there is no such scorer.
-    """
-    if not names:
-        return options
-    wanted = list(SCORERS) if names == "all" else [name.strip() for name in names.split(",")]
-    for name in wanted:
-        if name not in SCORERS:
-            raise RecipeError(f"--scorers {name}: allowed are all, {', '.join(SCORERS)}.{nearest(name, SCORERS)}")
-    return options.model_copy(update={"scorers": wanted})
-
-
-def _judge_model(run: Path, base: Model, judge: str) -> Model:
-    name = judge or ("m0" if (run / "m0/step.json").exists() else "base")
-    if name == "base":
-        return base
-    record = run / name / "step.json"
-    if record.exists() and (run / name / "model").is_dir():
-        mark = json.loads(record.read_text("utf-8"))["fingerprint"]
-        return Model(run / name / "model", f"{name}-{mark[:8]}", mark)
-    if Path(judge).is_dir():
-        return base_model(judge, "", Path(judge))
-    raise InputError(f"--model {judge}: neither a model of {run} that is trained, nor 'base', nor a model folder")
-
-
-def _cost(parts: Iterable[Records], pairs: int) -> float:
-    records = [json.loads((part.folder / "step.json").read_text("utf-8")) for part in parts]
-    return float(round(1000 * sum(record["seconds"] for record in records) / max(1, pairs), 1))
-
-
-WORDS = {"good": 1.0, "bad": 0.0}
-
-
-@recorded(version=1, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
-def load_labels(step: Step, options: Labels) -> Records:
-    """Read pairs that a user has rated, as probes with a label."""
-    outcome = Outcome()
-    for where, row in read_rows(Path(options.path)):
-        if options.limit is not None and len(outcome.kept) == options.limit:
-            break
-        found = _labelled(where, row)
-        if isinstance(found, Probe):
-            outcome.keep("labels", found)
-        else:
-            outcome.drop(fail(record_id(where), "labels", "broken", found, uri=where))
-    return step.write(Probe, [outcome])
-
-
-def _labelled(where: str, row: dict[str, Any] | BrokenRow) -> Probe | str:
-    if isinstance(row, BrokenRow):
-        return str(row)
-    given = row.get("label", row.get("rating"))
-    label = WORDS.get(str(given).lower(), given)
-    texts = row.get("instruction"), row.get("output")
-    if not isinstance(label, (int, float)) or not all(isinstance(text, str) and text.strip() for text in texts):
-        keys = ", ".join(map(str, row))
-        return f"expected 'instruction', 'output' and a number (or good, bad) under 'label' or 'rating'; found {keys}"
-    id = record_id("labelled", where, *map(str, texts))
-    return Probe(id, id, "labelled", str(texts[0]), str(texts[1]), where, float(label))
 
 
 def measure(

@@ -1,0 +1,58 @@
+"""Judgements to learn from that people have made: replies they ranked below the best (method.md 4.1)."""
+
+from askback.config import Judge
+from askback.execution.identity import recorded
+from askback.execution.shards import Records
+from askback.execution.step import Step
+from askback.lookup import lookup
+from askback.records import Example, Outcome, Rejection, record_id, reject
+from askback.seed.load import normal, open_rows, source_fingerprints
+from askback.seed.readers import READERS, Pair
+
+STAGE = "replies"
+
+
+@recorded(version=1, sources=lambda options: source_fingerprints(options.ranked))
+def load_ranked(step: Step, options: Judge, *, seed: Records) -> Records:
+    """Read the replies of `options.ranked` as examples of origin "judgement": rank 0 as 5, 1 as 4, lower ones as 3.
+
+    What answers a held-out pair's instruction is left out, and so is what is longer than `max_chars`.
+    """
+    held_out = {normal(pair.instruction) for pair in seed if pair.split == "held-out"}
+    outcome = Outcome()
+    for source in options.ranked:
+        count = 0
+        for found in lookup(READERS, source.format, "seed format")(open_rows(source), "en", best_only=False):
+            dropped = found if isinstance(found, Rejection) else _unusable(found, options, held_out)
+            if dropped:
+                outcome.drop(dropped)
+            elif count != source.limit:
+                outcome.keep(STAGE, _judged(found, source.format))
+                count += 1
+    return step.write(Example, [outcome])
+
+
+def _unusable(pair: Pair, options: Judge, held_out: set[str]) -> Rejection | None:
+    size = len(pair.instruction) + len(pair.output)
+    if normal(pair.instruction) in held_out:
+        return reject(record_id(pair.where), STAGE, "held-out", "answers a held-out instruction", uri=pair.where)
+    if size > options.max_chars:
+        detail = f"{size} characters, at most {options.max_chars}"
+        return reject(record_id(pair.where), STAGE, "too-long", detail, uri=pair.where)
+    return None
+
+
+def _judged(pair: Pair, source: str) -> Example:
+    instruction, output = pair.instruction.strip(), pair.output.strip()
+    return Example(
+        id=record_id("judgement", instruction, output),
+        instruction=instruction,
+        output=output,
+        origin="judgement",
+        split="train",
+        uri=pair.where,
+        source=source,
+        licence=pair.licence,
+        language=pair.language,
+        score=float(max(3, 5 - pair.rank)),
+    )
