@@ -15,7 +15,7 @@ PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages"
 HygieneRule = Literal[
     "too-long", "template-leak", "an-answer", "echo", "dangling", "several-questions", "no-request", "language"
 ]
-ScorerName = Literal["rubric", "additive", "ifd", "instruction"]
+ScorerName = Literal["rubric", "additive", "ifd", "instruction", "whole"]
 DamageKind = Literal["swapped", "truncated", "furniture", "shuffled", "off-topic", "blog", "repeated"]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
@@ -240,7 +240,8 @@ class Score(Options):
     70B model), worth a try where `rubric` puts everything on one level. `ifd` asks nothing: it measures how much the
     instruction helps to predict the output, which an untuned model of any size can tell, and is the one to take for a
     small model; it knows a mismatch, not a bad text. `instruction` looks at the instruction alone, and goes beside
-    another one. Several are combined by `select.weights`.
+    another one, and so does `whole`, a rule that finds outputs that break off, which a small judge overlooks. Several are
+    combined by `select.weights`.
     """
 
     scorers: Annotated[list[ScorerName], Field(min_length=1)] = ["rubric"]
@@ -261,9 +262,10 @@ class Score(Options):
     def _sensible(self) -> "Score":
         if len(set(self.scorers)) < len(self.scorers):
             raise ValueError(f"scorers names one twice: {', '.join(self.scorers)}; name each once")
-        if self.reasoning and self.scorers == ["ifd"]:
+        if self.reasoning and not {"rubric", "additive", "instruction"} & set(self.scorers):
             raise ValueError(
-                "reasoning is of no use to ifd, which asks for no rating; add another scorer or leave it out"
+                f"reasoning is of no use to {', '.join(self.scorers)}, as no rating is asked for; add another scorer "
+                "or leave it out"
             )
         if self.samples > 1 and not (self.reasoning and self.temperature > 0):
             raise ValueError(

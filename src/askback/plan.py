@@ -330,6 +330,7 @@ def _scoring(options: Score, known: Pairs) -> dict[str, float]:
     for scorer in options.scorers:
         if scorer == "ifd":
             read += asked + 2 * output
+        if scorer in ("ifd", "whole"):
             continue
         prompt = asked + RUBRIC_TOKENS + (0 if scorer == "instruction" else output)
         if options.reasoning:

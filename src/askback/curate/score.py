@@ -18,7 +18,7 @@ PIECE = 32
 
 def used_prompts(options: Score) -> list[str]:
     """Return the names of the prompts that the scorers use."""
-    return [PROMPTS[name] for name in options.scorers]
+    return [PROMPTS[name] for name in options.scorers if name in PROMPTS]
 
 
 @recorded(version=2, engine="score", prompts=used_prompts)

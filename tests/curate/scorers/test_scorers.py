@@ -65,7 +65,7 @@ def test_one_judgement_each_in_order_whatever_stands_beside_it(name: str, reason
     assert judge(name, Scripted(), options, PAIRS[::-1]) == found[::-1]
     assert judge(name, Scripted(), options, []) == []
     assert len({one.id for one in found}) == len(PAIRS)
-    prompt_id = prompts.prompt_id(PROMPTS[name])
+    prompt_id = prompts.prompt_id(PROMPTS[name]) if name in PROMPTS else ""
     assert {(one.scorer, one.model_id, one.prompt_id) for one in found} == {(name, "m0", prompt_id)}
     assert all(one.score is not None for one in found)
 

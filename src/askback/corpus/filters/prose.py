@@ -1,10 +1,7 @@
 """How much of a segment is prose, and whether it comes to an end (ours; the paper has no such rules)."""
 
-import re
-
 from askback.config import Corpus
-
-_MARK = re.compile(r"[> \t]*(?:#{1,6} +|[-*+:] +|\d+[.)] +)?")
+from askback.endings import CLOSING, FINAL, MARK, SENTENCE_CHARS, breaks_off, width
 
 
 def without_code(text: str) -> str:
@@ -31,22 +28,12 @@ def without_code(text: str) -> str:
 
 def plain_lines(text: str) -> list[str]:
     """Return the lines that hold words, without code and without the marks of lists, quotations and headers."""
-    lines = (line[match.end() :] for line in without_code(text).split("\n") if (match := _MARK.match(line)))
+    lines = (line[match.end() :] for line in without_code(text).split("\n") if (match := MARK.match(line)))
     return [line.rstrip() for line in lines if line.strip()]
 
 
-_SENTENCE_CHARS = 28
 _LONG_LINE = 80
-_FINAL = tuple(".!?。！？｡؟۔।॥։።")
-"""Ends of sentences: Latin, Chinese and Japanese, Arabic and Urdu, Indic, Armenian, Ethiopic."""
-_ENDS = (*_FINAL, *":;：；؛")
-_CLOSING = "”’“‘»«›‹\"')]」』）】》*_` "
-_DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-
-
-def width(text: str) -> int:
-    """Return the length of a text, a Chinese, Japanese or Korean character counting as two: it says at least as much."""
-    return len(text) if text.isascii() else len(text) + len(_DENSE.findall(text))
+_ENDS = (*FINAL, *":;：；؛")
 
 
 def no_prose(text: str, options: Corpus) -> str | None:
@@ -59,9 +46,7 @@ def no_prose(text: str, options: Corpus) -> str | None:
     prose = 0
     for line in text.split("\n"):
         size = width(line)
-        if size >= _SENTENCE_CHARS and (
-            line.rstrip(_CLOSING).endswith(_ENDS) or (size >= _LONG_LINE and line[0] != "|")
-        ):
+        if size >= SENTENCE_CHARS and (line.rstrip(CLOSING).endswith(_ENDS) or (size >= _LONG_LINE and line[0] != "|")):
             prose += len(line)
     share = prose / max(len(text), 1)
     if share >= options.min_prose:
@@ -69,21 +54,8 @@ def no_prose(text: str, options: Corpus) -> str | None:
     return f"{share:.0%} of the text is prose, at least {options.min_prose:.0%} wanted"
 
 
-_GOES_ON = re.compile(r"(?:\.\.\.|…|[,;:–—，、；：،؛-]|\b(?:and|or|but|the))$", re.IGNORECASE)
-
-
 def unfinished(text: str, options: Corpus) -> str | None:
-    """Rule "unfinished" (ours): the text breaks off, as the teaser of a longer page does. On with `finished`.
-
-    It breaks off if it ends with an ellipsis, a comma, colon or dash, or a word that cannot end a sentence; or if its last
-    line is prose (no header, list item, table or code, and no shorter than a sentence) and ends without a full stop,
-    question or exclamation mark. Brackets and quotation marks after that mark do not count.
-    """
-    last = text.rstrip().rpartition("\n")[2]
-    ended = last.rstrip(_CLOSING)
-    if not options.finished or last.startswith("|") or not ended:
+    """Rule "unfinished" (ours): the text breaks off as a teaser does (endings.py). On with `finished`."""
+    if not options.finished or not (end := breaks_off(text)):
         return None
-    marked = bool(_MARK.match(last).group().strip())  # type: ignore[union-attr]  # it matches any line
-    if _GOES_ON.search(ended) or not (marked or width(last) < _SENTENCE_CHARS or ended.endswith(_FINAL)):
-        return f"ends with {last[-40:]!r}, wanted the end of a sentence"
-    return None
+    return f"ends with {end!r}, wanted the end of a sentence"

@@ -13,9 +13,10 @@ SCORERS = {
     "additive": "askback.curate.scorers.additive:judge",
     "ifd": "askback.curate.scorers.ifd:judge",
     "instruction": "askback.curate.scorers.instruction:judge",
+    "whole": "askback.curate.scorers.whole:judge",
 }
 PROMPTS = {"rubric": "rubric", "additive": "additive", "ifd": "forward", "instruction": "instruction"}
-"""The prompt that each scorer uses."""
+"""The prompt that each scorer uses; `whole` asks no model."""
 
 
 class Pair(Protocol):
@@ -49,7 +50,7 @@ def check_calls(options: Score, engine: str, calls: Iterable[str]) -> list[str]:
             f"score.scorers has ifd, which needs the probability of a given text, and the engine '{engine}' does not tell "
             "that; take another scorer or another engine"
         )
-    rated = [name for name in options.scorers if name != "ifd"]
+    rated = [name for name in options.scorers if name in ("rubric", "additive", "instruction")]
     if rated and "choose" not in found:
         return [
             f"the engine '{engine}' does not tell the probabilities of the digits: {', '.join(rated)} will read the score "

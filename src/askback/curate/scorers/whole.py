@@ -1,0 +1,35 @@
+"""Whether the output comes to an end: what neither a small judge nor the loss sees (ours)."""
+
+from collections.abc import Sequence
+
+from askback.config import Score
+from askback.curate.scorers import Pair
+from askback.endings import breaks_off
+from askback.engines.base import Engine
+from askback.records import Judgement, record_id
+
+
+def judge(engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int) -> list[Judgement]:
+    """Return 1 for an output that comes to an end and 0 for one that breaks off; the words it ends with are the evidence.
+
+    A rule, not a model: on truncated OpenAssistant pairs it reached an AUROC of 0.87, the taught rubric of the embedded
+    model 0.76 and `ifd` 0.43, as the first part of an answer is the easiest to predict. It says nothing about anything
+    else, so it is for a combination. The whole output is looked at. Departure: the paper has no such rule.
+    """
+    return [_judgement(model_id, pair) for pair in pairs]
+
+
+def _judgement(model_id: str, pair: Pair) -> Judgement:
+    end = breaks_off(pair.output)
+    return Judgement(
+        id=record_id(pair.id, "whole", model_id),
+        candidate_id=pair.id,
+        scorer="whole",
+        score=0.0 if end else 1.0,
+        distribution=[],
+        mass=None,
+        raw=[end] if end else [],
+        losses=[],
+        prompt_id="",
+        model_id=model_id,
+    )

@@ -1,0 +1,34 @@
+"""Whether a text comes to an end, and what of a line is text: rules that documents and answers share."""
+
+import re
+
+MARK = re.compile(r"[> \t]*(?:#{1,6} +|[-*+:] +|\d+[.)] +)?")
+"""The marks of a list, a quotation or a header at the beginning of a line."""
+SENTENCE_CHARS = 28
+FINAL = tuple(".!?。！？｡؟۔।॥։።")
+"""Ends of sentences: Latin, Chinese and Japanese, Arabic and Urdu, Indic, Armenian, Ethiopic."""
+CLOSING = "”’“‘»«›‹\"')]」』）】》*_` "
+_DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_GOES_ON = re.compile(r"(?:\.\.\.|…|[,;:–—，、；：،؛-]|\b(?:and|or|but|the))$", re.IGNORECASE)
+
+
+def width(text: str) -> int:
+    """Return the length of a text, a Chinese, Japanese or Korean character counting as two: it says at least as much."""
+    return len(text) if text.isascii() else len(text) + len(_DENSE.findall(text))
+
+
+def breaks_off(text: str) -> str | None:
+    """Return the end of a text that breaks off, None of one that comes to an end (ours).
+
+    It breaks off if it ends with an ellipsis, a comma, colon or dash, or a word that cannot end a sentence; or if its last
+    line is prose (no header, list item, table or code, and no shorter than a sentence) and ends without a full stop,
+    question or exclamation mark. Brackets and quotation marks after that mark do not count.
+    """
+    last = text.rstrip().rpartition("\n")[2]
+    ended = last.rstrip(CLOSING)
+    if last.startswith("|") or not ended:
+        return None
+    marked = bool(MARK.match(last).group().strip())  # type: ignore[union-attr]  # it matches any line
+    if _GOES_ON.search(ended) or not (marked or width(last) < SENTENCE_CHARS or ended.endswith(FINAL)):
+        return last[-40:]
+    return None
