@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 def recipes() -> Path:
     """Return the folder of shipped recipes: inside the installed package, or beside `src` in a checkout."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     return next(folder for folder in (here / "recipes", here.parents[1] / "recipes") if folder.is_dir())
 
 
