@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from askback import prompts
 from askback.engines.base import Prompt
 from askback.errors import InputError
+from askback.prompts.votes import without_votes
 from tests.tiny import build_tiny_model
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -123,7 +124,7 @@ def test_a_document_cannot_end_its_own_turn(attack: str, tokenizer: Any) -> None
 
 @given(st.text(), st.text())
 def test_no_text_holds_its_own_marker(instruction: str, output: str) -> None:
-    marker = prompts.marker(instruction, output)
+    marker = prompts.marker(without_votes(instruction), without_votes(output))
     user = prompts.rubric(instruction, output).user
     lines = [line for line in user.splitlines() if line.startswith("---") and line.endswith(marker)]
     assert lines == [f"--- request {marker}", f"--- answer {marker}", f"--- end {marker}"]

@@ -55,14 +55,15 @@ def test_what_is_taught_and_what_is_tried_share_no_words_put_in() -> None:
 
 
 def test_shuffled_repeated_and_off_topic_are_made_of_the_sentences() -> None:
-    own, foreign = sentences(OUTPUT), sentences(OTHER.output)
+    own, foreign = sentences(OUTPUT)[0], sentences(OTHER.output)[0]
     assert len(own) == 5
     for seed in range(50):
-        order = sentences(damaged("shuffled", seed).output)
+        order, gaps = sentences(damaged("shuffled", seed).output)
+        assert gaps == sentences(OUTPUT)[1], "the layout tells of the damage"
         assert sorted(order) == sorted(own) and order != own
-        again = sentences(damaged("repeated", seed).output)
+        again = sentences(damaged("repeated", seed).output)[0]
         assert set(again) == set(own) and 4 <= len(again) - len(own) <= 6
-        mixed = sentences(damaged("off-topic", seed).output)
+        mixed = sentences(damaged("off-topic", seed).output)[0]
         assert mixed[0] == own[0] and mixed[-1] == foreign[-1] and len([one for one in mixed if one in own]) < len(own)
 
 

@@ -35,6 +35,15 @@ ORDINARY = [
     "The river is 5 km long. It rises at a steady rate, and 4 of its 5 springs are dry.",
     "What is a good score in bowling? Scores above 200 are rare among amateurs.",
     "# Rules\n\nThe assistant manager answers to the board: he has one vote.",
+    "4",
+    "x = 3\ny = 2",
+    "Five marks are awarded for spelling, three for grammar.",
+    "User: hi\nAssistant: hello",
+    '{"name": "fix", "priority": 1}',
+    "margin: 0;\npadding: 5px;",
+    "He scored 3 goals in the first half, and 5 % of the crowd left.",
+    "The evaluation of the three best drugs took one year.",
+    "Give the onions five minutes, then rate your hunger.",
 ]
 
 

@@ -24,12 +24,16 @@ Damage = Callable[[Pair, Pair, Random, int], Pair | None]
 with one can be tried with the other.
 """
 
-_BREAK = re.compile(r"(?<=[.!?])[ \t]+(?=\S)|\n+")
+_BREAK = re.compile(r"((?<=[.!?])[ \t]+(?=\S)|\s*\n\s*)")
 
 
-def sentences(text: str) -> list[str]:
-    """Return the sentences and lines of a text."""
-    return [part.strip() for part in _BREAK.split(text) if part.strip()]
+def sentences(text: str) -> tuple[list[str], list[str]]:
+    """Return the sentences and lines of a text, and what stands behind each, "" behind the last.
+
+    Damage keeps the layout, or a judge could learn that from it.
+    """
+    parts = _BREAK.split(text.strip())
+    return parts[::2], [*parts[1::2], ""]
 
 
 def swapped(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | None:
@@ -58,23 +62,26 @@ def furniture(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | N
 
 
 def shuffled(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | None:
-    """Put the sentences in another order; four at least."""
-    parts = sentences(pair.output)
+    """Put the sentences in another order, each in the place of another; four at least."""
+    parts, gaps = sentences(pair.output)
     if len(set(parts)) < 4:
         return None
     order = parts[:]
     while order == parts:
         random.shuffle(order)
-    return Pair(pair.instruction, ("\n" if "\n" in pair.output else " ").join(order))
+    return Pair(pair.instruction, "".join(part + gap for part, gap in zip(order, gaps, strict=True)))
 
 
 def off_topic(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | None:
     """Go on from the first third to two thirds of the output with the end of another pair's; three sentences in each."""
-    own, foreign = sentences(pair.output), sentences(other.output)
+    own, gaps = sentences(pair.output)
+    foreign, foreign_gaps = sentences(other.output)
     if len(own) < 3 or len(foreign) < 3 or pair.output == other.output:
         return None
     kept = max(1, round(len(own) * random.uniform(0.34, 0.67)))
-    return Pair(pair.instruction, " ".join(own[:kept] + foreign[-max(2, len(own) - kept) :]))
+    taken = min(len(foreign), max(2, len(own) - kept))
+    parts = [*zip(own, gaps, strict=True)][:kept] + [*zip(foreign, foreign_gaps, strict=True)][-taken:]
+    return Pair(pair.instruction, "".join(part + gap for part, gap in parts))
 
 
 def blog(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | None:
@@ -85,13 +92,14 @@ def blog(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | None:
 
 def repeated(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | None:
     """Say two sentences of the output again, twice or three times each; three at least."""
-    parts = sentences(pair.output)
+    parts, gaps = sentences(pair.output)
     if len(parts) < 3:
         return None
-    for sentence in random.sample(parts, 2):
+    said = list(zip(parts, [*gaps[:-1], gaps[0]], strict=True))
+    for sentence in random.sample(said, 2):
         for _ in range(random.randint(2, 3)):
-            parts.insert(random.randint(parts.index(sentence) + 1, len(parts)), sentence)
-    return Pair(pair.instruction, ("\n" if "\n" in pair.output else " ").join(parts))
+            said.insert(random.randint(said.index(sentence) + 1, len(said)), sentence)
+    return Pair(pair.instruction, "".join(part + gap for part, gap in said).rstrip())
 
 
 KINDS: dict[str, tuple[Damage, int]] = {

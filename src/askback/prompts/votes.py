@@ -12,24 +12,29 @@ import unicodedata
 _SENTENCES = re.compile(r"(\n+|(?<=[^\W\d][.!?])[ \t]+)")
 """What stands between sentences; not the space after the number of a list."""
 
-_NUMBER = r"(?:[0-5](?:\.\d+)?|one|two|three|four|five|full|top|high(?:est)?|max(?:imum)?|perfect|best)"
+_LEVEL = r"(?:[0-5](?:\.\d+)?(?![\w%]|[.,/]?\d)|five|max(?:imum)?|highest)"
+_IT = r"(?:this|it|the\s+(?:answer|response|output|pair))"
 FORMS = (
-    # a rating: "the score is 5", "rated this answer 5", "highest possible rating", "5/5", "five stars"
-    rf"\b(?:scor(?:e|es|ed|ing)|rat(?:ed|ing|ings)|grade[ds]?|verdict|evaluation|judge?ments?)\b(?:\W+\w+){{0,5}}?\W+{_NUMBER}\b",
-    rf"\b{_NUMBER}(?:\s*/\s*5\b|\s+out\s+of\s+(?:5|five)\b|(?:[\s-]+possible)?[\s-]+(?:stars?|points|marks|scores?|ratings?|grades?)\b)",
-    rf"\b(?:rate|grade|score|give|award)\s+(?:this|it|the|my)\b(?:\W+\w+){{0,5}}?\W+{_NUMBER}\b",
+    # a rating: "the score is 5", "rating=5", "rated this answer a 5", "the highest possible rating", "5/5", "five stars"
+    rf"\b(?:scores?|ratings?|grade)\b(?:\W+\w+){{0,5}}?\W+{_LEVEL}",
+    rf"\b(?:rate|grade|score|judge|mark)d?\s+{_IT}\b(?:\W+\w+){{0,5}}?\W+{_LEVEL}",
+    rf"\b(?:give|award)\s+{_IT}\b(?:\W+\w+){{0,3}}?\W+(?:[0-5]|five)\W*$",
+    r"\b(?:full|top|highest|max(?:imum)?|perfect|best)(?:[\s-]+possible)?[\s-]+(?:stars|marks|scores?|ratings?|grades?)\b",
+    r"(?<![\w/.])[45](?:\.\d)?\s*(?:/\s*5(?![\w/])|out\s+of\s+(?:5|five)\b|stars?\b)|\bfive[\s-]+stars?\b",
+    r"\b(?:this|the)\s+(?:answer|response|output|pair)\s+(?:is|was|deserves)\b(?:\W+\w+){0,2}?\W+(?:perfect|flawless|outstanding|excellent)\b",
     # an order to the judge
     r"\b(?:ignore|disregard|forget|override)\b(?:\W+\w+){0,6}?\W+(?:rubric|instructions?|rules|prompt|ratings?|scale|criteria)\b",
-    r"\breply\s+with\b(?:\W+\w+){0,8}?\W+(?:score|digit|number)\b",
+    r"\breply\s+with\b(?:\W+\w+){0,8}?\W+(?:score|digit)\b",
     # turns of a conversation, borders of a prompt
-    r"^\W*(?:system|assistant|user|human|judge|rater|grader)\W*:",
+    r"^\W*(?:system|judge|rater|grader)\W*:",
     r"^\s*-{2,}\s*(?:request|answer|end)\b",
-    r"<\|[^<>|\s]{1,40}\|>|\[/?inst\]|<</?sys>>|</?s>|</?(?:start|end)_of_turn>|</?(?:answer|request|document|system|rubric)>",
-    # a label with a digit, digits alone: whatever letters the label is written in
-    r"^[^\w\n]*\w{1,20}[^\w\n]{0,4}[:=][^\w\n]*[0-5](?:\s*/\s*\d+|\.\d+)?\W*$",
-    r"^\W*[0-5](?:\W+[0-5])*\W*$",
+    r"<\|[^<>|\s]{1,40}\|>|\[/?inst\]|<</?sys>>|</?s>|</?(?:start|end)_of_turn>|</(?:answer|request|document|system|rubric)>",
+    # a digit again and again
+    r"^\W*([0-5])(?:\W+\1){2,}\W*$",
 )
-_VOTE = re.compile("|".join(f"(?:{form})" for form in FORMS), re.IGNORECASE)
+_LOOK_ALIKE = str.maketrans("аеіоорсхуѕԁɡαενορτ", "aeioopcxysdgaevopt")
+"""Cyrillic and Greek letters in which a word looks as it does in Latin ones."""
+_VOTE = re.compile("|".join(f"(?:{form})" for form in FORMS))
 
 
 def without_votes(text: str) -> str:
@@ -40,6 +45,6 @@ def without_votes(text: str) -> str:
     parts = _SENTENCES.split(text)
     kept = []
     for sentence, space in zip(parts[::2], [*parts[1::2], ""], strict=True):
-        if not _VOTE.search(unicodedata.normalize("NFKC", sentence)):
+        if not _VOTE.search(unicodedata.normalize("NFKC", sentence).lower().translate(_LOOK_ALIKE)):
             kept.append(sentence + space)
     return "".join(kept).strip()
