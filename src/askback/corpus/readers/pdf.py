@@ -75,7 +75,9 @@ def _document(data: bytes, path: File, source: CorpusSource, options: Corpus) ->
         with _at_most(MAX_SECONDS), _limits(options.max_document_bytes):
             lines, title, date = _read(data)
     except _TooSlow:
-        return reject(identity, "documents", "too-slow", f"not read within {MAX_SECONDS:.0f} seconds, the most allowed", uri=uri)
+        return reject(
+            identity, "documents", "too-slow", f"not read within {MAX_SECONDS:.0f} seconds, the most allowed", uri=uri
+        )
     except (DependencyError, FileNotDecryptedError) as error:
         return reject(identity, "documents", "encrypted", clean(str(error)), uri=uri)
     except (LimitReachedError, MemoryError) as error:
