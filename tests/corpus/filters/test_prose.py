@@ -21,7 +21,7 @@ def test_lists_of_names_are_no_prose(options: Corpus) -> None:
 def test_the_share_of_prose_is_an_option(given: Given) -> None:
     half = "x" * 80 + "\n" + "y\n" * 40  # 80 of 161 characters, 49.7 %
     assert no_prose(half, given(min_prose=0.49)) is None
-    assert no_prose(half, given(min_prose=0.5)) == "49.6% of the text is prose, at least 50.0% wanted"
+    assert no_prose(half, given(min_prose=0.5)) == "49.7% of the text is prose, at least 50.0% wanted"
     assert no_prose("", given(min_prose=0)) is None
 
 

@@ -28,7 +28,8 @@ def empty_header(header: str) -> str | None:
 
 
 def capital_header(header: str) -> str | None:
-    """Rule "capital-header": a header of two or more letters, all of them capitals (the paper: all-uppercase). On with `header_rules`.
+    """Rule "capital-header": a header of two or more letters, all of them capitals (the paper: all-uppercase). On with
+    `header_rules`.
 
     Letters that have no capitals, as in Chinese or Arabic, are none: a header of these that names an API may stay.
     """
