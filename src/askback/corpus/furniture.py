@@ -11,15 +11,8 @@ UNREAD = ["noscript", "select", "textarea", "video", "audio", "canvas", "datalis
 """Elements passed over in reading, whatever stands in them."""
 
 _ROLES = {
-    "navigation",
-    "banner",
-    "contentinfo",
-    "complementary",
-    "search",
-    "menu",
-    "menubar",
-    "doc-toc",
-    "doc-backlink",
+    *("navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar"),
+    *("doc-toc", "doc-backlink"),
 }
 
 _NAMES = {
