@@ -37,7 +37,7 @@ def test_the_detail_names_words_and_place() -> None:
     prompts = EvaluationPrompts([("a:1", "Say hello"), ("b:2", " ".join(WORDS))])
     said = prompts.found_in("x " + " ".join(WORDS[:14]))
     assert said == f"13 words in a row as in b:2, none wanted: {' '.join(WORDS[:13])!r}"
-    assert prompts.found_in("say  HELLO!") == "is the prompt a:1"
+    assert prompts.found_in("say  HELLO!") == "is the prompt a:1, none wanted"
     assert prompts.found_in("") is None and prompts.found_in("Say hello there") is None
 
 

@@ -89,6 +89,16 @@ class CorpusSource(Options):
         return self
 
 
+class WordList(Options):
+    """A list of words and phrases that are not wanted, such as profanity."""
+
+    path: str
+    """A text file (UTF-8) with a word or phrase a line; lines that begin with # are comments."""
+    max_share: Share = 0.0
+    """A segment is dropped when more than this share of its words are hits (a phrase is one hit; in scripts without
+    spaces, a character is a word). 0 allows none."""
+
+
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "reinstruct": {"min_chars": 1200, "reinstruct_style": True},
@@ -150,6 +160,11 @@ class Corpus(Options):
     pii: Literal["keep", "redact", "drop"] = "keep"
     """What is done about personal data and secrets that have a form (corpus/pii.py): nothing, put <EMAIL> and the like in
     their place, or drop the segment."""
+    pii_engine: Literal["patterns", "presidio"] = "patterns"
+    """`presidio` (`askback[presidio]`) looks after the patterns for more kinds, and for names and places where a spaCy
+    model of the language is installed. It takes far more time, so it is not the default."""
+    word_lists: list[WordList] = []
+    """A segment with too many words of one of these lists is dropped (corpus/filters/word_lists.py)."""
     decontaminate: list[str] = []
     """Files of evaluation prompts; a segment that shares 13 words in a row with one, or all of a shorter one, is
     dropped."""

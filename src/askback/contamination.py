@@ -42,7 +42,7 @@ class EvaluationPrompts:
         """
         words = tuple(_WORD.findall(text.lower()))
         if words in self._whole:
-            return f"is the prompt {self._whole[words]}"
+            return f"is the prompt {self._whole[words]}, none wanted"
         for at in range(len(words) - SHORTEST + 1):
             for prompt, start in self._starts.get(words[at : at + SHORTEST], ()):
                 shared = prompt[start : start + NGRAM]

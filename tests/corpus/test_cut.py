@@ -147,7 +147,7 @@ def test_segments_that_quote_an_evaluation_are_dropped(tmp_path: Path) -> None:
             "contaminated",
             f"7 words in a row, all of it, as in {file}:1, none wanted: 'which sentence tells us something on that'",
         ),
-        ("contaminated", f"is the prompt {file}:2"),
+        ("contaminated", f"is the prompt {file}:2, none wanted"),
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askback.corpus.dedup import COMPARED, Signatures, Signer, bands, decide
+from askback.corpus.dedup import COMPARED, Signatures, Signer, bands, decide, parts_to_decide
 from askback.records import record_id
 
 
@@ -24,7 +24,9 @@ def duplicates(folder: Path, threshold: float, *texts: str, piece: int = 1000) -
         for text in texts[first : signatures.firsts[number + 1]]:
             signer.add(record_id(text), 0, text)
         signer.write(signatures, number)
-    kept = decide(signatures, threshold)
+    parts: list[int] = []
+    kept = decide(signatures, threshold, parts.append)
+    assert sum(parts) == parts_to_decide(signatures, threshold)
     found = [verdict for path in signatures.paths("verdicts") for verdict in np.load(path).tolist()]
     assert kept.tolist() == [earlier < 0 for earlier, _ in found]
     return [None if earlier < 0 else (earlier, similarity) for earlier, similarity in found]

@@ -110,6 +110,20 @@ def test_what_only_looks_like_furniture_stays(html: str) -> None:
     assert "kept" in text(html)
 
 
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("<p>A note. <a href='#r'>↩︎</a></p>", "A note."),
+        ("<p>A note. <a href='#r'>↩</a> <a href='#s'>↩<sup>2</sup></a></p>", "A note."),
+        ("<p>A note.↩\ufe0f<br>Another ↩ one ❤\ufe0f</p>", "A note.\nAnother ↩ one ❤\ufe0f"),
+        ("<p><span class='mw-cite-backlink'>^ <a href='#r'>a</a></span> A note.</p>", "A note."),
+        ("<p>A note. <a role='doc-backlink' href='#r'>back</a></p>", "A note."),
+    ],
+)
+def test_the_way_back_from_a_footnote_is_no_text(html: str, expected: str) -> None:
+    assert text(html) == expected
+
+
 def test_the_header_of_the_page_leaves_its_top_header() -> None:
     html = f"<header><a>Home</a><h1>Title</h1><p>Tagline</p></header><p>{'Text. ' * 20}</p>"
     assert [(block.level, block.text) for block in read_blocks(html)] == [(1, "Title"), (0, ("Text. " * 20).strip())]

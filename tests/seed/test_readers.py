@@ -232,7 +232,7 @@ def test_pairs_that_ask_what_an_evaluation_asks_are_dropped(tmp_path: Path) -> N
         f"7 words in a row, all of it, as in {tmp_path / 'eval.jsonl'}:2, none wanted: 'is the sky over the sea blue'"
     )
     assert [(drop.rule, drop.detail) for drop in outcome.dropped] == [
-        ("contaminated", f"is the prompt {tmp_path / 'eval.jsonl'}:1"),
+        ("contaminated", f"is the prompt {tmp_path / 'eval.jsonl'}:1, none wanted"),
         ("contaminated", said),
     ]
     assert outcome.counts["pairs"].balanced()

@@ -14,7 +14,9 @@ import numpy as np
 from askback.config import Corpus, CorpusSource
 from askback.corpus import cut
 from askback.corpus.boilerplate import Boilerplate, paragraphs_on_pages, repeated
-from askback.corpus.dedup import Signatures, Signer, decide
+from askback.corpus.dedup import Signatures, Signer, decide, parts_to_decide
+from askback.corpus.filters.word_lists import words_of
+from askback.corpus.presidio import installed
 from askback.corpus.readers import documents, pieces, splits
 from askback.corpus.sorted_files import Array, write_array
 from askback.execution.identity import file_fingerprint, recorded
@@ -31,9 +33,21 @@ STAGE = "unique segments"
 
 
 def sources(options: Corpus) -> dict[str, str]:
-    """Return a fingerprint of all that is read: documents (a hub dataset is known by its name), evaluation prompts."""
-    documents = {f"{source.format}:{source.path}": _fingerprint(source) for source in options.sources}
-    return documents | {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
+    """Return a fingerprint of all that is read: documents (a hub dataset is known by its name), evaluation prompts, word
+    lists, and what presidio is made of.
+
+    Raises:
+        InputError: something is not there, or a word list is empty or not UTF-8.
+        MissingExtra: presidio is asked for and not installed.
+    """
+    found = {f"{source.format}:{source.path}": _fingerprint(source) for source in options.sources}
+    found |= {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
+    for wanted in options.word_lists:
+        words_of(wanted.path)
+        found[f"word-list:{wanted.path}"] = file_fingerprint(Path(wanted.path))
+    if options.pii != "keep" and options.pii_engine == "presidio":
+        found["pii:presidio"] = installed(options.languages)
+    return found
 
 
 def _fingerprint(source: CorpusSource) -> str:
@@ -47,7 +61,7 @@ def _fingerprint(source: CorpusSource) -> str:
     return fingerprint(remote) if remote else str(file_fingerprint(*(file for file in files if isinstance(file, Path))))
 
 
-@recorded(version=2, sources=sources)
+@recorded(version=3, sources=sources)
 def cut_documents(step: Step, options: Corpus) -> Records:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
     work = [(source, *piece) for source in options.sources for piece in pieces(source)]
@@ -86,7 +100,9 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Record
         write_array(signatures.folder / BOILERPLATE, found)
     todo = [piece for piece in pieces if not signatures.path("keys", piece[0]).exists()]
     step.each(partial(_sign, options, step.random_seed, signatures), todo, "segments", total)
-    kept = decide(signatures, options.duplicate_jaccard)
+    parts = parts_to_decide(signatures, options.duplicate_jaccard)
+    with step.progress.bar(step.name, parts, 0, "parts of the comparison") as bar:
+        kept = decide(signatures, options.duplicate_jaccard, bar.add)
     highest = _limit(signatures, kept, options.limit)
     unique = step.pieces(partial(_sift, options, highest, signatures), pieces, Segment, "segments", sizes)
     shutil.rmtree(signatures.folder)

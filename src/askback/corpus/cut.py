@@ -8,7 +8,7 @@ from askback.config import Corpus
 from askback.contamination import evaluation_prompts
 from askback.corpus import filters
 from askback.corpus.page import TooDeep, TooMany
-from askback.corpus.pii import personal_data, redact
+from askback.corpus.pii import personal_data, redactor
 from askback.corpus.segment import Section, segment
 from askback.records import Document, Outcome, Rejection, Segment, fail, record_id, reject
 
@@ -58,7 +58,7 @@ def sections_of(document: Document, options: Corpus) -> list[Section] | Rejectio
         elif sections := segment(document):
             return sections
         else:
-            say, rule, detail = reject, "no-sections", ""
+            say, rule, detail = reject, "no-sections", "0 headers with text below, at least 1 wanted"
     except TooDeep as error:
         say, rule, detail = reject, "too-deep", str(error)
     except TooMany as error:
@@ -90,8 +90,11 @@ def offers(sections: Iterable[Section], document: Document, options: Corpus) -> 
 def _judge(section: Section, lead: bool, document: Document, options: Corpus) -> Offer:
     text, path = section.lead_text() if lead else section.text(), section.path
     redacted: Counter[str] = Counter()
+    title = document.title
     if options.pii == "redact":
+        redact = redactor(text, options)
         text, redacted = redact(text)
+        title = redact(title)[0]
         path = [redact(header)[0] for header in path]
     identity = record_id(document.uri, "\n".join(path), text)
     broken = filters.header_rule(section.header) if path and options.header_rules else None
@@ -100,18 +103,20 @@ def _judge(section: Section, lead: bool, document: Document, options: Corpus) ->
     code = filters.language(text) if options.languages and not broken else ""
     if code and (detail := filters.other_language(code, options)):
         broken = "language", detail
-    if broken := broken or _private_or_known(section.header, text, options):
+    if broken := broken or _unwanted(section.header, text, options):
         result: Segment | Rejection = reject(identity, "segments", *broken, uri=document.uri, text=text)
     else:
-        title = redact(document.title)[0] if options.pii == "redact" else document.title
         about = (document.uri, document.source, document.licence, code, title, document.date)
         result = Segment(identity, text, path, *about)
     return Offer(section, lead, result, redacted)
 
 
-def _private_or_known(header: str, text: str, options: Corpus) -> tuple[str, str] | None:
-    """Rules "personal-data" (with ``pii: drop``) and "contaminated" (with `decontaminate`), for header and text."""
-    if options.pii == "drop" and (detail := personal_data(f"{header}\n{text}")):
+def _unwanted(header: str, text: str, options: Corpus) -> tuple[str, str] | None:
+    """Rules "word-list" (with `word_lists`), "personal-data" (with ``pii: drop``) and "contaminated" (with
+    `decontaminate`), for header and text."""
+    if detail := filters.word_list(f"{header}\n{text}", options):
+        return "word-list", detail
+    if options.pii == "drop" and (detail := personal_data(f"{header}\n{text}", redactor(text, options))):
         return "personal-data", detail
     if options.decontaminate:
         prompts = evaluation_prompts(tuple(options.decontaminate))

@@ -11,7 +11,7 @@ decides piece by piece, in order. All that grows with the corpus is on disk, but
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -137,14 +137,23 @@ def deduplication_bytes(segments: int, threshold: float) -> int:
     return segments * (SIGNED.itemsize + VERDICT.itemsize + 4 * PERMUTATIONS + keys)
 
 
-def decide(signatures: Signatures, threshold: float) -> Array:
-    """Write, for each piece, what its segments duplicate; return a flag for each segment, set if it stays."""
+def parts_to_decide(signatures: Signatures, threshold: float) -> int:
+    """Return in how many parts `decide` does its work: ranges of keys in every table, then pieces."""
+    ranges = len(list(hash_ranges(signatures.firsts[-1], sorted_files.IN_MEMORY)))
+    return (1 + bands(threshold)) * ranges + len(signatures.firsts) - 1
+
+
+def decide(signatures: Signatures, threshold: float, done: Callable[[int], None] = lambda parts: None) -> Array:
+    """Write, for each piece, what its segments duplicate; return a flag for each segment, set if it stays.
+
+    `done` is called with 1 after each of the `parts_to_decide`.
+    """
     total = signatures.firsts[-1]
     copy, kept = np.zeros(total, bool), np.zeros(total, bool)
-    copies = list(_candidates(signatures, [0], copy, 1))
+    copies = list(_candidates(signatures, [0], copy, 1, done))
     for path in copies:
         copy[np.load(path, mmap_mode="r")[0][0]] = True
-    near = list(_candidates(signatures, range(1, 1 + bands(threshold)), copy, COMPARED))
+    near = list(_candidates(signatures, range(1, 1 + bands(threshold)), copy, COMPARED, done))
     for piece, (first, stop) in enumerate(zip(signatures.firsts, signatures.firsts[1:], strict=False)):
         rows = np.load(signatures.path("rows", piece), mmap_mode="r")
         verdicts = np.array([(-1, -1)] * (stop - first), VERDICT)
@@ -161,6 +170,7 @@ def decide(signatures: Signatures, threshold: float) -> Array:
                 verdict = tuple(known)
             verdicts[later - first] = verdict
         write_array(signatures.path("verdicts", piece), verdicts)
+        done(1)
     return kept
 
 
@@ -180,7 +190,9 @@ def _verdict(signatures: Signatures, number: int) -> Array:
     return found
 
 
-def _candidates(signatures: Signatures, tables: Sequence[int], copy: Array, compared: int) -> Iterator[Path]:
+def _candidates(
+    signatures: Signatures, tables: Sequence[int], copy: Array, compared: int, done: Callable[[int], None]
+) -> Iterator[Path]:
     """Write pairs (later, earlier) of segments that share a key, sorted by the later one; yield the files.
 
     A segment is paired with the first `compared` that have the key. Those flagged in `copy` take no part.
@@ -203,6 +215,7 @@ def _candidates(signatures: Signatures, tables: Sequence[int], copy: Array, comp
                 path = signatures.folder / f"pairs-{table:03d}-{part:05d}.npy"
                 write_array(path, by_key(np.concatenate(later), np.concatenate(earlier))[np.newaxis])
                 yield path
+            done(1)
 
 
 def _near(signatures: Signatures, pairs: Array, kept: Array, threshold: float) -> Iterator[tuple[int, int, float]]:

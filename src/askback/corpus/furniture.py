@@ -10,13 +10,17 @@ UNPARSED = ["script", "style", "xmp", "iframe", "noembed", "noframes", "plaintex
 UNREAD = ["noscript", "select", "textarea", "video", "audio", "canvas", "datalist", "object", "rp", "title"]
 """Elements passed over in reading, whatever stands in them."""
 
-_ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar", "doc-toc"}
+_ROLES = {
+    *("navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar"),
+    *("doc-toc", "doc-backlink"),
+}
 
 _NAMES = {
     *("nav", "navbar", "navigation", "menu", "sidebar", "breadcrumb", "breadcrumbs", "footer", "pagination", "pager"),
     *("ad", "ads", "advert", "adverts", "advertisement", "advertising", "sponsored", "promo"),
     *("newsletter", "subscribe", "share", "sharing", "related", "cookie", "cookies", "comments", "toc", "skip-link"),
     *("headerlink", "permalink", "mw-editsection", "editsection", "linenos", "gutter", "docinfo"),
+    *("mw-cite-backlink", "footnote-backref", "footnote-back"),
 }
 """A class or id that is one of these marks furniture."""
 

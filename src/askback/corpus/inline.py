@@ -16,6 +16,12 @@ _LONG_WORD = re.compile(r"(?:[^\W\d_]{4,}|[.,;:!?”\"'’])\s*$")
 CODE = {"code", "kbd", "samp", "tt"}
 
 
+def one_line(text: str) -> str:
+    """Return the text with single spaces, without the arrow that leads back from a footnote."""
+    words = " ".join(text.split())
+    return words.rstrip("↩\ufe0e\ufe0f ") if "↩" in words[-2:] else words
+
+
 class Line:
     """Pieces of serialised text, as they come; `take` ends the line."""
 

@@ -1,6 +1,6 @@
 """Personal data and secrets in a text: found by their form, and by their check digits where they have some.
 
-Ours; the paper does not look. A name or an address in words is not found: that takes a model, and is not promised.
+Ours; the paper does not look. A name or an address in words has no form: that takes a model, and presidio (`redactor`).
 """
 
 import re
@@ -8,6 +8,12 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import pairwise
+
+from askback.config import Corpus
+from askback.corpus.filters.language import language
+from askback.records import Rejection
+
+Redact = Callable[[str], tuple[str, Counter[str]]]
 
 _EXAMPLES = re.compile(r"@(?:.*\.)?(?:example(?:\.(?:com|org|net))?|test|invalid|localhost)$", re.IGNORECASE)
 _UNICAST = ip_network("2000::/3")
@@ -100,7 +106,29 @@ def redact(text: str) -> tuple[str, Counter[str]]:
     return text, counts
 
 
-def personal_data(text: str) -> str | None:
+def redactor(text: str, options: Corpus) -> Redact:
+    """Return what redacts a segment's text, headers and title: `redact`, or with ``pii_engine: presidio`` both.
+
+    Presidio is told one language: that of `languages`, or of `text` where that names none or several. Of a text that is too
+    long whatever comes of it, presidio sees only as much as a rejection keeps, or `max_chars` where that is more.
+    """
+    if options.pii_engine == "patterns":
+        return redact
+    from askback.corpus.presidio import replace
+
+    code = options.languages[0] if len(options.languages) == 1 else language(text)
+
+    def both(text: str) -> tuple[str, Counter[str]]:
+        text, counts = redact(text)
+        seen = max(options.max_chars, Rejection.EXCERPT)
+        end = seen if len(text) > seen + options.max_chars else len(text)
+        looked, more = replace(text[:end], code)
+        return looked + text[end:], counts + more
+
+    return both
+
+
+def personal_data(text: str, redact: Redact = redact) -> str | None:
     """Rule "personal-data" (ours), on with ``pii: drop``: the text holds anything that `redact` would replace."""
     counts = redact(text)[1]
     return ", ".join(f"{kind.lower()} {count}" for kind, count in counts.items()) + ", none wanted" if counts else None

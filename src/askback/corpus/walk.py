@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from askback.corpus.furniture import furniture, note
-from askback.corpus.inline import BREAK, Line
+from askback.corpus.inline import BREAK, Line, one_line
 from askback.corpus.layout import Container, Table, fence, glue, set_lines
 from askback.corpus.mathml import linear
 
@@ -148,14 +148,14 @@ class Walk:
             return
         text = line.take()
         if BREAK not in text:
-            if words := " ".join(text.split()):
+            if words := one_line(text):
                 if self.containers:
                     self.add([words])
                 else:
                     self.blocks.append(Block(0, words, linked=line.take_linked()))
                     self.last = []
             return
-        lines = "\n".join(" ".join(part.split()) for part in text.split(BREAK))
+        lines = "\n".join(one_line(part) for part in text.split(BREAK))
         for paragraph in re.split(r"\n{2,}", lines.strip("\n")):
             if paragraph:
                 self.add(paragraph.split("\n"))

@@ -97,7 +97,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(f"Note: {note}.", highlight=False, markup=False)
     if disk := sum(step.disk for step in plan.steps):
         console.print(
-            f"dedup: {disk / 1e6:,.0f} MB of disk while it runs, and about 200 MB of memory a process, whatever the size",
+            f"dedup: {disk / 1e6:,.0f} MB of disk while it runs, and about 200 MB of memory a process, "
+            "whatever the size, and 2 bytes a segment",
             highlight=False,
         )
     console.print(f"Records and tokens are estimated from a sample; time from {plan.rates_from}.", highlight=False)

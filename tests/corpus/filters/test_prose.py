@@ -11,7 +11,7 @@ def test_lists_of_names_are_no_prose(options: Corpus) -> None:
     sentence = "This is a sentence of forty characters."
     names = "- Name of a thing\n" * 4
     assert no_prose(sentence, options) is None
-    assert no_prose(names, options) == "0% of the text is prose, at least 30% wanted"
+    assert no_prose(names, options) == "0.0% of the text is prose, at least 30.0% wanted"
     assert no_prose(f"{sentence}\n{names}", options) is None  # 39 of 112 characters
     assert no_prose(f"{sentence}\n{names}- Another name\n- Another name", options) is not None  # 39 of 141
     assert no_prose("word " * 20, options) is None
@@ -21,7 +21,7 @@ def test_lists_of_names_are_no_prose(options: Corpus) -> None:
 def test_the_share_of_prose_is_an_option(given: Given) -> None:
     half = "x" * 80 + "\n" + "y\n" * 40  # 80 of 161 characters, 49.7 %
     assert no_prose(half, given(min_prose=0.49)) is None
-    assert no_prose(half, given(min_prose=0.5)) == "50% of the text is prose, at least 50% wanted"
+    assert no_prose(half, given(min_prose=0.5)) == "49.7% of the text is prose, at least 50.0% wanted"
     assert no_prose("", given(min_prose=0)) is None
 
 

@@ -17,8 +17,9 @@ from askback.corpus.filters.prose import no_prose, unfinished
 from askback.corpus.filters.repetition import repeated_sentences
 from askback.corpus.filters.shares import capitals, digits, links, symbols
 from askback.corpus.filters.voice import personal, reinstruct_style
+from askback.corpus.filters.word_lists import word_list
 
-__all__ = ["header_rule", "language", "navigation_header", "other_language", "other_licence", "text_rule"]
+__all__ = ["header_rule", "language", "navigation_header", "other_language", "other_licence", "text_rule", "word_list"]
 
 HEADER_RULES: dict[str, Callable[[str], str | None]] = {
     "navigation-header": navigation_header,

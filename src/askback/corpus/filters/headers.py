@@ -21,27 +21,32 @@ OUR_HEADERS = re.compile(
 
 
 def empty_header(header: str) -> str | None:
-    """Rule "empty-header": a header without a letter or digit (the paper: empty headers)."""
-    return None if any(character.isalnum() for character in header) else f"header {header!r}"
+    """Rule "empty-header": a header without a letter or digit (the paper: empty headers). On with `header_rules`."""
+    if any(character.isalnum() for character in header):
+        return None
+    return f"header {header!r}, 0 letters and digits, at least 1 wanted"
 
 
 def capital_header(header: str) -> str | None:
-    """Rule "capital-header": a header of two or more letters, all of them capitals (the paper: all-uppercase).
+    """Rule "capital-header": a header of two or more letters, all of them capitals (the paper: all-uppercase). On with
+    `header_rules`.
 
     Letters that have no capitals, as in Chinese or Arabic, are none: a header of these that names an API may stay.
     """
     if not header.isupper():
         return None
     letters = [character for character in header if character.isalpha()]
-    return f"header {header!r}" if len(letters) > 1 and all(map(str.isupper, letters)) else None
+    if len(letters) < 2 or not all(map(str.isupper, letters)):
+        return None
+    return f"header {header!r}, {len(letters)} of {len(letters)} letters are capitals, fewer wanted"
 
 
 @lru_cache(maxsize=4096)
 def navigation_header(header: str) -> str | None:
-    """Rule "navigation-header": a header that holds navigation words.
+    """Rule "navigation-header": a header that holds navigation words. On with `header_rules`.
 
     The paper gives four examples (`PAPER_WORDS`) and not its list; `OUR_HEADERS` adds the usual ones, matched as a whole.
     """
     words = " ".join(re.sub(r"[^\w\s'-]", " ", header.lower()).split())
     found = PAPER_WORDS.search(words) or OUR_HEADERS.fullmatch(words)
-    return f"header {header!r}, navigation words {found[0]!r}" if found else None
+    return f"header {header!r}, navigation words {found[0]!r}, none wanted" if found else None

@@ -96,5 +96,5 @@ def _identifier(probabilities: bool = False) -> Any:
 
 
 def other_language(code: str, options: Corpus) -> str | None:
-    """Rule "language": not one of `languages` (the paper uses the English part of its crawl)."""
+    """Rule "language": not one of `languages` (["en"]; the paper uses the English part of its crawl)."""
     return f"language {code!r}, wanted {', '.join(options.languages)}" if code not in options.languages else None

@@ -51,7 +51,7 @@ def no_prose(text: str, options: Corpus) -> str | None:
     share = prose / max(len(text), 1)
     if share >= options.min_prose:
         return None
-    return f"{share:.0%} of the text is prose, at least {options.min_prose:.0%} wanted"
+    return f"{share:.1%} of the text is prose, at least {options.min_prose:.1%} wanted"
 
 
 def unfinished(text: str, options: Corpus) -> str | None:

@@ -58,8 +58,9 @@ def contents(paths: Sequence[File], options: Corpus) -> Iterator[tuple[File, byt
             yield path, fail(record_id(uri), "documents", "unreadable", why, uri=uri)
             continue
         if len(data) > most:
-            yield path, reject(record_id(uri), "documents", "too-large", f"more than {most} bytes", uri=uri)
+            detail = f"at least {len(data)} bytes, at most {most} wanted"
+            yield path, reject(record_id(uri), "documents", "too-large", detail, uri=uri)
         elif not data.strip():
-            yield path, reject(record_id(uri), "documents", "no-text", uri=uri)
+            yield path, reject(record_id(uri), "documents", "no-text", f"{len(data)} bytes, all white space", uri=uri)
         else:
             yield path, data

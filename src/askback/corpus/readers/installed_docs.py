@@ -42,11 +42,16 @@ def _readme(name: str, distribution: Distribution, source: CorpusSource, options
         return fail(identity, "documents", "unreadable", f"{type(error).__name__}: {error}", uri=uri)
     if not text.strip() or text.strip() == "UNKNOWN":
         return reject(identity, "documents", "no-text", "the distribution has no description", uri=uri)
-    if len(text.encode("utf-8")) > options.max_document_bytes:
-        return reject(identity, "documents", "too-large", f"at most {options.max_document_bytes} bytes", uri=uri)
+    if detail := _too_large(text, options):
+        return reject(identity, "documents", "too-large", detail, uri=uri)
     kind = _field(metadata, "Description-Content-Type").partition(";")[0].strip().lower()
     markup = _MARKUP.get(kind, "text")
     return Document(uri, text, markup, source.format, name, _licence(metadata) or source.licence)
+
+
+def _too_large(text: str, options: Corpus) -> str | None:
+    size = len(text.encode("utf-8"))
+    return f"{size} bytes, at most {options.max_document_bytes} wanted" if size > options.max_document_bytes else None
 
 
 def _licence(metadata: "PackageMetadata") -> str:
@@ -72,10 +77,8 @@ def _topics(options: Corpus) -> Iterator[Document | Rejection]:
     for name in sorted(topics):
         uri = f"python:{name}@{version}"
         text = topic_rst(clean(topics[name]))
-        if len(text.encode("utf-8")) > options.max_document_bytes:
-            yield reject(
-                record_id(uri), "documents", "too-large", f"at most {options.max_document_bytes} bytes", uri=uri
-            )
+        if detail := _too_large(text, options):
+            yield reject(record_id(uri), "documents", "too-large", detail, uri=uri)
         else:
             yield Document(uri, text, "rst", "installed-docs", name, "PSF-2.0")
 

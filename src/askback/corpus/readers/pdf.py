@@ -75,11 +75,14 @@ def _document(data: bytes, path: File, source: CorpusSource, options: Corpus) ->
         with _at_most(MAX_SECONDS), _limits(options.max_document_bytes):
             lines, title, date = _read(data)
     except _TooSlow:
-        return reject(identity, "documents", "too-slow", f"not read within {MAX_SECONDS:.0f} seconds", uri=uri)
+        return reject(
+            identity, "documents", "too-slow", f"not read within {MAX_SECONDS:.0f} seconds, the most allowed", uri=uri
+        )
     except (DependencyError, FileNotDecryptedError) as error:
         return reject(identity, "documents", "encrypted", clean(str(error)), uri=uri)
     except (LimitReachedError, MemoryError) as error:
-        return reject(identity, "documents", "too-large", clean(str(error))[:300], uri=uri)
+        bounds = f"at most {options.max_document_bytes} bytes unpacked and {MAX_PAGES} pages wanted"
+        return reject(identity, "documents", "too-large", f"{clean(str(error))[:200]}; {bounds}", uri=uri)
     except Exception as error:  # noqa: BLE001  a broken file may raise anything in pypdf
         return fail(identity, "documents", "unreadable", clean(f"{type(error).__name__}: {error}")[:300], uri=uri)
     html = clean("\n".join(_html(lines)))

@@ -64,10 +64,11 @@ def _document(row: dict[str, Any] | BrokenRow, uri: str, source: CorpusSource, o
     text = clean(text)
     size = len(text.encode("utf-8"))
     if size > options.max_document_bytes:
-        detail = f"{size} bytes, at most {options.max_document_bytes}"
+        detail = f"{size} bytes, at most {options.max_document_bytes} wanted"
         return reject(identity, "documents", "too-large", detail, uri=uri, text=text)
     if not text.strip():
-        return reject(identity, "documents", "no-text", uri=uri)
+        detail = f"field '{source.text_field}': {size} bytes, all white space"
+        return reject(identity, "documents", "no-text", detail, uri=uri)
     title, licence, date = head(text) if source.markup == "html" else ("", "", "")
     title = _text(row, "title") or title
     licence = _text(row, "licence") or _text(row, "license") or licence or source.licence

@@ -163,15 +163,16 @@ def _document(record: Any, place: str, source: CorpusSource, options: Corpus) ->
         return fail(identity, "documents", "clipped", f"record of type {clean(kind)!r} with a broken header", uri=uri)
     headers = record.http_headers if record.is_http else None
     if headers is not None and headers.status_code != 200:
-        return reject(identity, "documents", "http-status", f"status {headers.status_code}", uri=uri)
+        return reject(identity, "documents", "http-status", f"status {headers.status_code}, wanted 200", uri=uri)
     content = (record.http_content_type if headers is not None else record.headers.get("Content-Type")) or ""
     media = content.partition(";")[0].strip().lower()
     plain = kind == "conversion" and media == "text/plain"
     if content and media not in _HTML_TYPES and not plain:
-        return reject(identity, "documents", "not-html", f"type {clean(content)!r}", uri=uri)
+        detail = f"type {clean(content)!r}, wanted {' or '.join(sorted(_HTML_TYPES))}"
+        return reject(identity, "documents", "not-html", detail, uri=uri)
     length, most = int(record.content_length), options.max_document_bytes
     if length > most:
-        return reject(identity, "documents", "too-large", f"{length} bytes, at most {most}", uri=uri)
+        return reject(identity, "documents", "too-large", f"{length} bytes, at most {most} wanted", uri=uri)
     data = record.reader.read()
     if len(data) < length:
         return fail(identity, "documents", "clipped", f"{len(data)} of {length} bytes", uri=uri)
@@ -180,7 +181,8 @@ def _document(record: Any, place: str, source: CorpusSource, options: Corpus) ->
     except (OSError, zlib.error, EOFError) as error:
         return fail(identity, "documents", "undecodable", f"{clean(str(error))}", uri=uri)
     if len(data) > most:
-        return reject(identity, "documents", "too-large", f"more than {most} bytes when unpacked", uri=uri)
+        detail = f"at least {len(data)} bytes unpacked, at most {most} wanted"
+        return reject(identity, "documents", "too-large", detail, uri=uri)
     if not content and b"<html" not in data[:2000].lower() and b"<!doctype html" not in data[:2000].lower():
         return reject(identity, "documents", "not-html", "no type is given, and it does not begin as HTML", uri=uri)
     text = decode(data, (record.http_charset if headers is not None else "") or "")

@@ -1,0 +1,92 @@
+"""Words and phrases that a recipe's own lists do not want: profanity, toxicity, spam (ours; the paper has no such rule)."""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from unicodedata import normalize
+
+from askback.config import Corpus, WordList
+from askback.errors import InputError
+
+_UNSPACED = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
+"""Scripts without spaces: Thai, Lao, Tibetan, Burmese, Khmer, kana and Chinese characters."""
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u06d6-\u06dc\u0900-\u0963\u0966-\u0dff"
+"""Vowel signs and accents of Hebrew, Arabic and the Indic scripts, which ``\\w`` leaves out."""
+_TOKEN = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w{_MARKS}\u200c\u200d])+|\S")
+NAMED = 3
+"""So many of the words found are named in a rejection."""
+
+
+class Words:
+    """The words and phrases of one list, to be looked for in texts in time linear in the text.
+
+    A text is taken as words and single marks; case (by `str.casefold`), width and white space do not count. Entries are
+    found as whole words; in a script without spaces each character is a word, so there they are found inside others.
+    """
+
+    def __init__(self, entries: list[str]) -> None:
+        self._entries = {tuple(_tokens(entry)) for entry in entries}
+        self._lengths: dict[str, list[int]] = {}
+        for entry in sorted(self._entries, key=len, reverse=True):
+            lengths = self._lengths.setdefault(entry[0], [])
+            if len(entry) not in lengths:
+                lengths.append(len(entry))
+
+    def found_in(self, text: str) -> tuple[list[str], int]:
+        """Return the entries that a text holds, in its order, and how many words the text has.
+
+        Where one begins, the longest counts, and what it covers is not looked at again.
+        """
+        tokens = _tokens(text)
+        hits: list[str] = []
+        at = 0
+        while at < len(tokens):
+            lengths = self._lengths.get(tokens[at], ())
+            length = next((size for size in lengths if tuple(tokens[at : at + size]) in self._entries), 0)
+            if length:
+                hits.append(" ".join(tokens[at : at + length]))
+            at += length or 1
+        return hits, sum(token[0].isalnum() for token in tokens)
+
+
+def _tokens(text: str) -> list[str]:
+    text = text if text.isascii() else normalize("NFKC", text).replace("’", "'")
+    return _TOKEN.findall(text.casefold())
+
+
+def word_list(text: str, options: Corpus) -> str | None:
+    """Rule "word-list": of the words of header and text, more than a list's `max_share` are hits. No lists by default.
+
+    With `max_share` 0, the default of a list, one hit is too many. A phrase is one hit. After C4, which drops a page for
+    a single word of a public list; whole words, so that "Scunthorpe" stays.
+    """
+    return next((detail for wanted in options.word_lists if (detail := _over(text, wanted))), None)
+
+
+def _over(text: str, wanted: WordList) -> str | None:
+    hits, words = words_of(wanted.path).found_in(text)
+    share = min(len(hits) / max(words, 1), 1.0)
+    if share <= wanted.max_share:
+        return None
+    named = ", ".join(map(repr, list(dict.fromkeys(hits))[:NAMED]))
+    found = f"list {Path(wanted.path).name!r}: {len(hits)} hit(s) in {words} words ({named})"
+    return f"{found}, {share:.2%}, at most {wanted.max_share:.2%} wanted"
+
+
+@lru_cache(maxsize=64)
+def words_of(path: str) -> Words:
+    """Read a list: UTF-8, a word or phrase a line; empty lines and those that begin with # do not count.
+
+    Raises:
+        InputError: there is no such file, it is not UTF-8, or it lists nothing.
+    """
+    try:
+        lines = Path(path).read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: this word list cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: this word list is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+    entries = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+    if not entries:
+        raise InputError(f"{path}: this word list is empty; it takes a word or phrase a line, # begins a comment")
+    return Words(entries)
