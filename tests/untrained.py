@@ -62,6 +62,7 @@ def make_run(folder: Path, base: Path, name: str = "made") -> Path:
                 "seed": {"sources": [{"path": str(folder / "seed.jsonl")}], "held_out": 0.3},
                 "corpus": corpus,
                 "forward": training,
+                "judge": {"check": False},
                 "rounds": 1,
                 "select": {"top_fraction": 0.5},
             },

@@ -51,6 +51,7 @@ def run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "backward": {"steps": 2, "batch_size": 2, "max_tokens": 256},
                 "forward": {"steps": 2, "batch_size": 2, "max_tokens": 256},
                 "select": {"top_fraction": 0.5},
+                "judge": {"check": False},
                 "rounds": 2,
             },
             "resources": {"runs": str(here / "runs"), "engine": {"kind": "scripted"}},
