@@ -375,6 +375,26 @@ class Judge(Options):
     """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this. At 0 it is
     measured and stops nothing."""
 
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Judge":
+        for source in self.ranked:
+            if source.format not in ("oasst-messages", "oasst-trees"):
+                raise ValueError(
+                    f"ranked: format '{source.format}' of {source.path} holds no ranks; allowed are oasst-messages and "
+                    "oasst-trees"
+                )
+        if self.per_pair > len(set(self.kinds)):
+            raise ValueError(
+                f"per_pair {self.per_pair} is above the {len(set(self.kinds))} kinds there are, each damage a pair once; "
+                "give more kinds, or a smaller per_pair"
+            )
+        return self
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether judgements are among what the models are trained on."""
+        return self.examples != "none" or bool(self.ranked)
+
     def teaching(self) -> "Judge":
         """Return what bears on the examples alone, so that another way to check leaves trained models as they are."""
         return Judge(**self.model_dump(exclude={"probes", "check", "minimum_auroc"}))
@@ -429,7 +449,7 @@ class Recipe(Options):
     select: Select = Select(min_score=4.5)
     evaluate: HeldOut = HeldOut()
     gate: Gate = Gate()
-    random_seed: int = 0
+    random_seed: Annotated[int, Field(ge=0)] = 0
 
     @property
     def check(self) -> Check:
@@ -443,6 +463,15 @@ class Recipe(Options):
                 raise ValueError(
                     f"select.{name} has {len(values)} values for {self.rounds} rounds; give one for each, or one for all"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _taught_what_it_is_asked(self) -> "Recipe":
+        if self.judge.is_taught and ("rubric" not in self.score.scorers or self.score.reasoning):
+            raise ValueError(
+                "judge.examples and judge.ranked teach the rubric without reasoning; score.scorers must have rubric "
+                f"(found: {', '.join(self.score.scorers)}), with score.reasoning: false, or leave the judge untaught"
+            )
         return self
 
     @model_validator(mode="after")

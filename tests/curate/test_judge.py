@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from askback import prompts
 from askback.calibration import calibrate
 from askback.config import Check, Labels, RecipeFile
 from askback.curate.check import check
@@ -15,12 +16,14 @@ from askback.curate.damage import FURNITURE, KINDS
 from askback.curate.figures import good_from, measure, thresholds
 from askback.curate.score import score
 from askback.curate.teach import make_probes, teach_judge
-from askback.errors import InputError, JudgeTooWeak
+from askback.errors import EmptyStep, InputError, JudgeTooWeak
+from askback.execution.identity import fingerprint, identify
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.records import Example, Judgement, Probe
 from askback.seed.load import load_seed
 from askback.seed.ranked import load_ranked
+from askback.train.steps import train_forward
 
 
 def recipe(folder: Path, **judge: Any) -> RecipeFile:
@@ -78,6 +81,54 @@ def test_replies_that_people_ranked_lower_teach_lower_levels(tmp_path: Path, sha
     assert all(one.score == max(3, 5 - ranks[one.output]) for one in ranked)
 
 
+def test_a_broken_file_beside_good_replies_is_counted_and_no_more(tmp_path: Path) -> None:
+    reply = {"role": "assistant", "lang": "en", "rank": 1, "text": "Two or three.", "message_id": "b"}
+    tree = {"prompt": {"role": "prompter", "lang": "en", "text": "How many?", "message_id": "a", "replies": [reply]}}
+    path = tmp_path / "trees.jsonl"
+    path.write_text(json.dumps(tree) + "\nnot JSON\n")
+    file = recipe(tmp_path, ranked=[{"path": str(path), "format": "oasst-trees"}])
+    with Run(file) as run:
+        seed = run.step("seed", load_seed, file.recipe.seed)
+        taught = run.step("ranked", load_ranked, file.recipe.judge, seed=seed)
+    assert [one.score for one in taught] == [4]
+    assert json.loads((tmp_path / "run/ranked/step.json").read_text())["counts"] == {
+        "replies": {"entered": 2, "kept": 1, "rejected": 0, "failed": 1}
+    }
+
+
+def test_the_rubric_is_part_of_what_is_taught_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def marks() -> dict[str, str]:
+        found = {}
+        for examples in ("contrast", "none"):
+            file = recipe(tmp_path, examples=examples)
+            options = file.recipe.judge.teaching()
+            taught = {"teach": Records(tmp_path, fingerprint(identify("teach", teach_judge, options, {}, file)))}
+            inputs = {"examples": list(taught.values()) if examples == "contrast" else []}
+            identity = identify("m0", train_forward, file.recipe.forward, inputs, file)  # type: ignore[arg-type]
+            found[examples] = fingerprint(identity)
+        return found
+
+    before = marks()
+    real = prompts.prompt_id
+    monkeypatch.setattr(prompts, "prompt_id", lambda name: "other" if name == "rubric" else real(name))
+    after = marks()
+    assert after["contrast"] != before["contrast"] and after["none"] == before["none"]
+
+
+def test_held_out_pairs_that_are_too_long_are_counted_or_said(tmp_path: Path) -> None:
+    file = recipe(tmp_path, probes=60, max_chars=400)
+    with Run(file) as run:
+        seed = run.step("seed", load_seed, file.recipe.seed)
+        run.step("probes", make_probes, file.recipe.judge.probing(), seed=seed)
+        held_out = [len(pair.instruction) + len(pair.output) for pair in seed if pair.split == "held-out"]
+        short = sum(size <= 400 for size in held_out)
+        counts = json.loads((run.folder / "probes/step.json").read_text())["counts"]["pairs"]
+        assert counts == {"entered": len(held_out), "kept": short, "rejected": len(held_out) - short, "failed": 0}
+        assert 0 < short < len(held_out)
+        with pytest.raises(EmptyStep, match=r"longer than judge\.max_chars 9,"):
+            run.step("none", make_probes, recipe(tmp_path, max_chars=9).recipe.judge.probing(), seed=seed)
+
+
 def judged(probes: list[Probe], by: dict[str, float], scorer: str = "rubric") -> list[Judgement]:
     """Judge by the kind of probe alone, with a little of each pair's own."""
     return [
@@ -131,7 +182,8 @@ def test_thresholds_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "good"), [([0, 1, 1], 1), ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 9), ([0.5, 0.25, 0.75], 0.75)]
+    ("labels", "good"),
+    [([0, 1, 1], 1), ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 9), ([0.5, 0.25, 0.75], 0.75), ([1] * 18 + [2, 3], 2)],
 )
 def test_what_counts_as_good(labels: list[float], good: float) -> None:
     assert good_from(labels) == good
