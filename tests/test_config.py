@@ -226,6 +226,9 @@ def option_names(kind: type[Options]) -> set[str]:
             "score.scorers must have rubric (found: ifd)",
         ),
         (["judge.kinds=[swapped, swapped]", "judge.per_pair=2"], "per_pair 2 is above the 1 kinds"),
+        (["score.scorers=[ifd]"], "is the paper's level of the rubric, and ifd counts nats"),
+        (["score.scorers=[whole]"], "min_score 4.5 is above 1, the highest score of whole"),
+        (["select={min_score: [4, 6]}"], "min_score 6.0 is above 5, the highest score of rubric"),
         (["random_seed=-1"], "recipe.random_seed: "),
     ],
 )

@@ -5,6 +5,7 @@ Every option is declared here, once, with its default and the reason for it. A s
 tells all of them at once.
 """
 
+import math
 import re
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
@@ -275,6 +276,12 @@ class Score(Options):
         return self
 
 
+PAPERS_LEAST = 4.5
+"""The paper's k = 5 (method.md 1.7)."""
+HIGHEST = {"rubric": 5, "additive": 5, "instruction": 5, "whole": 1}
+"""Score of each scorer; `ifd` has no bound."""
+
+
 class Select(Options):
     """Self-curation, second half: which candidates to train on. Give exactly one of the first four."""
 
@@ -446,7 +453,7 @@ class Recipe(Options):
     rounds: Annotated[int, Field(ge=0, le=10)] = 2
     """Rounds of score, select and train; the paper uses two."""
     score: Score = Score()
-    select: Select = Select(min_score=4.5)
+    select: Select = Select(min_score=PAPERS_LEAST)
     evaluate: HeldOut = HeldOut()
     gate: Gate = Gate()
     random_seed: Annotated[int, Field(ge=0)] = 0
@@ -482,13 +489,20 @@ class Recipe(Options):
             raise ValueError(
                 f"select.weights has {', '.join(unknown)}, which score.scorers lacks; allowed: {', '.join(scorers)}"
             )
-        combined = sum(weights.get(name, 0.0 if weights else 1.0) > 0 for name in scorers) > 1
-        highest = self.select.min_score or 0.0
-        highest = max(highest) if isinstance(highest, list) else highest
-        if combined and highest > 1:
+        counting = [name for name in scorers if weights.get(name, 0.0 if weights else 1.0) > 0]
+        least = self.select.min_score or 0.0
+        least = max(least) if isinstance(least, list) else least
+        highest = HIGHEST.get(counting[0], math.inf) if len(counting) == 1 else 1
+        if least > highest:
+            of = f"of {counting[0]}" if len(counting) == 1 else "where several scorers are combined"
             raise ValueError(
-                f"select.min_score {highest} is above 1, the highest score where several scorers are "
-                "combined; give one from 0 to 1, or top_fraction or top_n"
+                f"select.min_score {least} is above {highest}, the highest score {of}; give a lower one, or "
+                "top_fraction or top_n"
+            )
+        if counting == ["ifd"] and least == PAPERS_LEAST:
+            raise ValueError(
+                f"select.min_score {least} is the paper's level of the rubric, and ifd counts nats, mostly below 1; give "
+                "another, or top_fraction or top_n"
             )
         return self
 

@@ -21,6 +21,7 @@ from askback.execution.identity import fingerprint, identify
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.records import Example, Judgement, Probe
+from askback.report import read
 from askback.seed.load import load_seed
 from askback.seed.ranked import load_ranked
 from askback.train.steps import train_forward
@@ -55,7 +56,8 @@ def test_only_training_pairs_teach_and_only_held_out_pairs_are_tried(tmp_path: P
     levels = Counter(one.score for one in taught)
     assert levels[5] == 40 and set(levels) == {1, 2, 5}
     counts = json.loads((tmp_path / "run/teach/step.json").read_text())["counts"]["judgements"]
-    assert counts["entered"] == 40 * 3 and counts["rejected"] == len(list(rejections(tmp_path / "run/teach")))
+    assert counts["kept"] == 40 * 3, "where one kind cannot be done the next is"
+    assert counts["rejected"] == len(list(rejections(tmp_path / "run/teach")))
     kinds = Counter(one.kind for one in probes)
     assert kinds["true"] == kinds["scrambled"] == 20 and set(kinds) == {"true", "scrambled", *KINDS}
     text = "\n".join(one.output for one in taught)
@@ -146,14 +148,22 @@ def test_a_judge_at_chance_stops_the_run_and_a_good_one_passes(tmp_path: Path) -
         probes = run.step("probes", make_probes, options.judge, seed=seed)
         judgements = run.step("probe-1", score, options.score, model=base, candidates=probes)
         with pytest.raises(
-            JudgeTooWeak, match=r"no better than chance: mean AUROC 0\.\d\d.*judge\.check: false"
+            JudgeTooWeak, match=r"well enough: mean AUROC 0\.\d\d.*minimum_auroc 0\.5.*judge\.check: false"
         ) as error:
             run.step("check-1", check, options.check, probes=probes, judgements=judgements)
         assert error.value.exit_code == 10
         assert not (run.folder / "check-1/step.json").exists()
         passed = run.step("check-1", check, Check(minimum_auroc=0.1), probes=probes, judgements=judgements)
         assert {one.kind for one in passed} == {*KINDS, "mean"}
-        assert {one.scorer for one in passed} == {"combined"}
+        assert {one.scorer for one in passed} == {"combined", "rubric", "ifd"}
+        assert "mean AUROC 0." in read.checked(read.checks(run.folder))[0]
+        assert "ifd to score.scorers" not in str(error.value)
+        few = run.step("few", make_probes, recipe(tmp_path, probes=4).recipe.judge.probing(), seed=seed)
+        judgements = run.step("probe-2", score, options.score, model=base, candidates=few)
+        said: list[str] = []
+        run.progress.say = said.append  # type: ignore[method-assign]
+        run.step("check-2", check, Check(minimum_auroc=0.99), probes=few, judgements=judgements)
+        assert "check-2: too few held-out pairs to check the judge (4, at least 5); going on" in said
 
 
 def test_the_figures_of_a_judge_made_up(tmp_path: Path) -> None:
@@ -213,3 +223,9 @@ def test_calibrating_resumes_and_takes_labels(tmp_path: Path) -> None:
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")} == before
         with pytest.raises(InputError, match="--model m7: neither"):
             calibrate(file, run, file.recipe.score, "m7")
+    # What has changed has a folder of its own; nothing is refused.
+    labels.write_text(json.dumps(rows[0]))
+    with Run(file) as run:
+        other = calibrate(file, run, file.recipe.score, labels=Labels(path=str(labels)))
+    assert other != folder and json.loads((other / "metrics.json").read_text())["labelled"] == 1
+    assert json.loads((other / "metrics.json").read_text())["taught"] == []

@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from askback.curate.agreement import spearman
 from askback.curate.check import MEAN, separations
 from askback.curate.combine import combine
-from askback.curate.measures import auroc, kendall, separation, spearman, wilson
+from askback.curate.measures import auroc, kendall, separation, wilson
 from askback.records import Judgement, Probe, draw
 
 DECILES = tuple(share / 10 for share in range(1, 10))
@@ -52,8 +53,8 @@ def _figures(
             ]
         ),
     }
-    true = [(value, len(probe.output)) for probe, value in present.items() if probe.kind == "true"]
-    figures["length"] = spearman(*zip(*true, strict=True)) if true else None
+    true = {probe.id: value for probe, value in present.items() if probe.kind == "true"}
+    figures["length"] = spearman(true, {probe.id: len(probe.output) for probe in present if probe.id in true})
     labelled = [(value, probe) for probe, value in present.items() if probe.label is not None]
     if labelled:
         figures["labels"] = _against_labels(labelled, good, random_seed)
@@ -84,7 +85,7 @@ def _against_labels(labelled: list[tuple[float, Probe]], good: float, random_see
         sides[label < good][probe.id] = value
     return {
         "good_from": good,
-        "spearman": spearman(values, labels),
+        "spearman": spearman(dict(enumerate(values)), dict(enumerate(labels))),
         "kendall": kendall(values, labels),
         "auroc": separation(sides[0], {"rest": sides[1]}, random_seed)["rest"] if all(sides) else None,
         "thresholds": thresholds([(value, label >= good) for value, label in zip(values, labels, strict=True)]),

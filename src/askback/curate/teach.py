@@ -21,9 +21,9 @@ TAUGHT, TRIED = 0, 1
 """Which of the two sets of words of damage.py is put in."""
 
 
-@recorded(version=1, prompts=("rubric",))
+@recorded(version=2, prompts=("rubric",))
 def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
-    """Make judgements of training pairs, true and damaged by `kinds` in turn.
+    """Make judgements of training pairs, true and damaged by `kinds` in turn, the next where one cannot be done to a pair.
 
     They are examples of origin "judgement" that carry the level as their score. The rubric counts as a prompt of this step,
     since a training shows them in it: so it is part of the identity of every model taught, and of no other.
@@ -32,13 +32,19 @@ def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
     pairs = _short_enough(_in_order(step.random_seed, seed, "train"), options.pairs, options.max_chars, outcome)
     for at, pair in enumerate(pairs):
         outcome.keep("judgements", _judged(pair, Pair(pair.instruction, pair.output), BEST))
-        for number in range(options.per_pair):
-            kind = options.kinds[(at * options.per_pair + number) % len(options.kinds)]
+        left = options.per_pair
+        kinds = list(dict.fromkeys(options.kinds))
+        for number in range(len(kinds)):
+            # What a kind cannot be done to is damaged by the next, so that there are as many bad pairs as asked for.
+            kind = kinds[(at * options.per_pair + number) % len(kinds)]
             damaged = damage(pairs, at, kind, step.random_seed, TAUGHT, "judgements")
             if isinstance(damaged, Rejection):
                 outcome.drop(damaged)
-            else:
-                outcome.keep("judgements", _judged(pair, damaged, KINDS[kind][1]))
+                continue
+            outcome.keep("judgements", _judged(pair, damaged, KINDS[kind][1]))
+            left -= 1
+            if not left:
+                break
     return step.write(Example, [outcome])
 
 

@@ -22,7 +22,7 @@ def show_calibration(folder: Path, metrics: dict[str, Any], console: Console) ->
         table.add_column(name, justify="right")
     kinds = dict.fromkeys(kind for figures in scorers.values() for kind in figures["auroc"])
     for kind in sorted(kinds, key=lambda kind: kind == MEAN):
-        label = kind if kind == MEAN or kind in taught else f"{kind} (not among judge.kinds)"
+        label = f"{kind} (not taught)" if taught and kind not in (*taught, MEAN) else kind
         table.add_row(label, *(_interval(figures["auroc"].get(kind)) for figures in scorers.values()))
     for key, title in (("auroc", "rated good"), ("spearman", "  Spearman"), ("kendall", "  Kendall")):
         if any("labels" in figures for figures in scorers.values()):

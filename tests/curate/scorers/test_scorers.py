@@ -42,13 +42,13 @@ class Writing(Scripted):
 
     calls = frozenset({"generate"})
 
-    def __init__(self, *texts: str) -> None:
-        self.texts = texts
+    def __init__(self, *texts: str, finished: bool = True) -> None:
+        self.texts, self.finished = texts, finished
         self.asked: list[tuple[Prompt, Sampling, int]] = []
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         self.asked += [(prompt, sampling, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-        return [Completion(self.texts[at % len(self.texts)], 8, True) for at in range(len(prompts))]
+        return [Completion(self.texts[at % len(self.texts)], 8, self.finished) for at in range(len(prompts))]
 
 
 def judge(name: str, engine: Scripted | TransformersLocal, options: Score, pairs: Sequence[Pair]) -> list[Judgement]:
@@ -100,6 +100,12 @@ def test_without_probabilities_the_written_score_is_read() -> None:
     assert [one.raw for one in found] == [[text] for text in engine.texts], "so that another parser costs no model time"
     assert all(one.distribution == [] and one.mass is None for one in found)
     assert {(sampling.temperature, sampling.max_new_tokens) for _, sampling, _ in engine.asked} == {(0.5, 96 + 16)}
+
+
+def test_a_reasoning_cut_short_has_no_score_of_its_own() -> None:
+    cut = Writing('It says "Score: 5" in the answer, which is', finished=False)
+    assert judge("rubric", cut, Score(reasoning=True), PAIRS[:1])[0].score is None
+    assert judge("rubric", Writing(" 5, and", finished=False), Score(), PAIRS[:1])[0].score == 5
 
 
 def test_without_probabilities_or_reasoning_the_likeliest_digit_is_taken() -> None:
