@@ -27,7 +27,7 @@ def test_the_command_shows_every_scorer_and_kind(tmp_path: Path, builtin_model: 
     for words in ("on 6 held-out pairs", "swapped ", "blog ", "combined", "Recommended: "):
         assert words in shown.output
     plain = CliRunner().invoke(app, ["calibrate", str(recipe), "--scorers", "all", "--json"])
-    assert set(json.loads(plain.stdout)["scorers"]) == {"rubric", "additive", "ifd", "instruction", "combined"}
+    assert set(json.loads(plain.stdout)["scorers"]) == {"rubric", "additive", "ifd", "instruction", "whole", "combined"}
 
 
 def test_a_scorer_that_is_none_is_said(tmp_path: Path) -> None:

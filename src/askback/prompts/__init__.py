@@ -86,7 +86,8 @@ def instruction(instruction: str, reasoning: bool = False) -> Prompt:
 
 
 _OWN_SCORE = re.compile(
-    r"(?:(?:^|\n)[^\w\n]*score\b[^\n]*|[^\w\n.!?]*\bscore\b[^\n:.!?]{0,20}:[^\w\n]*\d(?:(?:[^\w\n]+|\s*out\ of\s*)\d+)?[^\w\n]*)\Z",
+    r"(?:(?:^|\n)[^\w\n]*score\b[^\n]*"
+    r"|[^\w\n.!?]*\bscore\b[^\n:.!?]{0,20}:[^\w\n]*\d[^\w\n]*(?:\d+[^\w\n]*)?(?:out of[^\w\n]*\d+[^\w\n]*)?)\Z",
     re.IGNORECASE,
 )
 """A last line that begins with the word, or the word, a colon and a digit (or "4/5", "4.5") at the end of one."""
