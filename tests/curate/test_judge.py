@@ -22,6 +22,7 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.records import Example, Judgement, Probe
 from askback.report import read
+from askback.report.html import write_report
 from askback.seed.load import load_seed
 from askback.seed.ranked import load_ranked
 from askback.train.steps import train_forward
@@ -163,6 +164,9 @@ def test_a_judge_at_chance_stops_the_run_and_a_good_one_passes(tmp_path: Path) -
         said: list[str] = []
         run.progress.say = said.append  # type: ignore[method-assign]
         run.step("check-2", check, Check(minimum_auroc=0.99), probes=few, judgements=judgements)
+        write_report([run.folder], tmp_path / "report.html")
+        page = (tmp_path / "report.html").read_text()
+        assert "Judge of round 1: ifd alone" in page and "Judge of round 2: mean AUROC" in page
         assert "check-2: too few held-out pairs to check the judge (4, at least 5); going on" in said
 
 

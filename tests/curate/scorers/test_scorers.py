@@ -9,14 +9,16 @@ import pytest
 
 from askback import prompts
 from askback.config import Engine as EngineOptions
-from askback.config import Score
+from askback.config import RecipeFile, Score
 from askback.curate.score import used_prompts
 from askback.curate.scorers import PROMPTS, SCORERS, Scorer, check_calls, ifd, rubric
+from askback.engines import Offer
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.scripted import Scripted
 from askback.engines.transformers_local import TransformersLocal
 from askback.errors import RecipeError
 from askback.lookup import lookup
+from askback.plan import Plan
 from askback.records import Judgement
 
 SCALES = {"rubric": (1, 5), "additive": (0, 5), "instruction": (1, 5)}
@@ -129,6 +131,24 @@ def test_what_an_engine_lacks_is_said_or_refused() -> None:
     assert "'e'" in note and "rubric, additive" in note
     with pytest.raises(RecipeError, match=r"ifd.*engine .e."):
         check_calls(both, "e", {"generate", "choose"})
+
+
+def test_what_a_server_lacks_is_said_before_anything_is_made(tmp_path: Path) -> None:
+    def plan(scorer: str) -> Plan:
+        recipe = {
+            "seed": {"sources": [{"path": "builtin:demo"}]},
+            "corpus": {"sources": [{"format": "installed-docs"}]},
+        }
+        tree = {**recipe, "rounds": 1, "score": {"scorers": [scorer]}, "select": {"top_n": 3}}
+        engines = {"score": {"kind": "openai_http", "url": "http://localhost:1/v1"}}
+        resources = {"runs": str(tmp_path), "engines": engines}
+        return Plan(RecipeFile.model_validate({"name": "x", "recipe": tree, "resources": resources}), forecast=False)
+
+    lacking = Offer("score", "", frozenset({"generate"}))
+    with pytest.raises(RecipeError, match="ifd.*the engine 'openai_http'"):
+        plan("ifd").check_offer(lacking)
+    assert "rubric will read the score in the answer's text" in plan("rubric").check_offer(lacking)[0]
+    assert plan("ifd").check_offer(Offer("augment", "", frozenset({"generate"}))) == []
 
 
 def test_only_the_prompts_that_are_used_count() -> None:
