@@ -15,7 +15,7 @@ from askback.calibration import calibrate
 from askback.config import Labels, RecipeFile
 from askback.curate.combine import combine
 from askback.curate.damage import KINDS
-from askback.curate.figures import halves, point_aurocs
+from askback.curate.figures import good_from, halves, point_aurocs
 from askback.curate.teach import teach_judge
 from askback.execution.progress import Progress
 from askback.execution.run import Run
@@ -110,6 +110,7 @@ def show_rest(folder: Path, weights: dict[str, int], kinds: dict[str, int]) -> N
     """Print the AUROCs of each scorer and of the weights on the half of the pairs that the weights were not chosen on."""
     probes = [probe for name in ("probes", "labels") for probe in Records(folder / name, "")]
     judged = [one for part in sorted(folder.glob("*-*")) for one in Records(part, "")]
+    good = good_from([probe.label for probe in probes if probe.label is not None])
     _, rest = halves(probes, 0)
     ids = {probe.id for probe in rest}
     judged = [one for one in judged if one.candidate_id in ids]
@@ -117,7 +118,7 @@ def show_rest(folder: Path, weights: dict[str, int], kinds: dict[str, int]) -> N
     print("| scorer | " + " | ".join(columns) + " |\n" + "| --- " * (len(columns) + 1) + "|")
     alone = {name: {name: 1} for name in sorted({one.scorer for one in judged})}
     for name, chosen in {**alone, "all alike": dict.fromkeys(alone, 1), "chosen weights": weights}.items():
-        found = point_aurocs(rest, combine(judged, chosen))
+        found = point_aurocs(rest, combine(judged, chosen), good)
         print(f"| {name} | " + " | ".join(f"{found[kind]:.2f}" for kind in columns) + " |")
 
 

@@ -218,6 +218,18 @@ def option_names(kind: type[Options]) -> set[str]:
         (["select={top_n: 9, weights: {rubric: 0}}"], "at least one must be above 0"),
         (["select.weights={rubric: -1}"], "recipe.select.weights.rubric: "),
         (["score.scorers=[rubric, ifd]"], "min_score 4.5 is above 1"),
+        (["judge.examples=contrast", "score.scorers=[additive]"], "score.scorers must have rubric (found: additive)"),
+        (["judge.examples=contrast", "score.reasoning=true"], "with score.reasoning: false"),
+        (["judge.ranked=[{path: x}]"], "recipe.judge: ranked: format 'pairs' of x holds no ranks"),
+        (
+            ["judge.ranked=[{path: x, format: oasst-trees}]", "score.scorers=[ifd]", "select={top_n: 9}"],
+            "score.scorers must have rubric (found: ifd)",
+        ),
+        (["judge.kinds=[swapped, swapped]", "judge.per_pair=2"], "per_pair 2 is above the 1 kinds"),
+        (["score.scorers=[ifd]"], "is the paper's level of the rubric, and ifd counts nats"),
+        (["score.scorers=[whole]"], "min_score 4.5 is above 1, the highest score of whole"),
+        (["select={min_score: [4, 6]}"], "min_score 6.0 is above 5, the highest score of rubric"),
+        (["random_seed=-1"], "recipe.random_seed: "),
     ],
 )
 def test_scorers_and_weights_that_make_no_sense_are_refused(tmp_path: Path, given: list[str], said: str) -> None:

@@ -65,6 +65,7 @@ def make_run(folder: Path, base: Path, name: str = "made") -> Path:
                 "judge": {"check": False},
                 "rounds": 1,
                 "select": {"top_fraction": 0.5},
+                "judge": {"minimum_auroc": 0.0},
             },
             "resources": {"runs": str(folder / "runs"), "engine": {"kind": "scripted"}},
         }

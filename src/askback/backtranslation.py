@@ -32,6 +32,9 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
     seed = run.step("seed", load_seed, recipe.seed)
     segments = make_corpus(recipe, run)
 
+    # Held-out pairs, true and damaged, to try each judge on before it judges a corpus; made before anything is trained.
+    probes = run.step("probes", make_probes, recipe.judge.probing(), seed=seed) if recipe.judge.check else None
+
     # Self-augmentation: M_yx, taught by the seed in reverse, writes the instruction x that each segment y would answer.
     backward = run.step("backward", train_backward, recipe.backward, base=base, examples=[seed])
     candidates = run.step("augment", write_instructions, recipe.augment, model=backward, segments=segments)
@@ -43,9 +46,6 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
     run.step("loss-base", measure_loss, recipe.evaluate, model=base, examples=seed)
     model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed, *taught])
     models, losses = [model], [run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)]
-
-    # Held-out pairs, true and damaged, to try each judge on before it judges a corpus.
-    probes = run.step("probes", make_probes, recipe.judge.probing(), seed=seed) if recipe.judge.check else None
 
     # Self-curation: M_{t-1} judges every candidate, and the best of them, with the seed, make M_t.
     before: list[Records] = []

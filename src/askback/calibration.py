@@ -1,7 +1,7 @@
 """How far a judge is to be trusted: tried on held-out pairs, true and damaged, and on pairs that a user has rated.
 
 Steps like any other, in a folder of their own inside the run: ``calibrate/MARK``, where the mark stands for all that the
-figures depend on, so that no calibration is in the way of another.
+figures depend on (the identities of its steps), so that no calibration is in the way of another.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from askback.curate.score import score
 from askback.curate.scorers import SCORERS
 from askback.curate.teach import make_probes
 from askback.errors import InputError, RecipeError
-from askback.execution.identity import Model, base_model
+from askback.execution.identity import Model, asked, base_model, fingerprint, identify
 from askback.execution.run import Steps
 from askback.execution.shards import Records, write_json
 from askback.lookup import nearest
@@ -36,9 +36,16 @@ def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", lab
     recipe, runs = file.recipe, Path(file.resources.runs) / file.name
     base = run.base()
     model = _judge_model(runs, base, judge)
-    marks = [model.fingerprint, *(one.model_dump_json() for one in (recipe.judge.probing(), options, labels) if one)]
-    at = f"calibrate/{record_id(*marks)[:8]}"
     seed = run.step("seed", load_seed, recipe.seed)
+    asking = asked(score, {"model": model}, file.resources)
+    answering = asking["model"]
+    assert isinstance(answering, Model)
+    identities = [
+        identify("probes", make_probes, recipe.judge.probing(), {"seed": seed}, file),
+        identify("score", score, options, asking, file),
+        *([identify("labels", load_labels, labels, {}, file)] if labels else []),
+    ]
+    at = f"calibrate/{record_id(*map(fingerprint, identities))[:8]}"
     sets = {"probes": run.step(f"{at}/probes", make_probes, recipe.judge.probing(), seed=seed)}
     if labels:
         sets["labels"] = run.step(f"{at}/labels", load_labels, labels)
@@ -53,7 +60,8 @@ def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", lab
     metrics = measure(probes, judgements, recipe.select.weights, recipe.random_seed)
     for scorer, parts in judged.items():
         metrics["scorers"][scorer]["seconds_per_1000"] = _cost(parts, len(probes))
-    write_json(runs / at / "metrics.json", {"model": model.id, "taught": list(recipe.judge.kinds), **metrics})
+    taught = recipe.judge.kinds if recipe.judge.examples != "none" and runs in answering.path.parents else []
+    write_json(runs / at / "metrics.json", {"model": answering.id, "taught": taught, **metrics})
     return runs / at
 
 
@@ -65,7 +73,7 @@ def scorers_named(options: Score, names: str) -> Score:
     """
     if not names:
         return options
-    wanted = list(SCORERS) if names == "all" else [name.strip() for name in names.split(",")]
+    wanted = list(SCORERS) if names == "all" else list(dict.fromkeys(name.strip() for name in names.split(",")))
     for name in wanted:
         if name not in SCORERS:
             raise RecipeError(f"--scorers {name}: allowed are all, {', '.join(SCORERS)}.{nearest(name, SCORERS)}")

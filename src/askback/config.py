@@ -5,6 +5,7 @@ Every option is declared here, once, with its default and the reason for it. A s
 tells all of them at once.
 """
 
+import math
 import re
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
@@ -290,6 +291,12 @@ class Score(Options):
         return self
 
 
+PAPERS_LEAST = 4.5
+"""The paper's k = 5 (method.md 1.7)."""
+HIGHEST = {"rubric": 5, "additive": 5, "instruction": 5, "whole": 1}
+"""Score of each scorer; `ifd` has no bound."""
+
+
 class Select(Options):
     """Self-curation, second half: which candidates to train on. Give exactly one of the first four."""
 
@@ -390,6 +397,26 @@ class Judge(Options):
     """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this. At 0 it is
     measured and stops nothing."""
 
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Judge":
+        for source in self.ranked:
+            if source.format not in ("oasst-messages", "oasst-trees"):
+                raise ValueError(
+                    f"ranked: format '{source.format}' of {source.path} holds no ranks; allowed are oasst-messages and "
+                    "oasst-trees"
+                )
+        if self.per_pair > len(set(self.kinds)):
+            raise ValueError(
+                f"per_pair {self.per_pair} is above the {len(set(self.kinds))} kinds there are, each damage a pair once; "
+                "give more kinds, or a smaller per_pair"
+            )
+        return self
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether judgements are among what the models are trained on."""
+        return self.examples != "none" or bool(self.ranked)
+
     def teaching(self) -> "Judge":
         """Return what bears on the examples alone, so that another way to check leaves trained models as they are."""
         return Judge(**self.model_dump(exclude={"probes", "check", "minimum_auroc"}))
@@ -441,10 +468,10 @@ class Recipe(Options):
     rounds: Annotated[int, Field(ge=0, le=10)] = 2
     """Rounds of score, select and train; the paper uses two."""
     score: Score = Score()
-    select: Select = Select(min_score=4.5)
+    select: Select = Select(min_score=PAPERS_LEAST)
     evaluate: HeldOut = HeldOut()
     gate: Gate = Gate()
-    random_seed: int = 0
+    random_seed: Annotated[int, Field(ge=0)] = 0
 
     @property
     def check(self) -> Check:
@@ -461,6 +488,15 @@ class Recipe(Options):
         return self
 
     @model_validator(mode="after")
+    def _taught_what_it_is_asked(self) -> "Recipe":
+        if self.judge.is_taught and ("rubric" not in self.score.scorers or self.score.reasoning):
+            raise ValueError(
+                "judge.examples and judge.ranked teach the rubric without reasoning; score.scorers must have rubric "
+                f"(found: {', '.join(self.score.scorers)}), with score.reasoning: false, or leave the judge untaught"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _weights_of_scorers(self) -> "Recipe":
         scorers, weights = self.score.scorers, self.select.weights
         unknown = [name for name in weights if name not in scorers]
@@ -468,13 +504,20 @@ class Recipe(Options):
             raise ValueError(
                 f"select.weights has {', '.join(unknown)}, which score.scorers lacks; allowed: {', '.join(scorers)}"
             )
-        combined = sum(weights.get(name, 0.0 if weights else 1.0) > 0 for name in scorers) > 1
-        highest = self.select.min_score or 0.0
-        highest = max(highest) if isinstance(highest, list) else highest
-        if combined and highest > 1:
+        counting = [name for name in scorers if weights.get(name, 0.0 if weights else 1.0) > 0]
+        least = self.select.min_score or 0.0
+        least = max(least) if isinstance(least, list) else least
+        highest = HIGHEST.get(counting[0], math.inf) if len(counting) == 1 else 1
+        if least > highest:
+            of = f"of {counting[0]}" if len(counting) == 1 else "where several scorers are combined"
             raise ValueError(
-                f"select.min_score {highest} is above 1, the highest score where several scorers are "
-                "combined; give one from 0 to 1, or top_fraction or top_n"
+                f"select.min_score {least} is above {highest}, the highest score {of}; give a lower one, or "
+                "top_fraction or top_n"
+            )
+        if counting == ["ifd"] and least == PAPERS_LEAST:
+            raise ValueError(
+                f"select.min_score {least} is the paper's level of the rubric, and ifd counts nats, mostly below 1; give "
+                "another, or top_fraction or top_n"
             )
         return self
 

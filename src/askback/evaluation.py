@@ -81,7 +81,7 @@ def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
         nats, tokens = sum(loss.nats for loss in own), sum(loss.tokens for loss in own)
         rows[name] = {"loss": nats / tokens, "pairs": len(own), "tokens": tokens}
         for other in {"base": (), "m0": ("base",)}.get(name, ("base", "m0")):
-            if other in losses and len(own) > 1:
+            if len({loss.example_id for loss in own} & {loss.example_id for loss in losses.get(other, [])}) > 1:
                 found = loss_difference(losses[other], own, CONFIDENCE, BOOTSTRAP_SEED)
                 rows[name][f"against_{other}"] = found._asdict()
     return rows

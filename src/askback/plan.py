@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from askback.backtranslation import backtranslate
 from askback.config import Augment, Corpus, Gate, HeldOut, Judge, Options, RecipeFile, Score, Seed, Select, Training
 from askback.corpus.dedup import deduplication_bytes
+from askback.curate.choose import ROUNDING
 from askback.curate.scorers import check_calls
-from askback.engines import ENGINES
+from askback.engines import ENGINES, Offer
 from askback.errors import Drift
 from askback.execution.identity import (
     Input,
@@ -120,9 +121,19 @@ class Plan:
         return output
 
     def _check_engine(self, options: Score) -> None:
-        kind = self.file.resources.engine.kind
+        kind = self.file.resources.engine_for("score").kind
         calls = lookup(ENGINES, kind, "engine").calls
         self.notes += [note for note in check_calls(options, kind, calls) if note not in self.notes]
+
+    def check_offer(self, offer: Offer) -> list[str]:
+        """Return what the scorers have to do without on a server that has told what it offers.
+
+        Raises:
+            RecipeError: one of them cannot do without.
+        """
+        if offer.role != "score":
+            return []
+        return check_calls(self.file.recipe.score, self.file.resources.engine_for("score").kind, offer.calls)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain values."""
@@ -195,7 +206,7 @@ def _chosen(options: Select, count: int) -> int:
     if options.bins:
         return count
     share = options.top_fraction if options.top_fraction is not None else 0.1
-    return min(options.top_n if options.top_n is not None else round(count * share), count)
+    return min(options.top_n if options.top_n is not None else math.ceil(count * share - ROUNDING), count)
 
 
 def _look_at_disk(step: PlannedStep, folder: Path, identity: dict[str, Any]) -> None:

@@ -19,4 +19,4 @@ def test_rank_correlation() -> None:
     assert spearman(left, left) == pytest.approx(1)
     assert spearman(left, {id: -score for id, score in left.items()}) == pytest.approx(-1)
     assert spearman(left, dict.fromkeys("abcde", 3.0)) is None
-    assert spearman({}, {}) is None
+    assert spearman({}, {}) is None and spearman({"a": 1.0}, {"a": 2.0}) is None

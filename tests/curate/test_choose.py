@@ -170,8 +170,19 @@ def test_where_a_document_is_from() -> None:
 def test_quality_bins_are_even_and_in_order() -> None:
     bins = quality_bins({f"{n}": float(n) for n in range(7)}, 3)
     assert [bins[f"{n}"] for n in range(7)] == ["1 of 3"] * 3 + ["2 of 3"] * 2 + ["3 of 3"] * 2
-    assert quality_bins({"a": 1.0}, 5) == {"a": "1 of 5"}
+    assert quality_bins({"a": 1.0}, 5) == {"a": "5 of 5"}
     assert quality_bins({}, 5) == {}
+
+
+def test_ties_share_a_bin_and_the_best_are_in_the_best() -> None:
+    bins = quality_bins({str(at): score for at, score in enumerate([1.0, 2, 2, 2, 3, 3, 3, 3])}, 4)
+    assert list(bins.values()) == ["1 of 4", *["2 of 4"] * 3, *["4 of 4"] * 4]
+
+
+def test_a_fraction_that_makes_a_whole_number_is_that_number() -> None:
+    candidates = [Scored(f"{at:03}", 1.0, f"Ask {at}?", 100, "s", "d", "l") for at in range(100)]
+    assert len(chosen(candidates, Select(top_fraction=0.07))) == 7
+    assert len(chosen(candidates, Select(top_n=100, max_per_source=0.29))) == 29
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from askback import prompts
 from askback.calibration import calibrate
 from askback.config import Check, Labels, RecipeFile
 from askback.curate.check import check
@@ -15,12 +16,16 @@ from askback.curate.damage import FURNITURE, KINDS
 from askback.curate.figures import good_from, measure, thresholds
 from askback.curate.score import score
 from askback.curate.teach import make_probes, teach_judge
-from askback.errors import InputError, JudgeTooWeak
+from askback.errors import EmptyStep, InputError, JudgeTooWeak
+from askback.execution.identity import file_fingerprint, fingerprint, identify
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.records import Example, Judgement, Probe
+from askback.report import read
+from askback.report.html import write_report
 from askback.seed.load import load_seed
 from askback.seed.ranked import load_ranked
+from askback.train.steps import train_forward
 
 
 def recipe(folder: Path, **judge: Any) -> RecipeFile:
@@ -52,7 +57,8 @@ def test_only_training_pairs_teach_and_only_held_out_pairs_are_tried(tmp_path: P
     levels = Counter(one.score for one in taught)
     assert levels[5] == 40 and set(levels) == {1, 2, 5}
     counts = json.loads((tmp_path / "run/teach/step.json").read_text())["counts"]["judgements"]
-    assert counts["entered"] == 40 * 3 and counts["rejected"] == len(list(rejections(tmp_path / "run/teach")))
+    assert counts["kept"] == 40 * 3, "where one kind cannot be done the next is"
+    assert counts["rejected"] == len(list(rejections(tmp_path / "run/teach")))
     kinds = Counter(one.kind for one in probes)
     assert kinds["true"] == kinds["scrambled"] == 20 and set(kinds) == {"true", "scrambled", *KINDS}
     text = "\n".join(one.output for one in taught)
@@ -78,6 +84,54 @@ def test_replies_that_people_ranked_lower_teach_lower_levels(tmp_path: Path, sha
     assert all(one.score == max(3, 5 - ranks[one.output]) for one in ranked)
 
 
+def test_a_broken_file_beside_good_replies_is_counted_and_no_more(tmp_path: Path) -> None:
+    reply = {"role": "assistant", "lang": "en", "rank": 1, "text": "Two or three.", "message_id": "b"}
+    tree = {"prompt": {"role": "prompter", "lang": "en", "text": "How many?", "message_id": "a", "replies": [reply]}}
+    path = tmp_path / "trees.jsonl"
+    path.write_text(json.dumps(tree) + "\nnot JSON\n")
+    file = recipe(tmp_path, ranked=[{"path": str(path), "format": "oasst-trees"}])
+    with Run(file) as run:
+        seed = run.step("seed", load_seed, file.recipe.seed)
+        taught = run.step("ranked", load_ranked, file.recipe.judge, seed=seed)
+    assert [one.score for one in taught] == [4]
+    assert json.loads((tmp_path / "run/ranked/step.json").read_text())["counts"] == {
+        "replies": {"entered": 2, "kept": 1, "rejected": 0, "failed": 1}
+    }
+
+
+def test_the_rubric_is_part_of_what_is_taught_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def marks() -> dict[str, str]:
+        found = {}
+        for examples in ("contrast", "none"):
+            file = recipe(tmp_path, examples=examples)
+            options = file.recipe.judge.teaching()
+            taught = {"teach": Records(tmp_path, fingerprint(identify("teach", teach_judge, options, {}, file)))}
+            inputs = {"examples": list(taught.values()) if examples == "contrast" else []}
+            identity = identify("m0", train_forward, file.recipe.forward, inputs, file)  # type: ignore[arg-type]
+            found[examples] = fingerprint(identity)
+        return found
+
+    before = marks()
+    real = prompts.prompt_id
+    monkeypatch.setattr(prompts, "prompt_id", lambda name: "other" if name == "rubric" else real(name))
+    after = marks()
+    assert after["contrast"] != before["contrast"] and after["none"] == before["none"]
+
+
+def test_held_out_pairs_that_are_too_long_are_counted_or_said(tmp_path: Path) -> None:
+    file = recipe(tmp_path, probes=60, max_chars=400)
+    with Run(file) as run:
+        seed = run.step("seed", load_seed, file.recipe.seed)
+        run.step("probes", make_probes, file.recipe.judge.probing(), seed=seed)
+        held_out = [len(pair.instruction) + len(pair.output) for pair in seed if pair.split == "held-out"]
+        short = sum(size <= 400 for size in held_out)
+        counts = json.loads((run.folder / "probes/step.json").read_text())["counts"]["pairs"]
+        assert counts == {"entered": len(held_out), "kept": short, "rejected": len(held_out) - short, "failed": 0}
+        assert 0 < short < len(held_out)
+        with pytest.raises(EmptyStep, match=r"longer than judge\.max_chars 9,"):
+            run.step("none", make_probes, recipe(tmp_path, max_chars=9).recipe.judge.probing(), seed=seed)
+
+
 def judged(probes: list[Probe], by: dict[str, float], scorer: str = "rubric") -> list[Judgement]:
     """Judge by the kind of probe alone, with a little of each pair's own."""
     return [
@@ -95,14 +149,25 @@ def test_a_judge_at_chance_stops_the_run_and_a_good_one_passes(tmp_path: Path) -
         probes = run.step("probes", make_probes, options.judge, seed=seed)
         judgements = run.step("probe-1", score, options.score, model=base, candidates=probes)
         with pytest.raises(
-            JudgeTooWeak, match=r"no better than chance: mean AUROC 0\.\d\d.*judge\.check: false"
+            JudgeTooWeak, match=r"well enough: mean AUROC 0\.\d\d.*minimum_auroc 0\.5.*judge\.check: false"
         ) as error:
             run.step("check-1", check, options.check, probes=probes, judgements=judgements)
         assert error.value.exit_code == 10
         assert not (run.folder / "check-1/step.json").exists()
         passed = run.step("check-1", check, Check(minimum_auroc=0.1), probes=probes, judgements=judgements)
         assert {one.kind for one in passed} == {*KINDS, "mean"}
-        assert {one.scorer for one in passed} == {"combined"}
+        assert {one.scorer for one in passed} == {"combined", "rubric", "ifd"}
+        assert "mean AUROC 0." in read.checked(read.checks(run.folder))[0]
+        assert "ifd to score.scorers" not in str(error.value)
+        few = run.step("few", make_probes, recipe(tmp_path, probes=4).recipe.judge.probing(), seed=seed)
+        judgements = run.step("probe-2", score, options.score, model=base, candidates=few)
+        said: list[str] = []
+        run.progress.say = said.append  # type: ignore[method-assign]
+        run.step("check-2", check, Check(minimum_auroc=0.99), probes=few, judgements=judgements)
+        write_report([run.folder], tmp_path / "report.html")
+        page = (tmp_path / "report.html").read_text()
+        assert "Judge of round 1: ifd alone" in page and "Judge of round 2: mean AUROC" in page
+        assert "check-2: too few held-out pairs to check the judge (4, at least 5); going on" in said
 
 
 def test_the_figures_of_a_judge_made_up(tmp_path: Path) -> None:
@@ -131,7 +196,8 @@ def test_thresholds_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "good"), [([0, 1, 1], 1), ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 9), ([0.5, 0.25, 0.75], 0.75)]
+    ("labels", "good"),
+    [([0, 1, 1], 1), ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 9), ([0.5, 0.25, 0.75], 0.75), ([1] * 18 + [2, 3], 2)],
 )
 def test_what_counts_as_good(labels: list[float], good: float) -> None:
     assert good_from(labels) == good
@@ -161,3 +227,10 @@ def test_calibrating_resumes_and_takes_labels(tmp_path: Path) -> None:
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")} == before
         with pytest.raises(InputError, match="--model m7: neither"):
             calibrate(file, run, file.recipe.score, "m7")
+    # What has changed has a folder of its own; nothing is refused.
+    labels.write_text(json.dumps(rows[0]))
+    file_fingerprint.cache_clear()  # as a process of its own has it
+    with Run(file) as run:
+        other = calibrate(file, run, file.recipe.score, labels=Labels(path=str(labels)))
+    assert other != folder and json.loads((other / "metrics.json").read_text())["labelled"] == 1
+    assert json.loads((other / "metrics.json").read_text())["taught"] == []

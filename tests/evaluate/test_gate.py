@@ -63,6 +63,15 @@ def test_one_pair_says_nothing() -> None:
     assert "no interval" in read.verdict(read.Result(1, 1, 1, True, [gate]))[0]
 
 
+def test_models_are_compared_on_the_pairs_that_both_have() -> None:
+    before, after = losses([20.0, 30.0, 99.0])[:2], losses([88.0, 33.0, 44.0])[1:]
+    assert loss_difference(before, after, 0.95, 0).difference == pytest.approx(0.3)
+    assert loss_difference(before[:1], after[1:], 0.95, 0) == (0, -np.inf, np.inf)
+    without = [*shifted(-1)[:20], *shifted(-1)[21:]]
+    gates = judge_rounds([shifted(0), without, shifted(-0.5)], 0.95, 0)
+    assert [(gate["against"], gate["passed"]) for gate in gates] == [(0, True), (1, False)]
+
+
 BEST = [20.0 + n % 7 for n in range(50)]
 
 

@@ -14,7 +14,7 @@ from askback.curate.scorers.rubric import judge
 from askback.engines.base import Prompt
 from askback.engines.scripted import Scripted
 from askback.train import batch_size_for, steps_for
-from askback.train.rows import JUDGEMENT_TOKENS, PAPER_STEPS, Direction, Row, arrange, micro_batch_for, tokenize
+from askback.train.rows import PAPER_STEPS, Direction, Row, arrange, micro_batch_for, tokenize
 from tests.tiny import build_tokenizer
 from tests.train.examples import example, examples
 
@@ -68,7 +68,7 @@ def test_a_judgement_is_trained_token_by_token_as_the_scorer_asks_for_it(tokeniz
         whole = prompts.render(tokenizer, replace(prompt, answer_start=prompt.answer_start + choices[level - 1]))
         assert row.prompt + row.answer[:-1] == whole
         assert row.answer[-1] == tokenizer.eos_token_id and tokenizer.decode(row.answer[:-1]) == f" {level}"
-        assert len(row.answer) <= JUDGEMENT_TOKENS
+        assert row.judgement
 
 
 def test_a_judgement_is_whole_or_not_at_all(tokenizer: Any) -> None:
@@ -79,12 +79,15 @@ def test_a_judgement_is_whole_or_not_at_all(tokenizer: Any) -> None:
 
 def test_judgements_share_batches_and_each_batch_is_in_order_of_length() -> None:
     rows = made_rows([100 + at for at in range(64)])
-    rows += [Row(f"judged-{at}", [1] * (50 + at * 3), [2] * 3, False) for at in range(64)]
+    rows += [Row(f"judged-{at}", [1] * (50 + at * 3), [2] * 3, False, judgement=True) for at in range(64)]
     batches = arrange(rows, 16, 8, seed=3)
     assert sorted(index for batch in batches for index in batch) == list(range(128))
     mixed = [batch for batch in batches if len({index >= 64 for index in batch}) == 2]
     assert len(mixed) <= 2, "one where the two kinds meet, in each of the two windows"
     assert all(batch == sorted(batch, key=lambda index: rows[index].tokens) for batch in batches)
+    short = [row._replace(judgement=False) for row in rows]
+    alike = [row._replace(prompt=[*row.prompt, *row.answer][:-9], answer=[2] * 9) for row in short]
+    assert arrange(short, 16, 8, seed=3) == arrange(alike, 16, 8, seed=3), "a short answer is no judgement"
 
 
 @pytest.mark.parametrize("direction", ["backward", "forward"])

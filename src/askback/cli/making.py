@@ -49,13 +49,14 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Check a recipe and show its steps, records, tokens and time. Runs nothing and loads no model."""
-    from askback.engines import describe_servers
+    from askback.engines import ask_servers
     from askback.plan import Plan
     from askback.report.terminal import show_plan
 
     looked = Plan(load(recipe, set))
-    for said in describe_servers(looked.file.resources) if probe else []:
-        typer.echo(said, err=True)
+    for offer in ask_servers(looked.file.resources) if probe else []:
+        for said in (offer.said, *looked.check_offer(offer)):
+            typer.echo(said, err=True)
     if as_json:
         typer.echo(json.dumps(looked.as_json(), indent=2))
     else:

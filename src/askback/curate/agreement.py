@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from askback.curate.combine import mid_ranks
+from askback.curate.combine import Key, mid_ranks
 
 
 def agreement(
@@ -27,8 +27,8 @@ def agreement(
     }
 
 
-def spearman(left: Mapping[str, float | None], right: Mapping[str, float | None]) -> float | None:
-    """Return Spearman's rank correlation, ties at their mean rank: Pearson's of the ranks."""
+def spearman(left: Mapping[Key, float | None], right: Mapping[Key, float | None]) -> float | None:
+    """Return Spearman's rank correlation, ties at their mean rank: Pearson's of the ranks. None where one is constant."""
     a, b = mid_ranks(left), mid_ranks(right)
     # Mid-ranks of 0 to 1 have a mean of one half, whatever the ties.
     covariance = math.fsum((a[id] - 0.5) * (b[id] - 0.5) for id in a)

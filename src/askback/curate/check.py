@@ -3,40 +3,63 @@
 from askback.config import Check
 from askback.curate.combine import combine
 from askback.curate.damage import KINDS
-from askback.curate.measures import separation
+from askback.curate.measures import FEWEST, separation
 from askback.errors import JudgeTooWeak
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.records import Outcome, Probe, Separation, record_id
+from askback.records import Judgement, Outcome, Probe, Separation, record_id
 
 MEAN = "mean"
 
 
-@recorded(version=1)
+@recorded(version=2)
 def check(step: Step, options: Check, *, probes: Records, judgements: Records) -> Records:
     """Measure how well the judge, as `select` will use it, tells true pairs from each kind of damage.
 
+    Of several scorers each is measured too, for the report; it is their combination that counts.
+    Fewer than `FEWEST` held-out pairs say nothing of a judge, so they stop nothing either; that is said.
+
     Raises:
         JudgeTooWeak: of the mean over kinds, the lower end of the interval is not above `minimum_auroc`,
-            which is above 0; or no pair could be tried.
+            which is above 0.
     """
-    found = separations(list(probes), combine(judgements, options.weights), "combined", step.random_seed)
-    mean = next((one for one in found if one.kind == MEAN), None)
-    if mean is None or 0 < options.minimum_auroc >= mean.low:
-        kinds = ", ".join(f"{one.kind} {one.auroc:.2f}" for one in found if one.kind != MEAN)
-        said = f"{mean.auroc:.2f} (95 % from {mean.low:.2f} to {mean.high:.2f})" if mean else "not to be had"
-        raise JudgeTooWeak(
-            f"{judgements.folder}: the judge tells good pairs from damaged ones no better than chance: mean AUROC {said} "
-            f"over {mean.pairs if mean else 0} held-out pairs, the lower end must be above {options.minimum_auroc}. By "
-            f"kind: {kinds or 'none'}. Add ifd to score.scorers, teach the judge (judge.examples: contrast), give more "
-            "held-out pairs, or go on all the same with judge.check: false."
+    tried = list(probes)
+    found = separations(tried, combine(judgements, options.weights), "combined", step.random_seed)
+    found = found or [Separation(record_id("combined", MEAN), "combined", MEAN, 0, 0.5, 0.0, 1.0)]
+    mean = next(one for one in found if one.kind == MEAN)
+    said = f"mean AUROC {mean.auroc:.2f} (95 % from {mean.low:.2f} to {mean.high:.2f}) over {mean.pairs} held-out pairs"
+    if (pairs := sum(probe.kind == "true" for probe in tried)) < FEWEST:
+        step.progress.say(
+            f"{step.name}: too few held-out pairs to check the judge ({pairs}, at least {FEWEST}); going on"
         )
+    elif 0 < options.minimum_auroc >= mean.low:
+        raise JudgeTooWeak(_too_weak(step.name, said, options, found, {one.scorer for one in judgements}))
+    step.progress.say(f"{step.name}: {said}")
     outcome = Outcome()
-    for one in found:
+    for one in [*found, *_each(tried, list(judgements), step.random_seed)]:
         outcome.keep("kinds", one)
     step.metrics = {"auroc": mean.auroc, "low": mean.low, "high": mean.high}
     return step.write(Separation, [outcome])
+
+
+def _each(probes: list[Probe], judgements: list[Judgement], random_seed: int) -> list[Separation]:
+    """Return the same of each scorer, where there are several."""
+    names = list(dict.fromkeys(one.scorer for one in judgements))
+    columns = {name: {one.candidate_id: one.score for one in judgements if one.scorer == name} for name in names}
+    several = columns if len(columns) > 1 else {}
+    return [one for name, scores in several.items() for one in separations(probes, scores, name, random_seed)]
+
+
+def _too_weak(name: str, said: str, options: Check, found: list[Separation], scorers: set[str]) -> str:
+    kinds = ", ".join(f"{one.kind} {one.auroc:.2f}" for one in found if one.kind != MEAN)
+    ifd = "add ifd to score.scorers (--redo probe-1, and --redo score-1 if that is made), "
+    return (
+        f"{name}: the judge does not tell good pairs from damaged ones well enough: {said}; the lower end must be above "
+        f"judge.minimum_auroc {options.minimum_auroc}. By kind: {kinds or 'none'}. Now {'' if 'ifd' in scorers else ifd}"
+        "teach the judge, or more (judge.examples: contrast, judge.pairs; --redo teach, or --redo m0 if it was not "
+        "taught), give more held-out pairs (--redo seed), or go on all the same with judge.check: false."
+    )
 
 
 def separations(

@@ -1,6 +1,7 @@
 """Which candidates are chosen, and why the others are not. Pure: scores and options in, reasons out."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from askback.config import Select
 from askback.curate.similar import NearCopies, words
 from askback.records import Candidate
 
+ROUNDING = 1e-9
+"""A share of a number may miss a whole number by so much: 0.07 of 100 is 7.000000000000001."""
 LENGTH_BINS = 5
 """Lengths are matched by fifths of the candidates."""
 
@@ -82,9 +85,15 @@ def choose(candidates: Sequence[Scored], options: Select, total: int) -> dict[st
 
 
 def quality_bins(scores: dict[str, float], bins: int) -> dict[str, str]:
-    """Return each candidate's quantile of the score, as in "3 of 5"; ties are parted by id, so that bins are even."""
-    ordered = sorted(scores, key=lambda id: (scores[id], id))
-    return {id: f"{1 + place * bins // len(ordered)} of {bins}" for place, id in enumerate(ordered)}
+    """Return each candidate's quantile of the score, as in "3 of 5", even but for ties.
+
+    Ties share the bin of the middle of their places, and those with the highest score are in the highest bin, which is
+    the one that is asked for at inference.
+    """
+    ordered = sorted(scores.values())
+    places = {score: (bisect_left(ordered, score) + bisect_right(ordered, score) - 1) / 2 for score in set(ordered)}
+    found = {score: 1 + int(place * bins / len(ordered)) for score, place in places.items()}
+    return {id: f"{bins if score == ordered[-1] else found[score]} of {bins}" for id, score in scores.items()}
 
 
 def _wanted(ranked: Sequence[Scored], options: Select, total: int) -> int:
@@ -96,7 +105,7 @@ def _wanted(ranked: Sequence[Scored], options: Select, total: int) -> int:
     if most is not None:
         return min(most, len(ranked))
     # Rounded up: any fraction of something is something.
-    return min(math.ceil(fraction * total), len(ranked)) if fraction is not None else len(ranked)
+    return min(math.ceil(fraction * total - ROUNDING), len(ranked)) if fraction is not None else len(ranked)
 
 
 def _in_turns(ranked: Sequence[Scored], spread: str) -> Iterable[Scored]:
@@ -121,7 +130,7 @@ def _rules(ranked: Sequence[Scored], options: Select, wanted: int) -> list[Rule]
         rules.append(_near_copy(ranked, options.max_similarity))
     for kind, limit in (("source", options.max_per_source), ("licence", options.max_per_licence)):
         if limit is not None:
-            most = int(limit) if limit >= 1 else max(1, math.floor(limit * wanted))
+            most = int(limit) if limit >= 1 else max(1, math.floor(limit * wanted + ROUNDING))
             rules.append(_cap(kind, most))
     if options.match_lengths:
         rules.append(_length_quota(ranked, wanted))

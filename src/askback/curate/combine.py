@@ -1,9 +1,12 @@
 """One score per candidate out of the judgements of several scorers. Pure."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TypeVar
 
 from askback.records import Judgement
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def combine(judgements: Iterable[Judgement], weights: Mapping[str, float]) -> dict[str, float | None]:
@@ -28,7 +31,7 @@ def combine(judgements: Iterable[Judgement], weights: Mapping[str, float]) -> di
     return {id: _mean([columns[name].get(id) for name in counting], list(counting.values())) for id in ids}
 
 
-def mid_ranks(scores: Mapping[str, float | None]) -> dict[str, float]:
+def mid_ranks(scores: Mapping[Key, float | None]) -> dict[Key, float]:
     """Return, of each that has a score, the share of the others below it, an equal one counting half: 0 to 1."""
     ordered = sorted(score for score in scores.values() if score is not None)
     others = len(ordered) - 1

@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from askback.curate.agreement import spearman
 from askback.curate.check import MEAN, separations
 from askback.curate.combine import combine
-from askback.curate.measures import auroc, kendall, separation, spearman, wilson
+from askback.curate.measures import auroc, kendall, separation, wilson
 from askback.records import Judgement, Probe, draw
 
 DECILES = tuple(share / 10 for share in range(1, 10))
@@ -18,11 +19,12 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of every scorer and, of several, of their combination by `weights`, as plain values."""
     names = list(dict.fromkeys(one.scorer for one in judgements))
+    good = good_from([probe.label for probe in probes if probe.label is not None])
     columns = {name: {one.candidate_id: one.score for one in judgements if one.scorer == name} for name in names}
     if len(names) > 1:
         used = {name: weight for name, weight in weights.items() if name in names}
         columns[COMBINED] = combine(judgements, used)
-    found = {name: _figures(name, probes, scores, random_seed) for name, scores in columns.items()}
+    found = {name: _figures(name, probes, scores, good, random_seed) for name, scores in columns.items()}
     for name in names:
         own = [one for one in judgements if one.scorer == name and one.distribution]
         found[name]["digits"] = _digits(probes, own)
@@ -30,12 +32,12 @@ def measure(
         "pairs": sum(probe.kind == "true" for probe in probes),
         "labelled": sum(probe.kind == "labelled" for probe in probes),
         "scorers": found,
-        "recommended": recommend(probes, judgements, random_seed),
+        "recommended": recommend(probes, judgements, good, random_seed),
     }
 
 
 def _figures(
-    name: str, probes: Sequence[Probe], scores: Mapping[str, float | None], random_seed: int
+    name: str, probes: Sequence[Probe], scores: Mapping[str, float | None], good: float, random_seed: int
 ) -> dict[str, Any]:
     present = {probe: value for probe in probes if (value := scores.get(probe.id)) is not None}
     kinds = separations(list(probes), dict(scores), name, random_seed)
@@ -51,11 +53,11 @@ def _figures(
             ]
         ),
     }
-    true = [(value, len(probe.output)) for probe, value in present.items() if probe.kind == "true"]
-    figures["length"] = spearman(*zip(*true, strict=True)) if true else None
+    true = {probe.id: value for probe, value in present.items() if probe.kind == "true"}
+    figures["length"] = spearman(true, {probe.id: len(probe.output) for probe in present if probe.id in true})
     labelled = [(value, probe) for probe, value in present.items() if probe.label is not None]
     if labelled:
-        figures["labels"] = _against_labels(labelled, random_seed)
+        figures["labels"] = _against_labels(labelled, good, random_seed)
     return figures
 
 
@@ -64,25 +66,26 @@ def _kinds(kinds: Iterable[Any]) -> list[str]:
 
 
 def good_from(labels: Sequence[float]) -> float:
-    """Return from which label on a pair counts as good: the higher of two, or the best fifth of more.
+    """Return from which label on a pair counts as good: the higher of two, or the best fifth of more. 0 of none.
 
-    The paper's own labelled set is a fifth good (method.md 1.8).
+    The lowest label is never good where there is another, be it that of nine in ten. The paper's own labelled set is a
+    fifth good (method.md 1.8). Taken over all labels at once: a part of them may hold others.
     """
-    if len(set(labels)) <= 2:
-        return max(labels)
-    return sorted(labels)[-max(1, len(labels) // 5)]
+    levels = sorted(set(labels))
+    if len(levels) <= 2:
+        return levels[-1] if levels else 0.0
+    return max(levels[1], sorted(labels)[-max(1, len(labels) // 5)])
 
 
-def _against_labels(labelled: list[tuple[float, Probe]], random_seed: int) -> dict[str, Any]:
+def _against_labels(labelled: list[tuple[float, Probe]], good: float, random_seed: int) -> dict[str, Any]:
     values = [value for value, _ in labelled]
     labels = [probe.label or 0.0 for _, probe in labelled]
-    good = good_from(labels)
     sides: tuple[dict[str, float], dict[str, float]] = ({}, {})
     for (value, probe), label in zip(labelled, labels, strict=True):
         sides[label < good][probe.id] = value
     return {
         "good_from": good,
-        "spearman": spearman(values, labels),
+        "spearman": spearman(dict(enumerate(values)), dict(enumerate(labels))),
         "kendall": kendall(values, labels),
         "auroc": separation(sides[0], {"rest": sides[1]}, random_seed)["rest"] if all(sides) else None,
         "thresholds": thresholds([(value, label >= good) for value, label in zip(values, labels, strict=True)]),
@@ -134,9 +137,12 @@ def _digits(probes: Sequence[Probe], judgements: Sequence[Judgement]) -> dict[st
     return found
 
 
-def recommend(probes: Sequence[Probe], judgements: Sequence[Judgement], random_seed: int = 0) -> dict[str, Any]:
+def recommend(
+    probes: Sequence[Probe], judgements: Sequence[Judgement], good: float, random_seed: int
+) -> dict[str, Any] | None:
     """Return the weights in quarters with the highest mean AUROC on half of the pairs, and their AUROC on the other half.
 
+    None where one of the halves has nothing to tell apart. `good` is from which label on a pair is good (`good_from`).
     The mean is over the kinds of damage, and over the labels, good and not, as one more. `threshold` is, among the
     deciles of the combined score that keep half of the true pairs or more, the one with the best lower bound of precision.
     """
@@ -147,7 +153,10 @@ def recommend(probes: Sequence[Probe], judgements: Sequence[Judgement], random_s
         for weights in itertools.product((0, 1, 2, 3, 4), repeat=len(names))
         if sum(weights) == 4
     ]
-    best = max(grid, key=lambda weights: (mean_auroc(chosen_on, judgements, weights), -len(weights)))
+    best = max(grid, key=lambda weights: (mean_auroc(chosen_on, judgements, weights, good) or 0.0, -len(weights)))
+    on, other = (mean_auroc(half, judgements, best, good) for half in (chosen_on, rest))
+    if on is None or other is None:
+        return None
     scores = combine(judgements, best)
     scored = [
         (value, probe.kind == "true")
@@ -158,8 +167,8 @@ def recommend(probes: Sequence[Probe], judgements: Sequence[Judgement], random_s
     chosen = max(rows, key=lambda row: row["precision"][1], default=None)
     return {
         "weights": best,
-        "auroc_chosen_on": mean_auroc(chosen_on, judgements, best),
-        "auroc_on_the_rest": mean_auroc(rest, judgements, best),
+        "auroc_chosen_on": on,
+        "auroc_on_the_rest": other,
         "threshold": chosen,
     }
 
@@ -172,18 +181,18 @@ def halves(probes: Iterable[Probe], random_seed: int) -> tuple[list[Probe], list
     return parts
 
 
-def mean_auroc(probes: Sequence[Probe], judgements: Iterable[Judgement], weights: Mapping[str, float]) -> float:
-    """Return the AUROC of a weighting, averaged over kinds of damage and labels; 0.5 where there is nothing to tell."""
+def mean_auroc(
+    probes: Sequence[Probe], judgements: Iterable[Judgement], weights: Mapping[str, float], good: float
+) -> float | None:
+    """Return the AUROC of a weighting, averaged over kinds of damage and labels; None where there is nothing to tell."""
     ids = {probe.id for probe in probes}
     scores = combine([one for one in judgements if one.candidate_id in ids], weights)
-    values = point_aurocs(probes, scores)
-    return sum(values.values()) / len(values) if values else 0.5
+    values = point_aurocs(probes, scores, good)
+    return sum(values.values()) / len(values) if values else None
 
 
-def point_aurocs(probes: Sequence[Probe], scores: Mapping[str, float | None]) -> dict[str, float]:
-    """Return kind → AUROC, without intervals; "labelled" is the good ones against the rest."""
-    labels = [probe.label for probe in probes if probe.label is not None]
-    good = good_from(labels) if labels else 0.0
+def point_aurocs(probes: Sequence[Probe], scores: Mapping[str, float | None], good: float) -> dict[str, float]:
+    """Return kind → AUROC, without intervals; "labelled" is those with a label of `good` or more against the rest."""
     sides: dict[str, list[float]] = {}
     for probe in probes:
         value = scores.get(probe.id)

@@ -11,6 +11,8 @@ from random import Random
 Z = 1.959963984540054
 """Standard normal quantile of a two-sided 95 % interval."""
 RESAMPLES = 1000
+FEWEST = 5
+"""Pairs that an interval can be had from: resamples of fewer, of one above all, are too much like each other."""
 
 
 def auroc(good: Sequence[float], bad: Sequence[float]) -> float:
@@ -26,7 +28,8 @@ def separation(
     """Return kind → (AUROC, low, high) of each kind of bad scores, and their mean under "mean".
 
     `good` and each of `bad` are pair id → score; a pair may be on one side alone. The interval is the middle 95 % over
-    1,000 resamples of the pairs, each drawn with all its versions, since these are alike; so it holds for the mean too.
+    1,000 resamples of the pairs, each drawn with all its versions, since these are alike; so it holds for the mean too. Of
+    fewer than `FEWEST` pairs on either side it is 0 to 1.
     """
     ids = sorted({*good, *(id for scores in bad.values() for id in scores)})
     random = Random(random_seed)
@@ -35,6 +38,8 @@ def separation(
         for at in random.choices(range(len(ids)), k=len(ids)):
             counts[at] += 1
     found: dict[str, tuple[float, list[float]]] = {}
+    sizes = {kind: min(len(good), len(scores)) for kind, scores in bad.items()}
+    sizes["mean"] = max(sizes.values())
     for kind, scores in bad.items():
         found[kind] = (
             auroc(list(good.values()), list(scores.values())),
@@ -45,7 +50,10 @@ def separation(
         sum(value for value, _ in kinds) / len(kinds),
         [sum(column) / len(column) for column in zip(*(values for _, values in kinds), strict=True)],
     )
-    return {kind: (value, *_middle(values)) for kind, (value, values) in found.items()}
+    return {
+        kind: (value, *(_middle(values) if sizes[kind] >= FEWEST else (0.0, 1.0)))
+        for kind, (value, values) in found.items()
+    }
 
 
 def _resampled(
@@ -92,23 +100,8 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def mid_ranks(values: Sequence[float]) -> list[float]:
-    """Return the rank of each value from 1 up, equal ones sharing the mean of theirs."""
-    ordered = sorted(values)
-    return [(bisect_left(ordered, value) + bisect_right(ordered, value) + 1) / 2 for value in values]
-
-
-def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Return Spearman's rank correlation; None where one side is constant or there are fewer than two."""
-    left, right = mid_ranks(one), mid_ranks(other)
-    middle = (len(left) + 1) / 2
-    across = sum((a - middle) * (b - middle) for a, b in zip(left, right, strict=True))
-    spread = math.sqrt(sum((a - middle) ** 2 for a in left) * sum((b - middle) ** 2 for b in right))
-    return across / spread if spread else None
-
-
 def kendall(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Return Kendall's tau-b; None as in `spearman`. Quadratic in the number of values."""
+    """Return Kendall's tau-b; None where one side is constant or there are fewer than two. Quadratic in their number."""
     agree = ties_one = ties_other = pairs = 0
     for at in range(len(one)):
         for before in range(at):

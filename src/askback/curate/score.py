@@ -21,7 +21,7 @@ def used_prompts(options: Score) -> list[str]:
     return [PROMPTS[name] for name in options.scorers if name in PROMPTS]
 
 
-@recorded(version=2, engine="score", prompts=used_prompts)
+@recorded(version=3, engine="score", prompts=used_prompts)
 def score(step: Step, options: Score, *, model: Model, candidates: Records) -> Records:
     """Write a judgement of every candidate by every scorer, so that another threshold later costs no model time."""
     work = partial(score_piece, options, step.resources, model, step.random_seed)

@@ -15,7 +15,7 @@ from askback.records import Candidate, Example, Outcome, fail, reject
 STAGE = "candidates"
 
 
-@recorded(version=3)
+@recorded(version=4)
 def select(
     step: Step, options: Select, *, candidates: Records, judgements: Records, before: Sequence[Records] = ()
 ) -> Records:
@@ -29,7 +29,7 @@ def select(
         before: the judgements and the chosen examples of the round before; none for the first.
 
     Raises:
-        InputError: more than `max_unscored` of the candidates have no score.
+        InputError: more than `max_unscored` of the candidates have no score, or there are fewer to train on than `bins`.
     """
     scores = combine(judgements, options.weights)
     unscored = sum(score is None for score in scores.values())
@@ -46,6 +46,11 @@ def select(
     ]
     reasons |= choose(eligible, options, len(scores))
     kept = {one.id: one.score for one in eligible if one.id not in reasons}
+    if options.bins and 0 < len(kept) < options.bins:
+        raise InputError(
+            f"{candidates.folder}: {len(kept)} candidates are too few for the {options.bins} of select.bins; give more "
+            "documents, or fewer bins"
+        )
     qualities = quality_bins(kept, options.bins) if options.bins else {}
     outcome = Outcome()
     for candidate in candidates:

@@ -4,11 +4,12 @@ Self-Rewarding Language Models teaches a 70B judge with human rankings and its o
 is a 5, and the same pair damaged has the level of its damage; seed/ranked.py adds replies that people ranked lower.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from askback.config import Judge
 from askback.curate.damage import KINDS, Pair
+from askback.errors import EmptyStep
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
@@ -20,32 +21,30 @@ TAUGHT, TRIED = 0, 1
 """Which of the two sets of words of damage.py is put in."""
 
 
-@recorded(version=1)
+@recorded(version=2, prompts=("rubric",))
 def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
-    """Make judgements of training pairs, true and damaged by `kinds` in turn.
+    """Make judgements of training pairs, true and damaged by `kinds` in turn, the next where one cannot be done to a pair.
 
-    They are examples of origin "judgement" that carry the level as their score.
+    They are examples of origin "judgement" that carry the level as their score. The rubric counts as a prompt of this step,
+    since a training shows them in it: so it is part of the identity of every model taught, and of no other.
     """
     outcome = Outcome()
-    pairs = []
-    for pair in _in_order(step.random_seed, seed, "train"):
-        size = len(pair.instruction) + len(pair.output)
-        if size > options.max_chars:
-            outcome.drop(reject(pair.id, "pairs", "too-long", f"{size} characters, at most {options.max_chars}"))
-            continue
-        outcome.passed("pairs")
-        pairs.append(pair)
-        if len(pairs) == options.pairs:
-            break
+    pairs = _short_enough(_in_order(step.random_seed, seed, "train"), options.pairs, options.max_chars, outcome)
     for at, pair in enumerate(pairs):
         outcome.keep("judgements", _judged(pair, Pair(pair.instruction, pair.output), BEST))
-        for number in range(options.per_pair):
-            kind = options.kinds[(at * options.per_pair + number) % len(options.kinds)]
+        left = options.per_pair
+        kinds = list(dict.fromkeys(options.kinds))
+        for number in range(len(kinds)):
+            # What a kind cannot be done to is damaged by the next, so that there are as many bad pairs as asked for.
+            kind = kinds[(at * options.per_pair + number) % len(kinds)]
             damaged = damage(pairs, at, kind, step.random_seed, TAUGHT, "judgements")
             if isinstance(damaged, Rejection):
                 outcome.drop(damaged)
-            else:
-                outcome.keep("judgements", _judged(pair, damaged, KINDS[kind][1]))
+                continue
+            outcome.keep("judgements", _judged(pair, damaged, KINDS[kind][1]))
+            left -= 1
+            if not left:
+                break
     return step.write(Example, [outcome])
 
 
@@ -54,13 +53,18 @@ def make_probes(step: Step, options: Judge, *, seed: Records) -> Records:
     """Make probes of held-out pairs: each as it is, with every kind of damage, and with its words in no order.
 
     The words that damage puts in are others than those that are taught.
+
+    Raises:
+        EmptyStep: every held-out pair is longer than `max_chars`.
     """
     outcome = Outcome()
-    pairs = [
-        pair
-        for pair in _in_order(step.random_seed, seed, "held-out")
-        if len(pair.instruction) + len(pair.output) <= options.max_chars
-    ][: options.probes]
+    found = _in_order(step.random_seed, seed, "held-out")
+    pairs = _short_enough(found, options.probes, options.max_chars, outcome)
+    if found and not pairs:
+        raise EmptyStep(
+            f"{step.folder}: each of {len(found):,} held-out pairs is longer than judge.max_chars {options.max_chars}, so "
+            "there is none to try the judge on. Raise it, or give shorter held-out pairs; judge.check: false runs untried."
+        )
     for at, pair in enumerate(pairs):
         outcome.keep("probes", _probe(pair, "true", Pair(pair.instruction, pair.output)))
         for kind in KINDS:
@@ -84,6 +88,21 @@ def damage(
     damaged = apply(Pair(pair.instruction, pair.output), Pair(other.instruction, other.output), random, wording)
     detail = " ".join((apply.__doc__ or "").split())
     return damaged or reject(record_id(pair.id, kind), stage, f"no-{kind}", detail, uri=pair.uri)
+
+
+def _short_enough(pairs: Iterable[Example], count: int, max_chars: int, outcome: Outcome) -> list[Example]:
+    """Return the first so many pairs that are not too long, and count those looked at as stage "pairs"."""
+    found: list[Example] = []
+    for pair in pairs:
+        size = len(pair.instruction) + len(pair.output)
+        if size > max_chars:
+            outcome.drop(reject(pair.id, "pairs", "too-long", f"{size} characters, at most {max_chars}", uri=pair.uri))
+            continue
+        outcome.passed("pairs")
+        found.append(pair)
+        if len(found) == count:
+            break
+    return found
 
 
 def _in_order(random_seed: int, seed: Records, split: str) -> list[Example]:

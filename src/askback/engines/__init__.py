@@ -1,6 +1,7 @@
 """Engines: one file each behind one small protocol (base.py)."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 from askback.config import Engine as EngineOptions
 from askback.config import Resources
@@ -28,8 +29,16 @@ def open_engine(options: EngineOptions, model: str, chat_template: str = "") -> 
     return engine
 
 
-def describe_servers(resources: Resources) -> list[str]:
-    """Ask each server that steps are to use one small question, and say in a line each what it offers.
+class Offer(NamedTuple):
+    """What the server of a role offers: in words, and which calls it answers."""
+
+    role: str
+    said: str
+    calls: frozenset[str]
+
+
+def ask_servers(resources: Resources) -> list[Offer]:
+    """Ask each server that steps are to use one small question, and return what it offers.
 
     Raises:
         InputError: one cannot be used.
@@ -37,4 +46,5 @@ def describe_servers(resources: Resources) -> list[str]:
     from askback.engines.openai_http import OpenAIHttp
 
     roles = {role: resources.engine_for(role) for role in ("augment", "score")}
-    return [f"{role}: {OpenAIHttp('', one).describe()}" for role, one in roles.items() if one.kind == "openai_http"]
+    engines = {role: OpenAIHttp("", one) for role, one in roles.items() if one.kind == "openai_http"}
+    return [Offer(role, f"{role}: {engine.describe()}", engine.calls) for role, engine in engines.items()]

@@ -22,16 +22,18 @@ class Interval(NamedTuple):
 def loss_difference(before: Sequence[Loss], after: Sequence[Loss], confidence: float, seed: int) -> Interval:
     """Return how much greater the loss of `after` is than that of `before`, in nats per token, with its interval.
 
-    The two are measured on the same examples, in any order. Loss per token is a ratio of sums, so the difference is the
-    sum of the pairs' differences in nats over the sum of their tokens; pairs, not tokens, are drawn again with
-    replacement, as the tokens of one answer hang together. A percentile bootstrap, `RESAMPLES` times, by `seed`. One pair
-    alone gives no interval: it is infinite.
+    The two are compared on the examples that both have, in any order, as a server may leave one without an answer. Loss
+    per token is a ratio of sums, so the difference is the sum of the pairs' differences in nats over the sum of their
+    tokens; pairs, not tokens, are drawn again with replacement, as the tokens of one answer hang together. A percentile
+    bootstrap, `RESAMPLES` times, by `seed`. One pair alone gives no interval: it is infinite; so it is of none, whose
+    difference is 0.
     """
     import numpy as np
 
     earlier, later = ({loss.example_id: loss for loss in losses} for losses in (before, after))
-    ids = sorted(earlier)
-    assert ids and ids == sorted(later), "both models are measured on the same examples"
+    ids = sorted(earlier.keys() & later.keys())
+    if not ids:
+        return Interval(0.0, -np.inf, np.inf)
     nats = np.array([later[id].nats - earlier[id].nats for id in ids])
     tokens = np.array([float(later[id].tokens) for id in ids])
     difference = float(nats.sum() / tokens.sum())

@@ -50,10 +50,6 @@ def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float, seed: int)
     lies above 0 as a whole. Each entry: `round`, `against` (the round of the best so far), `difference` in nats per token,
     `low`, `high` (None from a single pair, of which nothing can be said), `passed`.
     """
-
-    def loss(t: int) -> float:
-        return sum(one.nats for one in losses[t]) / sum(one.tokens for one in losses[t])
-
     gates: list[dict[str, Any]] = []
     best = 0
     for t in range(1, len(losses)):
@@ -63,6 +59,6 @@ def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float, seed: int)
         gates.append(
             {"round": t, "against": best, "difference": found.difference, "low": low, "high": high, "passed": passed}
         )
-        if passed and loss(t) < loss(best):
+        if passed and found.difference < 0:
             best = t
     return gates

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from askback.config import Options, RecipeFile
-from askback.engines import describe_servers
+from askback.engines import ask_servers
 from askback.engines.vllm_server import Serving
 from askback.errors import EmptyStep, RunBusy
 from askback.execution.identity import (
@@ -105,6 +105,7 @@ class Run:
 
         Raises:
             Drift: a step on disk was made with something else.
+            RecipeError: a scorer needs what its server does not offer.
         """
         import yaml
 
@@ -115,8 +116,10 @@ class Run:
         plan = Plan(self.file, forecast=False)
         plan.drift()
         if any(step.state != "done" for step in plan.steps):
-            for said in describe_servers(self.file.resources):
-                self.progress.say(said)
+            for offer in ask_servers(self.file.resources):
+                self.progress.say(offer.said)
+                for note in plan.check_offer(offer):
+                    self.progress.say(f"{offer.role}: {note}")
         with atomic(self.folder / "recipe.yaml") as temporary:
             tree = self.file.model_dump(mode="json")
             temporary.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), "utf-8")

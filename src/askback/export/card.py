@@ -8,7 +8,7 @@ import yaml
 
 from askback.builtin import BUILTIN
 from askback.export.snippets import snippets
-from askback.prompts import SEED_TAG, WEB_TAG
+from askback.prompts import QUALITY_TAG, SEED_TAG, WEB_TAG
 from askback.records import Example
 from askback.report.read import agreements, funnel, lengths, losses, result, verdict
 
@@ -61,6 +61,7 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
         "- An instruction may ask for less, or for more, than its output gives; `score` is the judge's opinion of that.",
         f'- Training of the recipe\'s own models appended "{SEED_TAG}" to seed instructions and "{WEB_TAG}" to augmented '
         "ones; the paper appends both at inference. The data here are without them.",
+        *_quality(pairs),
         "- A licence is what the source states about itself.\n",
         "## Train on it\n",
         snippets(format, Path(out.name), f"train.{file_type}", _base(run)),
@@ -79,6 +80,17 @@ def _rounds(run: Path) -> list[str]:
     for t, values in agreements(run).items():
         said.append(f"Of round {t}'s pairs, {values['shared']:.0%} were chosen in the round before too.")
     return ["  \n".join(said)]
+
+
+def _quality(pairs: list[Example]) -> list[str]:
+    """Say what the recipe's own models were told of the quality of these pairs, if anything."""
+    best = max((pair.quality for pair in pairs), default="", key=lambda quality: int(quality.partition(" ")[0] or 0))
+    if not best:
+        return []
+    return [
+        f'- No pair was dropped for its score: after the tag came its quantile, as in "{QUALITY_TAG.format(best)}", and '
+        "at inference the best is asked for. The data here are without it, good and bad alike; `score` tells them apart."
+    ]
 
 
 def _base(run: Path) -> str:

@@ -85,12 +85,21 @@ def instruction(instruction: str, reasoning: bool = False) -> Prompt:
     return _rating("instruction", (1, 5), reasoning, instruction=instruction)
 
 
+_OWN_SCORE = re.compile(
+    r"(?:(?:^|\n)[^\w\n]*score\b[^\n]*"
+    r"|[^\w\n.!?]*\bscore\b[^\n:.!?]{0,20}:[^\w\n]*\d[^\w\n]*(?:\d+[^\w\n]*)?(?:out of[^\w\n]*\d+[^\w\n]*)?)\Z",
+    re.IGNORECASE,
+)
+"""A last line that begins with the word, or the word, a colon and a digit (or "4/5", "4.5") at the end of one."""
+
+
 def after_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
     """Return the prompt whose answer goes on with the digit after the reasoning that the model wrote itself.
 
-    A last line that gives a score is left out, or the digit to come would be a copy. The reasoning may quote a document.
+    A last line that gives a score, or a score at the end of it, is left out, or the digit to come would be a copy. The
+    reasoning may quote a document.
     """
-    said = re.sub(r"(?:^|\n)[^\w\n]*score\b[^\n]*\Z", "", reasoning.rstrip(), flags=re.IGNORECASE)
+    said = _OWN_SCORE.sub("", reasoning.rstrip())
     return Prompt(prompt.user, f"{inert(said.strip())}\n{ANSWER_START}".lstrip())
 
 

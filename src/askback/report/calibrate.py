@@ -22,16 +22,24 @@ def show_calibration(folder: Path, metrics: dict[str, Any], console: Console) ->
         table.add_column(name, justify="right")
     kinds = dict.fromkeys(kind for figures in scorers.values() for kind in figures["auroc"])
     for kind in sorted(kinds, key=lambda kind: kind == MEAN):
-        label = kind if kind == MEAN or kind in taught else f"{kind} (not among judge.kinds)"
+        label = f"{kind} (not taught)" if taught and kind not in (*taught, MEAN) else kind
         table.add_row(label, *(_interval(figures["auroc"].get(kind)) for figures in scorers.values()))
     for key, title in (("auroc", "rated good"), ("spearman", "  Spearman"), ("kendall", "  Kendall")):
         if any("labels" in figures for figures in scorers.values()):
-            table.add_row(title, *(_interval(figures["labels"][key]) for figures in scorers.values()))
+            table.add_row(title, *(_interval(figures.get("labels", {}).get(key)) for figures in scorers.values()))
     console.print(table)
     _show_habits(scorers, console)
     best = metrics["recommended"]
     for what, rows in _threshold_tables(scorers):
         _show_thresholds(what, rows, console)
+    if best is None:
+        console.print("Too few pairs to recommend weights.", highlight=False)
+    else:
+        _show_recommended(best, console)
+    console.print(f"All figures: {folder / 'metrics.json'}", highlight=False)
+
+
+def _show_recommended(best: dict[str, Any], console: Console) -> None:
     weights = ", ".join(f"{name}: {weight:g}" for name, weight in best["weights"].items())
     console.print(
         f"Recommended: score.scorers [{', '.join(best['weights'])}], select.weights {{{weights}}}. Mean AUROC "
@@ -46,7 +54,6 @@ def show_calibration(folder: Path, metrics: dict[str, Any], console: Console) ->
             f"are true pairs. On a corpus, take a fraction rather than a threshold: its share of good pairs is another.",
             highlight=False,
         )
-    console.print(f"All figures: {folder / 'metrics.json'}", highlight=False)
 
 
 def _show_habits(scorers: dict[str, Any], console: Console) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from askback.execution.shards import Records, rejections
-from askback.records import Example, Rejection, draw
+from askback.records import Example, Rejection, Separation, draw
 from askback.report import read
 
 SAMPLES = 150
@@ -38,7 +38,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class View:
-    """One run. Scores are by scorer, then by round; `moved` holds (score before, score after, where it was chosen)."""
+    """One run. Scores are by scorer, then by round; `moved` holds (score before, score after, where it was chosen).
+
+    `checks` says by round how well its judge told true pairs from each kind of damage.
+    """
 
     name: str
     recipe: str
@@ -50,6 +53,7 @@ class View:
     losses: dict[str, dict[str, float]]
     scores: dict[str, dict[str, list[float]]]
     moved: list[tuple[float, float, str]]
+    checks: dict[str, list[Separation]]
     agreements: dict[str, dict[str, float | None]]
     training: dict[str, list[tuple[float, float]]]
     result: read.Result | None = None
@@ -65,20 +69,22 @@ def gather(folder: Path) -> View:
     steps = read.finished(folder)
     names = [step["step"] for step in steps]
     recipe = (folder / "recipe.yaml").read_text("utf-8")
+    options = yaml.safe_load(recipe).get("recipe", {})
     rounds = [name.removeprefix("select-") for name in names if name.startswith("select-")]
     picks = {t: {pair.id for pair in Records(folder / f"select-{t}", "")} for t in rounds}
     scores, by_candidate = _scores(folder, names)
     return View(
         name=folder.name,
         recipe=recipe,
-        base=str(yaml.safe_load(recipe).get("recipe", {}).get("base", "")),
+        base=str(options.get("base", "")),
         steps=steps,
         stages=list(read.funnel(folder)),
         lengths=list(read.lengths(folder)),
         outputs=_output_lengths(folder, names),
         losses=read.losses(folder),
         scores=scores,
-        moved=_movement(by_candidate, picks),
+        moved=_movement(by_candidate, picks, options.get("select", {}).get("weights", {})),
+        checks=read.checks(folder),
         agreements=read.agreements(folder),
         training=_training(folder, names),
         result=read.result(folder),
@@ -103,13 +109,14 @@ def _scores(
 
 
 def _movement(
-    by_candidate: dict[str, dict[str, dict[str, float]]], picks: dict[str, set[str]]
+    by_candidate: dict[str, dict[str, dict[str, float]]], picks: dict[str, set[str]], weights: dict[str, float]
 ) -> list[tuple[float, float, str]]:
-    """Return how the first scorer's scores moved between the last two rounds."""
-    if len(picks) < 2 or not by_candidate:
+    """Return how the scores of the first scorer that counts moved between the last two rounds."""
+    counting = [scorer for scorer in by_candidate if weights.get(scorer, 0.0 if weights else 1.0) > 0]
+    if len(picks) < 2 or not counting:
         return []
     earlier, later = sorted(picks, key=int)[-2:]
-    rounds = next(iter(by_candidate.values()))
+    rounds = by_candidate[counting[0]]
     before, after = rounds.get(earlier, {}), rounds.get(later, {})
     where = {
         (True, True): "chosen twice",

@@ -12,7 +12,7 @@ from askback.execution.progress import duration
 from askback.execution.shards import atomic
 from askback.report import plots
 from askback.report.gather import View, gather
-from askback.report.read import verdict
+from askback.report.read import checked, verdict
 
 HERE = Path(__file__).parent
 
@@ -33,7 +33,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     views = [gather(run) for run in runs]
     script = (HERE / "page.js").read_text("utf-8")
     files = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    files.filters |= {"duration": duration, "verdict": verdict}
+    files.filters |= {"duration": duration, "verdict": verdict, "checked": checked}
     page = files.get_template("page.html").render(
         title=" · ".join(view.name for view in views),
         views=views,
@@ -68,6 +68,11 @@ def _plots(view: View) -> dict[str, str]:
         "moved": plots.scatter("How scores moved", view.moved, "score a round before", "score in the last round"),
         "training": plots.lines("Training loss", view.training, "optimiser step", "nats per token"),
     }
+    for t, separations in view.checks.items():
+        for scorer in dict.fromkeys(one.scorer for one in separations):
+            rows = [(one.kind, one.auroc, one.low, one.high) for one in separations if one.scorer == scorer]
+            name = f"judge of round {t}" if scorer == "combined" else f"judge of round {t}: {scorer} alone"
+            found[name] = plots.intervals(name.capitalize(), rows, "AUROC (0.5 is chance)")
     for scorer, rounds in view.scores.items():
         named = {f"round {t}": found for t, found in rounds.items()}
         found[f"scores {scorer}"] = plots.histogram(f"Scores: {scorer}", named, "score")

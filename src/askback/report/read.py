@@ -12,7 +12,7 @@ import yaml
 
 from askback.errors import InputError
 from askback.execution.shards import Records
-from askback.records import Example
+from askback.records import Example, Separation
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,23 @@ def verdict(found: Result) -> list[str]:
             f"The data set is that of round {found.data_round}, whose model came closest."
         )
     return lines
+
+
+def checks(folder: Path) -> dict[str, list[Separation]]:
+    """Return, by round, how well its judge, and each scorer of it, told true pairs from damaged ones (curate/check.py)."""
+    names = [step["step"] for step in finished(folder) if step["step"].startswith("check-")]
+    return {name.removeprefix("check-"): list(Records(folder / name, "")) for name in names}
+
+
+def checked(found: dict[str, list[Separation]]) -> list[str]:
+    """Say in words how well the judge of each round did, a line each."""
+    return [
+        f"Judge of round {t}: mean AUROC {one.auroc:.2f} (95 % from {one.low:.2f} to {one.high:.2f}) over {one.pairs} "
+        "held-out pairs, true against damaged; 0.5 is chance."
+        for t, separations in found.items()
+        for one in separations
+        if one.kind == "mean" and one.scorer == "combined"
+    ]
 
 
 def agreements(folder: Path) -> dict[str, dict[str, float | None]]:

@@ -34,7 +34,9 @@ def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> 
 
 
 def show_losses(folder: Path, console: Console) -> None:
-    """Print the held-out loss of every model measured, how far the rounds agree, and which model is the result."""
+    """Print how each judge did, every model's held-out loss, how far the rounds agree, and which model is the result."""
+    for line in read.checked(read.checks(folder)):
+        console.print(line, highlight=False)
     if not read.losses(folder):
         return
     table = Table(

@@ -1,5 +1,7 @@
 """Judgements to learn from that people have made: replies they ranked below the best (method.md 4.1)."""
 
+from dataclasses import replace
+
 from askback.config import Judge
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
@@ -12,18 +14,21 @@ from askback.seed.readers import READERS, Pair
 STAGE = "replies"
 
 
-@recorded(version=1, sources=lambda options: source_fingerprints(options.ranked))
+@recorded(version=1, prompts=("rubric",), sources=lambda options: source_fingerprints(options.ranked))
 def load_ranked(step: Step, options: Judge, *, seed: Records) -> Records:
     """Read the replies of `options.ranked` as examples of origin "judgement": rank 0 as 5, 1 as 4, lower ones as 3.
 
-    What answers a held-out pair's instruction is left out, and so is what is longer than `max_chars`.
+    What answers a held-out pair's instruction is left out, and so is what is longer than `max_chars`. The rubric counts,
+    as in `teach_judge`.
     """
     held_out = {normal(pair.instruction) for pair in seed if pair.split == "held-out"}
     outcome = Outcome()
     for source in options.ranked:
         count = 0
         for found in lookup(READERS, source.format, "seed format")(open_rows(source), "en", best_only=False):
-            dropped = found if isinstance(found, Rejection) else _unusable(found, options, held_out)
+            # One stage for all of a reader's: what it could not read is counted with what cannot be used.
+            is_broken = isinstance(found, Rejection)
+            dropped = replace(found, stage=STAGE) if is_broken else _unusable(found, options, held_out)
             if dropped:
                 outcome.drop(dropped)
             elif count != source.limit:

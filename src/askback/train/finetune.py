@@ -92,7 +92,11 @@ def fingerprint(job: Job) -> str:
     """Return a hash of all that defines the job's result, so that nothing of another job is taken up."""
     template = models.read_chat_template(job.chat_template) or ""
     options = json.dumps(job.options.model_dump(), sort_keys=True)
-    texts = [text for one in job.examples for text in (one.id, one.instruction, one.output, one.origin, str(one.score))]
+    texts = [
+        text
+        for one in job.examples
+        for text in (one.id, one.instruction, one.output, one.origin, str(one.score), one.quality)
+    ]
     return record_id(job.base, template, job.direction, options, str(job.random_seed), *texts)
 
 

@@ -27,17 +27,17 @@ WINDOW = 8
 """Batches whose rows are sorted by length together: enough to leave little padding, few enough to leave chance."""
 
 
-JUDGEMENT_TOKENS = 4
-"""At most: a space, a digit and the stop token, and a line break that some templates put after it."""
-
-
 class Row(NamedTuple):
-    """A tokenised example: the prompt, and the answer to learn. `truncated`: a text was cut to fit."""
+    """A tokenised example: the prompt, and the answer to learn. `truncated`: a text was cut to fit.
+
+    `judgement`: what is learnt is a rating.
+    """
 
     id: str
     prompt: list[int]
     answer: list[int]
     truncated: bool
+    judgement: bool = False
 
     @property
     def tokens(self) -> int:
@@ -104,7 +104,7 @@ def _judgement(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
     assert example.score is not None
     asked = prompts.rubric(example.instruction, example.output)
     prompt, answer = prompts.render_pair(tokenizer, asked, f" {example.score:.0f}")
-    row = Row(example.id, prompt, answer, False)
+    row = Row(example.id, prompt, answer, truncated=False, judgement=True)
     return row if row.tokens <= max_tokens else None
 
 
@@ -145,7 +145,7 @@ def arrange(rows: Sequence[Row], steps: int, batch_size: int, seed: int) -> list
     for _, group in groupby(range(steps), key=window):
         members = list(group)
         inside = stream[members[0] * batch_size : (members[-1] + 1) * batch_size]
-        inside.sort(key=lambda index: (len(rows[index].answer) <= JUDGEMENT_TOKENS, rows[index].tokens))
+        inside.sort(key=lambda index: (rows[index].judgement, rows[index].tokens))
         cut = [inside[at : at + batch_size] for at in range(0, len(inside), batch_size)]
         cut = [sorted(batch, key=lambda index: rows[index].tokens) for batch in cut]
         batches += sorted(cut, key=lambda batch: record_id(str(seed), *(rows[index].id for index in batch)))

@@ -9,14 +9,16 @@ import pytest
 
 from askback import prompts
 from askback.config import Engine as EngineOptions
-from askback.config import Score
+from askback.config import RecipeFile, Score
 from askback.curate.score import used_prompts
 from askback.curate.scorers import PROMPTS, SCORERS, Scorer, check_calls, ifd, rubric
+from askback.engines import Offer
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.scripted import Scripted
 from askback.engines.transformers_local import TransformersLocal
 from askback.errors import RecipeError
 from askback.lookup import lookup
+from askback.plan import Plan
 from askback.records import Judgement
 
 SCALES = {"rubric": (1, 5), "additive": (0, 5), "instruction": (1, 5)}
@@ -42,13 +44,13 @@ class Writing(Scripted):
 
     calls = frozenset({"generate"})
 
-    def __init__(self, *texts: str) -> None:
-        self.texts = texts
+    def __init__(self, *texts: str, finished: bool = True) -> None:
+        self.texts, self.finished = texts, finished
         self.asked: list[tuple[Prompt, Sampling, int]] = []
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         self.asked += [(prompt, sampling, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-        return [Completion(self.texts[at % len(self.texts)], 8, True) for at in range(len(prompts))]
+        return [Completion(self.texts[at % len(self.texts)], 8, self.finished) for at in range(len(prompts))]
 
 
 def judge(name: str, engine: Scripted | TransformersLocal, options: Score, pairs: Sequence[Pair]) -> list[Judgement]:
@@ -102,6 +104,12 @@ def test_without_probabilities_the_written_score_is_read() -> None:
     assert {(sampling.temperature, sampling.max_new_tokens) for _, sampling, _ in engine.asked} == {(0.5, 96 + 16)}
 
 
+def test_a_reasoning_cut_short_has_no_score_of_its_own() -> None:
+    cut = Writing('It says "Score: 5" in the answer, which is', finished=False)
+    assert judge("rubric", cut, Score(reasoning=True), PAIRS[:1])[0].score is None
+    assert judge("rubric", Writing(" 5, and", finished=False), Score(), PAIRS[:1])[0].score == 5
+
+
 def test_without_probabilities_or_reasoning_the_likeliest_digit_is_taken() -> None:
     engine = Writing(" 3")
     (one,) = judge("rubric", engine, Score(), PAIRS[:1])
@@ -123,6 +131,24 @@ def test_what_an_engine_lacks_is_said_or_refused() -> None:
     assert "'e'" in note and "rubric, additive" in note
     with pytest.raises(RecipeError, match=r"ifd.*engine .e."):
         check_calls(both, "e", {"generate", "choose"})
+
+
+def test_what_a_server_lacks_is_said_before_anything_is_made(tmp_path: Path) -> None:
+    def plan(scorer: str) -> Plan:
+        recipe = {
+            "seed": {"sources": [{"path": "builtin:demo"}]},
+            "corpus": {"sources": [{"format": "installed-docs"}]},
+        }
+        tree = {**recipe, "rounds": 1, "score": {"scorers": [scorer]}, "select": {"top_n": 3}}
+        engines = {"score": {"kind": "openai_http", "url": "http://localhost:1/v1"}}
+        resources = {"runs": str(tmp_path), "engines": engines}
+        return Plan(RecipeFile.model_validate({"name": "x", "recipe": tree, "resources": resources}), forecast=False)
+
+    lacking = Offer("score", "", frozenset({"generate"}))
+    with pytest.raises(RecipeError, match=r"ifd.*the engine 'openai_http'"):
+        plan("ifd").check_offer(lacking)
+    assert "rubric will read the score in the answer's text" in plan("rubric").check_offer(lacking)[0]
+    assert plan("ifd").check_offer(Offer("augment", "", frozenset({"generate"}))) == []
 
 
 def test_only_the_prompts_that_are_used_count() -> None:

@@ -14,7 +14,8 @@ def judge(engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], 
     """Return the pointwise mutual information of each pair in nats per token of the output: loss alone less loss given.
 
     Both are mean losses of the output's first `max_output_tokens` tokens and the stop token, after the prompt that a model
-    is trained with on augmented pairs (`prompts.forward`). *Given* has the instruction in it; *alone* is the same with an
+    is trained with on augmented pairs (`prompts.forward`), but for the quality that `select.bins` puts behind the tag: that
+    is to follow from the score. *Given* has the instruction in it; *alone* is the same with an
     empty instruction, so the user's turn holds the tag only, and nothing but the instruction makes the difference. Higher
     is better; 0 or less (a ratio given/alone of 1 or more, which Cherry LLM drops) says that the instruction does not help:
     a mismatch. Very high may say that it gives the output away.

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from statistics import fmean
 
 from askback import prompts
 from askback.config import Score
 from askback.curate.scorers import Pair
 from askback.curate.scorers.parse import parse
-from askback.engines.base import Engine, Prompt, Sampling
+from askback.engines.base import Completion, Engine, Prompt, Sampling
 from askback.records import Judgement, draw, record_id
 
 REPLY_TOKENS = 16
@@ -45,9 +46,11 @@ def rate(
         asked: the prompt of each pair; its answer starts with the digit, or with the reasoning if there is to be one.
     """
     readable = "choose" in engine.calls
-    texts: list[list[str]] = [[] for _ in pairs]
+    written: list[list[Completion]] = [[] for _ in pairs]
     if options.reasoning or not readable:
-        texts = _written(engine, options, asked, [(random_seed, pair.id, scorer) for pair in pairs], readable)
+        seeds = [[draw(random_seed, pair.id, scorer, number) for number in range(options.samples)] for pair in pairs]
+        written = _written(engine, options, asked, seeds, readable)
+    texts = [[one.text for one in own] for own in written]
     if readable:
         ended = [
             prompts.after_reasoning(prompt, text) for prompt, own in zip(asked, texts, strict=True) for text in own
@@ -55,7 +58,9 @@ def rate(
         rows = engine.choose(ended or asked, [f" {level}" for level in levels])
         readings = iter([_read(row, levels) for row in rows])
     else:
-        readings = iter([_parsed(text, levels) for own in texts for text in own])
+        # A reasoning that was cut short has not come to its score: one in it is quoted.
+        whole = [one.text if one.finished or not options.reasoning else "" for own in written for one in own]
+        readings = iter([_parsed(text, levels) for text in whole])
     return [
         _judgement(scorer, model_id, pair, own, [next(readings) for _ in range(max(1, len(own)))])
         for pair, own in zip(pairs, texts, strict=True)
@@ -63,8 +68,8 @@ def rate(
 
 
 def _written(
-    engine: Engine, options: Score, asked: Sequence[Prompt], keys: Sequence[tuple[object, ...]], readable: bool
-) -> list[list[str]]:
+    engine: Engine, options: Score, asked: Sequence[Prompt], seeds: Sequence[Sequence[int]], readable: bool
+) -> list[list[Completion]]:
     """Return, per prompt, what the model wrote in each sample, the start it was given included."""
     samples = options.samples
     length = (options.reasoning_tokens if options.reasoning else 0) + (0 if readable else REPLY_TOKENS)
@@ -72,10 +77,10 @@ def _written(
         [prompt for prompt in asked for _ in range(samples)],
         # A digit without reasoning is drawn once, so the likeliest is wanted.
         Sampling(options.temperature if options.reasoning else 0.0, options.top_p, length),
-        [draw(int(str(seed)), *parts, number) for seed, *parts in keys for number in range(samples)],
+        [seed for own in seeds for seed in own],
     )
-    texts = iter(completion.text for completion in drawn)
-    return [[prompt.answer_start + next(texts) for _ in range(samples)] for prompt in asked]
+    found = iter(drawn)
+    return [[replace(one, text=prompt.answer_start + one.text) for one in islice(found, samples)] for prompt in asked]
 
 
 def _read(logprobs: Sequence[float], levels: Sequence[int]) -> Rating | None:
