@@ -100,7 +100,7 @@ def _judge(section: Section, lead: bool, document: Document, options: Corpus) ->
     code = filters.language(text) if options.languages and not broken else ""
     if code and (detail := filters.other_language(code, options)):
         broken = "language", detail
-    if broken := broken or _private_or_known(section.header, text, options):
+    if broken := broken or _private_or_known(section, document.title, text, options):
         result: Segment | Rejection = reject(identity, "segments", *broken, uri=document.uri, text=text)
     else:
         title = redact(document.title)[0] if options.pii == "redact" else document.title
@@ -109,12 +109,13 @@ def _judge(section: Section, lead: bool, document: Document, options: Corpus) ->
     return Offer(section, lead, result, redacted)
 
 
-def _private_or_known(header: str, text: str, options: Corpus) -> tuple[str, str] | None:
-    """Rules "personal-data" (with ``pii: drop``) and "contaminated" (with `decontaminate`), for header and text."""
-    if options.pii == "drop" and (detail := personal_data(f"{header}\n{text}")):
+def _private_or_known(section: Section, title: str, text: str, options: Corpus) -> tuple[str, str] | None:
+    """Rules "personal-data" (with ``pii: drop``), for all that a segment carries, and "contaminated" (with
+    `decontaminate`), for header and text."""
+    if options.pii == "drop" and (detail := personal_data("\n".join([title, *section.path, text]))):
         return "personal-data", detail
     if options.decontaminate:
         prompts = evaluation_prompts(tuple(options.decontaminate))
-        if detail := prompts.found_in(text) or prompts.found_in(header):
+        if detail := prompts.found_in(text) or prompts.found_in(section.header):
             return "contaminated", detail
     return None

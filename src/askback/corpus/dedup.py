@@ -31,6 +31,8 @@ RECALL = 0.99
 COMPARED = 8
 """In each band a segment is compared with so many of those that share its key, the first ones: of a page that a site has
 100,000 times with small changes, the first stays whatever the others are like."""
+NEAR = 1 - 2**-24
+"""The highest similarity of texts that are not equal, whose MinHashes may be; in 32 bits, the next below 1."""
 PAIRS = 2**14
 """MinHashes that are compared at once: some 20 MB."""
 
@@ -132,7 +134,8 @@ def bands(threshold: float) -> int:
 
 def deduplication_bytes(segments: int, threshold: float) -> int:
     """Return how much disk the signatures of so many segments take: about 1.1 kB each at 0.7. Pairs come on top of it,
-    16 bytes for each band and earlier segment that a segment shares a key with."""
+    16 bytes for each band and earlier segment that a segment shares a key with, twice while they are sorted; and with
+    `boilerplate_pages` 16 bytes for each paragraph."""
     keys = 16 * (1 + bands(threshold))
     return segments * (SIGNED.itemsize + VERDICT.itemsize + 4 * PERMUTATIONS + keys)
 
@@ -214,4 +217,4 @@ def _near(signatures: Signatures, pairs: Array, kept: Array, threshold: float) -
         agree = signatures.rows("minhashes", later) == signatures.rows("minhashes", earlier)
         similarity = agree.mean(axis=1)
         found = similarity >= threshold
-        yield from zip(later[found].tolist(), earlier[found].tolist(), similarity[found].tolist(), strict=True)
+        yield from zip(later[found].tolist(), earlier[found].tolist(), np.minimum(similarity[found], NEAR).tolist(), strict=True)
