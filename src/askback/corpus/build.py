@@ -85,7 +85,9 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Record
         found = repeated(signatures.paths("paragraphs"), sum(counted), options.boilerplate_pages)
         write_array(signatures.folder / BOILERPLATE, found)
     todo = [piece for piece in pieces if not signatures.path("keys", piece[0]).exists()]
-    step.each(partial(_sign, options, step.random_seed, signatures), todo, "segments", sum(sizes[piece] for piece, _ in todo))
+    step.each(
+        partial(_sign, options, step.random_seed, signatures), todo, "segments", sum(sizes[piece] for piece, _ in todo)
+    )
     kept = decide(signatures, options.duplicate_jaccard)
     highest = _limit(signatures, kept, options.limit)
     unique = step.pieces(partial(_sift, options, highest, signatures), pieces, Segment, "segments", sizes)

@@ -192,7 +192,7 @@ def _by_outline(lines: list[Line]) -> dict[int, int]:
     """Return the lines that the outline names, each with its level; a number before the title does not matter."""
     levels: dict[int, int] = {}
     for at, line in enumerate(lines):
-        for count in range(1, 1 if at in levels else _HEADER_LINES + 1):
+        for count in range(1, 1 if at in levels or not line.outline else _HEADER_LINES + 1):
             text = "".join(one.text for one in lines[at : at + count])
             bare = re.sub(
                 r"\A(?:(?:chapter|appendix|section)\s)?[\dA-Z]?[\d.]*[.:)]?\s+", "", text, flags=re.IGNORECASE
