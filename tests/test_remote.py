@@ -205,7 +205,7 @@ def test_a_crawl_file_that_breaks_off_on_the_way_is_not_given_up(monkeypatch: py
         raise TimeoutError("too slow")
 
     monkeypatch.setattr(MemoryFile, "read", read)
-    with pytest.raises(InputError, match="too slow.* Run the same command again"):
+    with pytest.raises(InputError, match=r"too slow.* Run the same command again"):
         texts("warc", "memory://w/a.warc")
 
 

@@ -15,7 +15,7 @@ from askback.corpus.tags import ACTIONS
 from askback.corpus.walk import Block, Walk
 
 MAX_DEPTH = 1000
-"""Deepest nesting of elements that is parsed in a page of many tags; a browser stops at 512. Parsing time grows with its square."""
+"""Deepest nesting that is parsed in a page of many tags; a browser stops at 512. Parsing time grows with its square."""
 MAX_TAGS = 500_000
 """Most tags of a page that are read, a few hundred bytes of memory each."""
 

@@ -52,7 +52,7 @@ class _TooSlow(BaseException):
 def read_pdf(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read one document per PDF, its title and day of creation from the file's own metadata.
 
-    What is encrypted, over `max_document_bytes` (packed, any part of it unpacked, or as text), over `MAX_PAGES` or slower than
+    What is encrypted, over `max_document_bytes` (packed, any part unpacked, or as text), over `MAX_PAGES` or slower than
     `MAX_SECONDS` is rejected; what is broken fails. A scan has no text.
 
     Raises:
