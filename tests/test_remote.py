@@ -110,6 +110,7 @@ def test_fingerprints_follow_the_content(tmp_path: Path, served: str) -> None:
     write(tmp_path)
 
     def fingerprints() -> list[str]:
+        find.cache_clear()
         paths = ["memory://f/a.txt", f"{served}/d/a.html"]
         made = [CorpusSource(format="text", path=paths[0]), CorpusSource(format="html", path=paths[1])]
         return list(sources(Corpus(sources=made)).values())
@@ -139,6 +140,11 @@ def test_files_cross_process_borders() -> None:
         ("nosuch://x/y.html", "Protocol not known: nosuch"),
         ("zip://*.html::file:///nowhere.zip", "cannot be reached: FileNotFoundError"),
         ("https://name:secret@127.0.0.1/x.html", "holds a password"),
+        ("zip://a.html::https://secret@127.0.0.1/x.zip", "holds a password"),
+        ("https://127.0.0.1/x.html?a=b&X-Amz-Signature=secret", "holds a password"),
+        ("https://127.0.0.1/x.html?sig=secret#x", "holds a password"),
+        ("https://[::1/x.html", "not a URL"),
+        ("https://a:b/x.html", "not a URL"),
         ("http://127.0.0.1:9/x.html", "cannot be reached"),
     ],
 )
@@ -164,3 +170,45 @@ def test_a_file_that_vanishes_is_one_failure() -> None:
     source = CorpusSource(format="html", path="memory://gone/x.html")
     (found,) = documents(source, [Remote("memory://gone/x.html")], Corpus(sources=[source]))
     assert not isinstance(found, Document) and (found.rule, found.outcome) == ("unreadable", "failed")
+
+
+def test_the_web_is_not_searched(tmp_path: Path, served: str) -> None:
+    """A folder's page that links to itself, below and above would be followed without end."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "index.html").write_text("<a href='e/'>x</a><a href='../a.html'>x</a><a href='b.html'>x</a>")
+    (tmp_path / "d" / "b.html").write_text("<p>b")
+    assert texts("html", f"{served}/d/") == [(tmp_path / "d" / "index.html").read_text()]
+    assert [file.name for file in find(f"{served}/d/*.html", (".html",), "html")] == ["b.html"]
+    with pytest.raises(InputError, match="only stand for the last part"):
+        find(f"{served}/*/a.html", (".html",), "html")
+
+
+def test_an_archive_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr(".hidden.html", "<p>hidden")
+        for number in range(20):
+            archive.writestr(f"{number}.html", "<p>x")
+    opened: list[None] = []
+    opening = zipfile.ZipFile.__init__
+    monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *given, **more: opened.append(opening(*given, **more)))
+    assert texts("html", f"zip://::file://{tmp_path}/x.zip") == ["<p>x"] * 20
+    assert len(opened) == 1
+
+
+def test_a_crawl_file_that_breaks_off_on_the_way_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+    from fsspec.implementations.memory import MemoryFile
+
+    fsspec.filesystem("memory").pipe("/w/a.warc", b"WARC/1.0\r\n" * 10)
+
+    def read(*_: Any) -> bytes:
+        raise TimeoutError("too slow")
+
+    monkeypatch.setattr(MemoryFile, "read", read)
+    with pytest.raises(InputError, match=r"too slow.* Run the same command again"):
+        texts("warc", "memory://w/a.warc")
+
+
+def test_names_in_a_bucket_may_hold_what_a_query_begins_with() -> None:
+    assert Remote("s3://b/d/a#1?.jsonl.gz").name == "a#1?.jsonl.gz"
+    assert Remote("simplecache::https://x/a.jsonl.gz?b#c").suffix == ".gz"

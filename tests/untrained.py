@@ -62,7 +62,6 @@ def make_run(folder: Path, base: Path, name: str = "made") -> Path:
                 "seed": {"sources": [{"path": str(folder / "seed.jsonl")}], "held_out": 0.3},
                 "corpus": corpus,
                 "forward": training,
-                "judge": {"check": False},
                 "rounds": 1,
                 "select": {"top_fraction": 0.5},
                 "judge": {"minimum_auroc": 0.0},

@@ -78,7 +78,8 @@ class CorpusSource(Options):
     licence: str = ""
     """Licence of the documents, if they do not state their own."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Read at most so many documents from each WARC, JSONL or Parquet file, or from each 256 small files."""
+    """Read at most so many documents from each WARC, JSONL or Parquet file, or from each 256 small files. (Without it,
+    workers share a WARC file in spans; a JSONL or Parquet file always goes to one of them, so cut large ones up.)"""
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Read this share of the documents, drawn by `Recipe.random_seed`; `limit` is of those drawn. What is not drawn is not
     counted."""

@@ -300,19 +300,19 @@ def _corpus(options: Corpus) -> tuple[dict[str, int], Pairs]:
     """Count documents and estimate segments from a sample: the first documents of each source, for a few seconds."""
     from askback.corpus import cut
     from askback.corpus.readers import documents as read
-    from askback.corpus.readers import splits
+    from askback.corpus.readers import pieces as pieces_of
 
     documents: dict[str, int] = {}
     segments, chars = 0.0, 0.0
     for source in options.sources:
-        pieces = splits(source)
+        pieces = pieces_of(source)
         # A small sample would have the whole source read, so what is looked at is its beginning.
         most = source.limit and math.ceil(source.limit / source.sample)
         whole = source.model_copy(update={"sample": 1.0, "limit": most})
         deadline = time.monotonic() + SAMPLE_SECONDS
         count, sample, done = 0, list[Document | Rejection](), 0
-        for paths in pieces:
-            for found in read(whole, paths, options):
+        for paths, span in pieces:
+            for found in read(whole, paths, options, span=span):
                 count += 1
                 if len(sample) < SAMPLE_DOCUMENTS:
                     sample.append(found)

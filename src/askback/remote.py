@@ -2,11 +2,16 @@
 
 import io
 import re
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from askback.errors import InputError, MissingExtra
 from askback.records import record_id
@@ -17,6 +22,15 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|::)")
 _STATED = ("etag", "checksum", "md5", "md5hash", "content-md5", "digest", "crc", "crc32c", "last-modified")
 _TIMES = ("mtime", "lastmodified", "last_modified", "updated", "created", "date_time")
 """What a file system may say of a file's content, in lower case; it is known by the first group, else by the second."""
+_WEB = ("http", "https")
+_SECRET = {"key", "sig", "signature", "token", "access_token", "api_key", "apikey"}
+_SIGNED = ("x-amz-", "x-goog-")
+"""Parts of a query that let in whoever has them, and how the names of more of them begin."""
+_DAMAGED = (zlib.error, zipfile.BadZipFile, tarfile.TarError, EOFError)
+
+
+class Unreachable(OSError):
+    """A file that is there, as far as is known, and cannot be read now."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +49,9 @@ class Remote:
 
     @property
     def name(self) -> str:
-        """The file's name; of a chain such as ``zip://a.html::https://…`` that of its first part."""
-        return PurePosixPath(urlsplit(self.url.partition("::")[0]).path or self.url.partition("::")[0]).name
+        """The file's name; of a chain such as ``zip://a.html::https://…`` that of its first link with a path."""
+        scheme, _, path = _links(self.url)[1].partition("://")
+        return PurePosixPath(re.split("[?#]", path)[0] if scheme.lower() in _WEB else path).name
 
     @property
     def suffix(self) -> str:
@@ -52,7 +67,7 @@ class Remote:
         """Open the file for reading bytes.
 
         Raises:
-            OSError: it cannot be opened; reading from it raises nothing else either.
+            OSError: it cannot be opened, `Unreachable` if that may pass; reading from it raises nothing else either.
         """
         return io.BufferedReader(_Stream(*_as_os_error(lambda: _opened(self.url, mode))), 1 << 16)
 
@@ -70,27 +85,68 @@ def local(pattern: str) -> str:
     return re.sub(r"\A(?:file|local)://(?!.*::)", "", pattern)
 
 
-def find(pattern: str, suffixes: Sequence[str], kind: str) -> list[Remote]:
+@lru_cache(maxsize=64)
+def find(pattern: str, suffixes: tuple[str, ...], kind: str) -> tuple[Remote, ...]:
     """Return the files that a URL names, in order of name: the file itself, those a glob matches, those in a folder.
 
     A URL that ends as files of this kind do is a file, with ``*`` or ``[`` a glob. Hidden files of a folder are left out.
+    On the web, where a page of links is all there is of a folder, a URL without a glob is a file, and a glob stands for the
+    last part of a path. A listing is made once in a process.
 
     Raises:
         MissingExtra: fsspec, or what it needs for this protocol, is not installed.
-        InputError: nothing is there, nothing fits, or it cannot be reached.
+        InputError: nothing is there, nothing fits, it cannot be reached, or the URL is none or holds a secret.
     """
-    if urlsplit(pattern.rpartition("::")[2]).password:
-        raise InputError("a source's URL holds a password, which records would repeat; put it in the environment")
+    _check(pattern)
     system, path = _file_system(pattern)
-    infos = _reached(pattern, lambda: _infos(system, path, suffixes))
+    web = _links(pattern)[1].partition("://")[0].lower() in _WEB
+    infos = _reached(pattern, lambda: _on_the_web(system, path) if web else _infos(system, path, suffixes))
     if not infos:
         raise InputError(f"{pattern}: no {kind} files there; looked for {', '.join(suffixes)}")
-    return [_remote(system, pattern, name, infos[name]) for name in sorted(infos)]
+    return tuple(_remote(system, pattern, name, infos[name]) for name in sorted(infos))
 
 
 def fingerprint(files: Sequence[Remote]) -> str:
     """Return a hash of names, sizes and what servers say of the content; without that, a new size is what is noticed."""
     return f"{len(files)} remote file(s) {record_id(*(f'{file.name} {file.size} {file.mark}' for file in files))}"
+
+
+def _check(pattern: str) -> None:
+    """Refuse a URL that holds what records would give away, in any of its links; and what is no URL."""
+    for link in pattern.split("::"):
+        scheme, _, rest = link.partition("://")
+        web = scheme.lower() in _WEB
+        user, at, _ = re.split("[/?#]", rest)[0].rpartition("@")
+        asked = {name.lower() for name in parse_qs(rest.partition("?")[2].partition("#")[0], True)}
+        # Elsewhere a name before the @ says what is read: abfs://container@account.
+        if (at and (web or ":" in user)) or asked & _SECRET or any(name.startswith(_SIGNED) for name in asked):
+            raise InputError(
+                "a source's URL holds a password, user or signature, which records would repeat; "
+                "put it in the environment"
+            )
+        try:
+            _ = urlsplit(link).port if web else None
+        except ValueError as error:
+            raise InputError(f"{pattern}: not a URL: {error}. Correct it") from error
+
+
+def _links(url: str) -> tuple[str, str, str]:
+    """Return what is before the link of a chain that has the files (``simplecache::``), that link, and what is behind."""
+    links = url.split("::")
+    at = next((number for number, link in enumerate(links) if "://" in link), 0)
+    return "".join(f"{link}::" for link in links[:at]), links[at], "".join(f"::{link}" for link in links[at + 1 :])
+
+
+def _on_the_web(system: Any, path: str) -> dict[str, dict[str, Any]]:
+    folder, _, name = re.split("[?#]", path)[0].rpartition("/")
+    if any(character in folder for character in "*["):
+        raise ValueError("on the web, a glob can only stand for the last part of a path")
+    if not any(character in name for character in "*["):
+        return {path: system.info(path)}
+    listed = {info["name"]: info for info in system.ls(f"{folder}/", detail=True) if info.get("type") != "directory"}
+    # Links may lead anywhere; one that leads out of the folder, or below, is not followed.
+    here = {one: info for one, info in listed.items() if one.rpartition("/")[0] == folder and fnmatchcase(one, path)}
+    return _with_sizes(system, here)
 
 
 def _infos(system: Any, path: str, suffixes: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -102,24 +158,40 @@ def _infos(system: Any, path: str, suffixes: Sequence[str]) -> dict[str, dict[st
         found = {
             name: info
             for name, info in system.find(path, detail=True).items()
-            if name.lower().endswith(tuple(suffixes)) and "/." not in name[len(path) :]
+            if name.lower().endswith(tuple(suffixes)) and not re.search(r"(\A|/)\.", name[len(path) :])
         }
-    files = {name: info for name, info in found.items() if info.get("type") != "directory"}
+    return _with_sizes(system, {name: info for name, info in found.items() if info.get("type") != "directory"})
+
+
+def _with_sizes(system: Any, files: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {name: info if info.get("size") is not None else system.info(name) for name, info in files.items()}
 
 
 def _remote(system: Any, pattern: str, name: str, info: dict[str, Any]) -> Remote:
-    parts = pattern.split("::")
-    at = next(number for number, part in enumerate(parts) if "://" in part)
+    before, link, behind = _links(pattern)
     if "://" not in name:
-        name = f"{parts[at].partition('://')[0]}://{name}"
+        name = f"{link.partition('://')[0]}://{name}"
     stated = {key.lower(): str(value) for key, value in info.items() if value}
     marks = [stated[key] for key in _STATED if key in stated] or [stated[key] for key in _TIMES if key in stated]
     size = info.get("size")
-    return Remote("::".join([*parts[:at], name, *parts[at + 1 :]]), -1 if size is None else size, record_id(*marks))
+    return Remote(f"{before}{name}{behind}", -1 if size is None else size, record_id(*marks))
 
 
 def _file_system(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it; an archive stays open for the next of its members."""
+    before, link, behind = _links(url)
+    if before or not behind:
+        return _new_file_system(url)
+    system, _ = _archive(f"{link.partition('://')[0]}://{behind}")
+    return system, str(system._strip_protocol(link))
+
+
+@lru_cache(maxsize=8)
+def _archive(url: str) -> tuple[Any, str]:
+    return _new_file_system(url)
+
+
+def _new_file_system(url: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
@@ -153,10 +225,11 @@ def _opened(url: str, mode: str) -> tuple[Any, Any]:
 def _as_os_error(ask: Callable[[], T]) -> T:
     try:
         return ask()
-    except OSError:
+    except FileNotFoundError:
         raise
     except Exception as error:
-        raise OSError(" ".join(f"{type(error).__name__} {error}".split())[:300]) from error
+        kind = OSError if isinstance(error, _DAMAGED) else Unreachable
+        raise kind(" ".join(f"{type(error).__name__} {error}".split())[:300]) from error
 
 
 class _Stream(io.RawIOBase):

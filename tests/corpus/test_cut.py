@@ -1,6 +1,7 @@
 """Documents → segments: which sections are offered, what takes the place of one that is rejected, and the counts."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,14 @@ def test_what_is_redacted_is_counted() -> None:
     assert segment.header_path == ["Of <EMAIL>"] and segment.id == record_id("http://x/", "Of <EMAIL>", segment.text)
     assert outcome.tallies == {"redacted email": 2, "redacted ip": 1}, "of the segments kept"
     assert "home.org" not in outcome.dropped[0].text
+
+
+def test_personal_data_in_title_or_path_drops_too() -> None:
+    options = Corpus.model_validate({**SMALL.model_dump(), "pii": "drop"})
+    html = f"<h1>{{}}</h1><h2>B</h2><p>{prose('a', 4)}</p>"
+    plain, told = page(html.format("A")), page(html.format("Write to me@home.org"))
+    assert cut([plain], options).kept
+    assert not cut([told, replace(plain, title="me@home.org")], options).kept
 
 
 def test_segments_that_quote_an_evaluation_are_dropped(tmp_path: Path) -> None:

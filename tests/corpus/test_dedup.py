@@ -108,6 +108,13 @@ def test_a_page_that_is_there_thousands_of_times_costs_no_more(tmp_path: Path) -
     assert pairs <= 33 * COMPARED * 800
 
 
+def test_equal_minhashes_of_other_texts_are_near_only(tmp_path: Path) -> None:
+    """The last of 30,000 words changes one shingle of as many, which none of 128 values is likely to see."""
+    words = [f"w{number}" for number in range(30_000)]
+    found = duplicates(tmp_path, 0.7, " ".join(words), " ".join([*words[:-1], "other"]))
+    assert found[1] is not None and 0.999 < found[1][1] < 1
+
+
 def test_bands_reach_the_recall() -> None:
     assert bands(0.7) == 32
     for threshold in (0.3, 0.5, 0.7, 0.8, 0.9, 0.99):

@@ -92,3 +92,7 @@ def test_odd_json_ld_takes_no_time() -> None:
     ):
         head(html)
     assert time.process_time() - start < 10
+
+
+def test_a_title_that_is_one_long_number_is_survived() -> None:
+    assert head(f"<title>&#{'1' * 5000};</title>").title

@@ -171,6 +171,12 @@ def test_deep_nesting_is_refused_or_read_but_never_overflows() -> None:
     [
         ("<b>" * 1_700_000, TooMany),
         ("<b>x</b>" * 700_000, TooMany),
+        ("<\x01div>" * 100_000, TooDeep),  # controls are nothing to a parser
+        ("<svg><div>" + "<path/>" * 100_000, TooDeep),  # a div ends a drawing, and then the slash means nothing
+        ("<svg><desc>" + "<path/>" * 100_000, TooDeep),
+        ("<svg></div>" + "<g/>" * 100_000, TooDeep),
+        ("<svg>" + "<path d='/>'>" * 100_000, TooDeep),
+        ("<svg>" + "<path d=a' e='/>" * 100_000, TooDeep),
         ("<div></x>" * 100_000, TooDeep),  # end tags of nothing do not make it flat
         ("<li><ul></ul><dd>" * 20_000, TooDeep),  # nor do items that end each other only in a list
         (
@@ -191,6 +197,10 @@ def test_what_a_parser_would_make_into_millions_of_elements_is_refused_at_once(h
 def test_many_tags_are_no_reason_to_refuse_a_page() -> None:
     lists = "<ul><li>a<ul><li>b</ul></ul><dl><dt>x<dd>y<ul><li>z</ul><dd>u</dl><p>A <b class=c>bold</b> word"
     assert text(lists * 3000).count("bold") == 3000
+    icon = (
+        "<svg><title>t</title><g><path d='M0 0'/><circle r=\"1\"  /><use/></g></svg><p>x <math><mi>a</mi><mo/></math>"
+    )
+    assert text(icon * 3000).count("x") == 3000
 
 
 def test_a_megabyte_takes_less_than_a_second() -> None:

@@ -96,6 +96,13 @@ def test_bad_files_are_one_rejection_each(tmp_path: Path, monkeypatch: pytest.Mo
     assert rule(pdf([BODY, BODY])) == ("too-large", "rejected")
 
 
+def test_a_long_paragraph_takes_no_time() -> None:
+    lines = [reading.Line("words of a line without an end", 10.0, {})] * 50_000
+    began = time.process_time()
+    assert len("".join(reading._html(lines))) > 1_400_000
+    assert time.process_time() - began < 4
+
+
 def test_every_cut_of_a_file_is_survived(tmp_path: Path) -> None:
     whole = pdf([BODY, BODY], [("A", 0, -1)])
     for end in range(5, len(whole), 40):

@@ -255,6 +255,8 @@ def test_a_file_that_vanishes_is_one_failure(tmp_path: Path) -> None:
         (b"caf\xc3\xa9 \xe2\x80\x93 na\xc3\xafve \xff", "", "café – naïve \ufffd"),
         ("é".encode("cp1252"), "no-such-encoding", "é"),
         ("é".encode("cp1252"), "base64", "é"),
+        (b"\xe9-abc", "punycode", "é-abc"),
+        (b"\xe9\\x41", "unicode_escape", "é\\x41"),
     ],
 )
 def test_encodings(data: bytes, stated: str, expected: str) -> None:
@@ -447,6 +449,13 @@ def test_any_cut_gives_every_record_once(plain: bool, tmp_path: Path) -> None:
         assert read_cut(file, size) == expected, size
 
 
+def test_the_text_of_the_last_page_is_not_taken_for_records(tmp_path: Path) -> None:
+    shown = gzip.decompress(response("http://shown/", PAGE.encode()))
+    file = tmp_path / "x.warc"
+    file.write_bytes(gzip.decompress(response("http://x/", PAGE.encode() + b"\n" + shown)))
+    assert [one.uri for one in read_cut(file, 10**9)] == ["http://x/"]
+
+
 @settings(max_examples=6, deadline=None)
 @given(size=st.integers(3000, 300_000))
 def test_any_cut_of_real_files_gives_every_record_once(warc_folder: Path, size: int) -> None:
@@ -476,6 +485,8 @@ def test_large_files_are_cut_unless_documents_are_counted(tmp_path: Path) -> Non
         Span(2 * SPAN_BYTES, None),
     ]
     assert pieces(CorpusSource(format="warc", path=str(file), limit=5)) == [([file], None)]
+    (tmp_path / "one.warc.gz").write_bytes(gzip.compress(random.Random(1).randbytes(SPAN_BYTES)))
+    assert spans(tmp_path / "one.warc.gz", SPAN_BYTES // 2) == [Span()]
     (tmp_path / "x.warc.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(2 * SPAN_BYTES))
     assert spans(tmp_path / "x.warc.zst", SPAN_BYTES) == [Span()]
 

@@ -162,7 +162,7 @@ def test_a_judge_at_chance_stops_the_run_and_a_good_one_passes(tmp_path: Path) -
         few = run.step("few", make_probes, recipe(tmp_path, probes=4).recipe.judge.probing(), seed=seed)
         judgements = run.step("probe-2", score, options.score, model=base, candidates=few)
         said: list[str] = []
-        run.progress.say = said.append  # type: ignore[method-assign]
+        run.progress.say = said.append  # type: ignore[method-assign, assignment]
         run.step("check-2", check, Check(minimum_auroc=0.99), probes=few, judgements=judgements)
         write_report([run.folder], tmp_path / "report.html")
         page = (tmp_path / "report.html").read_text()

@@ -82,7 +82,7 @@ def cut_piece(
     return cut(counted(), options)
 
 
-@recorded(version=2)
+@recorded(version=3)
 def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Records:
     """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest.
 
@@ -99,13 +99,16 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Record
         found = repeated(signatures.paths("paragraphs"), sum(counted), options.boilerplate_pages)
         write_array(signatures.folder / BOILERPLATE, found)
     todo = [piece for piece in pieces if not signatures.path("keys", piece[0]).exists()]
-    step.each(partial(_sign, options, step.random_seed, signatures), todo, "segments", total)
+    step.each(
+        partial(_sign, options, step.random_seed, signatures), todo, "segments", sum(sizes[piece] for piece, _ in todo)
+    )
     parts = parts_to_decide(signatures, options.duplicate_jaccard)
     with step.progress.bar(step.name, parts, 0, "parts of the comparison") as bar:
         kept = decide(signatures, options.duplicate_jaccard, bar.add)
     highest = _limit(signatures, kept, options.limit)
     unique = step.pieces(partial(_sift, options, highest, signatures), pieces, Segment, "segments", sizes)
-    shutil.rmtree(signatures.folder)
+    # Under another name first: a kill on the way must not leave a part of it that looks like work done.
+    shutil.rmtree(signatures.folder.rename(step.folder / "scratch-done"))
     return unique
 
 
@@ -167,8 +170,10 @@ def _limit(signatures: Signatures, kept: Array, limit: int | None) -> int:
     """Return the highest draw that a segment may have, so that `limit` of those kept do."""
     if limit is None or int(kept.sum()) <= limit:
         return DRAWS
-    draws = np.concatenate([np.load(path)["draw"] for path in signatures.paths("rows")])[kept]
-    return int(np.partition(draws, limit - 1)[limit - 1])
+    pieces = zip(signatures.paths("rows"), signatures.firsts, signatures.firsts[1:], strict=False)
+    draws = np.concatenate([np.load(path, mmap_mode="r")["draw"][kept[first:stop]] for path, first, stop in pieces])
+    draws.partition(limit - 1)
+    return int(draws[limit - 1])
 
 
 def _sift(options: Corpus, highest: int, signatures: Signatures, piece: int, rows: tuple[Path, int, int]) -> Outcome:

@@ -103,7 +103,7 @@ def _judge(section: Section, lead: bool, document: Document, options: Corpus) ->
     code = filters.language(text) if options.languages and not broken else ""
     if code and (detail := filters.other_language(code, options)):
         broken = "language", detail
-    if broken := broken or _unwanted(section.header, text, options):
+    if broken := broken or _unwanted(section, document.title, text, options):
         result: Segment | Rejection = reject(identity, "segments", *broken, uri=document.uri, text=text)
     else:
         about = (document.uri, document.source, document.licence, code, title, document.date)
@@ -111,15 +111,16 @@ def _judge(section: Section, lead: bool, document: Document, options: Corpus) ->
     return Offer(section, lead, result, redacted)
 
 
-def _unwanted(header: str, text: str, options: Corpus) -> tuple[str, str] | None:
-    """Rules "word-list" (with `word_lists`), "personal-data" (with ``pii: drop``) and "contaminated" (with
-    `decontaminate`), for header and text."""
-    if detail := filters.word_list(f"{header}\n{text}", options):
+def _unwanted(section: Section, title: str, text: str, options: Corpus) -> tuple[str, str] | None:
+    """Rules "word-list" (with `word_lists`), "personal-data" (with ``pii: drop``), for all that a segment carries, and
+    "contaminated" (with `decontaminate`), for header and text."""
+    carried = "\n".join([title, *section.path, text])
+    if detail := filters.word_list(f"{section.header}\n{text}", options):
         return "word-list", detail
-    if options.pii == "drop" and (detail := personal_data(f"{header}\n{text}", redactor(text, options))):
+    if options.pii == "drop" and (detail := personal_data(carried, redactor(text, options))):
         return "personal-data", detail
     if options.decontaminate:
         prompts = evaluation_prompts(tuple(options.decontaminate))
-        if detail := prompts.found_in(text) or prompts.found_in(header):
+        if detail := prompts.found_in(text) or prompts.found_in(section.header):
             return "contaminated", detail
     return None

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from askback.corpus import sorted_files
-from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges, run_starts, write_array
+from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges, merge, run_starts, write_array
 
 PERMUTATIONS = 128
 """Values in a MinHash; the standard error of a similarity near 0.7 is then 0.04."""
@@ -31,6 +31,10 @@ RECALL = 0.99
 COMPARED = 8
 """In each band a segment is compared with so many of those that share its key, the first ones: of a page that a site has
 100,000 times with small changes, the first stays whatever the others are like."""
+NEAR = 1 - 2**-24
+"""The highest similarity of texts that are not equal, whose MinHashes may be; in 32 bits, the next below 1."""
+RANGES = 64
+"""Ranges of keys at most: every one of them opens the files of all pieces."""
 PAIRS = 2**14
 """MinHashes that are compared at once: some 20 MB."""
 
@@ -132,15 +136,20 @@ def bands(threshold: float) -> int:
 
 def deduplication_bytes(segments: int, threshold: float) -> int:
     """Return how much disk the signatures of so many segments take: about 1.1 kB each at 0.7. Pairs come on top of it,
-    16 bytes for each band and earlier segment that a segment shares a key with."""
+    16 bytes for each band and earlier segment that a segment shares a key with, twice while they are sorted; and with
+    `boilerplate_pages` 16 bytes for each paragraph."""
     keys = 16 * (1 + bands(threshold))
     return segments * (SIGNED.itemsize + VERDICT.itemsize + 4 * PERMUTATIONS + keys)
 
 
 def parts_to_decide(signatures: Signatures, threshold: float) -> int:
     """Return in how many parts `decide` does its work: ranges of keys in every table, then pieces."""
-    ranges = len(list(hash_ranges(signatures.firsts[-1], sorted_files.IN_MEMORY)))
-    return (1 + bands(threshold)) * ranges + len(signatures.firsts) - 1
+    return (1 + bands(threshold)) * len(_ranges(signatures.firsts[-1])) + len(signatures.firsts) - 1
+
+
+def _ranges(total: int) -> list[tuple[int, int]]:
+    """Return the ranges of keys that are looked at one by one; of a large corpus, a 64th of it each."""
+    return list(hash_ranges(total, max(sorted_files.IN_MEMORY, total // RANGES)))
 
 
 def decide(signatures: Signatures, threshold: float, done: Callable[[int], None] = lambda parts: None) -> Array:
@@ -193,12 +202,14 @@ def _verdict(signatures: Signatures, number: int) -> Array:
 def _candidates(
     signatures: Signatures, tables: Sequence[int], copy: Array, compared: int, done: Callable[[int], None]
 ) -> Iterator[Path]:
-    """Write pairs (later, earlier) of segments that share a key, sorted by the later one; yield the files.
+    """Write pairs (later, earlier) of segments that share a key, sorted by the later one; yield a file for each table.
 
     A segment is paired with the first `compared` that have the key. Those flagged in `copy` take no part.
     """
-    ranges = list(hash_ranges(signatures.firsts[-1], sorted_files.IN_MEMORY))
+    total = signatures.firsts[-1]
+    ranges = _ranges(total)
     for table in tables:
+        parts = []
         for part, (first, last) in enumerate(ranges):
             keys, numbers = between(signatures.paths("keys"), first, last, table)
             here = ~copy[numbers]
@@ -214,8 +225,10 @@ def _candidates(
             if len(later[0]):
                 path = signatures.folder / f"pairs-{table:03d}-{part:05d}.npy"
                 write_array(path, by_key(np.concatenate(later), np.concatenate(earlier))[np.newaxis])
-                yield path
+                parts.append(path)
             done(1)
+        # One file for each table, or else every piece would open as many as there are ranges.
+        yield from [merge(parts, total, len(ranges))] if len(parts) > 1 else parts
 
 
 def _near(signatures: Signatures, pairs: Array, kept: Array, threshold: float) -> Iterator[tuple[int, int, float]]:
@@ -227,4 +240,6 @@ def _near(signatures: Signatures, pairs: Array, kept: Array, threshold: float) -
         agree = signatures.rows("minhashes", later) == signatures.rows("minhashes", earlier)
         similarity = agree.mean(axis=1)
         found = similarity >= threshold
-        yield from zip(later[found].tolist(), earlier[found].tolist(), similarity[found].tolist(), strict=True)
+        yield from zip(
+            later[found].tolist(), earlier[found].tolist(), np.minimum(similarity[found], NEAR).tolist(), strict=True
+        )

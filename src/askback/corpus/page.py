@@ -15,14 +15,12 @@ from askback.corpus.tags import ACTIONS
 from askback.corpus.walk import Block, Walk
 
 MAX_DEPTH = 1000
-"""Deepest nesting of elements that is parsed; a browser stops at 512. Parsing time grows with its square."""
+"""Deepest nesting that is parsed in a page of many tags; a browser stops at 512. Parsing time grows with its square."""
 MAX_TAGS = 500_000
 """Most tags of a page that are read, a few hundred bytes of memory each."""
 
 _TOKEN = re.compile(r"<(?:(/?[a-zA-Z][^\s/>]*)([^>]*)|!--.*?--)>", re.DOTALL)
-_CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
-_HIGH_CONTROLS = re.compile(b"\xc2[\x80-\x9f]")  # in UTF-8
 _CONTROL_REFERENCE = re.compile(
     r"&#(?:[xX]0*(?:[01]?[\da-fA-F]|7[fF]|[89][\da-fA-F])(?![\da-fA-F])|0*(?:[0-2]?\d|3[01]|12[7-9]|1[345]\d)(?!\d))"
 )
@@ -36,6 +34,28 @@ _ITEM_KINDS = {"li": "li", "dt": "dd", "dd": "dd"}
 _LISTS = {"ul", "ol", "dl", "menu"}
 _FORMATTING = re.compile(r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s>]", re.IGNORECASE)
 _FEW_TAGS = 2000
+_DRAWN = {
+    *(
+        "g",
+        "path",
+        "circle",
+        "ellipse",
+        "rect",
+        "line",
+        "polygon",
+        "polyline",
+        "use",
+        "text",
+        "tspan",
+        "defs",
+        "symbol",
+    ),
+    *("stop", "image", "animate", "mask", "marker", "filter", "pattern", "lineargradient", "radialgradient"),
+    *("mspace", "mrow", "mfrac", "msup", "msub", "msubsup", "msqrt", "mtable", "mtr", "mtd", "mstyle", "semantics"),
+}
+_WORDS = {"title", "desc", "mi", "mo", "mn", "ms", "mtext"}
+"""Elements of SVG and MathML; inside those of words, HTML holds again."""
+_EMPTY = re.compile(r"""(?:\s+[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/>""")
 
 
 class TooDeep(ValueError):
@@ -50,12 +70,13 @@ def read_blocks(html: str) -> list[Block]:
     """Return the blocks of a page, page furniture left out, and with it what no reader sees (soft hyphens, controls).
 
     Raises:
-        TooDeep: its elements are nested deeper than `MAX_DEPTH`.
-        TooMany: it has more than `MAX_TAGS` tags.
+        TooDeep: its elements are nested deeper than `MAX_DEPTH`, which is looked at where there are over 10,000 tags, or
+            over 2,000 with many formatting elements: less than that is soon parsed.
+        TooMany: it has more than `MAX_TAGS` tags, or a parser would make so many.
     """
+    html = _CONTROL.sub("", html)  # first, as they would hide tags: <\x01div>
     _check_size(html)
-    data = html.encode("utf-8", "replace").translate(None, _CONTROLS)
-    tree = LexborHTMLParser(data if html.isascii() else _HIGH_CONTROLS.sub(b"", data))
+    tree = LexborHTMLParser(html.encode("utf-8", "replace"))
     if tree.body is None:
         return []
     tree.strip_tags(UNPARSED, recursive=True)
@@ -94,8 +115,13 @@ def _measure(html: str) -> None:
     formatting: list[tuple[str, str]] = []
     kinds = [""]
     depth = made = 0
+    drawing = ""
     for match in _ANY_TAG.finditer(html):
         name = match[2].lower()
+        if drawing == "svg" and (name in _DRAWN or name in _WORDS) and _EMPTY.match(html, match.end()):
+            made += 1
+            continue
+        drawing = _drawing(drawing, bool(match[1]), name)
         if match[1]:
             if opened[name]:
                 opened[name] -= 1
@@ -125,3 +151,15 @@ def _measure(html: str) -> None:
             raise TooDeep(f"elements are nested more than {MAX_DEPTH} deep")
         if made > MAX_TAGS:
             raise TooMany(f"more than {MAX_TAGS} elements when parsed")
+
+
+def _drawing(inside: str, end: bool, name: str) -> str:
+    """Return where a tag leads: "svg" into a drawing or formula, a name into its words, "" elsewhere.
+
+    Only in a drawing does ``/>`` close an element. What is not known to belong there may end it, as any HTML element does.
+    """
+    if end:
+        return "svg" if name == inside or (inside == "svg" and name in _DRAWN) else ""
+    if name in ("svg", "math") or (inside == "svg" and name in _DRAWN):
+        return "svg"
+    return name if inside == "svg" and name in _WORDS else ""

@@ -50,6 +50,22 @@ def between(paths: Sequence[Path], first: int, last: int, table: int = 0) -> Arr
     return by_key(whole[0], whole[1])
 
 
+def merge(paths: Sequence[Path], total: int, count: int) -> Path:
+    """Make one file of several, whose keys are below `total`, a `count`-th of the keys at a time; return it."""
+    target = paths[0].with_name(f"all-{paths[0].name}")
+    size = sum(np.load(path, mmap_mode="r").shape[2] for path in paths)
+    with atomic(target) as temporary:
+        whole = np.lib.format.open_memmap(temporary, "w+", np.uint64, (1, 2, size))
+        done = 0
+        for start, stop in pairwise(total * part // count for part in range(count + 1)):
+            pairs = between(paths, start, stop - 1)
+            whole[0, :, done : (done := done + pairs.shape[1])] = pairs
+        whole.flush()
+    for path in paths:
+        path.unlink()
+    return target
+
+
 def distinct(pairs: Array) -> Array:
     """Return pairs sorted by key, then by value, each once."""
     pairs = pairs[:, np.lexsort((pairs[1], pairs[0]))]

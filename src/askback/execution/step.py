@@ -76,9 +76,10 @@ class Step:
         """
         self._same_cut(len(pieces))
         todo = [number for number in range(len(pieces)) if not is_done(self.folder, number)]
+        undone = set(todo)
         workers = min(self.resources.workers, max(1, len(todo)))
         total = sum(sizes) if sizes else None
-        before = sum(size for number, size in enumerate(sizes) if number not in set(todo)) if sizes else 0
+        before = sum(size for number, size in enumerate(sizes) if number not in undone) if sizes else 0
         task = partial(_do_piece, work, self.folder, kind)
         arguments = [(number, *pieces[number]) for number in todo]
         with self.progress.bar(self.name, total, before, unit) as bar, self._counting_tokens(bar):
@@ -96,6 +97,9 @@ class Step:
         """Call ``work(*piece)`` for every piece, in worker processes, and return what each returned, in any order.
 
         For what a step has to know before its records can be written; `work` keeps what is worth keeping in a file.
+
+        Args:
+            total: how many units these pieces hold, for the progress; pieces done before are the caller's to leave out.
         """
         workers = min(self.resources.workers, max(1, len(pieces)))
         with self.progress.bar(self.name, total, 0, unit) as bar:

@@ -11,12 +11,21 @@ _WEB_NAMES = {
     **dict.fromkeys(("gb2312", "gbk", "x-gbk", "gb_2312-80"), "gb18030"),
     **dict.fromkeys(("shift_jis", "shift-jis", "x-sjis", "sjis"), "cp932"),
     **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "ks_c_5601"), "cp949"),
-    **dict.fromkeys(("iso-8859-9", "iso-8859-11"), "cp1254"),
+    "iso-8859-9": "cp1254",
     "x-euc-jp": "euc_jp",
     "iso-8859-11": "cp874",
     "big5": "big5hkscs",
 }
 """What pages mean by a name, which is what browsers take it for."""
+_KNOWN = {
+    *("utf-16", "utf-16-le", "utf-16-be", "koi8-r", "koi8-u", "cp866", "mac-roman", "mac-cyrillic", "ascii"),
+    *(f"iso8859-{part}" for part in range(1, 17)),
+    *(f"cp{page}" for page in (874, 932, 949, *range(1250, 1259))),
+    *("gb2312", "gbk", "gb18030", "hz", "big5", "big5hkscs", "euc_jp", "shift_jis", "euc_kr", "tis-620"),
+    *("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_ext", "iso2022_kr"),
+}
+"""What browsers read, or once did, as Python calls it. Of its others some take the square of a page's length, as punycode
+does, and some are no encodings of pages."""
 
 
 def decode(data: bytes, stated: str = "") -> str:
@@ -40,7 +49,9 @@ def decode(data: bytes, stated: str = "") -> str:
         if name.lower() in ("utf-8", "utf8", "utf-16"):
             continue
         try:
-            return data.decode(_WEB_NAMES.get(name.lower(), name), "replace")
+            known = codecs.lookup(_WEB_NAMES.get(name.lower(), name)).name
+            if known in _KNOWN:
+                return data.decode(known, "replace")
         except (LookupError, ValueError):
             continue
     return _guess(data)

@@ -14,6 +14,7 @@ _ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))
 _LICENCE_NAMES = ("license", "dcterms.license", "dc.rights", "dcterms.rights", "copyright")
 _DATE_NAMES = ("article:published_time", "dc.date", "dcterms.date", "dc.date.issued", "dcterms.issued")
 _HEAD_CHARS = 50_000
+_TITLE_CHARS = 2000  # as of a tag; `unescape` fails on a number of more than 4,300 digits
 _JSON_LD_SCRIPTS, _JSON_LD_CHARS, _JSON_LD_NODES = 10, 200_000, 1000
 _TIME = re.compile(r"""<time\b[^>]{0,300}?\bdatetime\s*=\s*["']?(\d{4}-\d\d-\d\d)""", re.IGNORECASE)
 _DAY = re.compile(r"\s*(\d{4})-?(\d\d)-?(\d\d)(?!\d)")
@@ -38,7 +39,7 @@ def head(html: str) -> Head:
     start = html[: end if end >= 0 else _HEAD_CHARS]
     lower = start.lower()
     title = _TITLE.search(start) if "<title" in lower else None
-    words = " ".join(unescape(title[1]).split()) if title else ""
+    words = " ".join(unescape(title[1][:_TITLE_CHARS]).split()) if title else ""
     stated: dict[str, str] = {}
     if any(word in lower for word in ("licen", "rights", "copyright", "published_time", "dc.date", "dcterms")):
         for tag in _HEAD_TAG.findall(start):

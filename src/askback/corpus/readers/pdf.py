@@ -52,7 +52,7 @@ class _TooSlow(BaseException):
 def read_pdf(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read one document per PDF, its title and day of creation from the file's own metadata.
 
-    What is encrypted, over `max_document_bytes` (packed, or any part of it unpacked), over `MAX_PAGES` or slower than
+    What is encrypted, over `max_document_bytes` (packed, any part unpacked, or as text), over `MAX_PAGES` or slower than
     `MAX_SECONDS` is rejected; what is broken fails. A scan has no text.
 
     Raises:
@@ -74,6 +74,7 @@ def _document(data: bytes, path: File, source: CorpusSource, options: Corpus) ->
     try:
         with _at_most(MAX_SECONDS), _limits(options.max_document_bytes):
             lines, title, date = _read(data)
+            html = clean("\n".join(_html(lines)))
     except _TooSlow:
         return reject(
             identity, "documents", "too-slow", f"not read within {MAX_SECONDS:.0f} seconds, the most allowed", uri=uri
@@ -85,9 +86,11 @@ def _document(data: bytes, path: File, source: CorpusSource, options: Corpus) ->
         return reject(identity, "documents", "too-large", f"{clean(str(error))[:200]}; {bounds}", uri=uri)
     except Exception as error:  # noqa: BLE001  a broken file may raise anything in pypdf
         return fail(identity, "documents", "unreadable", clean(f"{type(error).__name__}: {error}")[:300], uri=uri)
-    html = clean("\n".join(_html(lines)))
     if not html:
         return reject(identity, "documents", "no-text", "no text in it; a scan, perhaps", uri=uri)
+    if (size := len(html.encode())) > options.max_document_bytes:
+        detail = f"{size} bytes of text, at most {options.max_document_bytes}"
+        return reject(identity, "documents", "too-large", detail, uri=uri)
     return Document(uri, html, "html", source.format, clean(title) or clean(path.stem), source.licence, date)
 
 
@@ -163,36 +166,36 @@ def _html(lines: list[Line]) -> Iterator[str]:
     """Yield the headers, paragraphs and list items that lines make up."""
     levels = _by_outline(lines) or _by_size(lines)
     long = 0.8 * sorted(len(line.text) for line in lines)[int(0.9 * len(lines))] if lines else 0.0
-    block, kind = "", ""
+    block, kind = list[str](), ""
     for at, line in enumerate(lines):
         level = levels.get(at, 0)
         goes_on = level == _GOES_ON
-        if not goes_on and (level or not block or _begins(block, lines[at - 1], line.text, kind, long)):
+        if not goes_on and (level or not block or _begins(lines[at - 1].text, line.text, kind, long)):
             if block:
-                yield f"<{kind}>{escape(block)}</{kind}>"
+                yield f"<{kind}>{escape(''.join(block))}</{kind}>"
             bullet = _BULLET.match(line.text)
             kind = f"h{level}" if level else "li" if bullet else "p"
-            block = line.text[bullet.end() :] if bullet and kind == "li" else line.text
-        elif block.endswith("-") and block[-2:-1].isalpha() and line.text[:1].islower():
-            block = block[:-1] + line.text
+            block = [line.text[bullet.end() :] if bullet and kind == "li" else line.text]
+        elif block[-1].endswith("-") and block[-1][-2:-1].isalpha() and line.text[:1].islower():
+            block[-1:] = block[-1][:-1], line.text
         else:
-            block = f"{block} {line.text}"
+            block += " ", line.text
     if block:
-        yield f"<{kind}>{escape(block)}</{kind}>"
+        yield f"<{kind}>{escape(''.join(block))}</{kind}>"
 
 
-def _begins(block: str, before: Line, text: str, kind: str, long: float) -> bool:
+def _begins(before: str, text: str, kind: str, long: float) -> bool:
     """Tell whether a line begins a new block: after a header, as a list item, or where the last one ended early."""
     if kind.startswith("h"):
         return True
-    return bool(_BULLET.match(text)) or (len(before.text) < long and block.endswith(_ENDS))
+    return bool(_BULLET.match(text)) or (len(before) < long and before.endswith(_ENDS))
 
 
 def _by_outline(lines: list[Line]) -> dict[int, int]:
     """Return the lines that the outline names, each with its level; a number before the title does not matter."""
     levels: dict[int, int] = {}
     for at, line in enumerate(lines):
-        for count in range(1, 1 if at in levels else _HEADER_LINES + 1):
+        for count in range(1, 1 if at in levels or not line.outline else _HEADER_LINES + 1):
             text = "".join(one.text for one in lines[at : at + count])
             bare = re.sub(
                 r"\A(?:(?:chapter|appendix|section)\s)?[\dA-Z]?[\d.]*[.:)]?\s+", "", text, flags=re.IGNORECASE
@@ -216,10 +219,8 @@ def _by_size(lines: list[Line]) -> dict[int, int]:
         for at, line in enumerate(lines)
         if line.size >= _LARGER * body and len(line.text) <= _HEADER_CHARS and any(map(str.isalpha, line.text))
     }
-    order = sorted(set(headers.values()), reverse=True)
-    return {
-        at: _GOES_ON if headers.get(at - 1) == size else min(order.index(size) + 1, 6) for at, size in headers.items()
-    }
+    levels = {size: min(level, 6) for level, size in enumerate(sorted(set(headers.values()), reverse=True), 1)}
+    return {at: _GOES_ON if headers.get(at - 1) == size else levels[size] for at, size in headers.items()}
 
 
 def _letters(text: str) -> str:

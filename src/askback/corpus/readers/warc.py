@@ -15,8 +15,9 @@ from fastwarc.warc import ArchiveIterator
 from askback.config import Corpus, CorpusSource
 from askback.corpus.readers.encoding import clean, decode
 from askback.corpus.readers.head import head, modified
+from askback.errors import InputError
 from askback.records import Document, Rejection, fail, record_id, reject
-from askback.remote import File
+from askback.remote import File, Unreachable
 
 _PAGES = {"response", "resource", "conversion"}
 _NOT_PAGES = {"warcinfo", "request", "metadata", "revisit", "continuation"}
@@ -27,7 +28,7 @@ SPAN_BYTES = 6_000_000
 """A file is read in pieces of about so many bytes, some hundreds to thousands of pages: seconds of work for a worker, and
 few enough that what they give is held in memory."""
 MAX_SPANS = 1000
-"""Of a source; of a larger one, pieces are larger."""
+"""About so many of a source; of a larger one, pieces are larger. Every file gives one at least."""
 
 
 class Span(NamedTuple):
@@ -38,19 +39,24 @@ class Span(NamedTuple):
 
 
 WHOLE = Span()
+MAX_HEAD = 8192
+"""Bytes of a record's own header that are looked through for its end and its length."""
+_LENGTH = re.compile(rb"\ncontent-length:\s*(\d{1,18})\s", re.IGNORECASE)
 
 
 def spans(path: File, size: int) -> list[Span]:
     """Cut a file into pieces of at most `size` bytes, if it is local and records can be found in it: a plain one, or a
-    packed one with one gzip member per record."""
+    packed one with one gzip member per record (one of a single member would be searched to its end for every piece)."""
     if not isinstance(path, Path):
         return [WHOLE]
     total = path.stat().st_size
     with path.open("rb") as file:
         begins = file.read(4)
     count = -(-total // size) if begins == b"WARC" or begins.startswith(b"\x1f\x8b") else 1
-    borders = [total * number // count for number in range(count)] if count else []
-    return [Span(*pair) for pair in zip_longest(borders or [0], borders[1:])]
+    if count == 1 or (begins != b"WARC" and _next_record(path, 0) is None):
+        return [WHOLE]
+    borders = [total * number // count for number in range(count)]
+    return [Span(*pair) for pair in zip_longest(borders, borders[1:])]
 
 
 def read_warc(
@@ -63,6 +69,9 @@ def read_warc(
     A record cut short is a failure. A damaged file is read up to the damage and, if it is local and a whole record can be
     found behind it, on from there; each stretch lost is a failure. However a file is cut into spans, together they give
     each record once. (An archive packed in an archive may give its own records too, if a border falls in it.)
+
+    Raises:
+        InputError: a remote file was there and could not be read on, so that the run goes on with it later.
     """
     for path in paths:
         start = _next_record(path, span.start - 1, whole=True) if span.start else 0
@@ -94,8 +103,13 @@ def _file(
                         return
                     if found:
                         yield found
+        except Unreachable as error:
+            said = f"could not be read behind byte {max(reached, 0)}: {error}"
+            raise InputError(f"{path}: {said}. Run the same command again to go on with it") from error
         except OSError as error:
             reason = str(error)
+            if lost and not lost[0]:
+                lost = 0, f"no WARC record in this file: {reason}"
         at = _next_record(path, max(reached, at))
         if (at is not None or reason != "a record breaks off") and not lost:
             lost = reached, reason
@@ -113,15 +127,20 @@ def _next_record(path: File, reached: int, whole: bool = False) -> int | None:
     """Return where the next readable record begins behind the one at `reached`, None if there is none.
 
     Only in plain files and in those with one gzip member per record, as crawlers write them. With `whole`, what looks
-    like a record in a plain file has to be as long as it says: a page may well show the beginning of one.
+    like a record in a plain file has to be as long as it says: a page may well show the beginning of one. Without it,
+    `reached` is where a record was read, whose own text is passed over if it is as long as it says.
     """
+    if not isinstance(path, Path):
+        return None
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             packed = data[:2] == b"\x1f\x8b"
             mark, shift = (b"\x1f\x8b\x08", 0) if packed else (b"\nWARC/1.", 1)
+            if not packed and not whole and (end := _end(data, max(reached, 0))):
+                reached = end - 1
             at = data.find(mark, reached + 1 - shift)
             while at >= 0:
-                if _begins_record(data[at : at + 4096]) if packed else not whole or _fits(data, at + 1):
+                if _begins_record(data[at : at + 4096]) if packed else not whole or _end(data, at + 1):
                     return at + shift
                 at = data.find(mark, at + 1)
     except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
@@ -137,15 +156,15 @@ def _begins_record(member: bytes) -> bool:
     return text == b"WARC/" or (len(member) < 4096 and b"WARC/".startswith(text))  # a file may break off here
 
 
-def _fits(data: mmap.mmap, at: int) -> bool:
-    """Tell whether a record ends where it says, with another behind it or the end of the file."""
-    head, found, _ = data[at : at + 65536].partition(b"\r\n\r\n")
-    length = re.search(rb"\ncontent-length:\s*(\d{1,18})\s", head + b"\n", re.IGNORECASE)
-    if not found or not length:
-        return False
-    end = at + len(head) + 4 + int(length[1])
+def _end(data: mmap.mmap, at: int) -> int | None:
+    """Return where a record ends, if that is where it says: with another behind it or the end of the file."""
+    head = data.find(b"\r\n\r\n", at, at + MAX_HEAD)
+    length = _LENGTH.search(data, at, head + 2) if head >= 0 else None
+    if not length:
+        return None
+    end = head + 4 + int(length[1])
     behind = data[end : end + 16].strip()
-    return not behind or behind.startswith(b"WARC/")
+    return end if not behind or behind.startswith(b"WARC/") else None
 
 
 def _document(record: Any, place: str, source: CorpusSource, options: Corpus) -> Document | Rejection | None:
