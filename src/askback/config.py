@@ -393,7 +393,8 @@ class Judge(Options):
     probes: Annotated[int, Field(ge=2)] = 60
     """Held-out pairs that the judge is tried on, each as it is and with every kind of damage."""
     check: bool = True
-    """Try the judge of each round on the probes, and stop if it is no better than chance."""
+    """Try the judge of each round on the probes, and stop if it is no better than chance. Fewer than five say nothing: the
+    run tells so and goes on."""
     minimum_auroc: Share = 0.5
     """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this. At 0 it is
     measured and stops nothing."""
