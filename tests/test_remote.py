@@ -188,7 +188,7 @@ def test_an_archive_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         archive.writestr(".hidden.html", "<p>hidden")
         for number in range(20):
             archive.writestr(f"{number}.html", "<p>x")
-    opened: list[None] = []
+    opened: list[Any] = []
     opening = zipfile.ZipFile.__init__
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *given, **more: opened.append(opening(*given, **more)))
     assert texts("html", f"zip://::file://{tmp_path}/x.zip") == ["<p>x"] * 20

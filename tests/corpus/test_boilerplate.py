@@ -110,13 +110,29 @@ def given(step: Step, options: Corpus) -> Records:
     return step.write(Segment, [outcome])
 
 
-def test_the_step_takes_it_out_and_drops_what_is_too_short(tmp_path: Path) -> None:
+def killed(file: RecipeFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the step until a part of what it wrote on the way is removed."""
+
+    def remove(folder: Path, **_: bool) -> None:
+        for rows in folder.glob("rows-*"):
+            rows.unlink()
+            raise InterruptedError
+
+    with monkeypatch.context() as patch, Run(file) as run, pytest.raises(InterruptedError):
+        patch.setattr("shutil.rmtree", remove)
+        segments = run.step("given", given, file.recipe.corpus)
+        run.step("dedup", drop_duplicates, file.recipe.corpus, segments=segments)
+
+
+def test_the_step_takes_it_out_and_drops_what_is_too_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = {"sources": [{"format": "text", "path": "x"}], "min_chars": 60, "boilerplate_pages": 3}
     recipe = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": corpus}
     file = RecipeFile.model_validate({"name": "run", "recipe": recipe, "resources": {"runs": str(tmp_path)}})
+    killed(file, monkeypatch)
     with Run(file) as run:
         segments = run.step("given", given, file.recipe.corpus)
         unique = run.step("dedup", drop_duplicates, file.recipe.corpus, segments=segments)
+    assert not list((tmp_path / "run/dedup").glob("scratch-*"))
     assert [segment.text for segment in unique] == [" ".join([f"Word{number}"] * 20) for number in range(3)]
     (dropped,) = rejections(tmp_path / "run/dedup")
     said = "17 characters without 1 paragraph(s) that are on 3 or more pages of the site, at least 60 wanted"

@@ -107,8 +107,7 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Record
         kept = decide(signatures, options.duplicate_jaccard, bar.add)
     highest = _limit(signatures, kept, options.limit)
     unique = step.pieces(partial(_sift, options, highest, signatures), pieces, Segment, "segments", sizes)
-    # Under another name first: a kill on the way must not leave a part of it that looks like work done.
-    shutil.rmtree(signatures.folder.rename(step.folder / "scratch-done"))
+    _remove(signatures.folder)
     return unique
 
 
@@ -120,11 +119,20 @@ BOILERPLATE = "boilerplate.npy"
 def scratch(step: Step) -> Path:
     """Return the folder for what is needed while a step runs, without what another recipe left there."""
     folder = step.folder / f"scratch-{step.output.fingerprint}"
-    for left in step.folder.glob("scratch-*"):
-        if left != folder:
-            shutil.rmtree(left)
+    for left in list(step.folder.glob("scratch-*")):
+        if left != folder and left.exists():
+            _remove(left)
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def _remove(scratch: Path) -> None:
+    """Remove a folder, under another name first: a kill on the way must not leave a part that looks like work done."""
+    gone = scratch.with_name("scratch-gone")
+    if scratch != gone:
+        shutil.rmtree(gone, ignore_errors=True)
+        scratch.rename(gone)
+    shutil.rmtree(gone)
 
 
 def _count_paragraphs(signatures: Signatures, piece: int, rows: tuple[Path, int, int]) -> int:
