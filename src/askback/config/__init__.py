@@ -1,0 +1,135 @@
+"""The recipe: what defines a result (`Recipe`) apart from how it is run (`Resources`).
+
+Every option is declared here, once, with its default and the reason for it. A step is known by its recipe options;
+`Resources` do not count, but for what the engines are. Unknown keys are errors; recipe_file.py reads a recipe and
+tells all of them at once.
+"""
+
+import math
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from askback.config.base import NAME, Options, Share
+from askback.config.curation import HIGHEST, PAPERS_LEAST, Check, Gate, Judge, Labels, Score, Select
+from askback.config.inputs import PRESETS, Corpus, CorpusSource, DocumentFormat, Seed, SeedSource, WordList
+from askback.config.resources import Engine, Engines, Resources
+from askback.config.training import Augment, Backward, HeldOut, Lora, Training
+
+__all__ = [
+    "NAME",
+    "PRESETS",
+    "Augment",
+    "Backward",
+    "Check",
+    "Corpus",
+    "CorpusSource",
+    "DocumentFormat",
+    "Engine",
+    "Engines",
+    "Gate",
+    "HeldOut",
+    "Judge",
+    "Labels",
+    "Lora",
+    "Options",
+    "Recipe",
+    "RecipeFile",
+    "Resources",
+    "Score",
+    "Seed",
+    "SeedSource",
+    "Select",
+    "Share",
+    "Training",
+    "WordList",
+]
+
+
+class Recipe(Options):
+    """What defines the result. Two runs with equal recipes, inputs and code give equal data."""
+
+    base: str = "builtin:smollm2-135m"
+    """The model every M is trained from: a builtin, a local folder, or a hub name."""
+    chat_template: str = ""
+    """Path of a Jinja chat template, for a base model whose tokenizer has none."""
+    seed: Seed
+    corpus: Corpus
+    backward: Backward = Backward()
+    """M_yx, trained on reversed seed pairs."""
+    augment: Augment = Augment()
+    forward: Training = Training()
+    """M_0, M_1, …, each trained from `base`."""
+    judge: Judge = Judge()
+    rounds: Annotated[int, Field(ge=0, le=10)] = 2
+    """Rounds of score, select and train; the paper uses two."""
+    score: Score = Score()
+    select: Select = Select(min_score=PAPERS_LEAST)
+    evaluate: HeldOut = HeldOut()
+    gate: Gate = Gate()
+    random_seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def check(self) -> Check:
+        """How the judge is checked: by what `select` will choose by."""
+        return Check(minimum_auroc=self.judge.minimum_auroc, weights=self.select.weights)
+
+    @model_validator(mode="after")
+    def _a_value_for_each_round(self) -> "Recipe":
+        for name, values in self.select.per_round().items():
+            if len(values) != self.rounds:
+                raise ValueError(
+                    f"select.{name} has {len(values)} values for {self.rounds} rounds; give one for each, or one for all"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _taught_what_it_is_asked(self) -> "Recipe":
+        if self.judge.is_taught and ("rubric" not in self.score.scorers or self.score.reasoning):
+            raise ValueError(
+                "judge.examples and judge.ranked teach the rubric without reasoning; score.scorers must have rubric "
+                f"(found: {', '.join(self.score.scorers)}), with score.reasoning: false, or leave the judge untaught"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_scorers(self) -> "Recipe":
+        scorers, weights = self.score.scorers, self.select.weights
+        unknown = [name for name in weights if name not in scorers]
+        if unknown:
+            raise ValueError(
+                f"select.weights has {', '.join(unknown)}, which score.scorers lacks; allowed: {', '.join(scorers)}"
+            )
+        counting = [name for name in scorers if weights.get(name, 0.0 if weights else 1.0) > 0]
+        least = self.select.min_score or 0.0
+        least = max(least) if isinstance(least, list) else least
+        highest = HIGHEST.get(counting[0], math.inf) if len(counting) == 1 else 1
+        if least > highest:
+            of = f"of {counting[0]}" if len(counting) == 1 else "where several scorers are combined"
+            raise ValueError(
+                f"select.min_score {least} is above {highest}, the highest score {of}; give a lower one, or "
+                "top_fraction or top_n"
+            )
+        if counting == ["ifd"] and least == PAPERS_LEAST:
+            raise ValueError(
+                f"select.min_score {least} is the paper's level of the rubric, and ifd counts nats, mostly below 1; give "
+                "another, or top_fraction or top_n"
+            )
+        return self
+
+
+class RecipeFile(Options):
+    """A recipe file: a name and the two halves."""
+
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
+    """Name of the run folder."""
+    recipe: Recipe
+    resources: Resources = Resources()
+
+    @model_validator(mode="after")
+    def _fixed_judge_once(self) -> "RecipeFile":
+        if self.resources.engine_for("score").kind == "openai_http" and self.recipe.rounds > 1:
+            raise ValueError(
+                "engines.score is one judge for all rounds, which would choose the same again; give recipe.rounds: 1"
+            )
+        return self

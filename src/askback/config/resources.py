@@ -1,0 +1,88 @@
+"""How a recipe is run."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from askback.config.base import Options
+
+
+class Engine(Options):
+    """The engine that runs a model for augment, score and evaluation."""
+
+    kind: Literal["transformers", "vllm_server", "openai_http", "scripted"] = "transformers"
+    """`transformers` runs the run's models in this process, `vllm_server` in a vLLM it starts and stops; `openai_http`
+    asks a server's own model, so it is for `engines.augment` and `engines.score` alone; `scripted` has no model."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """`auto` is bfloat16."""
+    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Tokens in flight at once, padding included; by default 65,536 on a GPU, and on a CPU 2,048 to read, 8,192 to draw.
+    Of `transformers` alone."""
+    url: str = ""
+    """Of `openai_http`: where the server is, as in http://host:8000/v1."""
+    model: str = ""
+    """The model's name there; "" asks the server, if it has one alone."""
+    api: Literal["auto", "chat", "completions"] = "auto"
+    """`auto` is completions where there is a `tokenizer`, else chat."""
+    tokenizer: str = ""
+    """Folder of the checkpoint that the server runs, if it is here: prompts are then rendered here and sent as tokens."""
+    api_key_env: str = ""
+    """NAME of the environment variable that holds the server's key. The key itself is written nowhere."""
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 32
+    """At most so many requests in flight, for each worker; how many there are adapts to the server."""
+    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    """For one request, from sending it to the last byte of its answer."""
+    retries: Annotated[int, Field(ge=0)] = 6
+    """Further tries, with growing pauses (a minute together), where a fault may pass. Being pushed back does not count."""
+    command: Annotated[tuple[str, ...], Field(min_length=1)] = ("vllm", "serve")
+    """Of `vllm_server`: what starts it; {model} in it stands for the model's folder, which else comes last."""
+    arguments: tuple[str, ...] = ()
+    """More of vLLM's own, such as [--quantization, fp8]. They count as part of the steps that ask a model."""
+    ready_s: Annotated[float, Field(gt=0)] = 900.0
+    """Seconds it may take to be ready: loading and compiling a large model takes minutes."""
+
+    @model_validator(mode="after")
+    def _server_options(self) -> "Engine":
+        # Nothing given is repeated in these messages: it may be a secret in the wrong place.
+        if self.api_key_env and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.api_key_env):
+            raise ValueError("api_key_env is the NAME of an environment variable, in capitals, never the key itself")
+        if self.url and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", self.url):
+            raise ValueError("url must be http(s)://HOST[:PORT]/v1, without user, password or query; see api_key_env")
+        if self.kind == "openai_http" and not self.url:
+            raise ValueError("kind 'openai_http' needs a url")
+        if self.kind == "openai_http" and self.api == "completions" and not self.tokenizer:
+            raise ValueError("api 'completions' needs a tokenizer, to send prompts as tokens; or use api: chat")
+        return self
+
+
+class Engines(Options):
+    """Other engines for single roles, such as a judge behind an API; None takes `Resources.engine`."""
+
+    augment: Engine | None = None
+    score: Engine | None = None
+
+
+class Resources(Options):
+    """How the recipe is run. None of it changes what comes out, beyond the rounding of floating-point sums; the engines'
+    kind, dtype, server and model do, and count as part of the steps that ask a model."""
+
+    runs: str = "runs"
+    """Folder that holds run folders."""
+    workers: Annotated[int, Field(ge=1)] = 1
+    """Worker processes for augment, score and corpus; each holds a model, or its requests to a server."""
+    engine: Engine = Engine()
+    engines: Engines = Engines()
+
+    @model_validator(mode="after")
+    def _runs_own_models(self) -> "Resources":
+        if self.engine.kind == "openai_http":
+            raise ValueError(
+                "engine: 'openai_http' asks a server's own model, and the held-out loss is of this run's; "
+                "give it under engines.augment or engines.score"
+            )
+        return self
+
+    def engine_for(self, role: str) -> Engine:
+        """Return the engine of a role: "augment", "score", or "loss"."""
+        return getattr(self.engines, role, None) or self.engine
