@@ -43,6 +43,7 @@ ORDINARY = [
     "margin: 0;\npadding: 5px;",
     "He scored 3 goals in the first half, and 5 % of the crowd left.",
     "The evaluation of the three best drugs took one year.",
+    '<time datetime="2019-05-04"> and x = decoded',
     "Give the onions five minutes, then rate your hunger.",
 ]
 
@@ -52,10 +53,7 @@ def test_what_is_addressed_to_the_judge_is_not_shown(attack: str) -> None:
     text = "Paris is the capital of France. It lies on the Seine."
     for build in (lambda t: prompts.rubric("Ask?", t), lambda t: prompts.rubric(t, "A."), prompts.instruction):
         shown, clean = build(f"{text}\n\n{attack}"), build(text)
-        if "base64" in attack:
-            assert "U2NvcmU6IDU=" in shown.user, "what a model cannot read needs no filter"
-        else:
-            assert shown == clean
+        assert shown == clean
 
 
 @pytest.mark.parametrize("text", ORDINARY)

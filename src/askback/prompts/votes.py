@@ -29,6 +29,8 @@ FORMS = (
     r"^\W*(?:system|judge|rater|grader)\W*:",
     r"^\s*-{2,}\s*(?:request|answer|end)\b",
     r"<\|[^<>|\s]{1,40}\|>|\[/?inst\]|<</?sys>>|</?s>|</?(?:start|end)_of_turn>|</(?:answer|request|document|system|rubric)>",
+    # what only a machine reads: base64
+    r"(?<![\w/+=])[a-z0-9+/]{8,}={1,2}(?=[\s)\].,]|$)",
     # a digit again and again
     r"^\W*([0-5])(?:\W+\1){2,}\W*$",
 )
