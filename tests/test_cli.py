@@ -51,8 +51,8 @@ def test_plan_probes_a_server_when_asked(tmp_path: Path) -> None:
         judge = f"resources.engines.score={{kind: openai_http, url: '{server.url}'}}"
         plan = ("plan", "demo", "--set", judge, "--set", "recipe.rounds=1")
         lacking = askback(*plan, "--probe", cwd=tmp_path)
-        plan = (*plan, "--set", "recipe.score.scorers=[rubric]")
-        silent, probed = askback(*plan, cwd=tmp_path), askback(*plan, "--probe", cwd=tmp_path)
+        fitting = (*plan, "--set", "recipe.score.scorers=[rubric]")
+        silent, probed = askback(*fitting, cwd=tmp_path), askback(*fitting, "--probe", cwd=tmp_path)
     assert lacking.returncode == 2 and "score.scorers has ifd" in lacking.stderr
     assert silent.returncode == probed.returncode == 0, probed.stderr
     assert "model served" not in silent.stderr
