@@ -34,7 +34,7 @@ def test_a_histogram_shows_shares_of_each_series() -> None:
 def test_an_interval_is_drawn_to_scale() -> None:
     drawn = plots.intervals("i", [("a", 1, 0, 2), ("b", 3, 2, 4)], "nats")
     dots = [float(x) for x in re.findall(r'cx="([\d.]+)"', drawn)]
-    left, right = 16.0, 350.0
+    left, right = 21.0, 344.0
     assert dots == pytest.approx([left + (right - left) / 4, left + 3 * (right - left) / 4], abs=0.1)
 
 

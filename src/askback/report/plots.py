@@ -10,7 +10,7 @@ from html import escape
 
 WIDTH, HEIGHT = 360, 220
 """Of a plot, in its own units; the page scales it to a phone's width."""
-LEFT, RIGHT, TOP, BOTTOM = 42, 10, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 42, 16, 14, 40
 COLOURS = 6
 """Colour classes c0 to c5 in page.css."""
 
@@ -97,7 +97,7 @@ def intervals(title: str, rows: Sequence[tuple[str, float, float, float]], x_lab
     if not rows:
         return ""
     height = TOP + BOTTOM + 22 * len(rows)
-    left = min(150, 10 + 6 * max(len(label) for label, *_ in rows))
+    left = min(160, 14 + 7 * max(len(label) for label, *_ in rows))
     frame = Frame(_bounds(x for _, *found in rows for x in found), (0, len(rows)), height, left)
     marks = []
     for number, (label, value, low, high) in enumerate(rows):
