@@ -1,5 +1,5 @@
 # make demo   set up, run the whole loop on this machine's documentation, show what came out
-# make test   set up, then everything CI checks: format, lint, types, tests
+# make test   set up, then format, lint, types and tests: what CI checks, but for test-vllm
 # make test-vllm   the tests against a real vLLM, its CPU build, in .venv-vllm (3.5 GB)
 PYTHON ?= python3
 BIN := .venv/bin
