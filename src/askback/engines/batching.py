@@ -17,15 +17,25 @@ def continuation(context: list[int], answer: list[int]) -> Row:
     return Row(context + answer[:-1], [(len(context) + at - 1, token) for at, token in enumerate(answer)])
 
 
-def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+FULL_ENOUGH = 0.25
+"""A batch that holds so much of its budget costs so much that another one beside it costs little more."""
+
+
+def batches(lengths: Sequence[int], budget: int, like: float = 0.0) -> list[list[int]]:
     """Group row numbers, longest row first, so that rows × longest is at most `budget`.
 
     Rows of like length come together, so little is padding, and the batch that needs the most memory comes first. A row
     longer than the budget goes alone.
+
+    Args:
+        like: a row shorter than this share of the longest begins a new batch, if the last is full enough. Reading costs
+            by the token, padding included, so there a share near 1 pays; drawing costs by the pass.
     """
     groups: list[list[int]] = []
     for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
-        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= budget:
+        rows, longest = (len(groups[-1]), lengths[groups[-1][0]]) if groups else (0, 0)
+        alike = lengths[number] >= like * longest or rows * longest < FULL_ENOUGH * budget
+        if groups and alike and (rows + 1) * longest <= budget:
             groups[-1].append(number)
         else:
             groups.append([number])
