@@ -70,7 +70,18 @@ class Resources(Options):
     runs: str = "runs"
     """Folder that holds run folders."""
     workers: Annotated[int, Field(ge=1)] = 1
-    """Worker processes for augment, score and corpus; each holds a model, or its requests to a server."""
+    """Worker processes for augment, score and corpus; each holds a model, or its requests to a server. With Ray, over the
+    whole cluster."""
+    executor: Literal["local", "ray"] = "local"
+    """Where work is done: `local` in processes on this machine, `ray` on a Ray cluster (askback[ray]), whose nodes have the
+    same askback, and see the folder it is started in, the run folder, documents and models under the same paths."""
+    address: Annotated[str, Field(pattern=r"^(auto|[A-Za-z0-9_.-]+:\d{1,5})?$")] = ""
+    """Of `ray`: HOST:PORT of a running cluster, `auto` for the one this machine belongs to; "" starts one here, for this
+    process alone."""
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
+    """Of `ray`: what a worker takes of its node, a training too."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
+    """Of `ray`: what a worker that holds a model, or trains one, takes; by default 1 where the cluster has GPUs, else 0."""
     engine: Engine = Engine()
     engines: Engines = Engines()
 
@@ -80,6 +91,19 @@ class Resources(Options):
             raise ValueError(
                 "engine: 'openai_http' asks a server's own model, and the held-out loss is of this run's; "
                 "give it under engines.augment or engines.score"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_executor(self) -> "Resources":
+        if self.executor == "local" and (self.address or self.gpus_per_worker is not None or self.cpus_per_worker != 1):
+            raise ValueError("address, cpus_per_worker and gpus_per_worker are of executor: ray")
+        if self.executor == "ray" and "vllm_server" in {
+            self.engine_for(role).kind for role in ("", "augment", "score")
+        }:
+            raise ValueError(
+                "engine: 'vllm_server' can be reached from its own machine alone, and executor: ray works on others; use "
+                "transformers, or a server of your own with openai_http"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""Work in processes of its own: a pool for pieces of a step, one process for a training.
+"""Work in processes of its own on this machine: a pool for pieces of a step, one process for a training.
 
 Processes are spawned, never forked, and end with the step, so that a GPU's memory is free for the next one. They are
 deaf to Ctrl-C (the parent drains them), write what libraries print to the step's log, and die with the parent, however
@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_sentinel
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from askback.errors import AskbackError, Interrupted, WorkerDied
@@ -25,6 +26,8 @@ from askback.execution.shards import storage_error
 
 Report = Callable[[int, int], None]
 """``report(records, tokens)``: so many more are done."""
+
+STOPPED = "stopped; everything finished is saved. The same command goes on from there."
 
 
 class Drain:
@@ -34,7 +37,7 @@ class Drain:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.asked = threading.Event()
-        self._say = say
+        self.say = say
         self._before: list[Any] = []
 
     def __enter__(self) -> "Drain":
@@ -50,7 +53,7 @@ class Drain:
         if self.asked.is_set():
             raise KeyboardInterrupt
         self.asked.set()
-        self._say("Stopping: finishing and saving what is in flight. Ctrl-C again stops at once.")
+        self.say("Stopping: finishing and saving what is in flight. Ctrl-C again stops at once.")
 
 
 def run_pieces(
@@ -74,7 +77,7 @@ def run_pieces(
     reports = context.SimpleQueue()
     stop = context.Event()
     pool = ProcessPoolExecutor(
-        workers, context, _begin, (str(log), max(1, (os.cpu_count() or 1) // workers), reports, stop)
+        workers, context, begin, (str(log), max(1, (os.cpu_count() or 1) // workers), reports, stop)
     )
     todo = iter(pieces)
     flying: set[Future[Any]] = set()
@@ -94,7 +97,7 @@ def run_pieces(
         while not reports.empty():
             on_report(*reports.get())
         if drain.asked.is_set():
-            raise Interrupted("stopped; everything finished is saved. The same command goes on from there.")
+            raise Interrupted(STOPPED)
     except BrokenProcessPool as error:
         raise WorkerDied(
             f"a worker process ended without an answer (out of memory, or killed); its last words are in {log}. "
@@ -109,12 +112,12 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], log: Path, piec
     terminal sends to all, and a scheduler's SIGTERM reach the parent alone, from the first moment on."""
     signal.pthread_sigmask(signal.SIG_BLOCK, Drain.SIGNALS)
     try:
-        return pool.submit(_answer, work, log, *piece)
+        return pool.submit(answer, work, log, *piece)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Drain.SIGNALS)
 
 
-def _answer(work: Callable[..., Any], log: Path, *piece: Any) -> Any:
+def answer(work: Callable[..., Any], log: Path, *piece: Any) -> Any:
     """In a worker: do the work; what goes wrong unforeseen is told whole in the log, and in one line to the user."""
     try:
         return work(*piece)
@@ -158,8 +161,8 @@ def stopping() -> bool:
     return _stop is not None and _stop.is_set()
 
 
-def _begin(log: str, threads: int, reports: Any, stop: Any) -> None:
-    """Prepare a worker process."""
+def begin(log: str, threads: int, reports: Any, stop: Any) -> None:
+    """Prepare a worker process: `reports` takes what it reports (``put``), `stop` tells when to (``is_set``)."""
     global _reports, _stop
     _reports, _stop = reports, stop
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -172,7 +175,7 @@ def _begin(log: str, threads: int, reports: Any, stop: Any) -> None:
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    os.write(2, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] process {os.getpid()} begins\n".encode())
+    os.write(2, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] process {os.getpid()} on {gethostname()} begins\n".encode())
 
 
 def _die_with_parent() -> None:

@@ -163,7 +163,9 @@ class Run:
         if not holds_work(folder):
             write_json(folder / "plan.json", {"identity": identity})
         resources = self._serving.ready(function, inputs, self.file.resources, folder / "server.log", self.progress.say)
-        step = Step(name, folder, resources, self.file.recipe.random_seed, self.progress, self.drain, output)
+        asks_model = bool(function.recorded.engine)  # type: ignore[attr-defined]
+        random_seed = self.file.recipe.random_seed
+        step = Step(name, folder, resources, random_seed, self.progress, self.drain, output, asks_model)
         with step.timed():
             function(step, options, **inputs)
         self._finish(step, identity)

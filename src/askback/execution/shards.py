@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from askback.errors import StorageError
@@ -113,7 +114,9 @@ class atomic:  # noqa: N801 - reads as a function: `with atomic(path) as tempora
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self.temporary = path.with_name(
+            f".{path.name}.{gethostname()}.{os.getpid()}.tmp"
+        )  # two machines may share a disk
 
     def __enter__(self) -> Path:
         return self.temporary

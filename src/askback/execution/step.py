@@ -1,4 +1,4 @@
-"""One step at work: its folder, and the means to do work in pieces, in processes of its own.
+"""One step at work: its folder, and the means to do work in pieces, in processes of its own or on a Ray cluster.
 
 A step's folder: ``plan.json`` (its identity and how its work is cut into pieces) is written first, pieces follow, and
 ``step.json`` comes last: done is a file.
@@ -44,6 +44,7 @@ class Step:
     drain: Drain
     output: Any
     """The handle of what it makes."""
+    asks_model: bool = False
     counts: dict[str, Counts] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class Step:
         arguments = [(number, *pieces[number]) for number in todo]
         with self.progress.bar(self.name, total, before, unit) as bar, self._counting_tokens(bar):
             if todo:
-                for _ in run_pieces(task, arguments, workers, self.log, self.drain, bar.add):
+                for _ in self._share_out(task, arguments, workers, bar, self.asks_model):
                     pass
         for number in range(len(pieces)):
             self._count(piece_counts(self.folder, number), piece_reasons(self.folder, number))
@@ -103,7 +104,7 @@ class Step:
         """
         workers = min(self.resources.workers, max(1, len(pieces)))
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            return list(run_pieces(work, pieces, workers, self.log, self.drain, bar.add))
+            return list(self._share_out(work, pieces, workers, bar, self.asks_model))
 
     def write(self, kind: type, outcomes: Iterable[Outcome]) -> Records:
         """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
@@ -116,8 +117,19 @@ class Step:
     def alone(self, work: Callable[..., Any], *arguments: Any, total: int | None, unit: str) -> Any:
         """Call ``work(*arguments)`` in a process of its own and return what it returns."""
         with self.progress.bar(self.name, total, 0, unit) as bar, self._counting_tokens(bar):
-            (result,) = run_pieces(work, [arguments], 1, self.log, self.drain, bar.add)
+            (result,) = self._share_out(work, [arguments], 1, bar, holds_model=True)
         return result
+
+    def _share_out(
+        self, work: Callable[..., Any], pieces: Sequence[tuple[Any, ...]], workers: int, bar: Bar, holds_model: bool
+    ) -> Iterator[Any]:
+        """Have pieces done where `resources.executor` says."""
+        if self.resources.executor == "ray":
+            from askback.execution import ray_tasks
+
+            more = self.resources, holds_model and self.resources.engine.kind != "openai_http"
+            return ray_tasks.run_pieces(work, pieces, workers, self.log, self.drain, bar.add, *more)
+        return run_pieces(work, pieces, workers, self.log, self.drain, bar.add)
 
     @property
     def log(self) -> Path:

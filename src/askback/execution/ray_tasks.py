@@ -1,0 +1,298 @@
+"""Work on a Ray cluster, with the promises of processes.py: same bytes, same files, same errors.
+
+Each worker is a Ray actor that does one piece after another, keeps what it has loaded (a model) between them, and ends
+with the step. It writes to the run folder itself, so nothing large travels. A piece whose worker or node is lost is done
+again by another: what it writes appears whole or not at all, so that is the same as done once.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import askback
+from askback.config import Resources
+from askback.errors import AskbackError, InputError, Interrupted, MissingExtra, WorkerDied
+from askback.execution.processes import STOPPED, Drain, Report
+from askback.execution.ray_worker import Desk, Worker
+from askback.execution.shards import storage_error
+
+TRIES = 3
+"""Workers that a piece may lose before it is taken for the cause."""
+SAY_S, START_S = 15.0, 900.0
+"""Seconds without any worker until that is said, and until it is an error: a cluster that grows needs minutes."""
+_START = -1
+"""In place of a piece's number: what a worker does first."""
+
+
+def run_pieces(
+    work: Callable[..., Any],
+    pieces: Sequence[tuple[Any, ...]],
+    workers: int,
+    log: Path,
+    drain: Drain,
+    on_report: Report,
+    resources: Resources,
+    holds_model: bool,
+) -> Iterator[Any]:
+    """Call ``work(*piece)`` for each piece in `workers` Ray workers and yield the results as they come.
+
+    Args:
+        holds_model: whether a worker takes `resources.gpus_per_worker`.
+
+    Raises:
+        Interrupted: Ctrl-C; what was in flight has been finished.
+        InputError: there is no such cluster, none of its nodes is large enough, or a node does not see the run folder.
+        MissingExtra: Ray is not installed.
+        WorkerDied: a piece failed unforeseen, or has lost its worker several times.
+    """
+    if not pieces:
+        return
+    ray, desk, _ = connect(resources.address)
+    with _mark(log) as mark:
+        crew = _Crew(ray, desk, workers, _needs(ray, resources, holds_model), log, mark, drain.say)
+        crew.todo.extend(enumerate(pieces))
+        try:
+            while crew.busy or (crew.todo and not drain.asked.is_set()):
+                if drain.asked.is_set():
+                    crew.stop()
+                else:
+                    crew.hand_out(work)
+                yield from crew.results()
+                on_report(*crew.news())
+            on_report(*crew.news())
+            if drain.asked.is_set():
+                raise Interrupted(STOPPED)
+        except ray.exceptions.RayError as error:
+            raise WorkerDied(
+                f"Ray failed: {_line(error)[-400:]}. The same command goes on from there; see also {log}"
+            ) from error
+        finally:
+            crew.end()
+
+
+class Connection(NamedTuple):
+    """Ray, connected, with the desk of this run."""
+
+    ray: Any
+    desk: Any
+    address: str
+
+
+_connection: Connection | None = None
+
+
+def connect(address: str) -> Connection:
+    """Connect to the cluster at `address`; "" starts one here, which only this process and its children can use.
+
+    The connection is kept until this process ends, as the next step needs it too.
+
+    Raises:
+        InputError: there is no such cluster.
+        MissingExtra: Ray is not installed.
+    """
+    global _connection
+    if _connection is not None and _connection.address == address and _connection.ray.is_initialized():
+        return _connection
+    disconnect()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:
+        # Ray else listens on all interfaces (its switch for that is named after the systems where it is off by default),
+        # and writes the token, which it has asked for since 2.59, to the home folder.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtra("ray", "ray", "executor 'ray'") from error
+    if not ray.is_initialized():
+        _init(ray, address)
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )
+    desk = ray.remote(num_cpus=0, scheduling_strategy=here)(Desk).remote()
+    _connection = Connection(ray, desk, address)
+    return _connection
+
+
+def disconnect() -> None:
+    """End the connection, and with it the Ray that was started for it, if there is one."""
+    global _connection
+    if _connection is not None:
+        _connection.ray.shutdown()
+        _connection = None
+
+
+def _init(ray: Any, address: str) -> None:
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    with _signals_kept():
+        try:
+            ray.init(address or "local", include_dashboard=None if address else False, **quiet)
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            where = f"the Ray cluster at '{address}' cannot be used" if address else "Ray does not start here"
+            raise InputError(
+                f"resources.address: {where}: {_line(error)[:400]}. askback has to be started on a node of it"
+            ) from error
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself; here it drains."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _mark(log: Path) -> Iterator[Path]:
+    """Have a file in the step's folder by which a worker knows that it sees the same folder."""
+    mark = (log.parent / f".ray-{secrets.token_hex(4)}.tmp").resolve()
+    try:
+        mark.touch()
+    except OSError as error:
+        raise storage_error(mark, error) from error
+    try:
+        yield mark
+    finally:
+        mark.unlink(missing_ok=True)
+        list(mark.parent.iterdir())  # a network file system may else not see yet what workers have written
+
+
+def _needs(ray: Any, resources: Resources, holds_model: bool) -> dict[str, float]:
+    gpus = resources.gpus_per_worker
+    if gpus is None:
+        gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+    return {"num_cpus": resources.cpus_per_worker, "num_gpus": gpus if holds_model else 0.0}
+
+
+def _line(error: BaseException) -> str:
+    """Return what an error of Ray's says, in one line."""
+    cause = getattr(error, "cause", None) or error
+    return " ".join(f"{type(cause).__name__}: {cause}".split())
+
+
+class _Crew:
+    """The workers of a step: some start, some are at a piece, some wait for one; a lost one is replaced."""
+
+    def __init__(
+        self, ray: Any, desk: Any, size: int, needs: dict[str, float], log: Path, mark: Path, say: Callable[[str], None]
+    ) -> None:
+        self._ray, self._desk, self._needs, self._log, self._say = ray, desk, needs, log, say
+        desk.open.remote()
+        self._worker = partial(ray.remote(**needs)(Worker).remote, desk)
+        threads = max(1, int(needs["num_cpus"]))
+        self._greeting = (str(Path.cwd()), str(mark), str(log), threads, askback.__version__)
+        self.todo: deque[tuple[int, tuple[Any, ...]]] = deque()
+        self.busy: dict[Any, tuple[Any, tuple[int, tuple[Any, ...]]]] = {}
+        """By the reference of its result: a worker, and the piece that it is at."""
+        self._starting: dict[Any, Any] = {}
+        self._idle: list[Any] = []
+        self._losses: Counter[int] = Counter()
+        self._alone_since: float | None = time.monotonic()
+        self._said = False
+        for _ in range(size):
+            self._start()
+
+    def hand_out(self, work: Callable[..., Any]) -> None:
+        """Give each idle worker a piece."""
+        while self.todo and self._idle:
+            worker, (number, piece) = self._idle.pop(), self.todo.popleft()
+            self.busy[worker.work.remote(number, work, self._log, *piece)] = worker, (number, piece)
+
+    def results(self) -> Iterator[Any]:
+        """Wait a moment and yield what has come; put back what was lost.
+
+        Raises:
+            AskbackError: what a worker raised.
+            WorkerDied: a piece has lost its worker too often.
+        """
+        self._look_for_workers()
+        done, _ = self._ray.wait([*self.busy, *self._starting], timeout=0.2)
+        for reference in done:
+            worker, piece = self.busy.pop(reference, None) or (self._starting.pop(reference), None)
+            try:
+                answer = self._ray.get(reference)
+            except _lost(self._ray) as error:
+                self._replace(worker, piece, error)
+                continue
+            if isinstance(answer, AskbackError):
+                raise answer
+            self._idle.append(worker)
+            if piece is None:
+                self._losses[_START] = 0
+            else:
+                yield answer
+
+    def news(self) -> tuple[int, int]:
+        """Return the records and tokens that were reported since last asked."""
+        told: tuple[int, int] = self._ray.get(self._desk.news.remote())
+        return told
+
+    def stop(self) -> None:
+        """Tell workers to save themselves if they can do that half-way."""
+        self._desk.stop.remote()
+
+    def end(self) -> None:
+        """End all workers, also those that are at work: then we are leaving on an error."""
+        workers = [*self._idle, *self._starting.values(), *(worker for worker, _ in self.busy.values())]
+        for worker in workers:
+            self._ray.kill(worker)
+
+    def _start(self) -> None:
+        worker = self._worker()
+        self._starting[worker.begin.remote(*self._greeting)] = worker
+
+    def _replace(self, worker: Any, piece: tuple[int, tuple[Any, ...]] | None, error: Exception) -> None:
+        self._ray.kill(worker)  # it may be out of reach and still there
+        number = _START if piece is None else piece[0]
+        self._losses[number] += 1
+        with self._log.open("a", encoding="utf-8") as log:
+            what = "before its first piece" if piece is None else f"at piece {number}"
+            log.write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] a worker was lost {what}: {_line(error)}\n")
+        if self._losses[number] >= TRIES:
+            why = f"before they could begin: {_line(error)[-300:]}" if piece is None else "at the same piece of work"
+            raise WorkerDied(
+                f"{TRIES} Ray workers were lost (out of memory, or killed) {why}; their last words are in {self._log}. Run "
+                "the same command again to go on; a smaller batch_tokens or fewer workers need less memory."
+            ) from error
+        if piece is not None:
+            self._desk.forget.remote(number)
+            self.todo.appendleft(piece)
+        self._start()
+
+    def _look_for_workers(self) -> None:
+        """Say so, and in the end give up, when the cluster has no room for a single worker."""
+        if self.busy or self._idle:
+            self._alone_since, self._said = None, False
+            return
+        now = time.monotonic()
+        self._alone_since = self._alone_since or now
+        if now - self._alone_since < SAY_S or (self._said and now - self._alone_since < START_S):
+            return
+        free = self._ray.available_resources()
+        wanted = ", ".join(f"{self._needs[f'num_{kind.lower()}s']:g} {kind}" for kind in ("CPU", "GPU"))
+        found = ", ".join(f"{free.get(kind, 0):g} {kind}" for kind in ("CPU", "GPU"))
+        said = (
+            f"no node of the Ray cluster has started a worker yet; one takes {wanted}, free in the cluster are {found}"
+        )
+        if now - self._alone_since >= START_S:
+            raise InputError(f"{said}. Change cpus_per_worker or gpus_per_worker, or the cluster")
+        self._say(said)
+        self._said = True
+
+
+def _lost(ray: Any) -> tuple[type[Exception], ...]:
+    """Return the errors that say that a worker is gone, not that its work has failed."""
+    found = ray.exceptions
+    return found.RayActorError, found.WorkerCrashedError, found.NodeDiedError, found.OutOfMemoryError

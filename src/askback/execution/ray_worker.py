@@ -1,0 +1,115 @@
+"""What runs on the cluster for ray_tasks.py: the workers, and the desk that they report to."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from socket import gethostname
+from typing import Any
+
+import askback
+from askback.errors import AskbackError, InputError
+from askback.execution import processes
+
+SEE_S = 10.0
+"""Seconds until a new file has to be seen on another node: a network file system looks again only now and then."""
+
+
+class Desk:
+    """An actor beside the run: takes what workers report, and tells them when to stop.
+
+    Not the workers themselves, as they do a piece in their main thread, which signals need, and answer nothing meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        """Begin with a step: nothing is reported yet."""
+        self._records: Counter[int] = Counter()
+        self._news = [0, 0]
+        self._stopping = False
+
+    def tell(self, piece: int, records: int, tokens: int) -> None:
+        """Take a report on a piece."""
+        self._records[piece] += records
+        self._news[0] += records
+        self._news[1] += tokens
+
+    def forget(self, piece: int) -> None:
+        """Take back the records of a piece, which is done again; its tokens were spent."""
+        self._news[0] -= self._records.pop(piece, 0)
+
+    def news(self) -> tuple[int, int]:
+        """Return the records and tokens told since last asked."""
+        records, tokens = self._news
+        self._news = [0, 0]
+        return records, tokens
+
+    def stop(self) -> None:
+        """From now on, `stopping` is so."""
+        self._stopping = True
+
+    def stopping(self) -> bool:
+        """Tell whether the user asked to stop."""
+        return self._stopping
+
+
+class Worker:
+    """An actor on some node: does one piece after another, as a worker process does."""
+
+    def __init__(self, desk: Any) -> None:
+        self._desk = desk
+        self._piece = -1
+        self._told: list[Any] = []
+
+    def begin(self, place: str, mark: str, log: str, threads: int, version: str) -> AskbackError | None:
+        """Stand in `place` and prepare the process; return what is wrong with this node, if something is."""
+        node = f"node {gethostname()} of the Ray cluster"
+        if askback.__version__ != version:
+            return InputError(f"{node} has askback {askback.__version__}, not {version} as here; all need the same")
+        try:
+            os.chdir(place)
+        except OSError:
+            return InputError(f"{node} does not see {place}, where askback was started; start it in a shared folder")
+        if not _seen(Path(mark)):
+            return InputError(
+                f"{node} does not see the run folder, {Path(mark).parent}; put it (resources.runs) on a file system that "
+                "all nodes see under the same path"
+            )
+        processes.begin(log, threads, self, self)
+        return None
+
+    def work(self, number: int, work: Callable[..., Any], log: Path, *piece: Any) -> Any:
+        """Do a piece and return its result, or what went wrong."""
+        import ray
+
+        self._piece = number
+        try:
+            return processes.answer(work, log, *piece)
+        except AskbackError as error:
+            return error
+        finally:
+            ray.get(self._told)  # so that no report comes after the result
+            self._told.clear()
+
+    def put(self, told: tuple[int, int]) -> None:
+        """Report, as `processes.report` does."""
+        self._told.append(self._desk.tell.remote(self._piece, *told))
+
+    def is_set(self) -> bool:
+        """Tell whether to stop, as `processes.stopping` does."""
+        import ray
+
+        return bool(ray.get(self._desk.stopping.remote()))
+
+
+def _seen(mark: Path) -> bool:
+    deadline = time.monotonic() + SEE_S
+    while not mark.exists():
+        if time.monotonic() > deadline or not mark.parent.is_dir():
+            return False
+        list(mark.parent.iterdir())  # which has a network file system look again
+        time.sleep(0.5)
+    return True

@@ -1,0 +1,230 @@
+"""A real Ray cluster of two nodes on this machine gives the files that local processes give, also when one of them dies."""
+
+import json
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from askback import __version__
+from askback.augment import write_instructions
+from askback.backtranslation import make_corpus
+from askback.config import RecipeFile, Resources, Select
+from askback.curate.score import score
+from askback.errors import EmptyStep, InputError, Interrupted, MissingExtra, WorkerDied
+from askback.execution import ray_tasks, ray_worker
+from askback.execution.identity import recorded
+from askback.execution.progress import Progress
+from askback.execution.run import Run
+from askback.execution.shards import Records
+from askback.execution.step import Step
+from askback.records import Outcome, Segment
+from tests.execution.test_step import fall, make, recipe, sift, sift_piece, stumble
+from tests.untrained import Untrained
+
+# Not imported here: Ray reads its variables when it is imported.
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (askback[ray])")
+NODE: dict[str, Any] = {
+    "num_cpus": 1,
+    "object_store_memory": 80 * 2**20,
+    "include_dashboard": False,
+    "include_log_monitor": False,
+    "no_monitor": True,
+}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """One node; `two` adds another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # 127.0.0.1 alone
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster(initialize_head=True, head_node_args=NODE)
+        yield cluster
+        ray_tasks.disconnect()
+        cluster.shutdown()
+
+
+@pytest.fixture
+def two(cluster: Any) -> Any:
+    """The cluster, with a second node that a test may kill."""
+    if not cluster.worker_nodes:
+        cluster.add_node(**NODE)
+    return cluster
+
+
+def on_ray(file: RecipeFile, cluster: Any, **changes: Any) -> RecipeFile:
+    """Return the recipe with two workers on the cluster."""
+    given = {"executor": "ray", "address": cluster.address, "workers": 2, **changes}
+    resources = Resources.model_validate({**file.resources.model_dump(), **given})
+    return file.model_copy(update={"resources": resources})
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
+
+
+@recorded(version=1)
+def trace(step: Step, options: Select, *, segments: Records) -> Records:
+    return step.map(partial(traced_piece, step.folder.parent / "traced"), segments, Segment, 2, "segments")
+
+
+def traced_piece(traced: Path, segments: list[Segment]) -> Outcome:
+    """Note which process is at which piece, and take a while over it."""
+    with traced.open("a") as file:
+        file.write(f"{segments[0].id} {os.getpid()} {os.getppid()}\n")
+    time.sleep(0.4)
+    return sift_piece(segments)
+
+
+def attempts(folder: Path) -> list[list[str]]:
+    """Return piece, process and its parent, which is the node, for every attempt at a piece."""
+    traced = folder / "run/traced"
+    return [line.split() for line in traced.read_text().splitlines()] if traced.exists() else []
+
+
+def run_trace(file: RecipeFile) -> None:
+    with Run(file) as run:
+        run.step("trace", trace, Select(top_n=1), segments=run.step("make", make, Select(top_n=48)))
+
+
+def meanwhile(ready: Callable[[], bool], act: Callable[[], object]) -> threading.Thread:
+    """Act as soon as something is so, in a thread."""
+
+    def watch() -> None:
+        deadline = time.monotonic() + 60
+        while not ready() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        act()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def curate(file: RecipeFile) -> dict[str, int]:
+    """Make corpus, candidates and judgements with the scripted engine; return the tokens of each step."""
+    with Untrained(file) as run:
+        base, segments = run.base(), make_corpus(file.recipe, run)
+        candidates = run.step("augment", write_instructions, file.recipe.augment, model=base, segments=segments)
+        run.step("score-1", score, file.recipe.score, model=base, candidates=candidates)
+    return {path.parent.name: json.loads(path.read_text())["tokens"] for path in run.folder.glob("*/step.json")}
+
+
+def test_two_nodes_give_the_same_bytes_as_local_processes(two: Any, made_run: Path, tmp_path: Path) -> None:
+    file = RecipeFile.model_validate(yaml.safe_load((made_run / "recipe.yaml").read_text()))
+    local, ray = tmp_path / "local", tmp_path / "ray"
+    tokens = curate(file.model_copy(update={"resources": file.resources.model_copy(update={"runs": str(local)})}))
+    assert curate(on_ray(file, two, runs=str(ray))) == tokens and tokens["augment"] > 100, "every report has come"
+    assert files(ray) == files(local) and len(files(ray)) >= 12
+    assert (ray / file.name / "augment/log.txt").read_text().count("begins") == 2
+    assert not list(ray.rglob("*.tmp"))
+
+
+def test_a_node_that_dies_costs_its_pieces_alone(two: Any, tmp_path: Path) -> None:
+    run_trace(recipe(tmp_path / "local", 2))
+    second = next(iter(two.worker_nodes))
+    raylet = str(second.all_processes["raylet"][0].process.pid)
+
+    def at_work() -> bool:
+        return sum(node == raylet for _, _, node in attempts(tmp_path / "ray")) >= 3
+
+    killer = meanwhile(at_work, lambda: two.remove_node(second, allow_graceful=False))
+    run_trace(on_ray(recipe(tmp_path / "ray"), two))
+    killer.join()
+    assert not two.worker_nodes, "it was killed"
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+    made = attempts(tmp_path / "ray")
+    pieces = [piece for piece, _, _ in made]
+    again = {piece for piece in pieces if pieces.count(piece) > 1}
+    assert len(set(pieces)) == 24 and len(again) <= 1 and len(pieces) == 24 + len(again)
+    assert all(next(node for piece, _, node in made if piece == one) == raylet for one in again)
+    assert "a worker was lost" in (tmp_path / "ray/run/trace/log.txt").read_text()
+
+
+def test_ctrl_c_finishes_what_is_in_flight_and_the_next_run_goes_on(two: Any, tmp_path: Path) -> None:
+    file = on_ray(recipe(tmp_path), two)
+    interrupt = meanwhile(lambda: len(attempts(tmp_path)) >= 4, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(Interrupted, match="goes on from there"):
+        run_trace(file)
+    interrupt.join()
+    done = len(attempts(tmp_path))
+    assert done < 24 and len(list((tmp_path / "run/trace").glob("kept-*"))) == done
+    run_trace(file)
+    pieces = [piece for piece, _, _ in attempts(tmp_path)]
+    assert len(pieces) == len(set(pieces)) == 24, "nothing was done twice"
+
+
+@recorded(version=1)
+def refuse(step: Step, options: Select, *, segments: Records) -> Records:
+    return step.map(refused_piece, segments, Segment, 4, "segments")
+
+
+def refused_piece(segments: list[Segment]) -> Outcome:
+    raise MissingExtra("pypdf", "pdf", "reading PDF")
+
+
+def test_errors_are_those_of_local_processes(cluster: Any, tmp_path: Path) -> None:
+    with Run(on_ray(recipe(tmp_path), cluster)) as run:
+        segments = run.step("make", make, Select(top_n=8))
+        with pytest.raises(MissingExtra, match=r"^reading PDF needs pypdf, .*'askback\[pdf\]'$"):
+            run.step("refuse", refuse, Select(top_n=1), segments=segments)
+        with pytest.raises(WorkerDied, match=r"ZeroDivisionError: no such luck.*log\.txt") as caught:
+            run.step("stumble", stumble, Select(top_n=1), segments=segments)
+        assert "\n" not in str(caught.value) and "Traceback" in (run.folder / "stumble/log.txt").read_text()
+        with pytest.raises(EmptyStep):
+            run.step("empty", sift, Select(top_n=1), segments=Records(tmp_path, ""))
+
+
+def test_a_piece_that_kills_its_workers_is_given_up(cluster: Any, tmp_path: Path) -> None:
+    with Run(on_ray(recipe(tmp_path), cluster)) as run:
+        with pytest.raises(WorkerDied, match=r"3 Ray workers were lost .* at the same piece.*log\.txt") as caught:
+            run.step("fall", fall, Select(top_n=1), segments=run.step("make", make, Select(top_n=3)))
+        assert "\n" not in str(caught.value)
+        assert (run.folder / "fall/log.txt").read_text().count("a worker was lost at piece 0") == 3
+
+
+def test_a_worker_larger_than_any_node_is_said(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ray_tasks, "SAY_S", 0.1)
+    monkeypatch.setattr(ray_tasks, "START_S", 1.0)
+    file = on_ray(recipe(tmp_path), cluster, cpus_per_worker=64)
+    with (
+        Run(file, Progress()) as run,
+        pytest.raises(InputError, match="one takes 64 CPU, 0 GPU, free in the cluster are"),
+    ):
+        run.step("sift", sift, Select(top_n=1), segments=run.step("make", make, Select(top_n=3)))
+    assert "no node of the Ray cluster has started a worker yet" in capsys.readouterr().err
+
+
+def test_a_node_that_does_not_see_the_run_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_worker, "SEE_S", 0.1)
+    begin = ray_worker.Worker(None).begin
+    version = __version__
+    for mark in (tmp_path / "gone/.ray.tmp", tmp_path / ".ray.tmp"):
+        wrong = begin(str(Path.cwd()), str(mark), "log", 1, version)
+        assert isinstance(wrong, InputError) and f"does not see the run folder, {mark.parent};" in str(wrong)
+    assert "does not see /nowhere" in str(begin("/nowhere", str(tmp_path), "log", 1, version))
+    assert "all need the same" in str(begin(str(tmp_path), str(tmp_path), "log", 1, "0.0.1"))
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_tasks, "_connection", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"askback\[ray\]"):
+        ray_tasks.connect("auto")
