@@ -67,8 +67,8 @@ def run_pieces(
                 else:
                     crew.hand_out(work)
                 yield from crew.results()
-                on_report(*crew.news())
-            on_report(*crew.news())
+                crew.pass_on(on_report)
+            crew.pass_on(on_report)
             if drain.asked.is_set():
                 raise Interrupted(STOPPED)
         except ray.exceptions.RayError as error:
@@ -118,7 +118,8 @@ def connect(address: str) -> Connection:
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
-    desk = ray.remote(num_cpus=0, scheduling_strategy=here)(Desk).remote()
+    lasting = {"max_restarts": -1, "max_task_retries": -1}  # what it forgets is progress alone
+    desk = ray.remote(num_cpus=0, scheduling_strategy=here, **lasting)(Desk).remote()
     _connection = Connection(ray, desk, address)
     return _connection
 
@@ -234,10 +235,11 @@ class _Crew:
             else:
                 yield answer
 
-    def news(self) -> tuple[int, int]:
-        """Return the records and tokens that were reported since last asked."""
-        told: tuple[int, int] = self._ray.get(self._desk.news.remote())
-        return told
+    def pass_on(self, on_report: Report) -> None:
+        """Pass on what workers have reported."""
+        records, tokens = self._ray.get(self._desk.news.remote())
+        if records or tokens:
+            on_report(records, tokens)
 
     def stop(self) -> None:
         """Tell workers to save themselves if they can do that half-way."""
