@@ -237,8 +237,7 @@ class _Crew:
 
     def pass_on(self, on_report: Report) -> None:
         """Pass on what workers have reported."""
-        records, tokens = self._ray.get(self._desk.news.remote())
-        if records or tokens:
+        for records, tokens in self._ray.get(self._desk.news.remote()):
             on_report(records, tokens)
 
     def stop(self) -> None:

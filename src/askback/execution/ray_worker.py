@@ -28,24 +28,22 @@ class Desk:
     def open(self) -> None:
         """Begin with a step: nothing is reported yet."""
         self._records: Counter[int] = Counter()
-        self._news = [0, 0]
+        self._news: list[tuple[int, int]] = []
         self._stopping = False
 
     def tell(self, piece: int, records: int, tokens: int) -> None:
         """Take a report on a piece."""
         self._records[piece] += records
-        self._news[0] += records
-        self._news[1] += tokens
+        self._news.append((records, tokens))
 
     def forget(self, piece: int) -> None:
         """Take back the records of a piece, which is done again; its tokens were spent."""
-        self._news[0] -= self._records.pop(piece, 0)
+        self._news.append((-self._records.pop(piece, 0), 0))
 
-    def news(self) -> tuple[int, int]:
-        """Return the records and tokens told since last asked."""
-        records, tokens = self._news
-        self._news = [0, 0]
-        return records, tokens
+    def news(self) -> list[tuple[int, int]]:
+        """Return the reports, as pairs of records and tokens, since last asked."""
+        news, self._news = self._news, []
+        return news
 
     def stop(self) -> None:
         """From now on, `stopping` is so."""

@@ -17,7 +17,7 @@ from typing import Any
 from askback.config import Resources
 from askback.engines.answers import kept_in
 from askback.errors import Drift
-from askback.execution.processes import Drain, run_pieces
+from askback.execution.processes import Drain, Report, run_pieces
 from askback.execution.progress import Bar, Progress
 from askback.execution.shards import (
     Records,
@@ -45,6 +45,7 @@ class Step:
     output: Any
     """The handle of what it makes."""
     asks_model: bool = False
+    """Whether a worker may hold a model."""
     counts: dict[str, Counts] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -85,7 +86,7 @@ class Step:
         arguments = [(number, *pieces[number]) for number in todo]
         with self.progress.bar(self.name, total, before, unit) as bar, self._counting_tokens(bar):
             if todo:
-                for _ in self._share_out(task, arguments, workers, bar, self.asks_model):
+                for _ in self._share_out(task, arguments, workers, bar.add, self.asks_model):
                     pass
         for number in range(len(pieces)):
             self._count(piece_counts(self.folder, number), piece_reasons(self.folder, number))
@@ -104,7 +105,7 @@ class Step:
         """
         workers = min(self.resources.workers, max(1, len(pieces)))
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            return list(self._share_out(work, pieces, workers, bar, self.asks_model))
+            return list(self._share_out(work, pieces, workers, bar.add, self.asks_model))
 
     def write(self, kind: type, outcomes: Iterable[Outcome]) -> Records:
         """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
@@ -117,19 +118,24 @@ class Step:
     def alone(self, work: Callable[..., Any], *arguments: Any, total: int | None, unit: str) -> Any:
         """Call ``work(*arguments)`` in a process of its own and return what it returns."""
         with self.progress.bar(self.name, total, 0, unit) as bar, self._counting_tokens(bar):
-            (result,) = self._share_out(work, [arguments], 1, bar, holds_model=True)
+            (result,) = self._share_out(work, [arguments], 1, bar.add, holds_model=True)
         return result
 
     def _share_out(
-        self, work: Callable[..., Any], pieces: Sequence[tuple[Any, ...]], workers: int, bar: Bar, holds_model: bool
+        self,
+        work: Callable[..., Any],
+        pieces: Sequence[tuple[Any, ...]],
+        workers: int,
+        on_report: Report,
+        holds_model: bool,
     ) -> Iterator[Any]:
         """Have pieces done where `resources.executor` says."""
         if self.resources.executor == "ray":
             from askback.execution import ray_tasks
 
             more = self.resources, holds_model and self.resources.engine.kind != "openai_http"
-            return ray_tasks.run_pieces(work, pieces, workers, self.log, self.drain, bar.add, *more)
-        return run_pieces(work, pieces, workers, self.log, self.drain, bar.add)
+            return ray_tasks.run_pieces(work, pieces, workers, self.log, self.drain, on_report, *more)
+        return run_pieces(work, pieces, workers, self.log, self.drain, on_report)
 
     @property
     def log(self) -> Path:
