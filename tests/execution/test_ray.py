@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -210,6 +211,14 @@ def test_a_worker_larger_than_any_node_is_said(
     ):
         run.step("sift", sift, Select(top_n=1), segments=run.step("make", make, Select(top_n=3)))
     assert "no node of the Ray cluster has started a worker yet" in capsys.readouterr().err
+
+
+def test_no_cluster_is_said_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(InputError, match=rf"the Ray cluster at '{nobody}' cannot be used: ConnectionRefusedError"):
+        ray_tasks.connect(nobody)
 
 
 def test_a_node_that_does_not_see_the_run_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

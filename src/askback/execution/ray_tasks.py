@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import threading
 import time
 from collections import Counter, deque
@@ -104,6 +105,7 @@ def connect(address: str) -> Connection:
         return _connection
     disconnect()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # of 40 seconds each, to find a cluster
     if not address:
         # Ray else listens on all interfaces (its switch for that is named after the systems where it is off by default),
         # and writes the token, which it has asked for since 2.59, to the home folder.
@@ -136,6 +138,9 @@ def _init(ray: Any, address: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     with _signals_kept():
         try:
+            if ":" in address:  # Ray itself asks for minutes
+                host, _, port = address.partition(":")
+                socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(address or "local", include_dashboard=None if address else False, **quiet)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             where = f"the Ray cluster at '{address}' cannot be used" if address else "Ray does not start here"
