@@ -15,6 +15,7 @@ another program on the machine disturbs less. The first step of each turn warms 
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -69,6 +70,7 @@ def main() -> None:
                 else:
                     trainer = _peer(model, tokenizer, rows, batches, training, Path(work), name == "shuffled")
                 _train(trainer, timed)
+            print(f"{name}: {timed.rate(timed.wall):.0f} tokens/s", file=sys.stderr, flush=True)
     _show(options, rows, batches, found)
 
 
@@ -101,7 +103,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="builtin:smollm2-135m")
     parser.add_argument("--direction", default="forward", choices=("forward", "backward"))
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=8, help="two at least, as the first is not timed")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--max-tokens", type=int, default=1024)
