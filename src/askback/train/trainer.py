@@ -170,7 +170,8 @@ def label_loss(
     rest: dict[str, Any] = {name: value for name, value in inputs.items() if name != "labels"}
     shared = _shared_tokens(inner, inputs["input_ids"], learnt) if share else 0
     if shared:
-        rest["past_key_values"] = _read_once(model, inputs["input_ids"][:, :shared])
+        # Not through the wrapping: every pass there must be one of all processes, which need not share a prefix.
+        rest["past_key_values"] = _read_once(inner, inputs["input_ids"][:, :shared])
         rest["input_ids"] = inputs["input_ids"][:, shared:]
 
     def keep(_: Any, hidden: tuple["torch.Tensor"]) -> "torch.Tensor":
