@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from askback.config import Lora, Training
-from askback.errors import EmptyStep, InputError, Interrupted
+from askback.errors import EmptyStep, InputError, Interrupted, MissingExtra
 from askback.execution.shards import rejections
 from askback.train import Job, finetune
 from tests.train.examples import example, examples
@@ -121,6 +121,43 @@ def test_lora_is_merged_into_a_full_checkpoint(tiny_model: Path, tmp_path: Path)
     changed = {name for name in base if not torch.equal(base[name], tuned[name])}
     assert changed == {name for name in base if "proj" in name}
     assert not (tmp_path / "model/adapter_config.json").exists()
+
+
+def test_an_adapter_on_a_quantised_base_is_merged_into_the_base_as_it_was(tiny_model: Path, tmp_path: Path) -> None:
+    """Stopped and resumed, as that reads the adapter back upon a base that is quantised anew."""
+    pytest.importorskip("bitsandbytes")
+    from safetensors.torch import load_file
+
+    lora = Lora(rank=4, alpha=8, quantised="nf4")
+    job = job_of(tiny_model, tmp_path, options=KINDS["lora"].model_copy(update={"lora": lora}))
+    with pytest.raises(Interrupted):
+        finetune(job, stopping_after(4))
+    metrics = finetune(job, ignore)
+    assert metrics["final_loss"] < metrics["first_loss"]
+    base, tuned = load_file(tiny_model / "model.safetensors"), load_file(tmp_path / "model/model.safetensors")
+    assert {weight.dtype for weight in tuned.values()} == {torch.float32}
+    for name, weight in base.items():
+        difference = tuned[name] - weight
+        if "proj" in name:  # rounding to 4 bits would show as a difference of full rank
+            assert torch.linalg.matrix_rank(difference, rtol=1e-4) == 4
+        else:
+            assert not difference.any()
+    configs = [json.loads((place / "config.json").read_text("utf-8")) for place in (tiny_model, tmp_path / "model")]
+    assert configs[0] == configs[1]
+
+
+def test_a_device_map_gives_the_same_model(tiny_model: Path, tmp_path: Path) -> None:
+    for name, device_map in (("one", None), ("auto", "auto")):
+        options = KINDS["lora"].model_copy(update={"steps": 2})
+        finetune(job_of(tiny_model, tmp_path / name, options=options, device_map=device_map), ignore)
+    assert sha256(tmp_path / "one") == sha256(tmp_path / "auto")
+
+
+def test_a_missing_quantiser_is_named(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("askback.train.trainer.find_spec", lambda _: None)
+    options = Training(lora=Lora(quantised="nf4"))
+    with pytest.raises(MissingExtra, match=r"bitsandbytes.*askback\[quantised\]"):
+        finetune(job_of(tiny_model, tmp_path, options=options), ignore)
 
 
 KILLED = """

@@ -215,3 +215,8 @@ def test_a_micro_batch_is_the_largest_that_fits(lengths: list[list[int]], limit:
     size = micro_batch_for(lengths, limit)
     assert size == 1 or widest(size) <= limit
     assert all(widest(larger) > limit for larger in (2, 3, 4, 6, 12) if larger > size)
+
+
+@pytest.mark.parametrize(("processes", "expected"), [(1, 12), (2, 6), (4, 3), (12, 1)])
+def test_a_micro_batch_leaves_every_process_an_equal_share(processes: int, expected: int) -> None:
+    assert micro_batch_for([[5] * 12], 1000, processes) == expected

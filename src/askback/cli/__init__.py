@@ -19,7 +19,7 @@ app = typer.Typer(
     "9 a worker died, 10 the judge is no better than chance, 130 interrupted.",
 )
 COMMANDS: list[Callable[..., None]] = [
-    *(making.init, making.plan, making.corpus, making.run, making.status),
+    *(making.init, making.plan, making.corpus, making.run, making.join, making.status),
     *(results.export, results.report, results.evaluate, results.scaling, results.calibrate),
     *(making.demo, making.models),
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from askback.cli.shared import Json, RecipePath, Redo, RunPath, Set, closing, console, load, recipes, run_page
-from askback.errors import InputError, RecipeError
+from askback.errors import InputError, Interrupted, RecipeError
 
 if TYPE_CHECKING:
     from askback.config import RecipeFile
@@ -107,6 +107,21 @@ def run(
     folder = run_page(load(recipe, set), redo or [], source)
     closing(folder)
     typer.echo(f"\nRun folder: {folder}\nNext: askback export {folder} --out data/{folder.name}")
+
+
+def join(
+    run: RunPath,
+    node: Annotated[
+        int, typer.Option(min=1, help="This node's number; the one that runs the recipe is 0.", metavar="N")
+    ],
+) -> None:
+    """On another node: take part in the trainings of a run that has `resources.training.nodes`, until it is done."""
+    from askback.train.launch import join as take_part
+
+    try:
+        take_part(run, node, lambda line: typer.echo(line, err=True))
+    except KeyboardInterrupt:
+        raise Interrupted("left the run; the same command joins it again.") from None
 
 
 def status(run: RunPath, as_json: Json = False) -> None:

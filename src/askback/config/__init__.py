@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from askback.config.base import NAME, Options, Share
 from askback.config.curation import HIGHEST, PAPERS_LEAST, Check, Gate, Judge, Labels, Score, Select
 from askback.config.inputs import PRESETS, Corpus, CorpusSource, DocumentFormat, Seed, SeedSource, WordList
-from askback.config.resources import Engine, Engines, Resources
+from askback.config.resources import Engine, Engines, Launch, Resources
 from askback.config.training import Augment, Backward, HeldOut, Lora, Training
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "HeldOut",
     "Judge",
     "Labels",
+    "Launch",
     "Lora",
     "Options",
     "Recipe",

@@ -63,6 +63,37 @@ class Engines(Options):
     score: Engine | None = None
 
 
+class Launch(Options):
+    """On how many devices a model is trained. The recipe's batch is shared among them, so its size and its rows are the
+    same, and so is the result but for rounding."""
+
+    processes: Annotated[int, Field(ge=1)] = 1
+    """On each node; one for each of its GPUs. More than one go through ``accelerate launch``."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """With more than one, `askback join` runs on each of the others; all see the run folder under the same path."""
+    main_address: Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+:\d{1,5})?$")] = ""
+    """HOST:PORT of the node that runs the recipe, where the others meet it; needed with several nodes."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """`ddp` has the whole model on every device; `fsdp` spreads weights, gradients and optimiser over the GPUs."""
+    device_map: Literal["auto"] | None = None
+    """`auto` spreads a model that is too large for one GPU over all that one process sees, layer after layer."""
+
+    @property
+    def total(self) -> int:
+        """Processes over all nodes."""
+        return self.processes * self.nodes
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "Launch":
+        if self.nodes > 1 and not self.main_address:
+            raise ValueError("nodes above 1 need main_address, the HOST:PORT of the node that runs the recipe")
+        if self.device_map and self.total > 1:
+            raise ValueError("device_map is for one process; for several, strategy: fsdp spreads the model")
+        if self.strategy == "fsdp" and self.total == 1:
+            raise ValueError("strategy fsdp spreads a model over several processes; give processes or nodes")
+        return self
+
+
 class Resources(Options):
     """How the recipe is run. None of it changes what comes out, beyond the rounding of floating-point sums; the engines'
     kind, dtype, server and model do, and count as part of the steps that ask a model."""
@@ -84,6 +115,7 @@ class Resources(Options):
     """Of `ray`: what a worker that holds a model, or trains one, takes; by default 1 where the cluster has GPUs, else 0."""
     engine: Engine = Engine()
     engines: Engines = Engines()
+    training: Launch = Launch()
 
     @model_validator(mode="after")
     def _runs_own_models(self) -> "Resources":

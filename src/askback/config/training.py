@@ -17,6 +17,9 @@ class Lora(Options):
     rank: Annotated[int, Field(ge=1)] = 16
     alpha: Annotated[int, Field(ge=1)] = 32
     dropout: Share = 0.0
+    quantised: Literal["nf4", "fp4"] | None = None
+    """Hold the base model in 4 bits while the adapter learns (QLoRA), for a large model on one GPU; `askback[quantised]`.
+    The adapter is merged into the base as it was, in float32."""
 
 
 class Training(Options):

@@ -9,17 +9,18 @@ from askback import models
 from askback.errors import AskbackError, InputError, MissingExtra
 
 
-def load(folder: Path, dtype: Any, chat_template: str = "") -> tuple[Any, Any]:
+def load(folder: Path, dtype: Any, chat_template: str = "", **how: Any) -> tuple[Any, Any]:
     """Return the model, ready to be asked, and its tokenizer, with the chat template of that path if one is given.
 
-    Weights are read as safetensors, from this disk, and no code that came with them is run.
+    Weights are read as safetensors, from this disk, and no code that came with them is run. `how` goes to transformers'
+    `from_pretrained`, as a `device_map` does.
 
     Raises:
         InputError: transformers cannot load them, or the template cannot be read.
     """
     tokenizer = load_tokenizer(folder, chat_template)
     with _loading(folder):
-        return _weights(folder, dtype).eval(), tokenizer
+        return _weights(folder, dtype, **how).eval(), tokenizer
 
 
 def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
@@ -65,7 +66,7 @@ def stop_tokens(tokenizer: Any, generation: Any) -> list[int]:
     return list(dict.fromkeys([tokenizer.eos_token_id, *more]))
 
 
-def _weights(folder: Path, dtype: Any) -> Any:
+def _weights(folder: Path, dtype: Any, **how: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -77,6 +78,7 @@ def _weights(folder: Path, dtype: Any) -> Any:
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,
+        **how,
     )
     if adapter:
         from peft import PeftModel

@@ -18,6 +18,8 @@ KINDLY = 10.0
 
 def main(command: list[str]) -> int:
     """Run `command` until it ends or standard input does; return its exit status."""
+    # A worker process of ours is deaf to them, and so would be what it starts.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: _end(child))

@@ -14,8 +14,9 @@ from askback.engines.checkpoint import load, stop_tokens
 from askback.errors import EmptyStep, MissingExtra
 from askback.execution.shards import atomic, write_records
 from askback.records import Example, Rejection, record_id, reject
+from askback.train import ranks
 from askback.train.rows import Direction, Row, arrange, schedule, tokenize
-from askback.train.trainer import build_trainer, check_options
+from askback.train.trainer import build_trainer, check_options, quantisation
 from askback.train.watch import Watch, flush
 
 
@@ -25,7 +26,8 @@ class Job:
 
     `base` is a local model folder, `chat_template` the path of a Jinja file or "". In `folder`, ``model`` will be the
     finished checkpoint, ``checkpoints`` holds resumable ones meanwhile, and ``metrics.jsonl`` has a line per step.
-    `checkpoint_seconds` is the least time between two checkpoints.
+    `checkpoint_seconds` is the least time between two checkpoints. `device_map` is how transformers lays a model out over
+    the devices of one process, as "auto" does; None takes one.
     """
 
     base: str
@@ -36,6 +38,7 @@ class Job:
     folder: str
     random_seed: int
     checkpoint_seconds: float = 300.0
+    device_map: str | None = None
 
 
 def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | int]:
@@ -63,7 +66,8 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
         return finished
     model, tokenizer = _base(job)
     rows = [row for one in job.examples if (row := tokenize(tokenizer, one, job.direction, job.options.max_tokens))]
-    write_records(folder / "rejected-00000.parquet", Rejection, _left_out(job, rows))
+    if ranks.is_first():
+        write_records(folder / "rejected-00000.parquet", Rejection, _left_out(job, rows))
     if not rows:
         raise EmptyStep(
             f"{folder.name}: none of {len(job.examples)} examples leaves anything to learn within "
@@ -80,11 +84,12 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
         trainer.train(resume_from_checkpoint=watch.resume())
         if watch.stopped:
             raise watch.stopped
-        _save(trainer, folder)
+        _save(trainer, job)
     metrics = _metrics(job, rows, batches) | watch.metrics()
-    with atomic(folder / "result.json") as path:
-        path.write_text(json.dumps({"job": mark, "metrics": metrics}), "utf-8")
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    if ranks.is_first():
+        with atomic(folder / "result.json") as path:
+            path.write_text(json.dumps({"job": mark, "metrics": metrics}), "utf-8")
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return metrics
 
 
@@ -110,7 +115,7 @@ def _finished(folder: Path, mark: str) -> dict[str, float | int] | None:
 
 
 def _base(job: Job) -> tuple[Any, Any]:
-    """Check the options and load the base model, in float32, and its tokenizer."""
+    """Check the options and load the base model, in float32 or quantised, and its tokenizer."""
     try:
         import torch
 
@@ -118,7 +123,10 @@ def _base(job: Job) -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingExtra(error.name or "trl", "local", "training") from error
     models.check_model(Path(job.base), job.chat_template)
-    model, tokenizer = load(Path(job.base), torch.float32, job.chat_template)
+    how: dict[str, Any] = {"device_map": job.device_map} if job.device_map else {}
+    if quantised := job.options.lora and job.options.lora.quantised:
+        how["quantization_config"] = quantisation(quantised)
+    model, tokenizer = load(Path(job.base), torch.float32, job.chat_template, **how)
     stop_tokens(tokenizer, model.generation_config)  # raises if there is none to learn
     return model, tokenizer
 
@@ -158,15 +166,25 @@ def _left_out(job: Job, rows: list[Row]) -> list[Rejection]:
     return [reject(one.id, "examples", "over-max-tokens", detail, uri=one.uri, text=one.instruction) for one in dropped]
 
 
-def _save(trainer: Any, folder: Path) -> None:
+def _save(trainer: Any, job: Job) -> None:
     """Write ``folder/model``, whole or not at all: weights, config, tokenizer and its chat template.
 
     An adapter is merged into the base model first, since every engine can load a full checkpoint and not every engine an
     adapter.
     """
+    folder = Path(job.folder)
     model = trainer.model
-    if hasattr(model, "merge_and_unload"):
+    if trainer.is_fsdp_enabled or (job.options.lora and job.options.lora.quantised):
+        # It is in parts, or rounded: it is put together from disk, an adapter upon the base as that was.
+        import torch
+
+        parts = folder / "checkpoints" / "parts"
+        trainer.save_model(str(parts))
+        model = load(parts, torch.float32)[0] if ranks.is_first() else None
+    elif hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
+    if not ranks.is_first():
+        return
     temporary, final = folder / "model.tmp", folder / "model"
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.rmtree(final, ignore_errors=True)

@@ -156,13 +156,17 @@ def _shuffled(rows: Sequence[Row], seed: int, epoch: int) -> list[int]:
     return sorted(range(len(rows)), key=lambda index: record_id(str(seed), str(epoch), rows[index].id))
 
 
-def micro_batch_for(lengths: Sequence[Sequence[int]], max_tokens: int) -> int:
-    """Return the largest divisor of the batch size for which no micro-batch, padded, holds more than `max_tokens`, or 1.
+def micro_batch_for(lengths: Sequence[Sequence[int]], max_tokens: int, processes: int = 1) -> int:
+    """Return the largest micro-batch that, padded, never holds more than `max_tokens`, or 1.
 
-    `lengths` are the row lengths of each batch, shortest first, so the last row of a micro-batch is its longest.
+    It divides what each of `processes` takes of a batch. `lengths` are the row lengths of each batch, shortest first, so
+    the last row of a micro-batch is its longest.
     """
     batch_size = len(lengths[0])
-    for size in range(batch_size, 1, -1):
-        if batch_size % size == 0 and size * max(max(batch[size - 1 :: size]) for batch in lengths) <= max_tokens:
+    for size in range(batch_size // processes, 1, -1):
+        if (
+            batch_size % (size * processes) == 0
+            and size * max(max(batch[size - 1 :: size]) for batch in lengths) <= max_tokens
+        ):
             return size
     return 1

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from askback.config import Backward, Training
+from askback.config import Backward, Launch, Training
 from askback.errors import Interrupted
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report, stopping
@@ -11,6 +11,7 @@ from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.records import Counts, Example
 from askback.train.finetune import Job, finetune
+from askback.train.launch import check_shares, train_together
 from askback.train.refusals import refusals
 from askback.train.rows import schedule
 
@@ -39,16 +40,23 @@ def _train(
     step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, taught: list[Example]
 ) -> Model:
     """Train in a process of its own; held-out pairs stay out, and every other is counted."""
-    job = Job(str(base.path), base.chat_template, direction, options, taught, str(step.folder), step.random_seed)
-    _, steps = schedule(options, len(taught))
-    step.metrics = step.alone(train_apart, job, total=steps, unit="steps")
+    devices = step.resources.training
+    job = Job(
+        *(str(base.path), base.chat_template, direction, options, taught, str(step.folder), step.random_seed),
+        device_map=devices.device_map,
+    )
+    batch_size, steps = schedule(options, len(taught))
+    check_shares(devices, batch_size)
+    step.metrics = step.alone(train_apart, job, devices, total=steps, unit="steps")
     left_out = int(step.metrics["left_out"])
     step.counts = {"examples": Counts(len(taught), len(taught) - left_out, left_out)}
     return step.output  # type: ignore[no-any-return]
 
 
-def train_apart(job: Job) -> dict[str, float | int]:
+def train_apart(job: Job, devices: Launch) -> dict[str, float | int]:
     """In a process of its own: train, and save a checkpoint when the user asks to stop."""
+    if devices.total > 1:
+        return train_together(job, devices, report, stopping)
 
     def tell(steps: int, tokens: int) -> None:
         report(steps, tokens)

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askback.config import Lora, Training
-from askback.errors import RecipeError
+from askback.errors import MissingExtra, RecipeError
 from askback.lookup import nearest
+from askback.train import ranks
 from askback.train.rows import Row, micro_batch_for
 from askback.train.watch import Watch
 
@@ -52,6 +54,8 @@ OWN = {
     "model_init_kwargs": "the model is loaded before, in float32",
     "gradient_accumulation_steps": "it follows from batch_size: and trl.per_device_train_batch_size",
     "auto_find_batch_size": "use per_device_train_batch_size: 1 where memory is short",
+    "average_tokens_across_devices": "the loss is the mean over the labels of a whole batch, on however many devices",
+    **dict.fromkeys(("fsdp", "fsdp_config", "deepspeed"), "use resources.training.strategy"),
     "logging_steps": _LOGGED,
     "logging_strategy": _LOGGED,
     "logging_nan_inf_filter": "training stops when the loss is not a number",
@@ -114,6 +118,9 @@ def build_trainer(
             peft_config=_adapter(options.lora),
             callbacks=[Steps()],
         )
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()  # TRL rounds an adapter on a quantised base
     # Without a progress bar the library would print every step.
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -127,11 +134,13 @@ def _trainer_class() -> Any:
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
             # TRL's fused head is made for GPUs; on a CPU it scores every position, prompts and padding too, in float32.
-            alone = self.args.device.type == "cpu" and self.accelerator.num_processes == 1
+            whole = self.args.device.type == "cpu" and not self.is_fsdp_enabled
             plain = self.args.loss_type == "nll" and self.label_smoother is None and not self.aux_loss_enabled
-            if alone and plain and not return_outputs:
+            if whole and plain and not return_outputs:
                 redone = self.args.gradient_checkpointing or self.args.activation_checkpointing
-                return label_loss(model, inputs, num_items_in_batch, share=not redone)
+                loss = label_loss(model, inputs, num_items_in_batch, share=not redone)
+                # The labels are those of all processes, whose gradients are then averaged.
+                return loss if num_items_in_batch is None else loss * self.accelerator.num_processes
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
@@ -157,17 +166,18 @@ def label_loss(
 
     labels = inputs["labels"][:, 1:]
     learnt = labels != MASKED
-
+    inner = getattr(model, "module", model)  # of several processes, each has it wrapped
     rest: dict[str, Any] = {name: value for name, value in inputs.items() if name != "labels"}
-    shared = _shared_tokens(model, inputs["input_ids"], learnt) if share else 0
+    shared = _shared_tokens(inner, inputs["input_ids"], learnt) if share else 0
     if shared:
-        rest["past_key_values"] = _read_once(model, inputs["input_ids"][:, :shared])
+        # Not through the wrapping: every pass there must be one of all processes, which need not share a prefix.
+        rest["past_key_values"] = _read_once(inner, inputs["input_ids"][:, :shared])
         rest["input_ids"] = inputs["input_ids"][:, shared:]
 
     def keep(_: Any, hidden: tuple["torch.Tensor"]) -> "torch.Tensor":
         return hidden[0][:, :-1][learnt[:, shared:]].unsqueeze(0)
 
-    with model.get_output_embeddings().register_forward_pre_hook(keep):
+    with inner.get_output_embeddings().register_forward_pre_hook(keep):
         logits = model(**rest, use_cache=bool(shared)).logits[0]
     total = cross_entropy(logits.float(), labels[learnt], reduction="sum")
     return total / (learnt.sum().clamp(min=1) if label_tokens is None else label_tokens)
@@ -198,15 +208,16 @@ def _settings(options: Training, lengths: list[list[int]], random_seed: int, che
     import torch
     from trl import SFTConfig
 
-    batch_size = len(lengths[0])
+    batch_size, processes = len(lengths[0]), ranks.count()
     gpu = torch.accelerator.is_available() and not options.trl.get("use_cpu", False)
     chosen = {
-        "per_device_train_batch_size": micro_batch_for(lengths, MICRO_TOKENS["gpu" if gpu else "cpu"]),
+        "per_device_train_batch_size": micro_batch_for(lengths, MICRO_TOKENS["gpu" if gpu else "cpu"], processes),
         "learning_rate": options.learning_rate,
         "weight_decay": options.weight_decay,
         "bf16": _bfloat16_is_fast() and not options.trl.get("fp16", False),
         "activation_checkpointing": options.trl.get("gradient_checkpointing", False),
         "use_cpu": not gpu,
+        "ddp_find_unused_parameters": False,  # all are used; looking for others costs a pass over the graph
         "use_cache": True,  # goes into the model's config.json alone, where engines read it
         "seed": random_seed % 2**32,
         "report_to": "none",
@@ -216,15 +227,16 @@ def _settings(options: Training, lengths: list[list[int]], random_seed: int, che
         **options.trl,
     }
     micro = chosen["per_device_train_batch_size"]
-    if not isinstance(micro, int) or micro < 1 or batch_size % micro:
+    if not isinstance(micro, int) or micro < 1 or batch_size % (micro * processes):
+        share = f", shared by {processes} processes" if processes > 1 else ""
         raise RecipeError(
-            f"trl.per_device_train_batch_size: {micro} does not divide the batch of {batch_size} examples"
+            f"trl.per_device_train_batch_size: {micro} does not divide the batch of {batch_size} examples{share}"
         )
     settings = SFTConfig(
         **chosen,
         output_dir=str(checkpoints),
         max_steps=len(lengths),
-        gradient_accumulation_steps=batch_size // micro,
+        gradient_accumulation_steps=batch_size // (micro * processes),
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         train_sampling_strategy="sequential",
@@ -270,6 +282,25 @@ def _adapter(lora: Lora | None) -> Any:
         lora_dropout=lora.dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
+    )
+
+
+def quantisation(kind: str) -> Any:
+    """Return how transformers is to quantise the base model under an adapter (QLoRA, Dettmers et al. 2023).
+
+    Raises:
+        MissingExtra: bitsandbytes is not installed.
+    """
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if not find_spec("bitsandbytes"):
+        raise MissingExtra("bitsandbytes", "quantised", f"lora.quantised: {kind}")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=kind,
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if _bfloat16_is_fast() else torch.float32,
     )
 
 

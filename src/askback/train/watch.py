@@ -11,6 +11,7 @@ from typing import Any
 
 from askback.errors import InputError, Interrupted
 from askback.execution.shards import atomic
+from askback.train import ranks
 
 SAVING_SHARE = 20
 """Training takes at least so many times as long as saving checkpoints does."""
@@ -22,7 +23,8 @@ class Watch:
     """Tells progress and metrics after each step; makes checkpoints, seals them, and finds them again.
 
     A checkpoint counts once it is sealed: all its files are on disk, and a last one, the seal, says for which job. A kill
-    at any moment leaves the one before. ``metrics.jsonl`` has one line per step, for the steps of this job alone.
+    at any moment leaves the one before. ``metrics.jsonl`` has one line per step, for the steps of this job alone. Of
+    several processes (ranks.py), the first tells, writes and decides, and the others follow it.
 
     Args:
         folder: the step's folder.
@@ -50,6 +52,9 @@ class Watch:
 
     def resume(self) -> str | None:
         """Return the newest sealed checkpoint, or None; remove all others, and the metrics of later steps."""
+        return ranks.agreed(self._resume() if ranks.is_first() else None)  # type: ignore[no-any-return]
+
+    def _resume(self) -> str | None:
         sealed = {int(path.name.rpartition("-")[2]): path for path in self._all() if self._is_sealed(path)}
         step = max(sealed, default=0)
         self._keep_only(sealed.get(step))
@@ -65,12 +70,16 @@ class Watch:
 
     def on_step_end(self, _: Any, state: Any, control: Any, **__: Any) -> None:
         """Report; ask for a checkpoint when the last is old enough, or when the training is to stop."""
-        try:
-            self._report(1, self._step_tokens[state.global_step - 1])
-        except Interrupted as stop:
-            self.stopped = stop
-            control.should_training_stop = True
+        if ranks.is_first():
+            try:
+                self._report(1, self._step_tokens[state.global_step - 1])
+            except Interrupted as stop:
+                self.stopped = stop
         old = time.monotonic() - self._saved >= self._pause and state.global_step < state.max_steps
+        # Clocks differ, and only the first hears the user: all must save, and stop, at the same step.
+        old, self.stopped = ranks.agreed((old, self.stopped))
+        if self.stopped:
+            control.should_training_stop = True
         if old or self.stopped:
             control.should_save = True
             self._saved = time.monotonic()
@@ -88,6 +97,8 @@ class Watch:
                 f"{self._folder}: the training loss is {logs['loss']} at step {state.global_step}, with learning rate "
                 f"{logs['learning_rate']}; lower learning_rate"
             )
+        if not ranks.is_first():
+            return
         line = {
             "step": state.global_step,
             "loss": logs["loss"],
@@ -100,6 +111,9 @@ class Watch:
 
     def on_save(self, _: Any, state: Any, __: Any, **___: Any) -> None:
         """Seal the checkpoint that has just been written, then remove the one before."""
+        ranks.meet()  # each writes the state of its random numbers
+        if not ranks.is_first():
+            return
         checkpoint = self._checkpoints / f"checkpoint-{state.global_step}"
         flush(self._lines, *checkpoint.rglob("*"))
         with atomic(checkpoint / SEAL) as path:

@@ -1,0 +1,56 @@
+"""One of several processes that train a model together: ``accelerate launch -m askback.train.worker JOBFILE``."""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from askback.errors import AskbackError, Interrupted
+from askback.execution.shards import write_json
+from askback.train.finetune import finetune
+from askback.train.launch import STOP, TOLD, read_job
+
+
+def main(path: Path) -> int:
+    """Do this process's part of the job, and return its exit status."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    folder = path.parent
+
+    def tell(steps: int, tokens: int) -> None:
+        with (folder / TOLD).open("a", encoding="utf-8") as file:
+            file.write(json.dumps([steps, tokens]) + "\n")
+        if (folder / STOP).exists():
+            raise Interrupted("stopped; the training's checkpoint is saved. The same command goes on from there.")
+
+    try:
+        finetune(read_job(path), tell)
+    except Interrupted as stop:
+        _say(folder, type(stop).__name__, str(stop))
+    except AskbackError as error:
+        _say(folder, type(error).__name__, str(error))
+        return 1
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        _say(folder, "WorkerDied", f"a training process failed: {said}. The whole story is in the step's log.txt")
+        raise
+    import torch
+
+    torch.distributed.destroy_process_group()
+    return 0
+
+
+def _say(folder: Path, kind: str, message: str) -> None:
+    write_json(folder / f"failed-{os.environ.get('RANK', '0')}.json", {"kind": kind, "message": message})
+
+
+def _end_with_parent(parent: int) -> None:
+    """The launcher gives each process a session of its own, so that none hears when it is killed."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
