@@ -23,11 +23,9 @@ from askback.evaluate.options import (
 )
 from askback.evaluate.pairwise import WinRate, compare, win_rate
 from askback.evaluate.rouge import compare_with_references
-from askback.execution.identity import Model, base_model
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_json
-from askback.models import resolve
 from askback.records import Loss
 from askback.run_folder import RunFolder, look, metrics, side_by_side
 from askback.seed.load import load_pairs
@@ -52,7 +50,7 @@ def evaluate(folder: Path, questions: Questions, progress: Progress | None = Non
     for name in ours:
         made.model(name)
     found: dict[str, Any] = {kind: {} for kind in ("losses", "win_rates", "references", "benchmarks")}
-    with made.inside("evaluate", progress) as run:
+    with made.inside("evaluate", progress, questions.judge_engine) as run:
         found["losses"][HELD_OUT] = compared(recorded_losses(made))
         for source in questions.pairs:
             found["losses"][Path(source.path).name] = compared(_losses_on(source, made, run))
@@ -109,7 +107,9 @@ def _answered(
 ) -> None:
     """Have one prompt set answered by all, scored against its references, and compared."""
     prompts = _prompts(name, questions.limit, made, run)
-    judge = _judge(questions.judge, made)
+    engine = run.file.resources.engine_for("compare")
+    judge = made.judge(questions.judge, engine)
+    judged_by = judge.id if engine.kind == "openai_http" else questions.judge
     answers = {
         who: _answers(who, plain(name), prompts, questions, made, run)
         for who in dict.fromkeys([model, *questions.against])
@@ -128,14 +128,14 @@ def _answered(
             f"compare-{model}-{plain(who)}-{plain(name)}",
             compare,
             questions.judging,
-            judge=judge,
+            model=judge,
             prompts=prompts,
             answers=answers[model],
             baseline=own,
         )
         result = win_rate(compared)
-        names = {"model": model, "baseline": Path(who).name, "prompts": Path(name).name, "judge": questions.judge}
-        said = cautions(result, questions.judge, (model, who), made)
+        names = {"model": model, "baseline": Path(who).name, "prompts": Path(name).name, "judge": judged_by}
+        said = cautions(result, judged_by, (model, who), made)
         row = {**names, "model_id": ids[model], "baseline_id": ids[who], **asdict(result), "cautions": said}
         found["win_rates"][compared.folder.name] = row
 
@@ -174,13 +174,11 @@ def cautions(result: WinRate, judge: str, compared: tuple[str, str], made: RunFo
         said.append(
             f"the judge's preference for the answer it sees first is {result.first_preferred:.0f} % (50 is none)"
         )
+    if result.mass is None and result.first_preferred is not None:
+        said.append("the judge tells no probabilities, so its verdicts are read from its text: each is all or nothing")
     if result.mass is not None and result.mass < 0.5:
         said.append(f"the judge answers A or B at all with a probability of {result.mass:.2f} only")
     return said
-
-
-def _judge(name: str, made: RunFolder) -> Model:
-    return made.model(name) if name in made.models else base_model(name, "", resolve(name))
 
 
 def plain(name: str) -> str:

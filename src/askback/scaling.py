@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from askback.config import SeedSource
+from askback.config import Engine, SeedSource
 from askback.errors import InputError, RecipeError
 from askback.evaluate.answers import held_out_prompts, read_prompts, write_answers
 from askback.evaluate.curve import curve
@@ -17,12 +17,11 @@ from askback.evaluate.fit import Fit, fit_log
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import Answering, HeldOutPrompts, Judging, PromptFile, Subset
 from askback.evaluate.pairwise import compare, win_rate
-from askback.execution.identity import Input, Model, base_model, recorded
+from askback.execution.identity import Input, Model, recorded
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records, atomic, write_json
 from askback.execution.step import Step
-from askback.models import resolve
 from askback.records import Candidate, Example, Outcome, draw, reject
 from askback.run_folder import RunFolder, look, metrics, side_by_side
 from askback.seed.load import load_pairs
@@ -43,6 +42,8 @@ class Scaling:
     judge: str = ""
     prompts: str = "held-out"
     limit: int | None = None
+    judge_engine: Engine | None = None
+    """As `Questions.judge_engine`."""
 
 
 @recorded(version=1)
@@ -81,7 +82,7 @@ def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> di
     if not wanted.sizes or min(wanted.sizes) < 1:
         raise RecipeError("--sizes: give one size or more, as in --sizes 100,200,400")
     points: list[dict[str, Any]] = []
-    with made.inside("scaling", progress) as run:
+    with made.inside("scaling", progress, wanted.judge_engine) as run:
         for name in wanted.sets:
             examples = _set(name, made, run)
             for size in sorted(set(wanted.sizes)):
@@ -121,7 +122,7 @@ def _measure(name: str, size: int, examples: Records, wanted: Scaling, made: Run
     taught = [seed, part] if name == "joint" else [part]
     model = side_by_side(run, f"train-{stem}", train_forward, options, base=made.base, examples=taught)
     row = metrics(side_by_side(run, f"loss-{stem}", measure_loss, recipe.evaluate, model=model, examples=seed))
-    if wanted.judge:
+    if wanted.judge or wanted.judge_engine:
         row |= _won(stem, model, wanted, made, run)
     return row
 
@@ -133,14 +134,12 @@ def _won(stem: str, model: Model, wanted: Scaling, made: RunFolder, run: Run) ->
         prompts = side_by_side(run, "prompts", held_out_prompts, asked, examples=made.records("seed"))
     else:
         prompts = side_by_side(run, "prompts", read_prompts, PromptFile(path=wanted.prompts, limit=wanted.limit))
-    judge = (
-        made.model(wanted.judge) if wanted.judge in made.models else base_model(wanted.judge, "", resolve(wanted.judge))
-    )
+    judge = made.judge(wanted.judge, run.file.resources.engine_for("compare"))
     best = made.quality(made.models[-1]) if stem.startswith(("curated", "joint")) else ""
     options = Answering(quality=best)
     answers = side_by_side(run, f"answers-{stem}", write_answers, options, model=model, prompts=prompts)
     against = side_by_side(run, "answers-m0", write_answers, Answering(), model=made.model("m0"), prompts=prompts)
-    given: dict[str, Input] = {"judge": judge, "prompts": prompts, "answers": answers, "baseline": against}
+    given: dict[str, Input] = {"model": judge, "prompts": prompts, "answers": answers, "baseline": against}
     won = win_rate(side_by_side(run, f"compare-{stem}", compare, Judging(), **given))
     controlled = won.length_controlled.win_rate if won.length_controlled else None
     return {WIN_RATE: won.total.win_rate, "standard_error": won.total.standard_error, "length_controlled": controlled}

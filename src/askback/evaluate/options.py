@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from askback.config import Options, SeedSource, Share
+from askback.config import Engine, Options, SeedSource, Share
 
 
 class PromptFile(Options):
@@ -91,6 +91,9 @@ class Questions(Options):
     model: str = ""
     against: tuple[str, ...] = ("m0",)
     judge: str = "base"
+    judge_engine: Engine | None = None
+    """What runs the judge; `resources.engines.compare` of the recipe unless given. An `openai_http` has a model of its own,
+    and `judge` does not count."""
     prompts: tuple[str, ...] = ()
     pairs: tuple[SeedSource, ...] = ()
     limit: int | None = None
