@@ -93,7 +93,7 @@ def _data(sets: dict[str, Any], console: Console) -> None:
             said = ", ".join(
                 f"{verb} {'/'.join(n for n, _ in nouns[:2])} {count}" for verb, count, nouns in row["verbs"]["top"][:6]
             )
-            console.print(f"  {name}: {said}", highlight=False, markup=False)
+            console.print(f"  {name}, by {row['verbs']['by']}: {said}", highlight=False, markup=False)
 
 
 def show_scaling(found: dict[str, Any], console: Console) -> None:
