@@ -12,10 +12,12 @@ from askback.describe import describe
 from askback.evaluate.answers import held_out_prompts, read_baseline, read_prompts, write_answers, write_outputs
 from askback.evaluate.benchmarks import run_benchmarks
 from askback.evaluate.bootstrap import loss_difference
+from askback.evaluate.embedding import compare_meanings
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import (
     BaselineFile,
     Describing,
+    Embedding,
     HeldOutPrompts,
     PromptFile,
     Questions,
@@ -33,6 +35,8 @@ from askback.seed.load import load_pairs
 HELD_OUT = "held-out"
 CONFIDENCE = 0.95
 BOOTSTRAP_SEED = 0
+BY_MODEL = ("win_rates", "references", "similarities", "benchmarks")
+"""What is found of one model at a time, and kept in the summary while that model is there."""
 FEW_PROMPTS = 100
 """Under so many, a win rate near 50 has a standard error of up to 5 points."""
 
@@ -49,7 +53,7 @@ def evaluate(folder: Path, questions: Questions, progress: Progress | None = Non
     ours = [name for name in dict.fromkeys([model, *questions.against]) if not Path(name).is_file()]
     for name in ours:
         made.model(name)
-    found: dict[str, Any] = {kind: {} for kind in ("losses", "win_rates", "references", "benchmarks")}
+    found: dict[str, Any] = {kind: {} for kind in ("losses", *BY_MODEL)}
     with made.inside("evaluate", progress, questions.judge_engine) as run:
         found["losses"][HELD_OUT] = compared(recorded_losses(made))
         for source in questions.pairs:
@@ -117,10 +121,8 @@ def _answered(
     ids = {who: next(iter(own)).model_id for who, own in answers.items()}
     for who, own in answers.items():
         if any(one.output for one in prompts):
-            step = f"references-{plain(who)}-{plain(name)}"
-            scored = side_by_side(run, step, compare_with_references, Referring(), prompts=prompts, answers=own)
-            row = {"model": Path(who).name, "model_id": ids[who], "prompts": Path(name).name, **metrics(scored)}
-            found["references"][scored.folder.name] = row
+            row = {"model": Path(who).name, "model_id": ids[who], "prompts": Path(name).name}
+            _against_references(row, f"{plain(who)}-{plain(name)}", prompts, own, questions.embedder, run, found)
         if who == model:
             continue
         compared = side_by_side(
@@ -138,6 +140,24 @@ def _answered(
         said = cautions(result, judged_by, (model, who), made)
         row = {**names, "model_id": ids[model], "baseline_id": ids[who], **asdict(result), "cautions": said}
         found["win_rates"][compared.folder.name] = row
+
+
+def _against_references(
+    row: dict[str, Any],
+    name: str,
+    prompts: Records,
+    answers: Records,
+    embedder: str,
+    run: Run,
+    found: dict[str, dict[str, Any]],
+) -> None:
+    """Score answers against the references of their prompts: by words, and by meaning if there is an embedder."""
+    given = {"prompts": prompts, "answers": answers}
+    scored = side_by_side(run, f"references-{name}", compare_with_references, Referring(), **given)
+    found["references"][scored.folder.name] = {**row, **metrics(scored)}
+    if embedder:
+        near = side_by_side(run, f"meanings-{name}", compare_meanings, Embedding(model=embedder), **given)
+        found["similarities"][near.folder.name] = {**row, "embedder": Path(embedder).name, **metrics(near)}
 
 
 def _prompts(name: str, limit: int | None, made: RunFolder, run: Run) -> Records:
@@ -190,7 +210,7 @@ def _kept(path: Path, found: dict[str, Any], made: RunFolder) -> dict[str, Any]:
     """Add what earlier evaluations found of the models that are still there."""
     before = json.loads(path.read_text("utf-8")) if path.exists() else {}
     found |= {"run": made.folder.name, "models": {name: made.model(name).id for name in made.models}}
-    for kind in ("win_rates", "references", "benchmarks"):
+    for kind in BY_MODEL:
         still = {step: row for step, row in before.get(kind, {}).items() if row["model_id"] in found["models"].values()}
         found[kind] = {**still, **found[kind]}
     if before.get("models") == found["models"]:

@@ -105,6 +105,13 @@ def evaluate(
     judge_url: JudgeUrl = "",
     judge_model: JudgeModel = "",
     judge_key_env: JudgeKeyEnv = "",
+    embedder: Annotated[
+        str,
+        typer.Option(
+            help="Compare answers with references in meaning too: a sentence-embedding model's folder or package.",
+            metavar="MODEL",
+        ),
+    ] = "",
     pairs: Annotated[
         list[str] | None,
         typer.Option(help="Measure the loss of every model on this file of human pairs too.", metavar="FILE"),
@@ -141,6 +148,7 @@ def evaluate(
         prompts=tuple(prompts or ()),
         pairs=tuple(_source(path, pairs_format) for path in pairs or ()),
         limit=limit,
+        embedder=embedder,
         answering=Answering(max_new_tokens=max_new_tokens),
         benchmarks=wanted,
     )

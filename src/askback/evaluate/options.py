@@ -51,6 +51,13 @@ class Referring(Options):
     """Comparison with reference answers has no options."""
 
 
+class Embedding(Options):
+    """Comparison with reference answers in meaning."""
+
+    model: str
+    """A folder that holds a sentence-embedding model, or the name of an installed package that does."""
+
+
 class Benchmarks(Options):
     """Tasks of lm-evaluation-harness."""
 
@@ -97,6 +104,8 @@ class Questions(Options):
     prompts: tuple[str, ...] = ()
     pairs: tuple[SeedSource, ...] = ()
     limit: int | None = None
+    embedder: str = ""
+    """Compare answers with references in meaning too, by this model (`Embedding.model`)."""
     answering: Answering = Answering()
     judging: Judging = Judging()
     benchmarks: Benchmarks | None = None

@@ -15,6 +15,8 @@ def show_evaluation(found: dict[str, Any], console: Console) -> None:
         _win_rates(found["win_rates"], console)
     if found["references"]:
         _references(found["references"], console)
+    if found["similarities"]:
+        _similarities(found["similarities"], console)
     if found["benchmarks"]:
         _benchmarks(found["benchmarks"], console)
     _data(found["data"], console)
@@ -64,6 +66,17 @@ def _references(rows: dict[str, Any], console: Console) -> None:
     for row in rows.values():
         numbers = [f"{row[name]:.3f}" for name in ("precision", "recall", "rouge_l")]
         table.add_row(escape(row["model"]), escape(row["prompts"]), f"{row['answers']:,}", *numbers)
+    console.print(table)
+
+
+def _similarities(rows: dict[str, Any], console: Console) -> None:
+    title = "Nearness to reference answers in meaning, cosine (weak evidence: it does not tell right from wrong)"
+    table = _table(title, ["model", "prompts", "embedder"], ["answers", "similarity", "to another's reference"])
+    for row in rows.values():
+        error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.3f}"
+        unrelated = "" if row["unrelated"] is None else f"{row['unrelated']:.3f}"
+        names = [escape(row[name]) for name in ("model", "prompts", "embedder")]
+        table.add_row(*names, f"{row['answers']:,}", f"{row['similarity']:.3f}{error}", unrelated)
     console.print(table)
 
 
