@@ -25,6 +25,7 @@ from askback.execution.step import Step
 from askback.records import Candidate, Example, Outcome, draw, reject
 from askback.run_folder import RunFolder, look, metrics, side_by_side
 from askback.seed.load import load_pairs
+from askback.seed.readers import READERS
 from askback.train.rows import schedule
 from askback.train.steps import train_forward
 
@@ -35,7 +36,8 @@ LOSS, WIN_RATE = "loss", "win_rate"
 
 @dataclass(frozen=True)
 class Scaling:
-    """What to train and measure. `sets` are of SETS or files of pairs; the win rate is that against M_0 on `prompts`."""
+    """What to train and measure. `sets` are of SETS or files of pairs, as FILE or FORMAT:FILE with a format of the seed's
+    readers; the win rate is that against M_0 on `prompts`."""
 
     sizes: tuple[int, ...]
     sets: tuple[str, ...] = ("curated", "uncurated", "seed")
@@ -87,7 +89,7 @@ def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> di
             examples = _set(name, made, run)
             for size in sorted(set(wanted.sizes)):
                 points.append(
-                    {"set": Path(name).name, "size": size, **_measure(name, size, examples, wanted, made, run)}
+                    {"set": _file(name)[1].name, "size": size, **_measure(name, size, examples, wanted, made, run)}
                 )
         found = {"base_of_the_logarithm": "e", "points": points, "fits": fits(points), "judge": wanted.judge}
         for measure in (LOSS, WIN_RATE):
@@ -104,16 +106,25 @@ def _set(name: str, made: RunFolder, run: Run) -> Records:
         if step is None:
             raise InputError(f"{made.folder}: there is no {name} set yet. Finish the run first: askback run RECIPE")
         return made.records(step)
-    if not Path(name).is_file():
-        raise RecipeError(f"--sets {name}: no such set or file of pairs; allowed: {', '.join(SETS)}, or a file")
-    return side_by_side(
-        run, f"pairs-{Path(name).stem}", load_pairs, SeedSource(path=name, split="train"), seed=made.records("seed")
-    )
+    format, path = _file(name)
+    if not path.is_file():
+        raise RecipeError(
+            f"--sets {name}: no such set or file of pairs; allowed: {', '.join(SETS)}, a file, or FORMAT:FILE with "
+            f"{', '.join(READERS)}"
+        )
+    source = SeedSource.model_validate({"path": str(path), "format": format, "split": "train"})
+    return side_by_side(run, f"pairs-{path.stem}", load_pairs, source, seed=made.records("seed"))
+
+
+def _file(name: str) -> tuple[str, Path]:
+    """Return the format and the path of a set's name; a name of SETS is its own path."""
+    format, _, path = name.partition(":")
+    return (format, Path(path)) if format in READERS else ("pairs", Path(name))
 
 
 def _measure(name: str, size: int, examples: Records, wanted: Scaling, made: RunFolder, run: Run) -> dict[str, Any]:
     recipe = made.file.recipe
-    stem = f"{Path(name).stem}-{size}"
+    stem = f"{_file(name)[1].stem}-{size}"
     part = side_by_side(run, f"take-{stem}", take, Subset(size=size), examples=examples)
     seed = made.records("seed")
     # By the size alone, so that sets are compared at equal steps.

@@ -167,7 +167,10 @@ def scaling(
     recipe: Annotated[Path, typer.Argument(help="A recipe whose run is made, or its run folder.", metavar="RECIPE")],
     sizes: Annotated[str, typer.Option(help="Numbers of examples, with commas between.")] = "100,200,400",
     sets: Annotated[
-        str, typer.Option(help="Of curated, uncurated, seed, joint and files of pairs, with commas between.")
+        str,
+        typer.Option(
+            help="Of curated, uncurated, seed, joint and FORMAT:FILE, as in alpaca:a.json, with commas between."
+        ),
     ] = "curated,uncurated,seed",
     judge: Annotated[
         str, typer.Option(help="Measure the win rate against M_0 as well, by this judge.", metavar="MODEL")

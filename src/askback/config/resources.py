@@ -75,6 +75,8 @@ class Resources(Options):
     """Worker processes for augment, score and corpus; each holds a model, or its requests to a server."""
     engine: Engine = Engine()
     engines: Engines = Engines()
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = ()
+    """Who is told each training's losses, beside ``metrics.jsonl``; nobody unless named. Keys are the trackers' own."""
 
     @model_validator(mode="after")
     def _runs_own_models(self) -> "Resources":

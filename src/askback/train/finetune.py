@@ -15,6 +15,7 @@ from askback.errors import EmptyStep, MissingExtra
 from askback.execution.shards import atomic, write_records
 from askback.records import Example, Rejection, record_id, reject
 from askback.train.rows import Direction, Row, arrange, schedule, tokenize
+from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options
 from askback.train.watch import Watch, flush
 
@@ -25,7 +26,7 @@ class Job:
 
     `base` is a local model folder, `chat_template` the path of a Jinja file or "". In `folder`, ``model`` will be the
     finished checkpoint, ``checkpoints`` holds resumable ones meanwhile, and ``metrics.jsonl`` has a line per step.
-    `checkpoint_seconds` is the least time between two checkpoints.
+    `checkpoint_seconds` is the least time between two checkpoints; `trackers` are told the losses too (trackers.py).
     """
 
     base: str
@@ -36,6 +37,7 @@ class Job:
     folder: str
     random_seed: int
     checkpoint_seconds: float = 300.0
+    trackers: tuple[str, ...] = ()
 
 
 def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | int]:
@@ -76,6 +78,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
     trainer = build_trainer(
         model, tokenizer, rows, batches, job.options, job.random_seed, watch, folder / "checkpoints"
     )
+    track(trainer, job.trackers, folder)
     with _without_bars():
         trainer.train(resume_from_checkpoint=watch.resume())
         if watch.stopped:

@@ -39,7 +39,10 @@ def _train(
     step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, taught: list[Example]
 ) -> Model:
     """Train in a process of its own; held-out pairs stay out, and every other is counted."""
-    job = Job(str(base.path), base.chat_template, direction, options, taught, str(step.folder), step.random_seed)
+    job = Job(
+        *(str(base.path), base.chat_template, direction, options, taught, str(step.folder), step.random_seed),
+        trackers=step.resources.trackers,
+    )
     _, steps = schedule(options, len(taught))
     step.metrics = step.alone(train_apart, job, total=steps, unit="steps")
     left_out = int(step.metrics["left_out"])

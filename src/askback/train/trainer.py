@@ -55,6 +55,7 @@ OWN = {
     "logging_steps": _LOGGED,
     "logging_strategy": _LOGGED,
     "logging_nan_inf_filter": "training stops when the loss is not a number",
+    "report_to": "use resources.trackers, which is no part of the result",
     "resume_from_checkpoint": "a training resumes by itself",
 }
 """Options of `SFTConfig` that a recipe's `trl:` may not set, and what to do instead."""
