@@ -11,7 +11,7 @@ import pytest
 from askback import evaluation
 from askback.config import Engine, Resources
 from askback.evaluate.options import Answering, Judging, Questions
-from askback.evaluate.pairwise import compare_piece, win_rate
+from askback.evaluate.pairwise import Trio, compare_piece, win_rate
 from askback.evaluate.verdict import parse
 from askback.execution.identity import Model
 from askback.execution.shards import Records
@@ -65,7 +65,9 @@ def compared(server: FaultServer) -> Any:
     engine = Engine(kind="openai_http", url=server.url, model="judge", timeout_s=1)
     resources = Resources().model_copy(update={"engine": engine})
     texts = ["Blue and wide.", "Red.", "On Mars.", "Green as grass and more."]
-    trios = [(example(n), answer(n, text, "m2"), answer(n, "Yellow.", "m0")) for n, text in enumerate(texts)]
+    trios: list[Trio] = [
+        (example(n), answer(n, text, "m2"), answer(n, "Yellow.", "m0")) for n, text in enumerate(texts)
+    ]
     return compare_piece(Judging(), resources, Model(Path(), "judge", "0"), ("m2", "m0"), trios)
 
 
