@@ -13,6 +13,7 @@ from askback.records import Counts, Example
 from askback.train.finetune import Job, finetune
 from askback.train.refusals import refusals
 from askback.train.rows import schedule
+from askback.train.trackers import check_installed
 
 
 @recorded(version=2, output="model", prompts=("backward",))
@@ -39,6 +40,7 @@ def _train(
     step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, taught: list[Example]
 ) -> Model:
     """Train in a process of its own; held-out pairs stay out, and every other is counted."""
+    check_installed(step.resources.trackers)
     job = Job(
         *(str(base.path), base.chat_template, direction, options, taught, str(step.folder), step.random_seed),
         trackers=step.resources.trackers,
