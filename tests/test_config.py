@@ -103,7 +103,10 @@ def test_numbers_and_nulls_mean_what_they_look_like(tmp_path: Path) -> None:
         ("recipe.corpus.min_chars=4000", "min_chars 4000 is above max_chars 3000"),
         ("recipe.forward.final_learning_rate=1", "is above learning_rate"),
         ("name=../out", "should match pattern"),
-        ("resources.engine={kind: openai_http, url: 'http://x/v1'}", "give it under engines.augment or engines.score"),
+        (
+            "resources.engine={kind: openai_http, url: 'http://x/v1'}",
+            "give it under engines.augment, engines.score or engines.compare",
+        ),
         ("resources.engines.score={kind: openai_http, url: 'http://x/v1'}", "give recipe.rounds: 1"),
     ],
 )

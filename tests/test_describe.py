@@ -21,7 +21,8 @@ def pair(number: int, instruction: str, output: str = "An answer.", licence: str
     return Example(f"p{number}", instruction, output, "seed", "train", f"f:{number}", "pairs", licence, "en")
 
 
-def test_one_set() -> None:
+def test_one_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("askback.describe.parser", lambda: "")
     asked = ["Write a story about rain in the old town.", "Write a story about rain in the old town!", "Why is it so?"]
     pairs = [pair(number, text, "x" * (10 + 10 * number)) for number, text in enumerate(asked)]
     pairs.append(pair(3, "Give an example.", "y" * 40, ""))
@@ -29,6 +30,7 @@ def test_one_set() -> None:
     assert found["pairs"] == 4 and found["output"] == {"mean": 25, "sd": pytest.approx(11.18034)}
     assert found["near_copies"] == 0.25, "the second is the first but for its last character"
     assert found["verbs"]["coverage"] == 0.75 and found["verbs"]["top"][0] == ("write", 2, [("story", 2)])
+    assert found["verbs"]["by"] == "rules"
     assert found["licence"] == {"CC0-1.0": 0.75, "not stated": 0.25}
     assert "evaluation_prompts" not in found
 

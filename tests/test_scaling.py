@@ -42,6 +42,24 @@ def test_what_cannot_be_is_told(made_run: Path) -> None:
         scale(made_run, Scaling(sizes=()))
 
 
+def test_files_of_any_format_of_the_seed_are_sets(made_run: Path, tmp_path: Path) -> None:
+    alpaca = [{"instruction": "Add up.", "input": f"1 and {n}", "output": f"It is {n + 1}."} for n in range(3)]
+    (tmp_path / "alpaca.json").write_text(json.dumps(alpaca))
+    lima = [{"conversations": [f"Why is it {n}?", f"As it is {n}."], "source": "x"} for n in range(4)]
+    (tmp_path / "lima.jsonl").write_text("\n".join(map(json.dumps, lima)))
+    for name, count in (("alpaca:alpaca.json", 3), ("sharegpt:lima.jsonl", 4)):
+        format, _, file = name.partition(":")
+        with pytest.raises(InputError, match=f"has {count} examples to train on"):
+            scale(made_run, Scaling(sizes=(5000,), sets=(f"{format}:{tmp_path / file}",)))
+        (step,) = made_run.glob(f"scaling/pairs-{Path(file).stem}-*")
+        assert len(Records(step, "")) == count
+    assert {one.instruction for one in Records(next(made_run.glob("scaling/pairs-alpaca-*")), "")} == {
+        f"Add up.\n\n1 and {n}" for n in range(3)
+    }
+    with pytest.raises(RecipeError, match=r"allowed: .* or FORMAT:FILE with pairs, alpaca"):
+        scale(made_run, Scaling(sizes=(4,), sets=("alpaca:none.json",)))
+
+
 def test_fits_of_points() -> None:
     points = [{"set": name, "size": size, "loss": 3 - size / 1000} for name in ("a", "b") for size in (100, 200, 400)]
     found = fits([*points, {"set": "c", "size": 100, "loss": 3.0}])

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from askback.contamination import evaluation_prompts
 from askback.corpus.dedup import near_copies
 from askback.corpus.filters.voice import verbs
 from askback.evaluate.options import Describing
-from askback.evaluate.verbs import count_verbs
+from askback.evaluate.parsed_verbs import parsed, parser
+from askback.evaluate.verbs import RULES, count_verbs, verb_noun
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
@@ -28,11 +29,12 @@ Pair = Example | Candidate
 
 
 def sources(options: Describing) -> dict[str, str]:
-    """Return a fingerprint of every file of evaluation prompts."""
-    return {path: file_fingerprint(Path(path)) for path in options.prompts}
+    """Return a fingerprint of every file of evaluation prompts, and the parser of verbs if there is one."""
+    found = {path: file_fingerprint(Path(path)) for path in options.prompts}
+    return found | ({"verbs": name} if (name := parser()) else {})
 
 
-@recorded(version=1, sources=sources)
+@recorded(version=2, sources=sources)
 def describe(
     step: Step,
     options: Describing,
@@ -71,11 +73,19 @@ def describe_set(pairs: list[Pair], options: Describing) -> dict[str, Any]:
         "instruction": lengths(one.instruction for one in pairs),
         "output": lengths(one.output for one in pairs),
         "looked_at": len(sample),
-        "verbs": asdict(count_verbs((one.instruction for one in sample), verbs()[0])),
+        "verbs": asdict(count_verbs(*find_verbs([one.instruction for one in sample]))),
         "near_copies": near_copies([one.instruction for one in sample], options.near_copy) / len(sample),
         **{name: shares(getattr(one, name) for one in pairs) for name in ("language", "source", "licence")},
         **({"evaluation_prompts": len(found)} if options.prompts else {}),
     }
+
+
+def find_verbs(instructions: Sequence[str]) -> tuple[Iterator[tuple[str, str] | None], str]:
+    """Return the verb and noun of each instruction, and what found them: spaCy where it is installed, else rules."""
+    if name := parser():
+        return parsed(name, instructions), name
+    known = verbs()[0]
+    return (verb_noun(one, known) for one in instructions), RULES
 
 
 def lengths(texts: Iterable[str]) -> dict[str, float]:

@@ -12,10 +12,12 @@ from askback.describe import describe
 from askback.evaluate.answers import held_out_prompts, read_baseline, read_prompts, write_answers, write_outputs
 from askback.evaluate.benchmarks import run_benchmarks
 from askback.evaluate.bootstrap import loss_difference
+from askback.evaluate.embedding import compare_meanings
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import (
     BaselineFile,
     Describing,
+    Embedding,
     HeldOutPrompts,
     PromptFile,
     Questions,
@@ -23,11 +25,9 @@ from askback.evaluate.options import (
 )
 from askback.evaluate.pairwise import WinRate, compare, win_rate
 from askback.evaluate.rouge import compare_with_references
-from askback.execution.identity import Model, base_model
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_json
-from askback.models import resolve
 from askback.records import Loss
 from askback.run_folder import RunFolder, look, metrics, side_by_side
 from askback.seed.load import load_pairs
@@ -35,6 +35,8 @@ from askback.seed.load import load_pairs
 HELD_OUT = "held-out"
 CONFIDENCE = 0.95
 BOOTSTRAP_SEED = 0
+BY_MODEL = ("win_rates", "references", "similarities", "benchmarks")
+"""What is found of one model at a time, and kept in the summary while that model is there."""
 FEW_PROMPTS = 100
 """Under so many, a win rate near 50 has a standard error of up to 5 points."""
 
@@ -51,8 +53,8 @@ def evaluate(folder: Path, questions: Questions, progress: Progress | None = Non
     ours = [name for name in dict.fromkeys([model, *questions.against]) if not Path(name).is_file()]
     for name in ours:
         made.model(name)
-    found: dict[str, Any] = {kind: {} for kind in ("losses", "win_rates", "references", "benchmarks")}
-    with made.inside("evaluate", progress) as run:
+    found: dict[str, Any] = {kind: {} for kind in ("losses", *BY_MODEL)}
+    with made.inside("evaluate", progress, questions.judge_engine) as run:
         found["losses"][HELD_OUT] = compared(recorded_losses(made))
         for source in questions.pairs:
             found["losses"][Path(source.path).name] = compared(_losses_on(source, made, run))
@@ -109,7 +111,9 @@ def _answered(
 ) -> None:
     """Have one prompt set answered by all, scored against its references, and compared."""
     prompts = _prompts(name, questions.limit, made, run)
-    judge = _judge(questions.judge, made)
+    engine = run.file.resources.engine_for("compare")
+    judge = made.judge(questions.judge, engine)
+    judged_by = judge.id if engine.kind == "openai_http" else questions.judge
     answers = {
         who: _answers(who, plain(name), prompts, questions, made, run)
         for who in dict.fromkeys([model, *questions.against])
@@ -117,10 +121,8 @@ def _answered(
     ids = {who: next(iter(own)).model_id for who, own in answers.items()}
     for who, own in answers.items():
         if any(one.output for one in prompts):
-            step = f"references-{plain(who)}-{plain(name)}"
-            scored = side_by_side(run, step, compare_with_references, Referring(), prompts=prompts, answers=own)
-            row = {"model": Path(who).name, "model_id": ids[who], "prompts": Path(name).name, **metrics(scored)}
-            found["references"][scored.folder.name] = row
+            row = {"model": Path(who).name, "model_id": ids[who], "prompts": Path(name).name}
+            _against_references(row, f"{plain(who)}-{plain(name)}", prompts, own, questions.embedder, run, found)
         if who == model:
             continue
         compared = side_by_side(
@@ -128,16 +130,34 @@ def _answered(
             f"compare-{model}-{plain(who)}-{plain(name)}",
             compare,
             questions.judging,
-            judge=judge,
+            model=judge,
             prompts=prompts,
             answers=answers[model],
             baseline=own,
         )
         result = win_rate(compared)
-        names = {"model": model, "baseline": Path(who).name, "prompts": Path(name).name, "judge": questions.judge}
-        said = cautions(result, questions.judge, (model, who), made)
+        names = {"model": model, "baseline": Path(who).name, "prompts": Path(name).name, "judge": judged_by}
+        said = cautions(result, judged_by, (model, who), made)
         row = {**names, "model_id": ids[model], "baseline_id": ids[who], **asdict(result), "cautions": said}
         found["win_rates"][compared.folder.name] = row
+
+
+def _against_references(
+    row: dict[str, Any],
+    name: str,
+    prompts: Records,
+    answers: Records,
+    embedder: str,
+    run: Run,
+    found: dict[str, dict[str, Any]],
+) -> None:
+    """Score answers against the references of their prompts: by words, and by meaning if there is an embedder."""
+    given = {"prompts": prompts, "answers": answers}
+    scored = side_by_side(run, f"references-{name}", compare_with_references, Referring(), **given)
+    found["references"][scored.folder.name] = {**row, **metrics(scored)}
+    if embedder:
+        near = side_by_side(run, f"meanings-{name}", compare_meanings, Embedding(model=embedder), **given)
+        found["similarities"][near.folder.name] = {**row, "embedder": Path(embedder).name, **metrics(near)}
 
 
 def _prompts(name: str, limit: int | None, made: RunFolder, run: Run) -> Records:
@@ -174,13 +194,11 @@ def cautions(result: WinRate, judge: str, compared: tuple[str, str], made: RunFo
         said.append(
             f"the judge's preference for the answer it sees first is {result.first_preferred:.0f} % (50 is none)"
         )
+    if result.mass is None and result.first_preferred is not None:
+        said.append("the judge tells no probabilities, so its verdicts are read from its text: each is all or nothing")
     if result.mass is not None and result.mass < 0.5:
         said.append(f"the judge answers A or B at all with a probability of {result.mass:.2f} only")
     return said
-
-
-def _judge(name: str, made: RunFolder) -> Model:
-    return made.model(name) if name in made.models else base_model(name, "", resolve(name))
 
 
 def plain(name: str) -> str:
@@ -192,7 +210,7 @@ def _kept(path: Path, found: dict[str, Any], made: RunFolder) -> dict[str, Any]:
     """Add what earlier evaluations found of the models that are still there."""
     before = json.loads(path.read_text("utf-8")) if path.exists() else {}
     found |= {"run": made.folder.name, "models": {name: made.model(name).id for name in made.models}}
-    for kind in ("win_rates", "references", "benchmarks"):
+    for kind in BY_MODEL:
         still = {step: row for step, row in before.get(kind, {}).items() if row["model_id"] in found["models"].values()}
         found[kind] = {**still, **found[kind]}
     if before.get("models") == found["models"]:

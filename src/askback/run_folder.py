@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from askback.config import Options, RecipeFile
+from askback.config import Engine, Options, RecipeFile
 from askback.errors import InputError, RecipeError
 from askback.execution.identity import Input, Model, base_model, fingerprint, identify
 from askback.execution.progress import Progress
@@ -81,9 +81,22 @@ class RunFolder:
         """Return the last round's step of a kind ("score-", "select-"), None if there is none yet."""
         return next((name for name in reversed(self.steps) if name.startswith(prefix)), None)
 
-    def inside(self, name: str, progress: Progress | None) -> Run:
-        """Return a run of the same recipe in a folder of this one, for what is asked about it afterwards."""
+    def judge(self, name: str, engine: Engine) -> Model:
+        """Return the model that compares: one of the run's, another by name, or that of a server, whatever the name."""
+        if engine.kind == "openai_http":
+            return Model(Path(), engine.model or engine.url, "")
+        return self.model(name) if name in self.models else base_model(name, "", resolve(name))
+
+    def inside(self, name: str, progress: Progress | None, judge: Engine | None = None) -> Run:
+        """Return a run of the same recipe in a folder of this one, for what is asked about it afterwards.
+
+        Args:
+            judge: the engine of the role "compare", if it is not the recipe's.
+        """
         resources = self.file.resources.model_copy(update={"runs": str(self.folder)})
+        if judge is not None:
+            engines = resources.engines.model_copy(update={"compare": judge})
+            resources = resources.model_copy(update={"engines": engines})
         return Run(self.file.model_copy(update={"name": name, "resources": resources}), progress)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from askback.config import SeedSource
+from askback.config import Engine, SeedSource
 from askback.errors import InputError, RecipeError
 from askback.evaluate.answers import held_out_prompts, read_prompts, write_answers
 from askback.evaluate.curve import curve
@@ -17,15 +17,15 @@ from askback.evaluate.fit import Fit, fit_log
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import Answering, HeldOutPrompts, Judging, PromptFile, Subset
 from askback.evaluate.pairwise import compare, win_rate
-from askback.execution.identity import Input, Model, base_model, recorded
+from askback.execution.identity import Input, Model, recorded
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records, atomic, write_json
 from askback.execution.step import Step
-from askback.models import resolve
 from askback.records import Candidate, Example, Outcome, draw, reject
 from askback.run_folder import RunFolder, look, metrics, side_by_side
 from askback.seed.load import load_pairs
+from askback.seed.readers import READERS
 from askback.train.rows import schedule
 from askback.train.steps import train_forward
 
@@ -36,13 +36,16 @@ LOSS, WIN_RATE = "loss", "win_rate"
 
 @dataclass(frozen=True)
 class Scaling:
-    """What to train and measure. `sets` are of SETS or files of pairs; the win rate is that against M_0 on `prompts`."""
+    """What to train and measure. `sets` are of SETS or files of pairs, as FILE or FORMAT:FILE with a format of the seed's
+    readers; the win rate is that against M_0 on `prompts`."""
 
     sizes: tuple[int, ...]
     sets: tuple[str, ...] = ("curated", "uncurated", "seed")
     judge: str = ""
     prompts: str = "held-out"
     limit: int | None = None
+    judge_engine: Engine | None = None
+    """As `Questions.judge_engine`."""
 
 
 @recorded(version=1)
@@ -81,12 +84,12 @@ def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> di
     if not wanted.sizes or min(wanted.sizes) < 1:
         raise RecipeError("--sizes: give one size or more, as in --sizes 100,200,400")
     points: list[dict[str, Any]] = []
-    with made.inside("scaling", progress) as run:
+    with made.inside("scaling", progress, wanted.judge_engine) as run:
         for name in wanted.sets:
             examples = _set(name, made, run)
             for size in sorted(set(wanted.sizes)):
                 points.append(
-                    {"set": Path(name).name, "size": size, **_measure(name, size, examples, wanted, made, run)}
+                    {"set": _file(name)[1].name, "size": size, **_measure(name, size, examples, wanted, made, run)}
                 )
         found = {"base_of_the_logarithm": "e", "points": points, "fits": fits(points), "judge": wanted.judge}
         for measure in (LOSS, WIN_RATE):
@@ -103,16 +106,25 @@ def _set(name: str, made: RunFolder, run: Run) -> Records:
         if step is None:
             raise InputError(f"{made.folder}: there is no {name} set yet. Finish the run first: askback run RECIPE")
         return made.records(step)
-    if not Path(name).is_file():
-        raise RecipeError(f"--sets {name}: no such set or file of pairs; allowed: {', '.join(SETS)}, or a file")
-    return side_by_side(
-        run, f"pairs-{Path(name).stem}", load_pairs, SeedSource(path=name, split="train"), seed=made.records("seed")
-    )
+    format, path = _file(name)
+    if not path.is_file():
+        raise RecipeError(
+            f"--sets {name}: no such set or file of pairs; allowed: {', '.join(SETS)}, a file, or FORMAT:FILE with "
+            f"{', '.join(READERS)}"
+        )
+    source = SeedSource.model_validate({"path": str(path), "format": format, "split": "train"})
+    return side_by_side(run, f"pairs-{path.stem}", load_pairs, source, seed=made.records("seed"))
+
+
+def _file(name: str) -> tuple[str, Path]:
+    """Return the format and the path of a set's name; a name of SETS is its own path."""
+    format, _, path = name.partition(":")
+    return (format, Path(path)) if format in READERS else ("pairs", Path(name))
 
 
 def _measure(name: str, size: int, examples: Records, wanted: Scaling, made: RunFolder, run: Run) -> dict[str, Any]:
     recipe = made.file.recipe
-    stem = f"{Path(name).stem}-{size}"
+    stem = f"{_file(name)[1].stem}-{size}"
     part = side_by_side(run, f"take-{stem}", take, Subset(size=size), examples=examples)
     seed = made.records("seed")
     # By the size alone, so that sets are compared at equal steps.
@@ -121,7 +133,7 @@ def _measure(name: str, size: int, examples: Records, wanted: Scaling, made: Run
     taught = [seed, part] if name == "joint" else [part]
     model = side_by_side(run, f"train-{stem}", train_forward, options, base=made.base, examples=taught)
     row = metrics(side_by_side(run, f"loss-{stem}", measure_loss, recipe.evaluate, model=model, examples=seed))
-    if wanted.judge:
+    if wanted.judge or wanted.judge_engine:
         row |= _won(stem, model, wanted, made, run)
     return row
 
@@ -133,14 +145,12 @@ def _won(stem: str, model: Model, wanted: Scaling, made: RunFolder, run: Run) ->
         prompts = side_by_side(run, "prompts", held_out_prompts, asked, examples=made.records("seed"))
     else:
         prompts = side_by_side(run, "prompts", read_prompts, PromptFile(path=wanted.prompts, limit=wanted.limit))
-    judge = (
-        made.model(wanted.judge) if wanted.judge in made.models else base_model(wanted.judge, "", resolve(wanted.judge))
-    )
+    judge = made.judge(wanted.judge, run.file.resources.engine_for("compare"))
     best = made.quality(made.models[-1]) if stem.startswith(("curated", "joint")) else ""
     options = Answering(quality=best)
     answers = side_by_side(run, f"answers-{stem}", write_answers, options, model=model, prompts=prompts)
     against = side_by_side(run, "answers-m0", write_answers, Answering(), model=made.model("m0"), prompts=prompts)
-    given: dict[str, Input] = {"judge": judge, "prompts": prompts, "answers": answers, "baseline": against}
+    given: dict[str, Input] = {"model": judge, "prompts": prompts, "answers": answers, "baseline": against}
     won = win_rate(side_by_side(run, f"compare-{stem}", compare, Judging(), **given))
     controlled = won.length_controlled.win_rate if won.length_controlled else None
     return {WIN_RATE: won.total.win_rate, "standard_error": won.total.standard_error, "length_controlled": controlled}

@@ -14,13 +14,14 @@ import pytest
 
 from askback import prompts
 from askback.config import Engine as EngineOptions
-from askback.config import Resources
+from askback.config import Engines, Resources
 from askback.curate.score import score
 from askback.engines.base import CALLS, Prompt, Sampling
 from askback.engines.openai_http import OpenAIHttp
 from askback.engines.transformers_local import TransformersLocal
 from askback.engines.vllm_server import KEY_VARIABLE, Server, Serving, command_line, connected
 from askback.errors import InputError
+from askback.evaluate.pairwise import compare
 from askback.execution.identity import Model
 from askback.train.steps import train_forward
 
@@ -57,6 +58,14 @@ def test_it_is_ready_and_ends_whole_when_closed(model: Path, tmp_path: Path) -> 
     server = Server(model, fake(), tmp_path / "log", lambda _: None)
     assert all(alive(int(pid)) for pid in (model / "pids").read_text().split())
     server.close()
+    assert gone(model)
+
+
+def test_a_judge_of_two_answers_may_run_in_it(model: Path, tmp_path: Path) -> None:
+    serving, resources = Serving(), Resources(engines=Engines(compare=fake()))
+    inputs = {"model": Model(model, "judge", "j"), "prompts": None, "answers": None, "baseline": None}
+    assert serving.ready(compare, inputs, resources, tmp_path / "log", print).engine.url.startswith("http://127.0.0.1:")
+    serving.close()
     assert gone(model)
 
 

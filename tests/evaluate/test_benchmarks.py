@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -71,12 +72,28 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
             check_installed(sys.executable)
 
 
-def test_the_program_itself(tiny_model: Path, tmp_path: Path) -> None:
+def test_the_papers_tasks_are_there() -> None:
+    """Their names only: the questions themselves are on the hub."""
+    python = python_with_lm_eval()
+    known = "from lm_eval.tasks import TaskManager; print(*TaskManager().all_tasks)"
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    found = subprocess.run(
+        [python, "-c", known], capture_output=True, text=True, check=True, env=offline
+    ).stdout.split()
+    assert set(PAPER) <= set(found), set(PAPER) - set(found)
+
+
+def python_with_lm_eval() -> str:
     python = os.environ.get("ASKBACK_LM_EVAL_PYTHON", sys.executable)
     try:
         check_installed(python)
     except MissingExtra as missing:
         pytest.skip(f"{missing}; or set ASKBACK_LM_EVAL_PYTHON")
+    return python
+
+
+def test_the_program_itself(tiny_model: Path, tmp_path: Path) -> None:
+    python = python_with_lm_eval()
     rows = [
         {"question": f"The capital of {c} is", "choices": ["Paris", "Rome"], "answer": n}
         for n, c in enumerate(["France", "Italy"])

@@ -38,7 +38,8 @@ def test_counts_with_their_coverage() -> None:
         "Hm.",
         "Who is it?",
     ]
-    found = count_verbs(asked, verbs()[0])
+    found = count_verbs(verb_noun(one, verbs()[0]) for one in asked)
+    assert found.by == "rules"
     assert (found.coverage, found.distinct) == (0.5, 3)
     assert found.top == [("write", 3, [("story", 2), ("poem", 1)]), ("give", 1, [("example", 1)])]
-    assert count_verbs([], verbs()[0]).coverage == 0
+    assert count_verbs([]).coverage == 0

@@ -9,16 +9,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+import yaml
 
 from askback.config import Select
 from askback.errors import InputError, RecipeError
-from askback.execution.shards import write_json, write_outcome
+from askback.execution.shards import Records, write_json, write_outcome
 from askback.export import FORMATS, export
+from askback.export.folder import without_folders
 from askback.export.hub import push
 from askback.records import Example, Outcome
 
@@ -93,6 +96,37 @@ def test_card_licences_and_checksums(run: Path, tmp_path: Path) -> None:
     for line in (out / "checksums.txt").read_text().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
+
+
+def test_no_folder_of_this_machine_is_handed_on(run: Path, tmp_path: Path) -> None:
+    room = {"sources": [{"path": "/home/ann/docs/*/x.html"}, {"path": "https://host/home/ann/docs/y"}, {"path": "/z"}]}
+    recipe = {"rounds": 1, "seed": {"sources": [{"path": "/home/ann/seed.jsonl"}]}, "corpus": room}
+    (run / "recipe.yaml").write_text(yaml.safe_dump({"name": "x", "recipe": recipe}))
+    uris = ["/home/ann/docs/a/x.html", "https://host/home/ann/docs/y", "/home/ann/seed.jsonl:3", "/z/b"]
+    pairs = [replace(example(n, "seed"), uri=uri, source=f"pairs:{uri}") for n, uri in enumerate(uris)]
+    found = without_folders(pairs, run)
+    assert [one.uri for one in found] == ["a/x.html", "https://host/home/ann/docs/y", "seed.jsonl:3", "/z/b"]
+    assert [one.source for one in found][:3] == ["pairs:a/x.html", f"pairs:{uris[1]}", "pairs:seed.jsonl:3"]
+
+
+def test_the_card_of_a_run_names_its_models_and_limits(made_run: Path, tmp_path: Path) -> None:
+    count = export(made_run, tmp_path / "out", "alpaca", "jsonl", with_seed=True, validation=0.2)
+    card = (tmp_path / "out/README.md").read_text()
+    splits = re.search(r"Splits: train (\d+), validation (\d+)\.", card)
+    assert splits and sum(map(int, splits.groups())) == count
+    rows = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
+    described = card.partition("each record has")[2].partition("## How")[0]
+    assert {f"`{name}`" for name in rows[0].keys() - {"instruction", "input", "output"}} == set(
+        re.findall(r"`\w+`", described)
+    )
+    written = next(iter(Records(made_run / "augment", "")))
+    judged = next(iter(Records(made_run / "score-1", "")))
+    assert f"wrote the instructions: {written.model_id}, prompt {written.prompt_id}" in card
+    assert f"judged them in round 1: {judged.model_id}, prompt {judged.prompt_id}" in card
+    for said in ("- base: tiny; see its own licence", "Judge of round 1: mean AUROC", "Personal data in the documents"):
+        assert said in card, said
+    folder = str(made_run.parents[1])
+    assert not [path.name for path in (tmp_path / "out").iterdir() if folder in path.read_text()]
 
 
 def test_the_card_says_how_trl_trains_on_it(run: Path, tmp_path: Path, tiny_model: Path) -> None:

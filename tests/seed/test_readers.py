@@ -79,6 +79,15 @@ def read(path: Path, format: str, language: str = "en") -> list[Pair | Rejection
     return list(lookup(READERS, format, "seed format")(read_rows(path), language))
 
 
+def test_limas_turns_are_plain_strings(tmp_path: Path) -> None:
+    path = tmp_path / "lima.jsonl"
+    rows = [["Why?", "So."], ["Why?", "So.", "And?", "Also."], ["Alone?"], ["Mixed?", {"from": "gpt", "value": "x"}]]
+    path.write_text("\n".join(json.dumps({"conversations": turns, "source": "stackexchange"}) for turns in rows))
+    found = read(path, "sharegpt")
+    assert [(one.instruction, one.output) for one in found[:2] if isinstance(one, Pair)] == [("Why?", "So.")] * 2
+    assert [isinstance(one, Rejection) for one in found[2:]] == [True, True]
+
+
 @pytest.mark.parametrize("format", READERS)
 def test_contract(format: str, tmp_path: Path) -> None:
     path = tmp_path / "seed.jsonl"

@@ -10,7 +10,15 @@ from askback.cli.shared import Json, RecipePath, RunPath, Set, console, load, ru
 from askback.errors import Interrupted, RecipeError
 
 if TYPE_CHECKING:
-    from askback.config import SeedSource
+    from askback.config import Engine, SeedSource
+
+JudgeUrl = Annotated[
+    str, typer.Option(help="Let a server that speaks OpenAI's protocol judge, as at https://host/v1.", metavar="URL")
+]
+JudgeModel = Annotated[str, typer.Option(help="The judge's name on that server, if it has several.", metavar="NAME")]
+JudgeKeyEnv = Annotated[
+    str, typer.Option(help="NAME of the environment variable that holds that server's key.", metavar="NAME")
+]
 
 
 def export(
@@ -94,6 +102,16 @@ def evaluate(
     judge: Annotated[
         str, typer.Option(help="The model that compares answers: one of the run's, a folder or a hub name.")
     ] = "base",
+    judge_url: JudgeUrl = "",
+    judge_model: JudgeModel = "",
+    judge_key_env: JudgeKeyEnv = "",
+    embedder: Annotated[
+        str,
+        typer.Option(
+            help="Compare answers with references in meaning too: a sentence-embedding model's folder or package.",
+            metavar="MODEL",
+        ),
+    ] = "",
     pairs: Annotated[
         list[str] | None,
         typer.Option(help="Measure the loss of every model on this file of human pairs too.", metavar="FILE"),
@@ -126,9 +144,11 @@ def evaluate(
         model=model,
         against=tuple(against or ["m0"]),
         judge=judge,
+        judge_engine=_server(judge_url, judge_model, judge_key_env),
         prompts=tuple(prompts or ()),
         pairs=tuple(_source(path, pairs_format) for path in pairs or ()),
         limit=limit,
+        embedder=embedder,
         answering=Answering(max_new_tokens=max_new_tokens),
         benchmarks=wanted,
     )
@@ -147,11 +167,17 @@ def scaling(
     recipe: Annotated[Path, typer.Argument(help="A recipe whose run is made, or its run folder.", metavar="RECIPE")],
     sizes: Annotated[str, typer.Option(help="Numbers of examples, with commas between.")] = "100,200,400",
     sets: Annotated[
-        str, typer.Option(help="Of curated, uncurated, seed, joint and files of pairs, with commas between.")
+        str,
+        typer.Option(
+            help="Of curated, uncurated, seed, joint and FORMAT:FILE, as in alpaca:a.json, with commas between."
+        ),
     ] = "curated,uncurated,seed",
     judge: Annotated[
         str, typer.Option(help="Measure the win rate against M_0 as well, by this judge.", metavar="MODEL")
     ] = "",
+    judge_url: JudgeUrl = "",
+    judge_model: JudgeModel = "",
+    judge_key_env: JudgeKeyEnv = "",
     prompts: Annotated[str, typer.Option(help="Prompt set of the win rate: a file, or held-out.")] = "held-out",
     limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many prompts.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
@@ -171,7 +197,8 @@ def scaling(
         folder = Path(file.resources.runs) / file.name
     names = tuple(name.strip() for name in sets.split(",") if name.strip())
     try:
-        found = scale(folder, Scaling(numbers, names, judge, prompts, limit), Progress())
+        judge_engine = _server(judge_url, judge_model, judge_key_env)
+        found = scale(folder, Scaling(numbers, names, judge, prompts, limit, judge_engine), Progress())
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None
     if as_json:
@@ -190,3 +217,20 @@ def _source(path: str, format: str) -> "SeedSource":
         return SeedSource(path=path, format=format, split="held-out")  # type: ignore[arg-type]
     except ValidationError as error:
         raise RecipeError(f"--pairs-format {format}: {error.errors()[0]['msg']}") from None
+
+
+def _server(url: str, model: str, key_env: str) -> "Engine | None":
+    """Return the engine of the judge's options, None if they name no server."""
+    from pydantic import ValidationError
+
+    from askback.config import Engine
+
+    if not url:
+        if model or key_env:
+            raise RecipeError("--judge-model and --judge-key-env are of a server: give its --judge-url, or use --judge")
+        return None
+    try:
+        return Engine(kind="openai_http", url=url, model=model, api_key_env=key_env)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise RecipeError(f"--judge-url, --judge-key-env: {problem}") from None

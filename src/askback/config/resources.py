@@ -13,7 +13,7 @@ class Engine(Options):
 
     kind: Literal["transformers", "vllm_server", "openai_http", "scripted"] = "transformers"
     """`transformers` runs the run's models in this process, `vllm_server` in a vLLM it starts and stops; `openai_http`
-    asks a server's own model, so it is for `engines.augment` and `engines.score` alone; `scripted` has no model."""
+    asks a server's own model, so it is for the roles under `engines` alone; `scripted` has no model."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """`auto` is bfloat16."""
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -61,6 +61,8 @@ class Engines(Options):
 
     augment: Engine | None = None
     score: Engine | None = None
+    compare: Engine | None = None
+    """The judge of `askback evaluate` and `askback scaling`."""
 
 
 class Launch(Options):
@@ -116,13 +118,15 @@ class Resources(Options):
     engine: Engine = Engine()
     engines: Engines = Engines()
     training: Launch = Launch()
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = ()
+    """Who is told each training's losses, beside ``metrics.jsonl``; nobody unless named. Keys are the trackers' own."""
 
     @model_validator(mode="after")
     def _runs_own_models(self) -> "Resources":
         if self.engine.kind == "openai_http":
             raise ValueError(
                 "engine: 'openai_http' asks a server's own model, and the held-out loss is of this run's; "
-                "give it under engines.augment or engines.score"
+                "give it under engines.augment, engines.score or engines.compare"
             )
         return self
 
@@ -140,5 +144,5 @@ class Resources(Options):
         return self
 
     def engine_for(self, role: str) -> Engine:
-        """Return the engine of a role: "augment", "score", or "loss"."""
+        """Return the engine of a role: "augment", "score", "compare" or "loss"."""
         return getattr(self.engines, role, None) or self.engine

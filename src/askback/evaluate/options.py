@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from askback.config import Options, SeedSource, Share
+from askback.config import Engine, Options, SeedSource, Share
 
 
 class PromptFile(Options):
@@ -51,6 +51,13 @@ class Referring(Options):
     """Comparison with reference answers has no options."""
 
 
+class Embedding(Options):
+    """Comparison with reference answers in meaning."""
+
+    model: str
+    """A folder that holds a sentence-embedding model, or the name of an installed package that does."""
+
+
 class Benchmarks(Options):
     """Tasks of lm-evaluation-harness."""
 
@@ -91,9 +98,14 @@ class Questions(Options):
     model: str = ""
     against: tuple[str, ...] = ("m0",)
     judge: str = "base"
+    judge_engine: Engine | None = None
+    """What runs the judge; `resources.engines.compare` of the recipe unless given. An `openai_http` has a model of its own,
+    and `judge` does not count."""
     prompts: tuple[str, ...] = ()
     pairs: tuple[SeedSource, ...] = ()
     limit: int | None = None
+    embedder: str = ""
+    """Compare answers with references in meaning too, by this model (`Embedding.model`)."""
     answering: Answering = Answering()
     judging: Judging = Judging()
     benchmarks: Benchmarks | None = None

@@ -11,6 +11,7 @@ from askback.config import Resources
 from askback.engines import open_engine
 from askback.evaluate.length_control import LengthControlled, length_controlled
 from askback.evaluate.options import Judging
+from askback.evaluate.verdict import read_verdicts
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records
@@ -18,23 +19,24 @@ from askback.execution.step import Step
 from askback.records import Answer, Comparison, Example, Outcome, record_id
 
 PIECE = 8
-CHOICES = (" A", " B")
+SAME = "the answers are the same"
+"""What is said, in place of the judge's words, of a tie that it was not asked about."""
 
 Trio = tuple[Example, Answer | None, Answer | None]
 """A prompt, the model's answer and the baseline's."""
 
 
-@recorded(version=1, engine="loss", prompts=("pairwise",))
+@recorded(version=2, engine="compare", prompts=("pairwise",))
 def compare(
-    step: Step, options: Judging, *, judge: Model, prompts: Records, answers: Records, baseline: Records
+    step: Step, options: Judging, *, model: Model, prompts: Records, answers: Records, baseline: Records
 ) -> Records:
-    """Write two comparisons, one per order, for every prompt, also where there is nothing to compare."""
+    """Write two comparisons by `model`, the judge, one per order, for every prompt, even if there is nothing to ask."""
     models = {one.example_id: one for one in answers}
     others = {one.example_id: one for one in baseline}
     trios = [(one, models.get(one.id), others.get(one.id)) for one in prompts]
     pieces = [(trios[start : start + PIECE],) for start in range(0, len(trios), PIECE)]
     ids = _id(models.values()), _id(others.values())
-    work = partial(compare_piece, options, step.resources, judge, ids)
+    work = partial(compare_piece, options, step.resources, model, ids)
     return step.pieces(work, pieces, Comparison, "prompts", [len(piece) for (piece,) in pieces])
 
 
@@ -61,7 +63,7 @@ def compare_piece(
             if trio[1] is None or trio[2] is None:
                 keep(trio, first, None, None, f"no answer of {ids[0] if trio[1] is None else ids[1]}")
             elif trio[1].output.strip() == trio[2].output.strip():
-                keep(trio, first, 0.5, None, "the answers are the same")
+                keep(trio, first, 0.5, None, SAME)
             else:
                 asked.append((trio, first))
     questions = []
@@ -69,13 +71,9 @@ def compare_piece(
         shown = [engine.truncate(answer.output, options.max_output_tokens) for answer in trio[1:] if answer]
         one, two = shown if first == "model" else reversed(shown)
         questions.append(words.pairwise(trio[0].instruction, one, two))
-    rows = engine.choose(questions, CHOICES)
-    for (trio, first), (a, b) in zip(asked, rows, strict=True):
-        if not (math.isfinite(a) and math.isfinite(b)):
-            keep(trio, first, None, None, f"log-probabilities {a} and {b}")
-            continue
-        of_first = 1 / (1 + math.exp(min(700.0, b - a)))
-        keep(trio, first, of_first if first == "model" else 1 - of_first, math.exp(a) + math.exp(b))
+    for (trio, first), found in zip(asked, read_verdicts(engine, questions), strict=True):
+        value = found.of_first
+        keep(trio, first, 1 - value if first == "baseline" and value is not None else value, found.mass, found.raw)
     report(len(trios), 0)
     return outcome
 
@@ -100,9 +98,10 @@ class HeadToHead:
 class WinRate:
     """A head-to-head over both orders, with what tells whether its judge can be trusted.
 
-    `first_preferred` is the mean preference for the answer that stood first, in percent: 50 without position bias.
-    `orders_agree` is the share of scored prompts at which both orders name the same answer. `mass` is the judge's mean
-    probability of answering A or B at all. `length_controlled` is None where it cannot be told (fewer than 10 scored).
+    `first_preferred` is the mean preference for the answer that stood first, in percent, over what the judge was asked:
+    50 without position bias. `orders_agree` is the share of scored prompts at which both orders name the same answer.
+    `mass` is the judge's mean probability of answering A or B at all, None where it tells none. `length_controlled` is
+    None where it cannot be told (fewer than 10 scored).
     """
 
     total: HeadToHead
@@ -147,7 +146,7 @@ def win_rate(comparisons: Iterable[Comparison]) -> WinRate:
         whole = len(values) == len(pair)
         preferences.append(math.fsum(values) / len(values) if whole else None)
         verdicts.append(all(v > 0.5 for v in values) - all(v < 0.5 for v in values) if whole else 0)
-    asked = [one for pair in by_prompt.values() for one in pair if one.mass is not None]
+    asked = [one for pair in by_prompt.values() for one in pair if one.raw != SAME]
     firsts = [p if one.first == "model" else 1 - p for one in asked if (p := one.preference) is not None]
     masses = [one.mass for one in asked if one.mass is not None]
     lengths = [(pair[0].model_chars, pair[0].baseline_chars) for pair in by_prompt.values()]

@@ -34,6 +34,9 @@ _AFTER_NOUN = _set(
     "whether that is are was were be can could should would will may might must do does did has have had "
     "based given containing including describing explaining listing showing not"
 ) | {",", "(", ")", '"'}
+Pair = tuple[str, str]
+RULES = "rules"
+"""Where no parser is installed: `verb_noun`."""
 LONGEST_NOUN = 4
 """Words of a noun phrase; a longer one was not understood."""
 
@@ -41,14 +44,16 @@ LONGEST_NOUN = 4
 @dataclass(frozen=True)
 class Verbs:
     """`coverage` is the share of instructions a pair was found in; `distinct` counts different pairs. `top` holds the
-    commonest verbs, each with its count and its commonest nouns."""
+    commonest verbs, each with its count and its commonest nouns. `by` names what found them: a parser (parsed_verbs.py), or
+    `RULES`."""
 
     coverage: float
     distinct: int
     top: list[tuple[str, int, list[tuple[str, int]]]]
+    by: str
 
 
-def verb_noun(instruction: str, verbs: Collection[str]) -> tuple[str, str] | None:
+def verb_noun(instruction: str, verbs: Collection[str]) -> Pair | None:
     """Return the verb an instruction opens with and the noun that is its object, None if that cannot be told.
 
     Departure: Self-Instruct parses with two neural models, which are not to be had everywhere; this goes by rules. The
@@ -71,13 +76,18 @@ def verb_noun(instruction: str, verbs: Collection[str]) -> tuple[str, str] | Non
     return words[0], _singular(phrase[-1].removesuffix("'s").removesuffix("’s"))
 
 
-def count_verbs(instructions: Iterable[str], verbs: Collection[str], most: int = 20, nouns: int = 4) -> Verbs:
-    """Count the verb-noun pairs of a set; `most` verbs with `nouns` nouns each, as Self-Instruct's figure has them."""
-    pairs, total = Counter[tuple[str, str]](), 0
-    for instruction in instructions:
+def count_verbs(found: Iterable[Pair | None], by: str = RULES, most: int = 20, nouns: int = 4) -> Verbs:
+    """Count the verb-noun pairs of a set; `most` verbs with `nouns` nouns each, as Self-Instruct's figure has them.
+
+    Args:
+        found: per instruction, its pair, or None.
+        by: what found them.
+    """
+    pairs, total = Counter[Pair](), 0
+    for pair in found:
         total += 1
-        if found := verb_noun(instruction, verbs):
-            pairs[found] += 1
+        if pair:
+            pairs[pair] += 1
     heads = Counter[str]()
     for (verb, _), count in pairs.items():
         heads[verb] += count
@@ -85,7 +95,7 @@ def count_verbs(instructions: Iterable[str], verbs: Collection[str], most: int =
     for verb, count in sorted(heads.items(), key=lambda item: (-item[1], item[0]))[:most]:
         own = sorted(((n, noun) for (v, noun), n in pairs.items() if v == verb), key=lambda item: (-item[0], item[1]))
         top.append((verb, count, [(noun, n) for n, noun in own[:nouns]]))
-    return Verbs(pairs.total() / total if total else 0.0, len(pairs), top)
+    return Verbs(pairs.total() / total if total else 0.0, len(pairs), top, by)
 
 
 def _singular(noun: str) -> str:

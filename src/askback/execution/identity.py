@@ -59,7 +59,8 @@ def recorded(
     Args:
         version: bump it when the same options and inputs would give another result.
         output: "records" or "model".
-        engine: the role in which it asks a model ("augment", "score", "loss"); the engine of that role then counts.
+        engine: the role in which it asks its input `model` ("augment", "score", "compare", "loss"); the engine of that role
+            then counts.
         prompts: names of the prompts it uses, or a function from its options to them; their text is part of its identity.
         sources: from its options, the outside inputs: what it reads → a fingerprint of that.
     """

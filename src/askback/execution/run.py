@@ -33,6 +33,7 @@ from askback.execution.identity import (
     holds_work,
     identify,
 )
+from askback.execution.metrics import write_metrics
 from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
 from askback.execution.shards import atomic, link, storage_error, write_json
@@ -106,16 +107,19 @@ class Run:
         Raises:
             Drift: a step on disk was made with something else.
             RecipeError: a scorer needs what its server does not offer.
+            MissingExtra: a tracker is not installed.
         """
         import yaml
 
         from askback.plan import Plan
+        from askback.train.trackers import check_installed
 
         if self._begun:
             return
         plan = Plan(self.file, forecast=False)
         plan.drift()
         if any(step.state != "done" for step in plan.steps):
+            check_installed(self.file.resources.trackers)
             for offer in ask_servers(self.file.resources):
                 self.progress.say(offer.said)
                 for note in plan.check_offer(offer):
@@ -152,6 +156,7 @@ class Run:
         if (folder / "step.json").exists():
             return output
         if self.source is not None and _take_over(self.source / name, folder, output.fingerprint):
+            write_metrics(self.folder)
             self.progress.say(f"{name}: taken over from {self.source}")
             return output
         try:
@@ -201,6 +206,7 @@ class Run:
                 "commit": _commit(),
             },
         )
+        write_metrics(self.folder)
         self.progress.say(f"{step.name}: {_summary(step.counts)} in {duration(seconds)}")
 
 

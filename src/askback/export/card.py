@@ -3,20 +3,32 @@
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from askback.builtin import BUILTIN
+from askback.execution.shards import Records
 from askback.export.snippets import snippets
 from askback.prompts import QUALITY_TAG, SEED_TAG, WEB_TAG
 from askback.records import Example
-from askback.report.read import agreements, funnel, lengths, losses, result, verdict
+from askback.report.read import agreements, checked, checks, funnel, lengths, losses, result, verdict
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 
+COLUMNS = """\
+`id` (of the text and of what it was made from), `origin` (seed or augmented), `score` (the judge's, of augmented pairs),
+`quality` (its quantile, where the recipe asks for it), `uri` and `title` (of the document), `source` (what it was read
+as), `licence`, `language` and `date`.
+"""
 
-def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str, splits: list[str]) -> str:
-    """Return the README.md of an export folder: YAML that the hub and `datasets` read, then text for people."""
+
+def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str, splits: dict[str, int]) -> str:
+    """Return the README.md of an export folder: YAML that the hub and `datasets` read, then text for people.
+
+    Args:
+        splits: the number of pairs in each.
+    """
     head = {
         "language": sorted({pair.language for pair in pairs if pair.language}),
         "license": "other",
@@ -40,6 +52,8 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
         f"in {format} form, made by instruction backtranslation with askback. The outputs are human-written text, "
         "unchanged; the instructions of augmented pairs were written by a backward model and chosen by a forward model, "
         "both trained from the base model in the recipe below.\n",
+        f"Splits: {', '.join(f'{split} {count:,}' for split, count in splits.items())}. Beside the pair, each record has",
+        COLUMNS,
         "## How it was made\n",
         "| step | records | in | kept | rejected | failed |\n| --- | --- | ---: | ---: | ---: | ---: |",
         *(f"| {s.step} | {s.name} | {s.entered:,} | {s.kept:,} | {s.rejected:,} | {s.failed:,} |" for s in funnel(run)),
@@ -52,8 +66,11 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
         "\n| model | held-out loss, nats per token |\n| --- | ---: |",
         *(f"| {model} | {metrics['loss']:.4f} |" for model, metrics in losses(run).items()),
         *_rounds(run),
+        "\n## Models\n",
+        *_models(run),
         "\n## Licences\n",
-        "Each record names its source (`uri`) and licence; `licences.csv` lists them all.\n",
+        "Each record names its source (`uri`) and licence; `licences.csv` lists them all with the documents' titles, for "
+        "attribution.\n",
         "| licence | pairs |\n| --- | ---: |",
         *(f"| {_plain(licence)} | {n:,} |" for licence, n in licences.most_common()),
         "\n## Known limits\n",
@@ -62,6 +79,7 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
         f'- Training of the recipe\'s own models appended "{SEED_TAG}" to seed instructions and "{WEB_TAG}" to augmented '
         "ones; the paper appends both at inference. The data here are without them.",
         *_quality(pairs),
+        *_not_looked_for(run),
         "- A licence is what the source states about itself.\n",
         "## Train on it\n",
         snippets(format, Path(out.name), f"train.{file_type}", _base(run)),
@@ -71,12 +89,43 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
     return "\n".join(rows) + "\n"
 
 
+def _models(run: Path) -> list[str]:
+    """Name what wrote the instructions and what judged them, as the records themselves do."""
+    tree = yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {})
+    base = str(tree.get("base", ""))
+    known = BUILTIN.get(base.removeprefix("builtin:"))
+    said = [f"- base: {_plain(_base(run))}" + (f" ({known.licence})" if known else "; see its own licence")]
+    if candidates := _first(run / "augment"):
+        said.append(f"- wrote the instructions: {_plain(candidates.model_id)}, prompt {candidates.prompt_id}")
+    found = result(run)
+    for t in range(1, found.rounds + 1 if found else 2):
+        if judged := _first(run / f"score-{t}"):
+            said.append(f"- judged them in round {t}: {_plain(judged.model_id)}, prompt {judged.prompt_id}")
+    return said
+
+
+def _first(folder: Path) -> Any:
+    return next(iter(Records(folder, "")), None) if (folder / "step.json").exists() else None
+
+
+def _not_looked_for(run: Path) -> list[str]:
+    """Say what the recipe left unchecked in the documents."""
+    corpus = yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {}).get("corpus", {})
+    said = []
+    if corpus.get("pii", "keep") == "keep":
+        said.append("- Personal data in the documents was not looked for.")
+    if not corpus.get("decontaminate"):
+        said.append("- Documents that quote the prompts of an evaluation were not looked for.")
+    return said
+
+
 def _rounds(run: Path) -> list[str]:
     """Say which round the pairs are of, and what the gate and the agreement of rounds say about it."""
     found = result(run)
     if found is None:
         return ["\nThe run was not finished when this was exported: the pairs are those of its last round so far."]
     said = [f"\nThe pairs are those of round {found.data_round} of {found.rounds}.", *verdict(found)]
+    said += checked(checks(run))
     for t, values in agreements(run).items():
         said.append(f"Of round {t}'s pairs, {values['shared']:.0%} were chosen in the round before too.")
     return ["  \n".join(said)]

@@ -4,11 +4,15 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from askback.errors import InputError
 from askback.execution.shards import Records
@@ -62,11 +66,14 @@ def export(
     made = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
+    pairs = without_folders(pairs, run)
     files = _split(pairs, validation)
     for split, rows in files.items():
         _write(made / f"{split}.{file_type}", [{**shape(pair), **provenance(pair)} for pair in rows])
     (made / "licences.csv").write_text(_licences(pairs), "utf-8")
-    (made / "README.md").write_text(card(run, pairs, format, out, file_type, list(files)), "utf-8")
+    (made / "README.md").write_text(
+        card(run, pairs, format, out, file_type, {split: len(rows) for split, rows in files.items()}), "utf-8"
+    )
     if info := dataset_info(format, f"train.{file_type}"):
         (made / "dataset_info.json").write_text(info, "utf-8")
     names = sorted(path.name for path in made.iterdir())
@@ -94,11 +101,28 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
 
 
+def without_folders(pairs: list[Example], run: Path) -> list[Example]:
+    """Return the pairs with their `uri` and `source` from the recipe's files on, less the folders of this machine."""
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {})
+    sources = [one for room in ("seed", "corpus") for one in recipe.get(room, {}).get("sources", [])]
+    paths = [re.split(r"[*?\[]", str(Path(one.get("path", "")).expanduser()))[0] for one in sources]
+    folders = {f"{path.rpartition('/')[0]}/" for path in paths if path.startswith("/")} - {"/"}
+    for folder in sorted(folders, key=len, reverse=True):
+        pairs = [replace(one, uri=_less(folder, one.uri), source=_less(folder, one.source)) for one in pairs]
+    return pairs
+
+
+def _less(folder: str, name: str) -> str:
+    """Return a name without the folder that it begins with, or that follows the kind of file, as in ``pairs:/home/…``."""
+    kind, found, rest = name.partition(folder)
+    return kind + rest if found and (not kind or kind.endswith(":")) else name
+
+
 def _licences(pairs: list[Example]) -> str:
-    """Return one line per source and licence, with the number of pairs: the attribution file."""
+    """Return one line per licence, source and title, with the number of pairs: the attribution file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["licence", "uri", "pairs"])
-    for (licence, uri), count in sorted(Counter((pair.licence, pair.uri) for pair in pairs).items()):
-        writer.writerow([licence or "not stated", uri, count])
+    writer.writerow(["licence", "uri", "pairs", "title"])
+    for (licence, uri, title), count in sorted(Counter((pair.licence, pair.uri, pair.title) for pair in pairs).items()):
+        writer.writerow([licence or "not stated", uri, count, title])
     return text.getvalue()

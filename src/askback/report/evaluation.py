@@ -15,6 +15,8 @@ def show_evaluation(found: dict[str, Any], console: Console) -> None:
         _win_rates(found["win_rates"], console)
     if found["references"]:
         _references(found["references"], console)
+    if found["similarities"]:
+        _similarities(found["similarities"], console)
     if found["benchmarks"]:
         _benchmarks(found["benchmarks"], console)
     _data(found["data"], console)
@@ -67,6 +69,17 @@ def _references(rows: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
+def _similarities(rows: dict[str, Any], console: Console) -> None:
+    title = "Nearness to reference answers in meaning, cosine (weak evidence: it does not tell right from wrong)"
+    table = _table(title, ["model", "prompts", "embedder"], ["answers", "similarity", "to another's reference"])
+    for row in rows.values():
+        error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.3f}"
+        unrelated = "" if row["unrelated"] is None else f"{row['unrelated']:.3f}"
+        names = [escape(row[name]) for name in ("model", "prompts", "embedder")]
+        table.add_row(*names, f"{row['answers']:,}", f"{row['similarity']:.3f}{error}", unrelated)
+    console.print(table)
+
+
 def _benchmarks(rows: dict[str, Any], console: Console) -> None:
     table = _table("Benchmarks (lm-eval)", ["model", "task", "metric"], ["value", "standard error"])
     for row in rows.values():
@@ -93,7 +106,7 @@ def _data(sets: dict[str, Any], console: Console) -> None:
             said = ", ".join(
                 f"{verb} {'/'.join(n for n, _ in nouns[:2])} {count}" for verb, count, nouns in row["verbs"]["top"][:6]
             )
-            console.print(f"  {name}: {said}", highlight=False, markup=False)
+            console.print(f"  {name}, by {row['verbs']['by']}: {said}", highlight=False, markup=False)
 
 
 def show_scaling(found: dict[str, Any], console: Console) -> None:

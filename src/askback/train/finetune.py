@@ -16,6 +16,7 @@ from askback.execution.shards import atomic, write_records
 from askback.records import Example, Rejection, record_id, reject
 from askback.train import ranks
 from askback.train.rows import Direction, Row, arrange, schedule, tokenize
+from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options, quantisation
 from askback.train.watch import Watch, flush
 
@@ -27,7 +28,7 @@ class Job:
     `base` is a local model folder, `chat_template` the path of a Jinja file or "". In `folder`, ``model`` will be the
     finished checkpoint, ``checkpoints`` holds resumable ones meanwhile, and ``metrics.jsonl`` has a line per step.
     `checkpoint_seconds` is the least time between two checkpoints. `device_map` is how transformers lays a model out over
-    the devices of one process, as "auto" does; None takes one.
+    the devices of one process, as "auto" does; None takes one. `trackers` are told the losses too (trackers.py).
     """
 
     base: str
@@ -39,6 +40,7 @@ class Job:
     random_seed: int
     checkpoint_seconds: float = 300.0
     device_map: str | None = None
+    trackers: tuple[str, ...] = ()
 
 
 def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | int]:
@@ -80,6 +82,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
     trainer = build_trainer(
         model, tokenizer, rows, batches, job.options, job.random_seed, watch, folder / "checkpoints"
     )
+    track(trainer, job.trackers, folder)
     with _without_bars():
         trainer.train(resume_from_checkpoint=watch.resume())
         if watch.stopped:

@@ -14,6 +14,7 @@ from askback.train.finetune import Job, finetune
 from askback.train.launch import check_shares, train_together
 from askback.train.refusals import refusals
 from askback.train.rows import schedule
+from askback.train.trackers import check_installed
 
 
 @recorded(version=2, output="model", prompts=("backward",))
@@ -40,10 +41,12 @@ def _train(
     step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, taught: list[Example]
 ) -> Model:
     """Train in a process of its own; held-out pairs stay out, and every other is counted."""
+    check_installed(step.resources.trackers)
     devices = step.resources.training
     job = Job(
         *(str(base.path), base.chat_template, direction, options, taught, str(step.folder), step.random_seed),
         device_map=devices.device_map,
+        trackers=step.resources.trackers,
     )
     batch_size, steps = schedule(options, len(taught))
     check_shares(devices, batch_size)

@@ -59,6 +59,8 @@ OWN = {
     "logging_steps": _LOGGED,
     "logging_strategy": _LOGGED,
     "logging_nan_inf_filter": "training stops when the loss is not a number",
+    "report_to": "use resources.trackers, which is no part of the result",
+    **dict.fromkeys(("run_name", "project"), "trackers are told the names of the run and of the step"),
     "resume_from_checkpoint": "a training resumes by itself",
 }
 """Options of `SFTConfig` that a recipe's `trl:` may not set, and what to do instead."""

@@ -15,7 +15,7 @@ def read_messages(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
 
 
 def read_sharegpt(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
-    """Read {conversations: [{from, value}, …]} rows."""
+    """Read {conversations: [{from, value}, …]} rows, or LIMA's of plain strings, the user's first."""
     yield from _read(rows, ("conversations", "conversation"), "from", "value")
 
 
@@ -44,6 +44,8 @@ def _read(rows: Rows, keys: tuple[str, ...], role_key: str, text_key: str) -> It
 
 def _first_turn(where: str, turns: list[Any], role_key: str, text_key: str) -> Pair | Rejection:
     """Return the first user turn and the answer to it; a system turn before it is left out."""
+    if len(turns) > 1 and all(isinstance(turn, str) for turn in turns):
+        return Pair(where, turns[0], turns[1])
     said = []
     for turn in turns:
         role = _ROLES.get(str(turn.get(role_key)).lower()) if isinstance(turn, dict) else None

@@ -1,0 +1,100 @@
+"""How near answers come to references in meaning, by a sentence-embedding model (`askback[embed]`).
+
+Weak evidence, as ROUGE-L is: it hears what an answer is about, and neither whether it is right nor whether it is any good.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from askback.errors import InputError, Interrupted, MissingExtra
+from askback.evaluate.options import Embedding
+from askback.execution.identity import file_fingerprint, recorded
+from askback.execution.processes import report, stopping
+from askback.execution.shards import Records
+from askback.execution.step import Step
+from askback.records import Counts
+
+BATCH = 32
+MARK = "modules.json"
+"""What tells a folder of sentence-transformers."""
+
+
+def source(options: Embedding) -> dict[str, str]:
+    """Return a fingerprint of the model, known by its files."""
+    files = sorted(path for path in model_folder(options.model).rglob("*") if path.is_file())
+    return {options.model: file_fingerprint(*files)}
+
+
+def model_folder(name: str) -> Path:
+    """Return the folder of a sentence-embedding model: `name` itself, or the one that travels in a package of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    folder = Path(name).expanduser()
+    if (folder / MARK).is_file():
+        return folder
+    package = find_spec(name) if name.isidentifier() else None
+    places = package.submodule_search_locations if package else None
+    for place in places or ():
+        if found := sorted(Path(place).rglob(MARK)):
+            return found[0].parent
+    raise InputError(
+        f"{name}: no sentence-embedding model there; give a folder that holds one ({MARK} is in it), or the name of an "
+        "installed package that does"
+    )
+
+
+@recorded(version=1, sources=source)
+def compare_meanings(step: Step, options: Embedding, *, prompts: Records, answers: Records) -> Records:
+    """Compare answers with the references of their prompts by the cosine of their embeddings.
+
+    In `step.json`, metrics: the mean `similarity` with its `standard_error`, over `answers`; and `unrelated`, the mean
+    with the reference of the prompt after it, which is what the similarity is to be read against (None for one answer).
+
+    Raises:
+        MissingExtra: sentence-transformers is not installed.
+        InputError: there is no such model.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise MissingExtra("sentence-transformers", "embed", "Similarity of meaning")
+    references = {one.id: one.output for one in prompts if one.output.strip()}
+    pairs = [(one.output, references[one.example_id]) for one in answers if one.example_id in references]
+    step.counts = {"answers": Counts(len(answers), len(pairs), len(answers) - len(pairs))}
+    own, others = step.alone(cosines, str(model_folder(options.model)), pairs, total=2 * len(pairs), unit="texts")
+    error = statistics.stdev(own) / math.sqrt(len(own)) if len(own) > 1 else None
+    step.metrics = {
+        "answers": len(own),
+        "similarity": statistics.fmean(own) if own else None,
+        "standard_error": error,
+        "unrelated": statistics.fmean(others) if others else None,
+    }
+    return step.output  # type: ignore[no-any-return]
+
+
+def cosines(folder: str, pairs: Sequence[tuple[str, str]]) -> tuple[list[float], list[float]]:
+    """In a process of its own: return the cosine of each (answer, reference), and of each answer with the next reference.
+
+    Of a long text the model reads the beginning, as far as it was made to read.
+    """
+    import numpy as np
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(folder, local_files_only=True)
+    texts = [text for pair in pairs for text in pair]
+    rows = []
+    for start in range(0, len(texts), BATCH):
+        if stopping():
+            raise Interrupted("stopped; the similarities begin anew with the same command.")
+        batch = texts[start : start + BATCH]
+        rows += list(model.encode(batch, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False))
+        report(len(batch), 0)
+    answers, references = np.array(rows[::2]), np.array(rows[1::2])
+    if not len(answers):
+        return [], []
+    own = (answers * references).sum(axis=1)
+    others = (answers * np.roll(references, -1, axis=0)).sum(axis=1) if len(answers) > 1 else []
+    return [float(value) for value in own], [float(value) for value in others]

@@ -1,0 +1,23 @@
+"""``metrics.jsonl`` of a run: a line for each finished step, for programs that follow a run."""
+
+import json
+from pathlib import Path
+
+from askback.execution.shards import atomic
+
+LEFT_OUT = ("identity", "fingerprint", "versions", "commit")
+"""Of a step's record: what made it, which is told there."""
+
+
+def write_metrics(folder: Path) -> None:
+    """Write the lines anew from the records of the steps, in the order they were finished.
+
+    So the file is right whatever was made again, taken over or cut short by a kill.
+    """
+    records = [json.loads(path.read_text("utf-8")) for path in folder.glob("*/step.json")]
+    lines = [
+        json.dumps({key: value for key, value in record.items() if key not in LEFT_OUT}, ensure_ascii=False)
+        for record in sorted(records, key=lambda record: (record["finished"], record["step"]))
+    ]
+    with atomic(folder / "metrics.jsonl") as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), "utf-8")
