@@ -43,7 +43,9 @@ def interval(found: dict[str, float]) -> str:
 def glance(view: View) -> list[tuple[str, str, str]]:
     """Return the few figures a reader wants first: (figure, what it is, what it is to be seen beside)."""
     counts, losses = _records(view), view.losses[HELD_OUT]
-    tiles = [(counts[name], name, "") for name in ("documents", "segments", "candidates") if name in counts]
+    tiles: list[tuple[str, str, str]] = [
+        (counts[name], name, "") for name in ("documents", "segments", "candidates") if name in counts
+    ]
     chosen = [name for name in counts if name.startswith("chosen")]
     if chosen:
         kept = f"chosen, round {view.result.data_round}" if view.result else chosen[-1]
