@@ -64,7 +64,7 @@ def _recipe(here: Path, base: Path) -> RecipeFile:
                 "seed": {"sources": [{"path": str(here / "seed.jsonl")}], "held_out": 0.4},
                 "corpus": {"sources": [{"format": "html", "path": str(here / "pages")}], "preset": "none"},
                 "forward": {"steps": 2, "batch_size": 2, "max_tokens": 256},
-                "score": {"scorers": ["rubric", "ifd"]},
+                "score": {"scorers": ["rubric", "additive"]},
                 "select": {"top_fraction": [0.5, 0.25]},
                 "judge": {"minimum_auroc": 0.0},
                 "rounds": 2,

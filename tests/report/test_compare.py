@@ -14,7 +14,7 @@ def test_two_runs(planted: Path, other: Path) -> None:
     assert facts["m1 − m0"] == ["+0.0000 (+0.0000 to +0.0000)"] * 2
     rate = next(cells for name, cells in facts.items() if name.startswith("win rate"))
     assert rate[0] and not rate[1], "the other run has no evaluation of its models"
-    assert [figure for figure, what, _ in compare.glance(views[0]) if what == "pairs chosen"] == ["6"]
+    assert [figure for figure, what, _ in compare.glance(views[0]) if what == "pairs chosen"] == ["3"]
 
 
 def test_an_interval_has_true_minus_signs() -> None:

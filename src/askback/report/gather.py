@@ -243,12 +243,11 @@ def _text_lengths(folder: Path, names: Sequence[str]) -> dict[str, dict[str, lis
 
 
 def _diversity(folder: Path, names: Sequence[str]) -> dict[str, tuple[int, Verbs]]:
-    """Return of seed and chosen pairs how many were looked at, and what their instructions ask with (describe.py)."""
+    """Return of each set how many pairs were looked at, and what their instructions ask with (describe.py)."""
     found = {}
     for title, step in _sets(folder, names).items():
-        if title != "candidates":
-            some = heapq.nsmallest(LOOKED_AT, Records(folder / step, ""), key=lambda one: one.id)
-            found[title] = (len(some), count_verbs((one.instruction for one in some), verbs()[0]))
+        some = heapq.nsmallest(LOOKED_AT, Records(folder / step, ""), key=lambda one: one.id)
+        found[title] = (len(some), count_verbs((one.instruction for one in some), verbs()[0]))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from askback.execution.shards import atomic
 from askback.report import compare, figures, read, tables
-from askback.report.gather import View, gather
+from askback.report.gather import HELD_OUT, View, gather
 from askback.report.read import checked, verdict
 
 HERE = Path(__file__).parent
@@ -36,7 +36,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     script = (HERE / "page.js").read_text("utf-8")
     files = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     files.filters |= {"verdict": verdict, "checked": checked, "glance": compare.glance, "narrowing": narrowing}
-    files.filters |= {"best_scorer": figures.best_scorer, "number": "{:,}".format}
+    files.filters |= {"sections": sections, "best_scorer": figures.best_scorer, "number": "{:,}".format}
     page = files.get_template("page.html").render(
         title=" · ".join(view.name for view in views),
         views=views,
@@ -61,6 +61,18 @@ def _names(runs: Sequence[Path]) -> list[str]:
 
 def _compared(views: Sequence[View]) -> dict[str, Any]:
     return {"plots": figures.of_all(views), "tables": tables.of_all(views)}
+
+
+def sections(view: View) -> dict[str, str]:
+    """Return place → title of the sections that the run has something to show in."""
+    found = {
+        "funnel": ("Funnel", narrowing(view)),
+        "helped": ("Did it help?", view.losses[HELD_OUT] or view.evaluation or view.scaling or view.training),
+        "judge": ("What the judge said", view.checks or view.scores or view.calibrations),
+        "data": ("What the data is like", view.lengths),
+        "cost": ("What it cost", view.steps),
+    }
+    return {place: title for place, (title, shown) in found.items() if shown}
 
 
 def narrowing(view: View) -> list[read.Stage]:

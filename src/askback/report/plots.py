@@ -53,7 +53,7 @@ def histogram(title: str, series: Mapping[str, Sequence[float]], x_label: str, b
 
 def outlines(title: str, x: tuple[float, float], shares: Mapping[str, Sequence[float]], x_label: str) -> str:
     """Draw shares of records, in columns of one width that reach from one end of `x` to the other."""
-    frame = Frame(x, (0, max(max(found) for found in shares.values())))
+    frame = Frame(x, (0, 1.08 * max(max(found) for found in shares.values())))
     marks = []
     for number, (name, found) in enumerate(shares.items()):
         width = (frame.x1 - frame.x0) / len(found)

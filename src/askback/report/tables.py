@@ -37,7 +37,7 @@ def of_run(view: View) -> dict[str, list[Table]]:
             *_fits(view.scaling),
         ],
         "judge": [_spreads(view), _agreement(view)],
-        "data": [_lengths(view), _described(evaluation), _shares(evaluation)],
+        "data": [_lengths(view), _diversity(view), _copies(evaluation), _shares(evaluation)],
         "cost": [_cost(view)],
         **{f"calibration {number}": [_thresholds(one), _habits(one)] for number, one in enumerate(view.calibrations)},
     }
@@ -208,20 +208,26 @@ def _lengths(view: View) -> Table:
     return Table("Lengths in characters, mean ± standard deviation", ["set", "pairs", "instruction", "output"], rows)
 
 
-def _described(evaluation: Mapping[str, Any]) -> Table:
+def _diversity(view: View) -> Table:
+    rows = [
+        [name, f"{looked_at:,}", percent(verbs.coverage), f"{verbs.distinct:,}"]
+        for name, (looked_at, verbs) in view.diversity.items()
+    ]
+    heads = ["set", "instructions", "found in (coverage)", "different pairs"]
+    return Table("Verb and noun that instructions ask with; questions have none", heads, rows)
+
+
+def _copies(evaluation: Mapping[str, Any]) -> Table:
     rows = [
         [
             name,
             f"{row['pairs']:,}",
             percent(row["near_copies"], 1),
-            percent(row["verbs"]["coverage"]),
-            f"{row['verbs']['distinct']:,}",
             f"{row['evaluation_prompts']:,}" if "evaluation_prompts" in row else "not looked for",
         ]
         for name, row in evaluation.get("data", {}).items()
     ]
-    heads = ["set", "pairs", "near-copies", "verb and noun found", "different ones", "with an evaluation prompt"]
-    return Table("Near-copies, diversity, evaluation prompts", heads, rows)
+    return Table("Near-copies", ["set", "pairs", "near-copies", "with an evaluation prompt"], rows)
 
 
 def _shares(evaluation: Mapping[str, Any]) -> Table:
