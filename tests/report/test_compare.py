@@ -1,5 +1,6 @@
 """Runs beside each other: facts in one order, and only the options that differ."""
 
+import dataclasses
 from pathlib import Path
 
 from askback.report import compare, tables
@@ -29,3 +30,17 @@ def test_tables_say_what_was_found(planted: Path) -> None:
     assert any("12 prompts" in note for note in by_title["Win rates ± one standard error"].notes)
     for table in by_title.values():
         assert {len(row) for row in table.rows} == {len(table.heads)}, table.title
+
+
+def test_money_and_meaning_where_there_are_any(planted: Path) -> None:
+    view = gather(planted)
+    assert "USD" not in tables.of_run(view)["cost"][0].heads
+    near = {"model": "m1", "prompts": "p", "embedder": "e", "answers": 3, "similarity": 0.5, "standard_error": 0.1}
+    steps = [{**step, "usd": 0.5} for step in view.steps]
+    evaluation = {**view.evaluation, "similarities": {"a": {**near, "unrelated": None}}}
+    found = tables.of_run(dataclasses.replace(view, steps=steps, evaluation=evaluation))
+    (cost,) = found["cost"]
+    assert cost.heads[-1] == "USD" and cost.rows[-1][-1] == f"{0.5 * len(steps):,.2f}"
+    assert [table.rows for table in found["helped"] if table.title.startswith("Nearness")] == [
+        [["m1", "p", "e", "3", "0.500 ± 0.100", ""]]
+    ]

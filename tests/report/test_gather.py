@@ -28,8 +28,8 @@ def test_what_a_run_holds(planted: Path) -> None:
     assert spread.mean == pytest.approx(statistics.fmean(scores))
     assert spread.low <= spread.median <= spread.high
 
-    looked_at, verbs = view.diversity["seed"]
-    assert looked_at == 60 and verbs.coverage == 1 and verbs.top[0][:2] == ("write", 60)
+    asked = view.diversity["seed"]
+    assert asked.looked_at == 60 and asked.coverage == 1 and list(asked.top[0][:2]) == ["write", 60]
     assert view.losses["held-out"]["m1"]["against_m0"]["difference"] == 0, "copies of one model"
     assert [len(found["points"]) for found in (view.scaling,)] == [6] and len(view.calibrations) == 1
     assert view.evaluation["win_rates"]
@@ -43,3 +43,4 @@ def test_what_a_run_holds(planted: Path) -> None:
 def test_an_evaluation_of_models_that_are_gone_is_left_out(other: Path) -> None:
     view = gather(other)
     assert view.stale and view.evaluation == {} and view.name == "other"
+    assert view.diversity["seed"].top[0][:2] == ("write", 60), "then counted here"

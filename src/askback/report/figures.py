@@ -29,8 +29,8 @@ def of_run(view: View) -> Pictures:
         "seconds": plots.bars("Time by step", _seconds(view.steps), "seconds"),
         **{f"text {side}": plots.histogram(side, sets, "characters") for side, sets in view.texts.items()},
         **{
-            f"verbs {name}": plots.sunburst(f"Instructions, {name}", verbs.top)
-            for name, (_, verbs) in view.diversity.items()
+            f"verbs {name}": plots.sunburst(f"Instructions, {name}", asked.top)
+            for name, asked in view.diversity.items()
         },
         **{f"scaling {measure}": _scaling(view.scaling, measure) for measure in MEASURES},
         **_judges(view),

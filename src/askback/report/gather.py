@@ -15,7 +15,7 @@ import yaml
 from askback.corpus.filters.voice import verbs
 from askback.curate.combine import combine
 from askback.describe import LOOKED_AT
-from askback.evaluate.verbs import Verbs, count_verbs
+from askback.evaluate.verbs import count_verbs
 from askback.evaluation import compared
 from askback.execution.shards import Records
 from askback.records import Judgement, Separation, draw
@@ -25,6 +25,7 @@ from askback.report.samples import Sample, Scores, samples
 POINTS = 1500
 """Candidates whose movement is drawn at most, drawn by their ids."""
 HELD_OUT = "held-out"
+RULES = "rules"
 WHERE = {
     (False, False): "not chosen",
     (True, True): "chosen in both",
@@ -67,6 +68,17 @@ class Movement:
 
 
 @dataclass(frozen=True)
+class Diversity:
+    """What the instructions of a set ask with: the fields of `Verbs`, of how many looked at, and what found them."""
+
+    looked_at: int
+    coverage: float
+    distinct: int
+    top: list[tuple[str, int, list[tuple[str, int]]]]
+    by: str
+
+
+@dataclass(frozen=True)
 class View:
     """One run. Losses are by file and model as an evaluation has them, scores by scorer and round.
 
@@ -81,7 +93,7 @@ class View:
     stages: list[read.Stage]
     lengths: list[read.Lengths]
     texts: dict[str, dict[str, list[float]]]
-    diversity: dict[str, tuple[int, Verbs]]
+    diversity: dict[str, Diversity]
     losses: dict[str, dict[str, dict[str, Any]]]
     scores: dict[str, dict[int, list[float]]]
     spreads: list[Spread]
@@ -127,7 +139,7 @@ def gather(folder: Path, name: str = "") -> View:
         stages=list(read.funnel(folder)),
         lengths=list(read.lengths(folder)),
         texts=_text_lengths(folder, names),
-        diversity=_diversity(folder, names),
+        diversity=_diversity(folder, names, evaluation.get("data", {})),
         losses={HELD_OUT: _held_out(folder, names), **evaluation.get("losses", {})},
         scores=_present(by_scorer),
         spreads=[
@@ -242,12 +254,19 @@ def _text_lengths(folder: Path, names: Sequence[str]) -> dict[str, dict[str, lis
     return found
 
 
-def _diversity(folder: Path, names: Sequence[str]) -> dict[str, tuple[int, Verbs]]:
-    """Return of each set how many pairs were looked at, and what their instructions ask with (describe.py)."""
+def _diversity(folder: Path, names: Sequence[str], described: Mapping[str, Any]) -> dict[str, Diversity]:
+    """Return of each set what its instructions ask with, as the evaluation found it, or else by rules."""
+    known = verbs()[0]
     found = {}
     for title, step in _sets(folder, names).items():
+        if said := described.get("all candidates" if title == "candidates" else title):
+            own = said["verbs"]
+            by = own.get("by", RULES)
+            found[title] = Diversity(said["looked_at"], own["coverage"], own["distinct"], own["top"], by)
+            continue
         some = heapq.nsmallest(LOOKED_AT, Records(folder / step, ""), key=lambda one: one.id)
-        found[title] = (len(some), count_verbs((one.instruction for one in some), verbs()[0]))
+        seen = count_verbs((one.instruction for one in some), known)
+        found[title] = Diversity(len(some), seen.coverage, seen.distinct, seen.top, RULES)
     return found
 
 

@@ -33,6 +33,7 @@ def of_run(view: View) -> dict[str, list[Table]]:
             *(_losses(file, models) for file, models in view.losses.items()),
             _win_rates(evaluation),
             _references(evaluation),
+            _similarities(evaluation),
             _benchmarks(evaluation),
             *_fits(view.scaling),
         ],
@@ -109,6 +110,17 @@ def _references(evaluation: Mapping[str, Any]) -> Table:
 
 
 _ROUGE = ("precision", "recall", "rouge_l")
+
+
+def _similarities(evaluation: Mapping[str, Any]) -> Table:
+    rows = []
+    for row in evaluation.get("similarities", {}).values():
+        error, unrelated = row["standard_error"], row["unrelated"]
+        value = f"{row['similarity']:.3f}" + ("" if error is None else f" ± {error:.3f}")
+        names = [row["model"], row["prompts"], row["embedder"], f"{row['answers']:,}"]
+        rows.append([*names, value, "" if unrelated is None else f"{unrelated:.3f}"])
+    title = "Nearness to reference answers in meaning, cosine (weak evidence: it does not tell right from wrong)"
+    return Table(title, ["model", "prompts", "embedder", "answers", "similarity", "to another's reference"], rows)
 
 
 def _benchmarks(evaluation: Mapping[str, Any]) -> Table:
@@ -210,10 +222,10 @@ def _lengths(view: View) -> Table:
 
 def _diversity(view: View) -> Table:
     rows = [
-        [name, f"{looked_at:,}", percent(verbs.coverage), f"{verbs.distinct:,}"]
-        for name, (looked_at, verbs) in view.diversity.items()
+        [name, f"{asked.looked_at:,}", percent(asked.coverage), f"{asked.distinct:,}", asked.by]
+        for name, asked in view.diversity.items()
     ]
-    heads = ["set", "instructions", "found in (coverage)", "different pairs"]
+    heads = ["set", "instructions", "found in (coverage)", "different pairs", "found by"]
     return Table("Verb and noun that instructions ask with; questions have none", heads, rows)
 
 
@@ -247,8 +259,12 @@ def _cost(view: View) -> Table:
     rows = [_of_step(step) for step in view.steps]
     seconds = sum(step["seconds"] for step in view.steps)
     tokens = sum(step["tokens"] for step in view.steps)
+    usd = sum(step.get("usd", 0.0) for step in view.steps)
     total = ["total", "", "", duration(seconds), "", f"{tokens:,}" if tokens else "", ""]
     heads = ["step", "records in", "kept", "time", "records/s", "tokens", "tokens/s"]
+    if usd:
+        heads, total = [*heads, "USD"], [*total, f"{usd:,.2f}"]
+        rows = [[*row, f"{step.get('usd', 0.0):,.2f}"] for row, step in zip(rows, view.steps, strict=True)]
     return Table("", heads, [*rows, total] if rows else [])
 
 
