@@ -26,8 +26,8 @@ from askback.report.axes import (
     widen,
 )
 
-POINTS = 150
-"""Of a line at most; more are put together as means, as no screen shows them."""
+POINTS = 60
+"""Of a line at most; more are put together as means, as single batches say little."""
 TAIL = 0.01
 """The share of the greatest values that the last column of a histogram takes in, so that one giant flattens nothing."""
 
