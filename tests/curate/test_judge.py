@@ -166,7 +166,7 @@ def test_a_judge_at_chance_stops_the_run_and_a_good_one_passes(tmp_path: Path) -
         run.step("check-2", check, Check(minimum_auroc=0.99), probes=few, judgements=judgements)
         write_report([run.folder], tmp_path / "report.html")
         page = (tmp_path / "report.html").read_text()
-        assert "Judge of round 1: ifd alone" in page and "Judge of round 2: mean AUROC" in page
+        assert "True pairs against damaged: ifd alone" in page and "Judge of round 2: mean AUROC" in page
         assert "check-2: too few held-out pairs to check the judge (4, at least 5); going on" in said
 
 

@@ -2,66 +2,119 @@
 
 import heapq
 import itertools
+import json
+import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from askback.execution.shards import Records, rejections
-from askback.records import Example, Rejection, Separation, draw
+from askback.corpus.filters.voice import verbs
+from askback.curate.combine import combine
+from askback.describe import LOOKED_AT
+from askback.evaluate.verbs import count_verbs
+from askback.evaluation import compared
+from askback.execution.shards import Records
+from askback.records import Judgement, Separation, draw
 from askback.report import read
+from askback.report.samples import Sample, Scores, samples
 
-SAMPLES = 150
-"""Pairs of each set in the report at most, drawn by their ids: a report is to open on a phone."""
-PER_RULE = 12
-"""Rejections of each rule in the report at most."""
-TEXT = 2000
-"""Characters of a sample shown."""
+POINTS = 1500
+"""Candidates whose movement is drawn at most, drawn by their ids."""
+HELD_OUT = "held-out"
+RULES = "rules"
+WHERE = {
+    (False, False): "not chosen",
+    (True, True): "chosen in both",
+    (False, True): "came",
+    (True, False): "left",
+}
+"""Chosen in the round before, chosen in this one → what that is called."""
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A pair, or a dropped record, that a reader can look at. `kind` is "chosen", "moved" or "rejected"."""
+class Spread:
+    """How one scorer's scores of one round are spread: their number, mean and deciles; `unscored` are without one."""
 
-    kind: str
-    where: str
-    why: str
-    instruction: str
-    text: str
-    score: float | None
-    uri: str
-    licence: str
+    scorer: str
+    round: int
+    scored: int
+    unscored: int
+    mean: float
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What a round changed. `points` holds (score before, score after) of some candidates, by where they were chosen.
+
+    `shared`, of those chosen, the share chosen before; `came` and `left` count the others of this round and of the one
+    before; `jaccard` and `rank_correlation` as the selection recorded them.
+    """
+
+    round: int
+    chosen: int
+    came: int
+    left: int
+    shared: float
+    jaccard: float
+    rank_correlation: float | None
+    points: dict[str, list[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """What the instructions of a set ask with: the fields of `Verbs`, of how many looked at, and what found them."""
+
+    looked_at: int
+    coverage: float
+    distinct: int
+    top: list[tuple[str, int, list[tuple[str, int]]]]
+    by: str
 
 
 @dataclass(frozen=True)
 class View:
-    """One run. Scores are by scorer, then by round; `moved` holds (score before, score after, where it was chosen).
+    """One run. Losses are by file and model as an evaluation has them, scores by scorer and round.
 
-    `checks` says by round how well its judge told true pairs from each kind of damage.
+    `checks` says by round how well its judge told true pairs from each kind of damage. `evaluation` and `scaling` are
+    what ``askback evaluate`` and ``askback scaling`` found, if anything, `calibrations` each ``askback calibrate``.
     """
 
     name: str
     recipe: str
-    base: str
+    options: dict[str, Any]
     steps: list[dict[str, Any]]
     stages: list[read.Stage]
     lengths: list[read.Lengths]
-    outputs: dict[str, list[float]]
-    losses: dict[str, dict[str, float]]
-    scores: dict[str, dict[str, list[float]]]
-    moved: list[tuple[float, float, str]]
+    texts: dict[str, dict[str, list[float]]]
+    diversity: dict[str, Diversity]
+    losses: dict[str, dict[str, dict[str, Any]]]
+    scores: dict[str, dict[int, list[float]]]
+    spreads: list[Spread]
+    movements: list[Movement]
     checks: dict[str, list[Separation]]
-    agreements: dict[str, dict[str, float | None]]
     training: dict[str, list[tuple[float, float]]]
+    evaluation: dict[str, Any]
+    scaling: dict[str, Any]
+    calibrations: list[dict[str, Any]]
+    stale: bool
     result: read.Result | None = None
     samples: list[Sample] = field(default_factory=list)
 
+    @property
+    def base(self) -> str:
+        """Return the name of the base model."""
+        return str(self.options.get("base", ""))
 
-def gather(folder: Path) -> View:
-    """Read what a run folder has, however far the run has come.
+
+def gather(folder: Path, name: str = "") -> View:
+    """Read what a run folder has, however far the run has come; `name` is the folder's own unless given.
 
     Raises:
         InputError: this is no run folder.
@@ -70,76 +123,154 @@ def gather(folder: Path) -> View:
     names = [step["step"] for step in steps]
     recipe = (folder / "recipe.yaml").read_text("utf-8")
     options = yaml.safe_load(recipe).get("recipe", {})
-    rounds = [name.removeprefix("select-") for name in names if name.startswith("select-")]
-    picks = {t: {pair.id for pair in Records(folder / f"select-{t}", "")} for t in rounds}
-    scores, by_candidate = _scores(folder, names)
+    picks = {t: {pair.id for pair in Records(folder / f"select-{t}", "")} for t in _rounds(names, "select-")}
+    weights = options.get("select", {}).get("weights", {})
+    judged = {t: _judged(folder / f"score-{t}", weights) for t in _rounds(names, "score-")}
+    by_scorer = {t: found for t, (found, _) in judged.items()}
+    combined = {t: found for t, (_, found) in judged.items()}
+    evaluation = _summary(folder / "evaluate/summary.json")
+    stale = _stale(evaluation, steps)
+    evaluation = {} if stale else evaluation
     return View(
-        name=folder.name,
+        name=name or folder.resolve().name,
         recipe=recipe,
-        base=str(options.get("base", "")),
+        options=options,
         steps=steps,
         stages=list(read.funnel(folder)),
         lengths=list(read.lengths(folder)),
-        outputs=_output_lengths(folder, names),
-        losses=read.losses(folder),
-        scores=scores,
-        moved=_movement(by_candidate, picks, options.get("select", {}).get("weights", {})),
+        texts=_text_lengths(folder, names),
+        diversity=_diversity(folder, names, evaluation.get("data", {})),
+        losses={HELD_OUT: _held_out(folder, names), **evaluation.get("losses", {})},
+        scores=_present(by_scorer),
+        spreads=[
+            _spread(scorer, t, found[scorer])
+            for scorer in dict.fromkeys(name for found in by_scorer.values() for name in found)
+            for t, found in by_scorer.items()
+            if scorer in found
+        ],
+        movements=list(_movements(read.agreements(folder), picks, combined)),
         checks=read.checks(folder),
-        agreements=read.agreements(folder),
         training=_training(folder, names),
+        evaluation=evaluation,
+        scaling=_summary(folder / "scaling/summary.json"),
+        calibrations=[_summary(path) for path in sorted(folder.glob("calibrate/*/metrics.json"), key=_age)],
+        stale=stale,
         result=read.result(folder),
-        samples=[*_chosen(folder, rounds, picks), *_moved_pairs(folder, rounds, picks), *_rejected(folder, names)],
+        samples=samples(folder, names, picks, combined),
     )
 
 
-def _scores(
-    folder: Path, names: list[str]
-) -> tuple[dict[str, dict[str, list[float]]], dict[str, dict[str, dict[str, float]]]]:
-    """Return scores by scorer and round, and the same by candidate."""
-    by_candidate: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    for name in names:
-        if name.startswith("score-"):
-            for judgement in Records(folder / name, ""):
-                if judgement.score is not None:
-                    by_candidate[judgement.scorer][name[6:]][judgement.candidate_id] = judgement.score
-    scores = {
-        scorer: {t: list(found.values()) for t, found in rounds.items()} for scorer, rounds in by_candidate.items()
-    }
-    return scores, by_candidate
+def _rounds(names: Sequence[str], prefix: str) -> list[int]:
+    return sorted(int(name.removeprefix(prefix)) for name in names if name.startswith(prefix))
 
 
-def _movement(
-    by_candidate: dict[str, dict[str, dict[str, float]]], picks: dict[str, set[str]], weights: dict[str, float]
-) -> list[tuple[float, float, str]]:
-    """Return how the scores of the first scorer that counts moved between the last two rounds."""
-    counting = [scorer for scorer in by_candidate if weights.get(scorer, 0.0 if weights else 1.0) > 0]
-    if len(picks) < 2 or not counting:
-        return []
-    earlier, later = sorted(picks, key=int)[-2:]
-    rounds = by_candidate[counting[0]]
-    before, after = rounds.get(earlier, {}), rounds.get(later, {})
-    where = {
-        (True, True): "chosen twice",
-        (True, False): "left",
-        (False, True): "came",
-        (False, False): "not chosen",
-    }
-    shared = sorted(before.keys() & after.keys(), key=lambda id: draw(0, id))[: 10 * SAMPLES]
-    return [(before[id], after[id], where[id in picks[earlier], id in picks[later]]) for id in shared]
+def _summary(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def _output_lengths(folder: Path, names: list[str]) -> dict[str, list[float]]:
-    """Return the output lengths of seed, candidates and the last chosen pairs, in characters."""
-    last = max((name for name in names if name.startswith("select-")), key=lambda name: int(name[7:]), default="")
-    sets = {"seed": "seed", "candidates": "augment", "chosen": last}
-    return {
-        title: [float(len(one.output)) for one in Records(folder / step, "")]
-        for title, step in sets.items()
-        if step in names
-    }
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
 
 
-def _training(folder: Path, names: list[str]) -> dict[str, list[tuple[float, float]]]:
+def _stale(evaluation: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether an evaluation is of models that have been made anew since."""
+    now = {step["step"]: f"{step['step']}-{step['fingerprint'][:8]}" for step in steps}
+    return any(now.get(name, id) != id for name, id in evaluation.get("models", {}).items() if name != "base")
+
+
+def _held_out(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the losses that the loop measured, with intervals of their differences to base and to M_0."""
+    models = [name.removeprefix("loss-") for name in names if name.startswith("loss-")]
+    losses = {model: list(Records(folder / f"loss-{model}", "")) for model in models}
+    return compared({model: own for model, own in losses.items() if own})
+
+
+def _judged(folder: Path, weights: Mapping[str, float]) -> tuple[dict[str, list[float | None]], Scores]:
+    """Return the scores of a round by scorer, and those that its selection went by, by candidate."""
+    by_scorer: dict[str, list[float | None]] = defaultdict(list)
+
+    def noted() -> Iterator[Judgement]:
+        for judgement in Records(folder, ""):
+            by_scorer[judgement.scorer].append(judgement.score)
+            yield judgement
+
+    return by_scorer, combine(noted(), weights)
+
+
+def _present(judged: Mapping[int, Mapping[str, list[float | None]]]) -> dict[str, dict[int, list[float]]]:
+    found: dict[str, dict[int, list[float]]] = defaultdict(dict)
+    for t, scorers in judged.items():
+        for scorer, scores in scorers.items():
+            found[scorer][t] = [score for score in scores if score is not None]
+    return found
+
+
+def _spread(scorer: str, t: int, scores: Sequence[float | None]) -> Spread:
+    own = sorted(score for score in scores if score is not None)
+    low, median, high = (own[round(share * (len(own) - 1))] if own else 0.0 for share in (0.1, 0.5, 0.9))
+    return Spread(scorer, t, len(own), len(scores) - len(own), statistics.fmean(own or [0.0]), low, median, high)
+
+
+def _movements(
+    agreements: Mapping[str, Mapping[str, float | None]], picks: Mapping[int, set[str]], scores: Mapping[int, Scores]
+) -> Iterator[Movement]:
+    """Yield what each round after the first changed."""
+    for earlier, later in itertools.pairwise(sorted(picks)):
+        before, after = scores.get(earlier, {}), scores.get(later, {})
+        points: dict[str, list[tuple[float, float]]] = {where: [] for where in WHERE.values()}
+        for id in heapq.nsmallest(POINTS, before.keys() & after.keys(), key=lambda id: draw(0, id)):
+            first, second = before[id], after[id]
+            if first is not None and second is not None:
+                points[WHERE[id in picks[earlier], id in picks[later]]].append((first, second))
+        agreed = agreements.get(str(later), {})
+        yield Movement(
+            round=later,
+            chosen=len(picks[later]),
+            came=len(picks[later] - picks[earlier]),
+            left=len(picks[earlier] - picks[later]),
+            shared=agreed.get("shared") or 0.0,
+            jaccard=agreed.get("jaccard") or 0.0,
+            rank_correlation=agreed.get("rank_correlation"),
+            points=points,
+        )
+
+
+def _sets(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the sets of pairs that are looked at, and the step each is from; "chosen" is the run's data."""
+    found = read.result(folder)
+    last = max(_rounds(names, "select-"), default=0)
+    chosen = f"select-{found.data_round if found else last}"
+    sets = {"seed": "seed", "candidates": "augment", "chosen": chosen}
+    return {title: step for title, step in sets.items() if step in names}
+
+
+def _text_lengths(folder: Path, names: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """Return, for instructions and outputs, the lengths in each set, in characters."""
+    found: dict[str, dict[str, list[float]]] = {"instruction": {}, "output": {}}
+    for title, step in _sets(folder, names).items():
+        sizes = [(float(len(one.instruction)), float(len(one.output))) for one in Records(folder / step, "")]
+        for at, side in enumerate(found):
+            found[side][title] = [size[at] for size in sizes]
+    return found
+
+
+def _diversity(folder: Path, names: Sequence[str], described: Mapping[str, Any]) -> dict[str, Diversity]:
+    """Return of each set what its instructions ask with, as the evaluation found it, or else by rules."""
+    known = verbs()[0]
+    found = {}
+    for title, step in _sets(folder, names).items():
+        if said := described.get("all candidates" if title == "candidates" else title):
+            own = said["verbs"]
+            by = own.get("by", RULES)
+            found[title] = Diversity(said["looked_at"], own["coverage"], own["distinct"], own["top"], by)
+            continue
+        some = heapq.nsmallest(LOOKED_AT, Records(folder / step, ""), key=lambda one: one.id)
+        seen = count_verbs((one.instruction for one in some), known)
+        found[title] = Diversity(len(some), seen.coverage, seen.distinct, seen.top, RULES)
+    return found
+
+
+def _training(folder: Path, names: Sequence[str]) -> dict[str, list[tuple[float, float]]]:
     """Return the training loss by optimiser step of every training."""
     found = {}
     for name in names:
@@ -147,49 +278,3 @@ def _training(folder: Path, names: list[str]) -> dict[str, list[tuple[float, flo
         if lines:
             found[name] = [(float(line["step"]), float(line["loss"])) for line in lines if "loss" in line]
     return found
-
-
-def _chosen(folder: Path, rounds: list[str], picks: dict[str, set[str]]) -> Iterator[Sample]:
-    if rounds:
-        last = max(rounds, key=int)
-        for pair in _some(Records(folder / f"select-{last}", ""), SAMPLES):
-            yield _pair("chosen", f"round {last}", "", pair)
-
-
-def _moved_pairs(folder: Path, rounds: list[str], picks: dict[str, set[str]]) -> Iterator[Sample]:
-    """Yield pairs that were chosen in one of the last two rounds only."""
-    for earlier, later in list(itertools.pairwise(sorted(rounds, key=int)))[-1:]:
-        for step, other, why in (
-            (later, earlier, f"came in round {later}"),
-            (earlier, later, f"left in round {later}"),
-        ):
-            pairs = (pair for pair in Records(folder / f"select-{step}", "") if pair.id not in picks[other])
-            for pair in _some(pairs, SAMPLES // 3):
-                yield _pair("moved", f"round {step}", why, pair)
-
-
-def _rejected(folder: Path, names: list[str]) -> Iterator[Sample]:
-    """Yield the first of what each rule dropped; what a selection passed over is shown as the whole pair."""
-    found: list[tuple[str, Rejection]] = []
-    for name in names:
-        seen: dict[str, int] = defaultdict(int)
-        for drop in rejections(folder / name):
-            seen[drop.rule] += 1
-            if seen[drop.rule] <= PER_RULE:
-                found.append((name, drop))
-    wanted = {drop.id for name, drop in found if name.startswith("select-")}
-    pairs = {pair.id: pair for pair in Records(folder / "augment", "") if pair.id in wanted} if wanted else {}
-    for name, drop in found:
-        why = f"{drop.rule}: {drop.detail}" if drop.detail else drop.rule
-        pair = pairs.get(drop.id)
-        instruction, text = (pair.instruction, pair.output) if pair else ("", drop.text)
-        licence = pair.licence if pair else ""
-        yield Sample("rejected", name, why, instruction[:TEXT], text[:TEXT], None, drop.uri, licence)
-
-
-def _pair(kind: str, where: str, why: str, pair: Example) -> Sample:
-    return Sample(kind, where, why, pair.instruction[:TEXT], pair.output[:TEXT], pair.score, pair.uri, pair.licence)
-
-
-def _some(pairs: Iterable[Example], count: int) -> list[Example]:
-    return heapq.nsmallest(count, pairs, key=lambda pair: draw(0, pair.id))

@@ -3,18 +3,20 @@
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from askback.execution.progress import duration
 from askback.execution.shards import atomic
-from askback.report import plots
-from askback.report.gather import View, gather
+from askback.report import compare, figures, read, tables
+from askback.report.gather import HELD_OUT, View, gather
 from askback.report.read import checked, verdict
 
 HERE = Path(__file__).parent
+BEGINNINGS, DROPPING = ("segment", "augment"), ("seed", "dedup", "score-", "select-")
+"""Steps of the funnel: those that are in it in any case, and the others."""
 
 
 def write_report(runs: Sequence[Path], out: Path) -> None:
@@ -30,14 +32,17 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    views = [gather(run) for run in runs]
+    views = [gather(run, name) for run, name in zip(runs, _names(runs), strict=True)]
     script = (HERE / "page.js").read_text("utf-8")
     files = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    files.filters |= {"duration": duration, "verdict": verdict, "checked": checked}
+    files.filters |= {"verdict": verdict, "checked": checked, "glance": compare.glance, "narrowing": narrowing}
+    files.filters |= {"sections": sections, "best_scorer": figures.best_scorer, "number": "{:,}".format}
     page = files.get_template("page.html").render(
         title=" · ".join(view.name for view in views),
         views=views,
-        plots=[_plots(view) for view in views],
+        plots=[figures.of_run(view) for view in views],
+        tables=[tables.of_run(view) for view in views],
+        compared=_compared(views) if len(views) > 1 else None,
         style=(HERE / "page.css").read_text("utf-8"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -47,36 +52,36 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
         temporary.write_text(page, "utf-8", errors="replace")
 
 
-def _plots(view: View) -> dict[str, str]:
-    """Draw every plot that the run has the values for, by the place it has on the page."""
+def _names(runs: Sequence[Path]) -> list[str]:
+    """Return the name of each run's folder, with its number where two have the same."""
+    names = [run.resolve().name for run in runs]
+    often = Counter(names)
+    return [f"{name} ({number})" if often[name] > 1 else name for number, name in enumerate(names, 1)]
+
+
+def _compared(views: Sequence[View]) -> dict[str, Any]:
+    return {"plots": figures.of_all(views), "tables": tables.of_all(views)}
+
+
+def sections(view: View) -> dict[str, str]:
+    """Return place → title of the sections that the run has something to show in."""
     found = {
-        "losses": plots.intervals(
-            "Held-out loss by model",
-            [(model, row["loss"], row["loss"], row["loss"]) for model, row in view.losses.items()],
-            "nats per token (less is better)",
-        ),
-        "gates": plots.intervals(
-            "What each round changed",
-            [
-                (f"m{gate['round']} − m{gate['against']}", gate["difference"], gate["low"], gate["high"])
-                for gate in (view.result.gates if view.result else [])
-                if gate["low"] is not None
-            ],
-            "nats per token (below 0 is better)",
-        ),
-        "outputs": plots.histogram("Output lengths", view.outputs, "characters"),
-        "moved": plots.scatter("How scores moved", view.moved, "score a round before", "score in the last round"),
-        "training": plots.lines("Training loss", view.training, "optimiser step", "nats per token"),
+        "funnel": ("Funnel", narrowing(view)),
+        "helped": ("Did it help?", view.losses[HELD_OUT] or view.evaluation or view.scaling or view.training),
+        "judge": ("What the judge said", view.checks or view.scores or view.calibrations),
+        "data": ("What the data is like", view.lengths),
+        "cost": ("What it cost", view.steps),
     }
-    for t, separations in view.checks.items():
-        for scorer in dict.fromkeys(one.scorer for one in separations):
-            rows = [(one.kind, one.auroc, one.low, one.high) for one in separations if one.scorer == scorer]
-            name = f"judge of round {t}" if scorer == "combined" else f"judge of round {t}: {scorer} alone"
-            found[name] = plots.intervals(name.capitalize(), rows, "AUROC (0.5 is chance)")
-    for scorer, rounds in view.scores.items():
-        named = {f"round {t}": found for t, found in rounds.items()}
-        found[f"scores {scorer}"] = plots.histogram(f"Scores: {scorer}", named, "score")
-    return {name: drawn for name, drawn in found.items() if drawn}
+    return {place: title for place, (title, shown) in found.items() if shown}
+
+
+def narrowing(view: View) -> list[read.Stage]:
+    """Return the stages that records of the data go through, the later ones where they dropped some."""
+    return [
+        stage
+        for stage in view.stages
+        if stage.step in BEGINNINGS or (stage.step.startswith(DROPPING) and stage.entered > stage.kept)
+    ]
 
 
 def _data(value: Any) -> str:

@@ -1,152 +1,208 @@
 """Plots as SVG text: no library in the page, nothing fetched, readable on a phone, in print and in the dark.
 
-Colours are classes (page.css), and each series has a shape or a label of its own beside its colour (Okabe and Ito's
-palette, which colour-blind readers can tell apart). Every text that comes from outside is escaped.
+Every text that comes from outside is escaped. What has nothing to show is "".
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
-WIDTH, HEIGHT = 360, 220
-"""Of a plot, in its own units; the page scales it to a phone's width."""
-LEFT, RIGHT, TOP, BOTTOM = 42, 16, 14, 40
-COLOURS = 6
-"""Colour classes c0 to c5 in page.css."""
+from askback.report.axes import (
+    BOTTOM,
+    COLOURS,
+    TOP,
+    WIDTH,
+    Frame,
+    area_key,
+    bounds,
+    dot_key,
+    legend,
+    line_key,
+    room,
+    shape,
+    stroke,
+    svg,
+    told,
+    widen,
+)
 
+POINTS = 60
+"""Of a line at most; more are put together as means, as single batches say little."""
+TAIL = 0.01
+"""The share of the greatest values that the last column of a histogram takes in, so that one giant flattens nothing."""
 
-class Frame:
-    """The axes of a plot: maps values to its plane."""
+BESIDE, LONGEST = 22, 52
+"""Characters of a label: longer ones stand above their row, still longer ones are cut."""
 
-    def __init__(self, x: tuple[float, float], y: tuple[float, float], height: int = HEIGHT, left: int = LEFT) -> None:
-        self.x0, self.x1 = _widen(*x)
-        self.y0, self.y1 = _widen(*y)
-        self.height, self.left = height, left
-
-    def x(self, value: float) -> float:
-        """Return where a value is, from the left."""
-        return self.left + (value - self.x0) / (self.x1 - self.x0) * (WIDTH - RIGHT - self.left)
-
-    def y(self, value: float) -> float:
-        """Return where a value is, from the top."""
-        return self.height - BOTTOM - (value - self.y0) / (self.y1 - self.y0) * (self.height - BOTTOM - TOP)
-
-    def axes(self, x_label: str, y_label: str = "", y_ticks: bool = True) -> str:
-        """Draw both axes with round numbers and what they count."""
-        bottom = self.height - BOTTOM
-        parts = [f'<path class="axis" d="M{self.left} {TOP}V{bottom}H{WIDTH - RIGHT}"/>']
-        for tick in ticks(self.x0, self.x1):
-            parts.append(f'<text x="{self.x(tick):.1f}" y="{bottom + 13}" text-anchor="middle">{tick:g}</text>')
-        for tick in ticks(self.y0, self.y1) if y_ticks else []:
-            parts.append(f'<path class="grid" d="M{self.left} {self.y(tick):.1f}H{WIDTH - RIGHT}"/>')
-            parts.append(f'<text x="{self.left - 4}" y="{self.y(tick) + 3:.1f}" text-anchor="end">{tick:g}</text>')
-        parts.append(f'<text x="{(self.left + WIDTH) / 2:.0f}" y="{self.height - 12}" text-anchor="middle">')
-        parts.append(f"{escape(x_label)}</text>")
-        parts.append(f'<text x="2" y="{TOP - 4}">{escape(y_label)}</text>')
-        return "".join(parts)
-
-
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Return about so many round numbers within [low, high]: steps of 1, 2 or 5 times a power of ten."""
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    return [round(n * step, 10) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+Row = tuple[str, float, float | None, float | None]
+"""What is measured, its value, and the ends of its interval, if it has one."""
 
 
 def histogram(title: str, series: Mapping[str, Sequence[float]], x_label: str, bins: int = 24) -> str:
     """Draw how values are spread, as shares of each series so that sets of unlike size can be compared."""
-    values = [value for found in series.values() for value in found]
-    if not values:
+    found = {name: sorted(values) for name, values in series.items() if values}
+    if not found:
         return ""
-    low, high = _widen(min(values), max(values))
-    shares = {name: _shares(found, low, high, bins) for name, found in series.items() if found}
-    frame = Frame((low, high), (0, max(max(found) for found in shares.values())))
-    width = (high - low) / bins
+    low = min(values[0] for values in found.values())
+    high = max(values[math.ceil((len(values) - 1) * (1 - TAIL))] for values in found.values())
+    low, high = widen(low, high)
+    cut = any(values[-1] > high for values in found.values())
+    shares = {name: _shares(values, low, high, bins) for name, values in found.items()}
+    return outlines(title, (low, high), shares, f"{x_label} (last column: and more)" if cut else x_label)
+
+
+def outlines(title: str, x: tuple[float, float], shares: Mapping[str, Sequence[float]], x_label: str) -> str:
+    """Draw shares of records, in columns of one width that reach from one end of `x` to the other."""
+    frame = Frame(x, (0, 1.08 * max(max(found) for found in shares.values())))
     marks = []
     for number, (name, found) in enumerate(shares.items()):
+        width = (frame.x1 - frame.x0) / len(found)
         steps = "".join(
-            f"V{frame.y(share):.1f}H{frame.x(low + width * (at + 1)):.1f}" for at, share in enumerate(found)
+            f"V{frame.y(share):.1f}H{frame.x(frame.x0 + width * (at + 1)):.1f}" for at, share in enumerate(found)
         )
-        path = f"M{frame.x(low):.1f} {frame.y(0):.1f}{steps}V{frame.y(0):.1f}"
-        dashes = ' stroke-dasharray="5 2"' if number % 2 else ""
-        marks.append(
-            f'<path class="mark area c{number % COLOURS}"{dashes} d="{path}"><title>{escape(name)}</title></path>'
-        )
-    return _svg(title, frame.axes(x_label, "share of records") + "".join(marks)) + _legend(list(shares))
+        path = f"M{frame.x(frame.x0):.1f} {frame.y(0):.1f}{steps}V{frame.y(0):.1f}"
+        marks.append(f'<path {stroke(number, "mark area")} d="{path}"><title>{escape(name)}</title></path>')
+    return svg(title, frame.axes(x_label, "share of records") + "".join(marks)) + legend(list(shares), area_key)
 
 
 def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str) -> str:
     """Draw series of (x, y) points, joined."""
-    points = [point for found in series.values() for point in found]
-    if not points:
+    drawn = {name: _thinned(found) for name, found in series.items() if found}
+    if not drawn:
         return ""
-    frame = Frame(_bounds(x for x, _ in points), _bounds(y for _, y in points))
+    points = [point for found in drawn.values() for point in found]
+    frame = Frame(bounds(x for x, _ in points), room(*bounds(y for _, y in points)))
     marks = []
-    for number, (name, found) in enumerate(series.items()):
+    for number, (name, found) in enumerate(drawn.items()):
         path = "L".join(f"{frame.x(x):.1f} {frame.y(y):.1f}" for x, y in found)
-        dashes = f' stroke-dasharray="{4 * number} 2"' if number else ""
-        marks.append(
-            f'<path class="mark line c{number % COLOURS}"{dashes} d="M{path}"><title>{escape(name)}</title></path>'
+        marks.append(f'<path {stroke(number, "mark line")} d="M{path}"><title>{escape(name)}</title></path>')
+    return svg(title, frame.axes(x_label, y_label) + "".join(marks)) + legend(list(drawn), line_key)
+
+
+def intervals(
+    title: str, series: Mapping[str, Sequence[Row]], x_label: str, against: float | None = None, digits: int = 3
+) -> str:
+    """Draw values and their intervals, a row for each thing measured, in it a line for each series, the value beside it.
+
+    `against` is what the values are to be compared with, such as chance.
+    """
+    drawn = {name: rows for name, rows in series.items() if rows}
+    labels = list(dict.fromkeys(label for rows in drawn.values() for label, *_ in rows))
+    if not labels:
+        return ""
+    above = 16 if max(map(len, labels)) > BESIDE else 0
+    step = above + 12 * len(drawn) + 10
+    height = TOP + BOTTOM + step * len(labels)
+    left = 10 if above else 14 + 7 * max(map(len, labels))
+    values = [x for rows in drawn.values() for _, *found in rows for x in found if x is not None]
+    frame = Frame(room(*bounds(values + ([] if against is None else [against]))), (0, 1), height, left, 58)
+    parts = [frame.axes(x_label, y_ticks=False), frame.upright(against) if against is not None else ""]
+    for at, label in enumerate(labels):
+        x, y, end = (
+            (left + 4, TOP + step * at + 13, "start") if above else (left - 6, TOP + step * (at + 0.5) + 4, "end")
         )
-    return _svg(title, frame.axes(x_label, y_label) + "".join(marks)) + _legend(list(series))
+        shown = label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
+        parts.append(f'<text class="over" x="{x}" y="{y:.0f}" text-anchor="{end}">{escape(shown)}</text>')
+    for number, (name, rows) in enumerate(drawn.items()):
+        for row in rows:
+            y = TOP + step * labels.index(row[0]) + above + 11 + 12 * number
+            parts.append(_interval(frame, y, number, name if len(drawn) > 1 else "", row, digits))
+    key = legend(list(drawn), dot_key) if len(drawn) > 1 else ""
+    return svg(title, "".join(parts), height) + key
 
 
-def intervals(title: str, rows: Sequence[tuple[str, float, float, float]], x_label: str) -> str:
-    """Draw (label, value, low, high), a row each: a dot and its interval."""
+def _interval(frame: Frame, y: float, number: int, name: str, row: Row, digits: int) -> str:
+    label, value, low, high = row
+    form = f".{digits}f"
+    title = f"{name + ', ' if name else ''}{label}: {told(value, form)}"
+    line = ""
+    if low is not None and high is not None:
+        title += f" ({told(low, form)} to {told(high, form)})"
+        line = f'<path class="mark line c{number % COLOURS}" d="M{frame.x(low):.1f} {y}H{frame.x(high):.1f}"/>'
+    said = f'<text x="{WIDTH - 2}" y="{y + 4}" text-anchor="end">{told(value, form)}</text>'
+    return line + shape(number, frame.x(value), y, title, 4) + said
+
+
+def bars(title: str, rows: Sequence[tuple[str, float, str]], x_label: str) -> str:
+    """Draw (label, value, the value in words), a bar each, from 0."""
     if not rows:
         return ""
-    height = TOP + BOTTOM + 22 * len(rows)
+    height = TOP + BOTTOM + 20 * len(rows)
     left = min(160, 14 + 7 * max(len(label) for label, *_ in rows))
-    frame = Frame(_bounds(x for _, *found in rows for x in found), (0, len(rows)), height, left)
+    frame = Frame((0, max(value for _, value, _ in rows)), (0, 1), height, left, 70)
     marks = []
-    for number, (label, value, low, high) in enumerate(rows):
-        y = TOP + 22 * number + 11
-        told = f"{label}: {value:.4f} ({low:.4f} to {high:.4f})"
-        marks.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{escape(label)}</text>')
-        marks.append(f'<path class="mark line c0" d="M{frame.x(low):.1f} {y}H{frame.x(high):.1f}"/>')
-        marks.append(f'<circle class="mark dot c0" cx="{frame.x(value):.1f}" cy="{y}" r="4">')
-        marks.append(f"<title>{escape(told)}</title></circle>")
-    return _svg(title, frame.axes(x_label, y_ticks=False) + "".join(marks), height)
+    for at, (label, value, words) in enumerate(rows):
+        y = TOP + 20 * at + 4
+        end = frame.x(value)
+        marks.append(f'<text x="{left - 6}" y="{y + 10}" text-anchor="end">{escape(label)}</text>')
+        marks.append(f'<path class="mark full c0" d="M{left} {y}H{end:.1f}v12H{left}Z"/>')
+        marks.append(f'<text x="{end + 4:.1f}" y="{y + 10}">{escape(words)}</text>')
+    return svg(title, frame.axes(x_label, y_ticks=False) + "".join(marks), height)
 
 
-SHAPES = (
-    '<circle class="mark dot {c}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>',
-    '<path class="mark dot {c}" d="M{x:.1f} {y:.1f}m-3 3h6l-3 -6z"/>',
-    '<path class="mark dot {c}" d="M{x:.1f} {y:.1f}m-2.5 -2.5h5v5h-5z"/>',
-    '<path class="mark line {c}" d="M{x:.1f} {y:.1f}m-2 -2l4 4m0 -4l-4 4"/>',
-)
-
-
-def scatter(title: str, points: Sequence[tuple[float, float, str]], x_label: str, y_label: str) -> str:
-    """Draw (x, y, group): each group has its colour and its shape."""
-    if not points:
+def scatter(title: str, groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str) -> str:
+    """Draw groups of (x, y), both on one scale: each has its colour and its shape; on the line, x and y are equal."""
+    values = [value for points in groups.values() for point in points for value in point]
+    if not values:
         return ""
-    groups = sorted({group for *_, group in points})
-    frame = Frame(_bounds(x for x, *_ in points), _bounds(y for _, y, _ in points))
+    both = room(*bounds(values))
+    frame = Frame(both, both)
+    marks = [shape(at, frame.x(x), frame.y(y)) for at, points in enumerate(groups.values()) for x, y in points]
+    ends = (f"{frame.x(end):.1f} {frame.y(end):.1f}" for end in both)
+    equal = f'<path class="against" d="M{"L".join(ends)}"/>'
+    return svg(title, frame.axes(x_label, y_label) + equal + "".join(marks)) + legend(
+        [f"{name} ({len(points):,})" for name, points in groups.items()], dot_key
+    )
+
+
+def curves(
+    title: str,
+    points: Mapping[str, Sequence[tuple[int, float, float]]],
+    fits: Mapping[str, tuple[float, float]],
+    x_label: str,
+    y_label: str,
+) -> str:
+    """Draw (size, value, standard error) of each set over the logarithm of the size, and its fit, alpha ln N + C.
+
+    Args:
+        fits: alpha and C of a set; those of one size have none.
+    """
+    every = [(size, value + side * error) for row in points.values() for size, value, error in row for side in (-1, 1)]
+    if not every:
+        return ""
+    frame = Frame(room(*bounds(math.log(size) for size, _ in every)), room(*bounds(value for _, value in every)))
     marks = []
-    for x, y, group in points:
-        number = groups.index(group)
-        marks.append(SHAPES[number % len(SHAPES)].format(c=f"c{number % COLOURS}", x=frame.x(x), y=frame.y(y)))
-    return _svg(title, frame.axes(x_label, y_label) + "".join(marks)) + _legend(groups)
+    for number, (name, row) in enumerate(points.items()):
+        if name in fits:
+            alpha, constant = fits[name]
+            ends = (math.log(size) for size in bounds(size for size, *_ in row))
+            path = "L".join(f"{frame.x(x):.1f} {frame.y(alpha * x + constant):.1f}" for x in ends)
+            marks.append(f'<path {stroke(number, "mark line")} d="M{path}"/>')
+        for size, value, error in row:
+            x, words = frame.x(math.log(size)), f"{name}, {size:,}: {value:.4g}"
+            if error:
+                path = f"M{x:.1f} {frame.y(value - error):.1f}V{frame.y(value + error):.1f}"
+                marks.append(f'<path class="mark line c{number % COLOURS}" d="{path}"/>')
+            marks.append(shape(number, x, frame.y(value), words, 4))
+    sizes = [(math.log(size), f"{size:,g}") for size in sorted({size for row in points.values() for size, *_ in row})]
+    axes = frame.axes(x_label, y_label, x_ticks=sizes)
+    return svg(title, axes + "".join(marks)) + legend(list(points), lambda n: line_key(n) + dot_key(n))
 
 
-def sunburst(title: str, tree: Mapping[str, Mapping[str, int]]) -> str:
-    """Draw counts by an inner word (a verb) and the outer words (its nouns) beside it, as rings of shares."""
-    total = sum(sum(leaves.values()) for leaves in tree.values())
+def sunburst(title: str, top: Sequence[tuple[str, int, Sequence[tuple[str, int]]]]) -> str:
+    """Draw (a verb, its count, its commonest nouns with theirs) as rings of shares; rarer nouns leave a gap."""
+    total = sum(count for _, count, _ in top)
     if not total:
         return ""
     marks, turn = [], 0.0
-    ordered = sorted(tree.items(), key=lambda item: (-sum(item[1].values()), item[0]))
-    for number, (word, leaves) in enumerate(ordered):
-        size = sum(leaves.values())
-        marks.append(_sector(word, size, turn, size / total, 40, 95, number % COLOURS))
+    for number, (word, size, leaves) in enumerate(top):
+        marks.append(_sector(word, size, turn, size / total, 45, 105, number % COLOURS))
         at = turn
-        for leaf, count in sorted(leaves.items(), key=lambda item: (-item[1], item[0])):
-            marks.append(_sector(leaf, count, at, count / total, 97, 165, number % COLOURS))
+        for leaf, count in leaves:
+            marks.append(_sector(leaf, count, at, count / total, 107, 177, number % COLOURS))
             at += count / total
         turn += size / total
-    return _svg(title, f'<g transform="translate({WIDTH / 2} 175)">' + "".join(marks) + "</g>", 350)
+    return svg(title, f'<g transform="translate({WIDTH / 2} 180)">' + "".join(marks) + "</g>", 360)
 
 
 def _sector(word: str, count: int, start: float, share: float, inner: int, outer: int, colour: int) -> str:
@@ -159,29 +215,20 @@ def _sector(word: str, count: int, start: float, share: float, inner: int, outer
         f"L{inner * math.cos(b):.1f} {inner * math.sin(b):.1f}A{inner} {inner} 0 {large} 0 "
         f"{inner * math.cos(a):.1f} {inner * math.sin(a):.1f}Z"
     )
-    told = f'<path class="mark sector c{colour}" d="{path}"><title>{escape(word)}: {count:,}</title></path>'
-    if share < 0.015:
-        return told
+    outer_ring = " outer" if inner > 50 else ""
+    drawn = (
+        f'<path class="mark sector{outer_ring} c{colour}" d="{path}"><title>{escape(word)}: {count:,}</title></path>'
+    )
+    if share * 2 * math.pi * (inner + outer) / 2 < 10:  # no room for a line of text
+        return drawn
     middle = (a + b) / 2
     angle = math.degrees(middle)
     angle += 180 if math.cos(middle) < 0 else 0
     x, y = ((inner + outer) / 2 * part for part in (math.cos(middle), math.sin(middle)))
     return (
-        f'{told}<text class="on" text-anchor="middle" dominant-baseline="middle" '
+        f'{drawn}<text class="on{outer_ring}" text-anchor="middle" dominant-baseline="middle" '
         f'transform="translate({x:.1f} {y:.1f}) rotate({angle:.1f})">{escape(word[:12])}</text>'
     )
-
-
-def _svg(title: str, body: str, height: int = HEIGHT) -> str:
-    return (
-        f'<svg role="img" viewBox="0 0 {WIDTH} {height}" aria-label="{escape(title)}">'
-        f"<title>{escape(title)}</title>{body}</svg>"
-    )
-
-
-def _legend(names: Sequence[str]) -> str:
-    keys = (f'<span class="key"><i class="c{n % COLOURS}"></i>{escape(name)}</span>' for n, name in enumerate(names))
-    return f'<p class="legend">{"".join(keys)}</p>'
 
 
 def _shares(values: Sequence[float], low: float, high: float, bins: int) -> list[float]:
@@ -191,11 +238,7 @@ def _shares(values: Sequence[float], low: float, high: float, bins: int) -> list
     return [count / len(values) for count in counts]
 
 
-def _bounds(values: Iterable[float]) -> tuple[float, float]:
-    found = list(values)
-    return min(found), max(found)
-
-
-def _widen(low: float, high: float) -> tuple[float, float]:
-    """Return bounds that are apart, however alike the values are."""
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    size = -(-len(points) // POINTS)
+    groups = (points[start : start + size] for start in range(0, len(points), size))
+    return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]

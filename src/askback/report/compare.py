@@ -1,0 +1,99 @@
+"""Several runs beside each other, in words: what each made, and in what their recipes differ."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from askback.curate.check import MEAN
+from askback.curate.figures import COMBINED
+from askback.execution.progress import duration
+from askback.report.axes import told
+from askback.report.figures import win_rates
+from askback.report.gather import HELD_OUT, View
+
+Facts = dict[str, str]
+"""What is told → how it is told."""
+
+
+def facts(view: View) -> Facts:
+    """Return what a run made and what came of it, as far as it has come."""
+    found = {"base model": view.base, **_records(view)}
+    for t, separations in view.checks.items():
+        for one in separations:
+            if one.kind == MEAN and one.scorer == COMBINED:
+                found[f"judge of round {t}, AUROC"] = f"{one.auroc:.2f} ({one.low:.2f} to {one.high:.2f})"
+    for model, row in view.losses[HELD_OUT].items():
+        found[f"held-out loss, {model}"] = f"{row['loss']:.4f}"
+    for model, row in view.losses[HELD_OUT].items():
+        if apart := row.get("against_m0"):
+            found[f"{model} − m0"] = interval(apart)
+    for label, rate, low, high in win_rates(view.evaluation):
+        found[f"win rate, {label}"] = f"{rate:.1f} % ({low:.1f} to {high:.1f})"
+    if view.result is not None:
+        found["result"] = f"m{view.result.round}"
+    seconds = sum(step["seconds"] for step in view.steps)
+    return {**found, "time": duration(seconds), "tokens": f"{sum(step['tokens'] for step in view.steps):,}"}
+
+
+def interval(found: dict[str, float]) -> str:
+    """Write a difference and its interval."""
+    value, low, high = (told(found[name], "+.4f") for name in ("difference", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def glance(view: View) -> list[tuple[str, str, str]]:
+    """Return the few figures a reader wants first: (figure, what it is, what it is to be seen beside)."""
+    counts, losses = _records(view), view.losses[HELD_OUT]
+    tiles: list[tuple[str, str, str]] = [
+        (counts[name], name, "") for name in ("documents", "segments", "candidates") if name in counts
+    ]
+    chosen = [name for name in counts if name.startswith("chosen")]
+    if chosen:
+        kept = f"chosen, round {view.result.data_round}" if view.result else chosen[-1]
+        tiles.append((counts.get(kept, counts[chosen[-1]]), "pairs chosen", f"in {kept.rpartition(', ')[2]}"))
+    if view.result is not None and (row := losses.get(f"m{view.result.round}")):
+        base = f"base model {losses['base']['loss']:.3f}" if "base" in losses else ""
+        tiles.append((f"{row['loss']:.3f}", "held-out loss, nats per token", base))
+        tiles.append((f"m{view.result.round}", "is the result", f"of m0 to m{view.result.rounds}"))
+    tiles.append((duration(sum(step["seconds"] for step in view.steps)), "of work", ""))
+    return tiles
+
+
+def _records(view: View) -> Facts:
+    """Return how many documents, segments and so on the run has."""
+    found = {}
+    for stage in view.stages:
+        if (stage.step, stage.name) == ("segment", "documents"):
+            found["documents"] = f"{stage.entered:,}"
+        elif stage.step == "dedup":
+            found["segments"] = f"{stage.kept:,}"
+        elif stage.step == "augment":
+            found["candidates"] = f"{stage.kept:,}"
+        elif stage.step.startswith("select-"):
+            found[f"chosen, round {stage.step[7:]}"] = f"{stage.kept:,}"
+    return found
+
+
+def beside(views: Sequence[View]) -> dict[str, list[str]]:
+    """Return the facts of every run, a list for each fact, "" where a run has none."""
+    every = [facts(view) for view in views]
+    names = dict.fromkeys(name for found in every for name in found)
+    return {name: [found.get(name, "") for found in every] for name in names}
+
+
+def differences(views: Sequence[View]) -> dict[str, list[str]]:
+    """Return the options of the recipes that are not the same in all runs."""
+    every = [dict(_flat(view.options)) for view in views]
+    names = dict.fromkeys(name for found in every for name in found)
+    rows = {name: [found.get(name, "") for found in every] for name in names}
+    return {name: row for name, row in rows.items() if len(set(row)) > 1}
+
+
+def _flat(options: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(options, dict):
+        for key, value in options.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(options, list) and any(isinstance(one, dict) for one in options):
+        for number, value in enumerate(options, 1):
+            yield from _flat(value, f"{name} {number}")
+    else:
+        yield name, ", ".join(map(str, options)) if isinstance(options, list) else str(options)

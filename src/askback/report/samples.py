@@ -1,0 +1,91 @@
+"""Records of a run that a reader of its report can look at: chosen, moved between rounds, dropped and why."""
+
+import heapq
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from askback.execution.shards import Records, rejections
+from askback.records import Example, Rejection, draw
+
+SAMPLES = 150
+"""Pairs of each set in the report at most, drawn by their ids: a report is to open on a phone."""
+PER_RULE = 12
+"""Rejections of each rule in the report at most."""
+TEXT = 2000
+"""Characters of a sample shown."""
+
+Scores = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A pair, or a dropped record. `kind` is "chosen", "moved" or "rejected", `why` the rule or which way it moved."""
+
+    kind: str
+    where: str
+    why: str
+    detail: str
+    instruction: str
+    text: str
+    score: float | None
+    uri: str
+    licence: str
+
+
+def samples(
+    folder: Path, names: Sequence[str], picks: Mapping[int, set[str]], scores: Mapping[int, Scores]
+) -> list[Sample]:
+    """Return the samples of a run.
+
+    Args:
+        picks: round → ids of the pairs chosen in it.
+        scores: round → candidate id → the score that the selection went by.
+    """
+    return [*_chosen(folder, picks), *_moved(folder, picks, scores), *_rejected(folder, names)]
+
+
+def _chosen(folder: Path, picks: Mapping[int, set[str]]) -> Iterator[Sample]:
+    for t in sorted(picks)[-1:]:
+        for pair in _some(Records(folder / f"select-{t}", ""), SAMPLES):
+            yield _pair("chosen", f"round {t}", "", "", pair)
+
+
+def _moved(folder: Path, picks: Mapping[int, set[str]], scores: Mapping[int, Scores]) -> Iterator[Sample]:
+    """Yield pairs that were chosen in one of two rounds that follow each other only."""
+    for earlier, later in itertools.pairwise(sorted(picks)):
+        for step, other, way in ((later, earlier, "came"), (earlier, later, "left")):
+            pairs = (pair for pair in Records(folder / f"select-{step}", "") if pair.id not in picks[other])
+            for pair in _some(pairs, SAMPLES // 3):
+                ends = [scores.get(t, {}).get(pair.id) for t in (earlier, later)]
+                told = " → ".join("unscored" if score is None else f"{score:.2f}" for score in ends)
+                yield _pair("moved", f"round {later}", f"{way} in round {later}", told, pair)
+
+
+def _rejected(folder: Path, names: Sequence[str]) -> Iterator[Sample]:
+    """Yield the first of what each rule dropped; what a selection passed over is shown as the whole pair."""
+    found: list[tuple[str, Rejection]] = []
+    for name in names:
+        seen: dict[str, int] = defaultdict(int)
+        for drop in rejections(folder / name):
+            seen[drop.rule] += 1
+            if seen[drop.rule] <= PER_RULE:
+                found.append((name, drop))
+    wanted = {drop.id for name, drop in found if name.startswith("select-")}
+    pairs = {pair.id: pair for pair in Records(folder / "augment", "") if pair.id in wanted} if wanted else {}
+    for name, drop in found:
+        pair = pairs.get(drop.id)
+        instruction, text, licence = (pair.instruction, pair.output, pair.licence) if pair else ("", drop.text, "")
+        short = (instruction[:TEXT], text[:TEXT])
+        yield Sample("rejected", name, drop.rule, drop.detail, *short, None, drop.uri, licence)
+
+
+def _pair(kind: str, where: str, why: str, detail: str, pair: Example) -> Sample:
+    short = (pair.instruction[:TEXT], pair.output[:TEXT])
+    return Sample(kind, where, why, detail, *short, pair.score, pair.uri, pair.licence)
+
+
+def _some(pairs: Iterable[Example], count: int) -> list[Example]:
+    return heapq.nsmallest(count, pairs, key=lambda pair: draw(0, pair.id))

@@ -1,0 +1,282 @@
+"""Which tables the report has of a run, or of several beside each other: view → rows of words, by place on the page."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from askback.execution.progress import duration
+from askback.report import compare
+from askback.report.axes import told
+from askback.report.figures import best_scorer
+from askback.report.gather import View
+
+MOST_SHARES = 5
+"""Languages, sources and licences that are named; the rest is in ``evaluate/summary.json``."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first cell of a row says what the row is of, `notes` speak of all. `words` says it holds no numbers."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+    words: bool = False
+
+
+def of_run(view: View) -> dict[str, list[Table]]:
+    """Return the tables of a run by section, without those that would be empty."""
+    evaluation = view.evaluation
+    found = {
+        "helped": [
+            *(_losses(file, models) for file, models in view.losses.items()),
+            _win_rates(evaluation),
+            _references(evaluation),
+            _similarities(evaluation),
+            _benchmarks(evaluation),
+            *_fits(view.scaling),
+        ],
+        "judge": [_spreads(view), _agreement(view)],
+        "data": [_lengths(view), _diversity(view), _copies(evaluation), _shares(evaluation)],
+        "cost": [_cost(view)],
+        **{f"calibration {number}": [_thresholds(one), _habits(one)] for number, one in enumerate(view.calibrations)},
+    }
+    return {place: [table for table in tables if table.rows] for place, tables in found.items()}
+
+
+def of_all(views: Sequence[View]) -> dict[str, list[Table]]:
+    """Return what came out of each run, and in what their recipes differ."""
+    names = [view.name for view in views]
+    facts, options = compare.beside(views), compare.differences(views)
+    return {
+        "facts": [Table("", ["", *names], [[name, *cells] for name, cells in facts.items()])],
+        "options": [Table("", ["option", *names], [[name, *cells] for name, cells in options.items()])],
+    }
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Write a share as people read it."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def _losses(file: str, models: Mapping[str, Any]) -> Table:
+    rows = []
+    for model, row in models.items():
+        apart = [row.get(f"against_{other}") for other in ("base", "m0")]
+        shown = [compare.interval(found) if found else "" for found in apart]
+        rows.append([model, f"{row['loss']:.4f}", f"{row['pairs']:,}", f"{row['tokens']:,}", *shown])
+    heads = ["model", "nats per token", "pairs", "tokens", "against base (95 %)", "against M_0 (95 %)"]
+    return Table(f"Loss on human pairs: {file}", heads, rows)
+
+
+def _win_rates(evaluation: Mapping[str, Any]) -> Table:
+    rows = []
+    for row in evaluation.get("win_rates", {}).values():
+        total, controlled, first = row["total"], row["length_controlled"], row["first_preferred"]
+        rows.append(
+            [
+                f"{row['model']} : {row['baseline']}",
+                row["prompts"],
+                row["judge"],
+                _give_or_take(total),
+                _give_or_take(controlled) if controlled else "",
+                f"{total['wins']} / {total['ties']} / {total['losses']}",
+                f"{total['unscored']} of {total['prompts']}",
+                "" if first is None else f"{first:.0f} %",
+                f"{row['model_chars']:,.0f} : {row['baseline_chars']:,.0f}",
+            ]
+        )
+    notes = [
+        f"{row['model']} : {row['baseline']}, {row['prompts']}: {said}."
+        for row in evaluation.get("win_rates", {}).values()
+        for said in row["cautions"]
+    ]
+    heads = ["models", "prompts", "judge", "win rate %", "length-controlled %", "won / tied / lost", "unscored"]
+    return Table("Win rates ± one standard error", [*heads, "prefers the first seen", "characters"], rows, notes)
+
+
+def _give_or_take(found: Mapping[str, Any]) -> str:
+    return f"{found['win_rate']:.1f} ± {found['standard_error']:.1f}"
+
+
+def _references(evaluation: Mapping[str, Any]) -> Table:
+    rows = [
+        [row["model"], row["prompts"], f"{row['answers']:,}", *(f"{row[name]:.3f}" for name in _ROUGE)]
+        for row in evaluation.get("references", {}).values()
+    ]
+    title = "Against reference answers (weak evidence: a good answer may share few words with one)"
+    return Table(title, ["model", "prompts", "answers", "precision", "recall", "ROUGE-L"], rows)
+
+
+_ROUGE = ("precision", "recall", "rouge_l")
+
+
+def _similarities(evaluation: Mapping[str, Any]) -> Table:
+    rows = []
+    for row in evaluation.get("similarities", {}).values():
+        error, unrelated = row["standard_error"], row["unrelated"]
+        value = f"{row['similarity']:.3f}" + ("" if error is None else f" ± {error:.3f}")
+        names = [row["model"], row["prompts"], row["embedder"], f"{row['answers']:,}"]
+        rows.append([*names, value, "" if unrelated is None else f"{unrelated:.3f}"])
+    title = "Nearness to reference answers in meaning, cosine (weak evidence: it does not tell right from wrong)"
+    return Table(title, ["model", "prompts", "embedder", "answers", "similarity", "to another's reference"], rows)
+
+
+def _benchmarks(evaluation: Mapping[str, Any]) -> Table:
+    rows = []
+    for row in evaluation.get("benchmarks", {}).values():
+        for task, scores in row["tasks"].items():
+            for name, value in scores.items():
+                metric, comma, filtered = name.partition(",")
+                if not metric.endswith("_stderr"):
+                    error = scores.get(f"{metric}_stderr{comma}{filtered}")
+                    rows.append([row["model"], task, name, f"{value:.4f}" + (f" ± {error:.4f}" if error else "")])
+    return Table("Benchmarks (lm-eval) ± one standard error", ["model", "task", "metric", "value"], rows)
+
+
+def _fits(scaling: Mapping[str, Any]) -> Iterator[Table]:
+    for measure, fits in scaling.get("fits", {}).items():
+        rows = []
+        for name, fit in fits.items():
+            apart = (
+                "too few sizes" if fit["low"] is None else f"{told(fit['low'], '+.4f')} to {told(fit['high'], '+.4f')}"
+            )
+            rows.append([name, str(fit["points"]), told(fit["alpha"], "+.4f"), apart, f"{fit['constant']:.4f}"])
+        what = "held-out loss" if measure == "loss" else "win rate against M_0"
+        yield Table(f"Scaling: {what} = α ln N + C", ["set", "sizes", "α", "95 % interval", "C"], rows)
+
+
+def _spreads(view: View) -> Table:
+    rows = [
+        [
+            f"{one.scorer}, round {one.round}",
+            f"{one.scored:,}",
+            f"{one.unscored:,}",
+            *(f"{value:.3f}" for value in (one.mean, one.low, one.median, one.high)),
+        ]
+        for one in view.spreads
+    ]
+    heads = ["scorer", "scored", "unscored", "mean", "a tenth is below", "median", "a tenth is above"]
+    return Table("Scores", heads, rows)
+
+
+def _agreement(view: View) -> Table:
+    rows = [
+        [
+            f"{one.round - 1} to {one.round}",
+            f"{one.chosen:,}",
+            percent(one.shared),
+            f"{one.came:,}",
+            f"{one.left:,}",
+            f"{one.jaccard:.2f}",
+            "none" if one.rank_correlation is None else f"{one.rank_correlation:.2f}",
+        ]
+        for one in view.movements
+    ]
+    heads = ["rounds", "chosen", "chosen before too", "came", "left", "Jaccard", "rank correlation of scores"]
+    return Table("Agreement of the selections", heads, rows)
+
+
+def _thresholds(metrics: Mapping[str, Any]) -> Table:
+    name = best_scorer(metrics)
+    rows = [
+        [f"{row['threshold']:.3f}", percent(row["chosen"]), _share(row["precision"]), _share(row["recall"])]
+        for row in metrics["scorers"][name]["thresholds"]
+    ]
+    return Table(f"Thresholds of {name}", ["threshold", "taken", "precision (95 %)", "recall (95 %)"], rows)
+
+
+def _habits(metrics: Mapping[str, Any]) -> Table:
+    rows = []
+    for name, own in metrics["scorers"].items():
+        length, seconds = own["length"], own.get("seconds_per_1000")
+        rows.append(
+            [
+                name,
+                percent(own["unscored"], 1),
+                "" if length is None else told(length, "+.2f"),
+                "" if seconds is None else f"{seconds:,.0f}",
+            ]
+        )
+    return Table("Habits", ["scorer", "unscored", "correlation with length", "seconds per 1,000 pairs"], rows)
+
+
+def _share(found: Sequence[float]) -> str:
+    value, low, high = found
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _lengths(view: View) -> Table:
+    rows = [
+        [
+            row.name,
+            f"{row.pairs:,}",
+            f"{row.instruction_mean:,.0f} ± {row.instruction_sd:,.0f}",
+            f"{row.output_mean:,.0f} ± {row.output_sd:,.0f}",
+        ]
+        for row in view.lengths
+    ]
+    return Table("Lengths in characters, mean ± standard deviation", ["set", "pairs", "instruction", "output"], rows)
+
+
+def _diversity(view: View) -> Table:
+    rows = [
+        [name, f"{asked.looked_at:,}", percent(asked.coverage), f"{asked.distinct:,}", asked.by]
+        for name, asked in view.diversity.items()
+    ]
+    heads = ["set", "instructions", "found in (coverage)", "different pairs", "found by"]
+    return Table("Verb and noun that instructions ask with; questions have none", heads, rows)
+
+
+def _copies(evaluation: Mapping[str, Any]) -> Table:
+    rows = [
+        [
+            name,
+            f"{row['pairs']:,}",
+            percent(row["near_copies"], 1),
+            f"{row['evaluation_prompts']:,}" if "evaluation_prompts" in row else "not looked for",
+        ]
+        for name, row in evaluation.get("data", {}).items()
+    ]
+    return Table("Near-copies", ["set", "pairs", "near-copies", "with an evaluation prompt"], rows)
+
+
+def _shares(evaluation: Mapping[str, Any]) -> Table:
+    rows = [
+        [name, *(_commonest(row[what]) for what in ("language", "licence", "source"))]
+        for name, row in evaluation.get("data", {}).items()
+    ]
+    return Table("Where the pairs come from", ["set", "language", "licence", "source"], rows, words=True)
+
+
+def _commonest(shares: Mapping[str, float]) -> str:
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    return ", ".join(f"{value} {percent(share)}" for value, share in ordered[:MOST_SHARES])
+
+
+def _cost(view: View) -> Table:
+    rows = [_of_step(step) for step in view.steps]
+    seconds = sum(step["seconds"] for step in view.steps)
+    tokens = sum(step["tokens"] for step in view.steps)
+    usd = sum(step.get("usd", 0.0) for step in view.steps)
+    total = ["total", "", "", duration(seconds), "", f"{tokens:,}" if tokens else "", ""]
+    heads = ["step", "records in", "kept", "time", "records/s", "tokens", "tokens/s"]
+    if usd:
+        heads, total = [*heads, "USD"], [*total, f"{usd:,.2f}"]
+        rows = [[*row, f"{step.get('usd', 0.0):,.2f}"] for row, step in zip(rows, view.steps, strict=True)]
+    return Table("", heads, [*rows, total] if rows else [])
+
+
+def _of_step(step: Mapping[str, Any]) -> list[str]:
+    counts, seconds, tokens = list(step["counts"].values()), step["seconds"], step["tokens"]
+    entered = counts[0]["entered"] if counts else 0
+    return [
+        step["step"],
+        f"{entered:,}",
+        f"{counts[-1]['kept']:,}" if counts else "",
+        duration(seconds),
+        f"{entered / seconds:,.1f}" if seconds else "",
+        f"{tokens:,}" if tokens else "",
+        f"{tokens / seconds:,.0f}" if tokens and seconds else "",
+    ]
