@@ -112,7 +112,7 @@ def test_a_row_that_is_done_leaves_at_once(
     assert sum(stepped) == sum(len(answer) - 1 for answer in expected)
 
 
-def test_draws_by_seed_alone(tiny_model: Path) -> None:
+def test_draws_by_seed_alone(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the engine, in float32: a row's answer is the same alone, among others, and beside its own double."""
     from askback.config import Engine
     from askback.engines.base import Prompt, Sampling
@@ -125,3 +125,6 @@ def test_draws_by_seed_alone(tiny_model: Path) -> None:
         assert engine.generate([prompt], Sampling(0.9, 0.9, 20), [5 + number]) == drawn[number : number + 1]
     assert drawn[0].text != drawn[4].text
     assert engine.generate([], Sampling(0.9, 0.9, 20), []) == []
+    # The library's own loop, for models with other kinds of layers, gives the same answers.
+    monkeypatch.setattr("askback.engines.transformers_local._can_share", lambda config: False)
+    assert engine.generate(prompts, Sampling(0.9, 0.9, 20), [5, 6, 7, 8, 9]) == drawn
