@@ -149,7 +149,7 @@ def _plain(folder: Path, sampling: Sampling, size: int) -> Side:
 
     def work(pairs: list[Example]) -> list[int]:
         rows = [prompts.render(tokenizer, one) for one in _backward(pairs)]
-        lengths = []
+        lengths: list[int] = []
         for at in range(0, len(rows), size):
             batch = tokenizer.pad({"input_ids": rows[at : at + size]}, return_tensors="pt").to(model.device)
             with torch.inference_mode():
