@@ -1,12 +1,14 @@
 """Engines: one file each behind one small protocol (base.py)."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from askback.config import Engine as EngineOptions
-from askback.config import Resources
 from askback.engines.base import Engine
 from askback.lookup import lookup
+
+if TYPE_CHECKING:
+    from askback.config import Engine as EngineOptions
+    from askback.config import Resources
 
 ENGINES = {
     "transformers": "askback.engines.transformers_local:TransformersLocal",
@@ -17,7 +19,7 @@ ENGINES = {
 
 
 @lru_cache(maxsize=1)
-def open_engine(options: EngineOptions, model: str, chat_template: str = "") -> Engine:
+def open_engine(options: "EngineOptions", model: str, chat_template: str = "") -> Engine:
     """Load `model` (a folder) in the engine of `options.kind`, or connect; one process holds one model and loads it once.
 
     Raises:
@@ -37,7 +39,7 @@ class Offer(NamedTuple):
     calls: frozenset[str]
 
 
-def ask_servers(resources: Resources) -> list[Offer]:
+def ask_servers(resources: "Resources") -> list[Offer]:
     """Ask each server that steps are to use one small question, and return what it offers.
 
     Raises:

@@ -23,7 +23,7 @@ class SeededSampler:
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
-        self._seeds = [_signed(seed) for seed in seeds]
+        self._seeds = seeds
         self._temperature = temperature
         self._top_p = top_p
         self._step = 0
@@ -33,11 +33,22 @@ class SeededSampler:
         import torch
 
         logits = scores.float() / self._temperature
-        seeds = torch.tensor(self._seeds, device=scores.device)
-        kept, tokens = nucleus(logits, self._top_p)
-        drawn = tokens.gather(1, (kept + gumbel(seeds, self._step, tokens)).argmax(-1, keepdim=True))
+        drawn = draw(logits, self._top_p, self._seeds, [self._step] * len(self._seeds))
         self._step += 1
-        return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
+        return torch.full_like(scores, -torch.inf).scatter_(1, drawn[:, None], 0.0)
+
+
+def draw(logits: Any, top_p: float, seeds: Sequence[int], steps: Sequence[int]) -> Any:
+    """Return one token per row of `logits` (temperature applied), drawn by that row's seed and step."""
+    import torch
+
+    kept, tokens = nucleus(logits, top_p)
+    noise = gumbel(
+        torch.tensor([_signed(seed) for seed in seeds], device=logits.device),
+        torch.tensor(steps, device=logits.device),
+        tokens,
+    )
+    return tokens.gather(1, (kept + noise).argmax(-1, keepdim=True))[:, 0]
 
 
 def nucleus(logits: Any, top_p: float) -> tuple[Any, Any]:
@@ -62,14 +73,14 @@ def nucleus(logits: Any, top_p: float) -> tuple[Any, Any]:
     return values.masked_fill(before >= top_p, -float("inf")), tokens
 
 
-def gumbel(seeds: Any, step: int, tokens: Any) -> Any:
+def gumbel(seeds: Any, steps: Any, tokens: Any) -> Any:
     """Return Gumbel noise for `tokens` (rows × n) as a function of (seed, step, token) and of nothing else.
 
     The random bits are SplitMix64's (Steele, Lea and Flood, 2014), a generator without state. Departure from
     torch.Generator: one generator per row would have to draw for the whole vocabulary at every step, which took a
     third of a millisecond per row and token, and its numbers differ between a CPU and a GPU.
     """
-    rows = _mix(_mix(seeds) + step)[:, None]
+    rows = _mix(_mix(seeds) + steps)[:, None]
     bits = _mix(rows + tokens)
     uniform = (_shift(bits, 11).double() + 0.5) * 2.0**-53
     return -(-uniform.log()).log()

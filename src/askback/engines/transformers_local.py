@@ -10,16 +10,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from askback import models
-from askback.config import Engine as EngineOptions
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.batching import Row, batches, common_prefix, continuation, shared_prefix
 from askback.engines.checkpoint import load, stop_tokens, truncate
-from askback.engines.sampling import SeededSampler
+from askback.engines.decoding import Drawing
+from askback.engines.sampling import SeededSampler, draw
 from askback.errors import InputError, MissingExtra
 from askback.prompts import render, render_pair
+
+if TYPE_CHECKING:
+    from askback.config import Engine as EngineOptions
 
 _READ_TOKENS = {"cpu": 2048, "cuda": 65536}
 """Tokens in one forward pass. On a CPU more is slower: what does not fit the caches is paged in anew at every layer."""
@@ -49,7 +52,7 @@ class TransformersLocal:
 
     calls = CALLS
 
-    def __init__(self, model_folder: str, options: EngineOptions, chat_template: str = "") -> None:
+    def __init__(self, model_folder: str, options: "EngineOptions", chat_template: str = "") -> None:
         folder = Path(model_folder)
         models.check_model(folder, chat_template)
         try:
@@ -75,10 +78,14 @@ class TransformersLocal:
         rows = [render(self._tokenizer, prompt) for prompt, _ in pairs]
         lengths = [len(row) + sampling.max_new_tokens for row in rows]
         self._check_lengths(lengths)
+        if not rows:
+            return []
+        if _can_share(self._model.config):
+            return [self._completion(answer) for answer in self._draw(rows, sampling, [seed for _, seed in pairs])]
         answers: dict[int, Completion] = {}
         for batch in batches(lengths, self._draw_tokens):
-            drawn = self._draw([rows[at] for at in batch], sampling, [pairs[at][1] for at in batch])
-            answers.update(zip(batch, drawn, strict=True))
+            drawn = self._draw_padded([rows[at] for at in batch], sampling, [pairs[at][1] for at in batch])
+            answers.update(zip(batch, map(self._completion, drawn), strict=True))
         return [answers[at] for at in range(len(rows))]
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
@@ -169,7 +176,19 @@ class TransformersLocal:
         values = iter(_pick(logits, place.to(self._device), token.to(self._device)))
         return [[next(values) for _ in row.wanted] for row in rows]
 
-    def _draw(self, rows: list[list[int]], sampling: Sampling, seeds: list[int]) -> list[Completion]:
+    def _draw(self, rows: list[list[int]], sampling: Sampling, seeds: list[int]) -> list[list[int]]:
+        def choose(logits: Any, numbers: list[int], drawn: list[int]) -> list[int]:
+            if sampling.temperature == 0:
+                return list(logits.argmax(-1).tolist())
+            logits = logits.float() / sampling.temperature
+            return list(draw(logits, sampling.top_p, [seeds[number] for number in numbers], drawn).tolist())
+
+        return Drawing(
+            self._model, rows, choose, sampling.max_new_tokens, self._stops, self._read_tokens, self._draw_tokens
+        ).run()
+
+    def _draw_padded(self, rows: list[list[int]], sampling: Sampling, seeds: list[int]) -> list[list[int]]:
+        """Draw with the library's own loop, for a model whose layers keep more than keys and values of single tokens."""
         import torch
         from transformers import LogitsProcessorList
 
@@ -185,7 +204,7 @@ class TransformersLocal:
                 max_new_tokens=sampling.max_new_tokens,
                 prefill_chunk_size=max(1, self._read_tokens // len(rows)),
             )
-        return [self._completion(answer) for answer in output[:, width:].tolist()]
+        return list(output[:, width:].tolist())
 
     def _completion(self, answer: list[int]) -> Completion:
         length = next((at for at, token in enumerate(answer) if token in self._stops), len(answer))

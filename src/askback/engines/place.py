@@ -1,0 +1,108 @@
+"""Where the keys and values of the rows that are being drawn stand: a row a line, all of them ending in one column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+SPARE = 64
+"""Columns beyond the longest row. When they are used up, all rows move; attention passes over every column."""
+
+
+@dataclass(slots=True)
+class Open:
+    """A row whose answer is being drawn: its first column, and the token drawn last, which is yet to be read."""
+
+    number: int
+    start: int
+    token: int = -1
+
+
+class Place:
+    """Lines of keys and values, for every layer; `cache` is what a model reads and writes."""
+
+    def __init__(self) -> None:
+        self.rows: list[Open] = []
+        self.end = 0
+        self.width = 0
+        self.cache: Any = None
+        self._lines = 0
+
+    @property
+    def full(self) -> bool:
+        """Tell whether there is no column for another token."""
+        return self.end == self.width
+
+    def make_room(self, more: int, longest: int) -> None:
+        """Move all rows to where there are so many lines `more`, and columns for a row of `longest` tokens."""
+        first = min((row.start for row in self.rows), default=self.end)
+        old, self.end = slice(first, self.end), max(longest, self.end - first)
+        self.width, self._lines = self.end + SPARE, len(self.rows) + more
+        for row in self.rows:
+            row.start += self.end - old.stop
+        for layer in self.cache.layers if self.cache else []:
+            keys, values = layer.keys[: len(self.rows), :, old], layer.values[: len(self.rows), :, old]
+            layer.keys, layer.values = self._lay(keys), self._lay(values)
+
+    def take_in(
+        self, layers: Sequence[Any], copies: Sequence[int], lengths: Sequence[int], numbers: Sequence[int]
+    ) -> list[Open]:
+        """Take in rows that have been read: line `copies[i]` of those layers, up to its length, as row `numbers[i]`."""
+        import torch
+
+        if self.cache is None:
+            from transformers.cache_utils import Cache
+
+            self.cache = Cache(
+                layers=[_layer()(self, self._lay(one.keys[:0]), self._lay(one.values[:0])) for one in layers]
+            )
+        device = layers[0].keys.device
+        line, longest = torch.tensor(copies, device=device)[:, None], max(lengths)
+        # Each row's last token goes into the last column; what comes before its first is never looked at.
+        column = torch.arange(longest, device=device) - (longest - torch.tensor(lengths, device=device)[:, None])
+        column = column.clamp(min=0)
+        lines = slice(len(self.rows), len(self.rows) + len(copies))
+        for own, read in zip(self.cache.layers, layers, strict=True):
+            own.keys[lines, :, self.end - longest : self.end] = read.keys[line, :, column].transpose(1, 2)
+            own.values[lines, :, self.end - longest : self.end] = read.values[line, :, column].transpose(1, 2)
+        opened = [Open(number, self.end - length) for number, length in zip(numbers, lengths, strict=True)]
+        self.rows += opened
+        return opened
+
+    def let_go(self, at: int) -> None:
+        """Drop a row; the last one takes its line."""
+        last = self.rows.pop()
+        if at < len(self.rows):
+            self.rows[at] = last
+            for layer in self.cache.layers:
+                layer.keys[at], layer.values[at] = layer.keys[len(self.rows)], layer.values[len(self.rows)]
+
+    def _lay(self, kept: Any) -> Any:
+        """Return a new place that holds `kept` in its first lines, ending where all rows end; the rest is 0."""
+        place = kept.new_zeros(self._lines, kept.shape[1], self.width, kept.shape[3])
+        place[: kept.shape[0], :, self.end - kept.shape[2] : self.end] = kept
+        return place
+
+
+@lru_cache(maxsize=1)
+def _layer() -> Any:
+    """Return the cache layer that stands in a place: all columns are shown to a model, which masks those beyond `end`."""
+    from transformers.cache_utils import DynamicLayer
+
+    class PlaceLayer(DynamicLayer):  # type: ignore[misc]
+        def __init__(self, place: Place, keys: Any, values: Any) -> None:
+            super().__init__()
+            self.keys, self.values, self.is_initialized, self._place = keys, values, True, place
+
+        def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+            rows, end = key_states.shape[0], self._place.end
+            self.keys[:rows, :, end : end + 1], self.values[:rows, :, end : end + 1] = key_states, value_states
+            return self.keys[:rows], self.values[:rows]
+
+        def get_seq_length(self) -> int:
+            return self._place.end
+
+        def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+            return self._place.width, 0
+
+    return PlaceLayer

@@ -1,0 +1,130 @@
+"""Answers drawn in one place are those of a model that reads each whole text alone, whatever else is drawn beside them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from askback.engines.decoding import Drawing  # noqa: E402
+from askback.engines.place import SPARE  # noqa: E402
+
+STOP = 2
+MOST = 30
+ROWS = [[3 + (7 * row * at + at * at + row) % 400 for at in range(20 + 9 * (row % 5))] for row in range(11)]
+ROWS = [[9, 8, 7, *row] for row in ROWS]
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "Llama": {},
+    "Mistral": {"sliding_window": 16},
+    "GPT2": {"n_positions": 512},
+    "Gemma2": {"sliding_window": 16, "final_logit_softcapping": 2.0, "query_pre_attn_scalar": 16},
+    "Qwen3": {},
+}
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def model(request: pytest.FixtureRequest) -> Any:
+    import transformers
+
+    size: dict[str, Any] = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "head_dim": 8}
+    size |= {"num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 512, "vocab_size": 420}
+    config = getattr(transformers, f"{request.param}Config")(
+        **size, **ARCHITECTURES[request.param], initializer_range=0.2, bos_token_id=1, eos_token_id=STOP
+    )
+    torch.manual_seed(1)
+    return transformers.AutoModelForCausalLM.from_config(config).eval()
+
+
+def scrambled(logits: Any, seed: int, step: int) -> int:
+    """Choose among the likeliest tokens by seed and step, the stop token now and then."""
+    if (seed * 31 + step * 17) % 61 == 12:
+        return STOP
+    return int(logits.topk(3).indices[(seed + step) % 3])
+
+
+def choose(logits: Any, numbers: Sequence[int], drawn: Sequence[int]) -> list[int]:
+    return [scrambled(*one) for one in zip(logits, numbers, drawn, strict=True)]
+
+
+def alone(model: Any, row: list[int], number: int) -> list[int]:
+    answer: list[int] = []
+    with torch.inference_mode():
+        while len(answer) < MOST and STOP not in answer:
+            answer.append(scrambled(model(torch.tensor([row + answer])).logits[0, -1], number, len(answer)))
+    return answer
+
+
+@pytest.fixture(scope="module")
+def expected(model: Any) -> list[list[int]]:
+    return [alone(model, row, number) for number, row in enumerate(ROWS)]
+
+
+@pytest.mark.parametrize("room", [1, 300, 100_000], ids=["one by one", "refilled", "all at once"])
+def test_answers_do_not_depend_on_what_is_drawn_beside_them(model: Any, expected: list[list[int]], room: int) -> None:
+    assert Drawing(model, ROWS, choose, MOST, [STOP], 128, room).run() == expected
+    assert max(map(len, expected)) == MOST > min(map(len, expected)), "some end early"
+
+
+def test_one_row_and_one_token(model: Any, expected: list[list[int]]) -> None:
+    assert Drawing(model, ROWS[:1], choose, MOST, [STOP], 128, 300).run() == expected[:1]
+    assert Drawing(model, ROWS, choose, 1, [STOP], 128, 300).run() == [answer[:1] for answer in expected]
+
+
+def test_rows_move_when_the_columns_are_used_up(model: Any) -> None:
+    greedy = lambda logits, *_: logits[:, :400].argmax(-1).tolist()  # noqa: E731
+    long = 2 * SPARE + 5
+    ids = torch.tensor([ROWS[3]])
+    with torch.inference_mode():
+        for _ in range(long):
+            ids = torch.cat([ids, model(ids).logits[:, -1:, :400].argmax(-1)], dim=1)
+    assert Drawing(model, ROWS[:4], greedy, long, [419], 128, 100_000).run()[3] == ids[0, len(ROWS[3]) :].tolist()
+
+
+def test_a_prompt_asked_several_times_is_read_once(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[list[int]] = []
+    forward = model.forward
+
+    def seen(ids: Any, **given: Any) -> Any:
+        read.append(list(ids.shape))
+        return forward(ids, **given)
+
+    monkeypatch.setattr(model, "forward", seen)
+    answers = Drawing(model, [ROWS[0]] * 5, choose, 2, [STOP], 1000, 100_000).run()
+    assert sum(rows * width for rows, width in read) == len(ROWS[0]) + sum(len(answer) - 1 for answer in answers)
+    assert answers == [alone(model, ROWS[0], number)[:2] for number in range(5)]
+
+
+def test_a_row_that_is_done_leaves_at_once(
+    model: Any, expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model reads every prompt once and every drawn token but the last once, and nothing else but padding."""
+    stepped: list[int] = []
+    forward = model.forward
+
+    def seen(ids: Any, **given: Any) -> Any:
+        stepped.append(ids.shape[0] if ids.shape[1] == 1 else 0)
+        return forward(ids, **given)
+
+    monkeypatch.setattr(model, "forward", seen)
+    Drawing(model, ROWS, choose, MOST, [STOP], 128, 300).run()
+    assert sum(stepped) == sum(len(answer) - 1 for answer in expected)
+
+
+def test_draws_by_seed_alone(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the engine, in float32: a row's answer is the same alone, among others, and beside its own double."""
+    from askback.config import Engine
+    from askback.engines.base import Prompt, Sampling
+    from askback.engines.transformers_local import TransformersLocal
+
+    engine = TransformersLocal(str(tiny_model), Engine(dtype="float32", batch_tokens=300))
+    prompts = [Prompt(f"Say {'more and ' * number}more.") for number in (4, 0, 9, 2, 4)]
+    drawn = engine.generate(prompts, Sampling(0.9, 0.9, 20), [5, 6, 7, 8, 9])
+    for number, prompt in enumerate(prompts):
+        assert engine.generate([prompt], Sampling(0.9, 0.9, 20), [5 + number]) == drawn[number : number + 1]
+    assert drawn[0].text != drawn[4].text
+    assert engine.generate([], Sampling(0.9, 0.9, 20), []) == []
+    # The library's own loop, for models with other kinds of layers, gives the same answers.
+    monkeypatch.setattr("askback.engines.transformers_local._can_share", lambda config: False)
+    assert engine.generate(prompts, Sampling(0.9, 0.9, 20), [5, 6, 7, 8, 9]) == drawn
