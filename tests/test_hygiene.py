@@ -2,15 +2,18 @@
 
 import gzip
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from askback import prompts
 from askback.config import Augment
 from askback.engines.base import Completion
-from askback.hygiene import RULES, fault
+from askback.hygiene import DANGLING, RULES, fault
 from askback.records import Segment
 
 TEXT = "Fold the letter in three so that the address shows, then seal it with wax and let it cool for a minute or two."
@@ -92,6 +95,16 @@ def rule(text: str, options: Augment | None = None, language: str = "en") -> str
 )
 def test_rules(text: str, expected: str | None) -> None:
     assert rule(text) == expected
+
+
+@pytest.mark.parametrize(("signs", "pattern"), DANGLING)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_every_dangling_reference_has_its_signs(
+    signs: list[str], pattern: re.Pattern[str], data: st.DataObject
+) -> None:
+    text = data.draw(st.from_regex(pattern, alphabet=st.characters(max_codepoint=127))).lower()
+    assert any(sign in text for sign in signs)
 
 
 def test_words_of_english_are_not_looked_for_in_other_languages() -> None:

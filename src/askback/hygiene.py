@@ -8,7 +8,7 @@ from the judgements.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from askback import prompts
 from askback.config import Augment
@@ -28,7 +28,7 @@ def fault(completion: Completion, segment: Segment, options: Augment) -> tuple[s
         return "empty", "no word in it"
     if not completion.finished:
         return "unfinished", f"not ended within {options.max_new_tokens} tokens"
-    if _words(instruction) == _words(prompts.NO_INSTRUCTION):
+    if _words(instruction) == _NO_INSTRUCTION:
         return "no-instruction", "the backward model found none"
     for name, rule in RULES.items():
         if name not in options.skip_rules and (detail := rule(instruction, segment, options)):
@@ -50,10 +50,11 @@ def template_leak(instruction: str, segment: Segment, options: Augment) -> str:
     """Find what of the prompt, a tag or the chat template an instruction repeats (method.md 6.3, 6.4)."""
     if prompts.inert(instruction) != instruction:
         return "holds chat-template markup"
+    lower = instruction.lower()
     for tag in (prompts.SEED_TAG, prompts.WEB_TAG):
-        if tag.lower().rstrip(".") in instruction.lower():
+        if tag.lower().rstrip(".") in lower:
             return f"holds the tag {tag!r}"
-    copied = _shared_run(instruction, prompts.backward("").user, PROMPT_WORDS)
+    copied = _shared_run(instruction, _PROMPT, PROMPT_WORDS)
     return f"repeats the prompt: {copied!r}" if copied else ""
 
 
@@ -68,20 +69,36 @@ _UNSEEN = (
     r"|image|picture|photo|figure|diagram|chart|graph|table|screenshot|attachment|link|video|list|poem|story|statement"
     r"|response|activity|lesson|course|exercise)s?\b"
 )
-_DANGLING = [
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\b(?:this|these) (?:\w+ )?{_UNSEEN}(?! of\b)",
-        rf"\b(?:the|an?|that) (?:above|following|given|provided|attached|preceding|previous|below) (?:\w+ )?{_UNSEEN}",
-        rf"\b{_UNSEEN} (?:(?:given|shown|provided|attached|linked|listed) )?(?:above|below)\b",
-        r"\b(?:in|from|to|by|of|on|with) the (?P<noun>text|article|passage|excerpt|paragraph|document|list)\b"
-        r"(?! (?:of|that)\b| ['\"“‘])",
-        r"\bthe (?P<noun>article|passage|excerpt|author) (?:says?|states?|mentions?|describes?|argues?|claims?)\b",
-        r"\b(?P<noun>figure|table|fig\.|exercise|chapter|section|example) \d+\.\d+\b",
-        r"\b(?:mentioned|described|shown|listed|discussed|as seen) (?:above|below)\b|\bthe above(?=[,.?!]|$)",
-        r"\battached (?P<noun>file|document|image|picture|photo)s?\b|\bthe attachment\b",
+DANGLING = [
+    (signs.split(), re.compile(pattern, re.IGNORECASE))
+    for signs, pattern in (
+        ("this these", rf"\b(?:this|these) (?:\w+ )?{_UNSEEN}(?! of\b)"),
+        (
+            "above following given provided attached preceding previous below",
+            rf"\b(?:the|an?|that) (?:above|following|given|provided|attached|preceding|previous|below) (?:\w+ )?{_UNSEEN}",
+        ),
+        ("above below", rf"\b{_UNSEEN} (?:(?:given|shown|provided|attached|linked|listed) )?(?:above|below)\b"),
+        (
+            "text article passage excerpt paragraph document list",
+            r"\b(?:in|from|to|by|of|on|with) the (?P<noun>text|article|passage|excerpt|paragraph|document|list)\b"
+            r"(?! (?:of|that)\b| ['\"“‘])",
+        ),
+        (
+            "article passage excerpt author",
+            r"\bthe (?P<noun>article|passage|excerpt|author) (?:says?|states?|mentions?|describes?|argues?|claims?)\b",
+        ),
+        (
+            "figure table fig. exercise chapter section example",
+            r"\b(?P<noun>figure|table|fig\.|exercise|chapter|section|example) \d+\.\d+\b",
+        ),
+        (
+            "above below",
+            r"\b(?:mentioned|described|shown|listed|discussed|as seen) (?:above|below)\b|\bthe above(?=[,.?!]|$)",
+        ),
+        ("attach", r"\battached (?P<noun>file|document|image|picture|photo)s?\b|\bthe attachment\b"),
     )
 ]
+"""What any text of a pattern has one of, and the pattern: few instructions have any, so few patterns are tried."""
 MATERIAL_WORDS = 5
 """An instruction with so many words after a colon, on a further line or between quotation marks brings the text that it
 speaks of (ours)."""
@@ -99,7 +116,11 @@ def dangling(instruction: str, segment: Segment, options: Augment) -> str:
         return ""
     if any(len(found[found.lastgroup or 0].split()) >= MATERIAL_WORDS for found in _MATERIAL.finditer(instruction)):
         return ""
-    for pattern in _DANGLING:
+    lower = instruction.lower()
+    for signs, pattern in DANGLING:
+        # Beyond ASCII, letters that lower() keeps apart are one to IGNORECASE, such as ſ and s.
+        if instruction.isascii() and not any(sign in lower for sign in signs):
+            continue
         found = pattern.search(instruction)
         noun = found.groupdict().get("noun") if found else None
         if found and not (noun and re.search(rf"\b{re.escape(noun)}s?\b", instruction[: found.start()], re.IGNORECASE)):
@@ -226,10 +247,15 @@ def _words(text: str) -> list[str]:
 
 def _shared_run(text: str, other: str, length: int) -> str:
     """Return the first run of `length` words of `text` that `other` has too, or an empty string."""
-    theirs = set(_runs(other, length))
-    return next((run for run in _runs(text, length) if run in theirs), "")
+    lower = other.lower()
+    words = _WORDS.findall(text.lower())
+    runs = [words[start : start + length] for start in range(len(words) - length + 1)]
+    # Most runs have a word that is nowhere in the other text, which is found out without taking that apart.
+    likely = [" ".join(run) for run in runs if all(word in lower for word in run)]
+    theirs = f" {' '.join(_WORDS.findall(lower))} " if likely else ""
+    return next((run for run in likely if f" {run} " in theirs), "")
 
 
-def _runs(text: str, length: int) -> Iterable[str]:
-    words = re.findall(r"\w+", text.lower())
-    return (" ".join(words[start : start + length]) for start in range(len(words) - length + 1))
+_WORDS = re.compile(r"\w+")
+_PROMPT = prompts.backward("").user
+_NO_INSTRUCTION = _words(prompts.NO_INSTRUCTION)

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -225,7 +226,7 @@ def _made(folder: Path) -> tuple[int, Pairs]:
     """Return, of a finished step, how many records entered and what it kept; lengths from the first few hundred."""
     counts = next(iter(json.loads((folder / "step.json").read_text("utf-8"))["counts"].values()))
     records = Records(folder, "")
-    sample = list(records.rows(0, SAMPLE_DOCUMENTS))
+    sample = list(islice(records, SAMPLE_DOCUMENTS))
     outputs = [len(one.text if isinstance(one, Segment) else one.output) for one in sample]
     instructions = [0 if isinstance(one, Segment) else len(one.instruction) for one in sample]
     size = max(1, len(sample))

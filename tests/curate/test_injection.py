@@ -12,7 +12,7 @@ from askback import prompts
 from askback.config import Engine, Score, Seed, SeedSource
 from askback.curate.scorers import rubric
 from askback.engines.transformers_local import TransformersLocal
-from askback.prompts.votes import without_votes
+from askback.prompts.votes import FORMS, SIGNS, without_votes
 from askback.records import Example
 from askback.seed.load import gather
 
@@ -59,6 +59,14 @@ def test_what_is_addressed_to_the_judge_is_not_shown(attack: str) -> None:
 @pytest.mark.parametrize("text", ORDINARY)
 def test_ordinary_sentences_stay(text: str) -> None:
     assert without_votes(text) == text
+
+
+@pytest.mark.parametrize(("form", "signs"), list(zip(FORMS, SIGNS, strict=True)))
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_every_form_has_its_signs(form: str, signs: str, data: st.DataObject) -> None:
+    text = data.draw(st.from_regex(form))
+    assert any(sign in text for sign in signs.split())
 
 
 @settings(max_examples=200, deadline=None)

@@ -13,9 +13,7 @@ from askback.execution.shards import (
     Records,
     atomic,
     is_done,
-    piece_counts,
-    piece_reasons,
-    piece_tallies,
+    piece_outcome,
     read_records,
     rejections,
     write_outcome,
@@ -49,9 +47,9 @@ def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
 
 
 @settings(deadline=None)
-@given(sizes=st.lists(st.integers(0, 7), max_size=5), start=st.integers(0, 40), length=st.integers(0, 40))
-def test_rows_are_those_of_the_whole(
-    sizes: list[int], start: int, length: int, tmp_path_factory: pytest.TempPathFactory
+@given(sizes=st.lists(st.integers(0, 7), max_size=5), length=st.integers(1, 40))
+def test_pieces_hold_all_records_in_their_order(
+    sizes: list[int], length: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("rows")
     number = 0
@@ -64,13 +62,20 @@ def test_rows_are_those_of_the_whole(
     records = Records(folder, "")
     whole = list(records)
     assert len(records) == len(whole) == number
-    assert list(records.rows(start, start + length)) == whole[start : start + length]
+    pieces = [[one for found in ranges for one in read_records(*found)] for ranges in records.cut(length)]
+    assert pieces == [whole[start : start + length] for start in range(0, number, length)]
 
 
 def test_a_long_file_is_sliced_rightly(tmp_path: Path) -> None:
-    write_records(tmp_path / "kept-00000.parquet", Segment, [segment(n) for n in range(2500)])
-    rows = list(Records(tmp_path, "").rows(1000, 2100))
+    write_records(tmp_path / "x.parquet", Segment, [segment(n) for n in range(2500)])
+    rows = list(read_records(tmp_path / "x.parquet", 1000, 2100))
     assert [row.id for row in rows] == [f"id{n}" for n in range(1000, 2100)]
+
+
+def test_a_file_that_is_made_again_is_read_again(tmp_path: Path) -> None:
+    for text in ("before", "after"):
+        write_records(tmp_path / "kept-00000.parquet", Segment, [segment(1, text)])
+        assert [one.text for one in Records(tmp_path, "")] == [text]
 
 
 def test_an_outcome_is_done_only_when_its_kept_file_is_there(tmp_path: Path) -> None:
@@ -80,7 +85,7 @@ def test_an_outcome_is_done_only_when_its_kept_file_is_there(tmp_path: Path) -> 
     assert not is_done(tmp_path, 0)
     write_outcome(tmp_path, 0, Segment, outcome)
     assert is_done(tmp_path, 0)
-    counts = piece_counts(tmp_path, 0)["segments"]
+    counts = piece_outcome(tmp_path, 0).counts["segments"]
     assert (counts.entered, counts.kept, counts.rejected, counts.failed) == (2, 1, 1, 0)
     assert [drop.rule for drop in rejections(tmp_path)] == ["too-short"]
 
@@ -94,8 +99,9 @@ def test_of_many_dropped_by_a_rule_a_sample_is_kept_and_all_are_counted(tmp_path
         outcome.drop(reject("last", "segments", "links"))
         assert len(outcome.dropped) <= 2 * SAMPLED * 2
     write_outcome(tmp_path, 0, Segment, outcomes[0])
-    assert piece_reasons(tmp_path, 0) == {"segments/too-short": 3000, "segments/links": 1}
-    assert piece_counts(tmp_path, 0)["segments"].rejected == 3001
+    stored = piece_outcome(tmp_path, 0)
+    assert stored.reasons == {"segments/too-short": 3000, "segments/links": 1}
+    assert stored.counts["segments"].rejected == 3001
     dropped = [drop.id for drop in rejections(tmp_path)]
     assert len(dropped) == SAMPLED + 1 and dropped[-1] == "last"
     assert set(dropped) == {drop.id for drop in sampled(outcomes[1].dropped)}, "whatever the order"
@@ -108,7 +114,7 @@ def test_tallies_are_kept_beside_the_counts(tmp_path: Path) -> None:
     outcome.tally("redacted ip", 3)
     write_outcome(tmp_path, 0, Segment, outcome)
     write_outcome(tmp_path, 1, Segment, Outcome())
-    assert (piece_tallies(tmp_path, 0), piece_tallies(tmp_path, 1)) == ({"redacted ip": 5}, {})
+    assert [piece_outcome(tmp_path, piece).tallies for piece in (0, 1)] == [{"redacted ip": 5}, {}]
 
 
 def test_an_empty_piece_is_a_piece(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 
 
@@ -15,20 +15,31 @@ class NearCopies:
     """The instructions chosen so far, and which of them a new one is like.
 
     Words are ordered from the rarest. Two sets of a Jaccard similarity of at least t share a word among the first
-    s - ceil(t * s) + 1 of each, s being its size; so only those that share such a rare word are compared.
+    s - ceil(t * s) + 1 of each, s being its size, and more than one where their sizes say so (`_least`); only those that
+    share so many of these rare words are compared.
     """
 
     def __init__(self, threshold: float, frequencies: Mapping[str, int]) -> None:
         self.threshold = threshold
         self._frequencies = frequencies
         self._kept: list[tuple[str, frozenset[str]]] = []
-        self._index: dict[str, list[int]] = defaultdict(list)
+        self._index: dict[int, dict[str, list[int]]] = {}
+        """Size → rare word → which of those kept."""
 
     def nearest(self, text: str) -> tuple[str, float] | None:
         """Return the id and similarity of the one most like `text`, at or above the threshold, if there is one."""
         mine = words(text)
+        rare = self._rare_words(mine)
+        likely: list[int] = []
+        for size, index in self._index.items():
+            least = self._least(len(mine), size)
+            if least is not None:
+                sharing: Counter[int] = Counter()
+                for word in rare:
+                    sharing.update(index.get(word, ()))
+                likely += [number for number, count in sharing.items() if count >= least]
         found: tuple[str, float] | None = None
-        for number in sorted({number for word in self._prefix(mine) for number in self._index.get(word, ())}):
+        for number in sorted(likely):
             id, other = self._kept[number]
             shared = len(mine & other)
             similarity = shared / (len(mine) + len(other) - shared)
@@ -39,11 +50,25 @@ class NearCopies:
     def add(self, id: str, text: str) -> None:
         """Add one that was chosen."""
         mine = words(text)
-        for word in self._prefix(mine):
-            self._index[word].append(len(self._kept))
+        index = self._index.setdefault(len(mine), {})
+        for word in self._rare_words(mine):
+            index.setdefault(word, []).append(len(self._kept))
         self._kept.append((id, mine))
 
-    def _prefix(self, mine: frozenset[str]) -> list[str]:
+    def _least(self, size: int, other: int) -> int | None:
+        """Return how many rare words two sets of these sizes share at least if they are alike, None if they cannot be.
+
+        Alike, they share n words; the k-th rarest of these has n - k behind it, so it is one of the first size - n + k.
+        """
+        shared = math.ceil(self.threshold * (size + other) / (1 + self.threshold) - 1e-9)
+        if shared > min(size, other):
+            return None
+        return shared + min(self._rare(size) - size, self._rare(other) - other)
+
+    def _rare(self, size: int) -> int:
         # Less a hair, so that rounding does not shorten a prefix.
-        length = len(mine) - math.ceil(self.threshold * len(mine) - 1e-9) + 1
-        return sorted(mine, key=lambda word: (self._frequencies.get(word, 0), word))[: min(length, len(mine))]
+        return min(size, size - math.ceil(self.threshold * size - 1e-9) + 1)
+
+    def _rare_words(self, mine: frozenset[str]) -> list[str]:
+        ordered = sorted(mine, key=lambda word: (self._frequencies.get(word, 0), word))
+        return ordered[: self._rare(len(mine))]

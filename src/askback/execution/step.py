@@ -20,11 +20,11 @@ from askback.errors import Drift
 from askback.execution.processes import Drain, Report, run_pieces
 from askback.execution.progress import Bar, Progress
 from askback.execution.shards import (
+    Range,
     Records,
     is_done,
-    piece_counts,
-    piece_reasons,
-    piece_tallies,
+    piece_outcome,
+    read_records,
     storage_error,
     write_json,
     write_outcome,
@@ -58,10 +58,9 @@ class Step:
         """
         total = len(records)
         size = self._recall("piece_size", max(piece_size, -(-total // 1000)))
-        pieces = [(records, start, min(start + size, total)) for start in range(0, total, size)]
-        return self.pieces(
-            partial(_work_on_rows, work), pieces, kind, unit, [stop - start for _, start, stop in pieces]
-        )
+        pieces = [(ranges,) for ranges in records.cut(size)]
+        sizes = [min(size, total - start) for start in range(0, total, size)]
+        return self.pieces(partial(_work_on_rows, work), pieces, kind, unit, sizes)
 
     def pieces(
         self,
@@ -89,8 +88,9 @@ class Step:
                 for _ in self._share_out(task, arguments, workers, bar.add, self.asks_model):
                     pass
         for number in range(len(pieces)):
-            self._count(piece_counts(self.folder, number), piece_reasons(self.folder, number))
-            for name, count in piece_tallies(self.folder, number).items():
+            outcome = piece_outcome(self.folder, number)
+            self._count(outcome.counts, outcome.reasons)
+            for name, count in outcome.tallies.items():
                 self.metrics[name] = self.metrics.get(name, 0) + count
         assert isinstance(self.output, Records)
         return self.output
@@ -201,8 +201,8 @@ class Step:
         return int(plan.get(key, value))
 
 
-def _work_on_rows(work: Callable[..., Outcome], records: Records, start: int, stop: int) -> Outcome:
-    return work(list(records.rows(start, stop)))
+def _work_on_rows(work: Callable[..., Outcome], ranges: list[Range]) -> Outcome:
+    return work([record for found in ranges for record in read_records(*found)])
 
 
 def _do_piece(work: Callable[..., Outcome], folder: Path, kind: type, number: int, *piece: Any) -> None:

@@ -136,12 +136,22 @@ def inert(text: str) -> str:
 
     A document about chat templates stays readable, and cannot end its own turn.
     """
+    if "<" not in text and "[" not in text:
+        return text
     return _MARKUP.sub(lambda match: f"{match[0][0]}\u2060{match[0][1:]}", text)
 
 
 def _fill(name: str, mark: str, **fields: str) -> Prompt:
-    filled = Template(_text(name)).substitute({key: inert(value) for key, value in fields.items()}, marker=mark)
+    filled = _form(name) % ({key: inert(value) for key, value in fields.items()} | {"marker": mark})
     return Prompt(filled.strip())
+
+
+@lru_cache
+def _form(name: str) -> str:
+    """Return a prompt with %-fields for its $-fields: filled at once, while a `Template` looks for them every time."""
+    text = _text(name).replace("%", "%%")
+    fields = Template(text).get_identifiers()
+    return Template(text).substitute({field: f"%({field})s" for field in fields})
 
 
 @lru_cache
@@ -149,6 +159,7 @@ def _text(name: str) -> str:
     return (Path(__file__).parent / f"{name}.txt").read_text("utf-8")
 
 
+@lru_cache
 def prompt_id(name: str) -> str:
     """Return the id of a prompt: its name and a hash of all its words, as in ``rubric-1f0c9a2b``."""
     words = [

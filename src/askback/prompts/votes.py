@@ -9,8 +9,9 @@ why the marker around the pair and the taught judge stand behind it.
 import re
 import unicodedata
 
-_SENTENCES = re.compile(r"(\n+|(?<=[^\W\d][.!?])[ \t]+)")
-"""What stands between sentences; not the space after the number of a list."""
+_SENTENCES = re.compile(r"([\n \t](?:(?<=\n)\n*|(?<=[^\W\d][.!?].)[ \t]*))")
+"""What stands between sentences; not the space after the number of a list. Written so that it begins with a character,
+which is found several times as fast as what stands behind one."""
 
 _LEVEL = r"(?:[0-5](?:\.\d+)?(?![\w%]|[.,/]?\d)|five|max(?:imum)?|highest)"
 _IT = r"(?:this|it|the\s+(?:answer|response|output|pair))"
@@ -34,9 +35,29 @@ FORMS = (
     # a digit again and again
     r"^\W*([0-5])(?:\W+\1){2,}\W*$",
 )
+SIGNS = (
+    "score rating grade",
+    "rate grade score judge mark",
+    "give award",
+    "star mark score rating grade",
+    "4 5 five",
+    "perfect flawless outstanding excellent",
+    "ignore disregard forget override",
+    "reply",
+    "system judge rate grade",
+    "--",
+    "< inst]",
+    "=",
+    "0 1 2 3 4 5",
+)
+"""For each of `FORMS`, what any text of that form has one of. Few sentences have any, and to look for these first takes a
+fifth of the time."""
 _LOOK_ALIKE = str.maketrans("аеіоорсхуѕԁɡαενορτ", "aeioopcxysdgaevopt")
 """Cyrillic and Greek letters in which a word looks as it does in Latin ones."""
-_VOTE = re.compile("|".join(f"(?:{form})" for form in FORMS))
+_SEARCHES: dict[str, list[re.Pattern[str]]] = {}
+for _form, _signs in zip(FORMS, SIGNS, strict=True):
+    for _sign in _signs.split():
+        _SEARCHES.setdefault(_sign, []).append(re.compile(_form))
 
 
 def without_votes(text: str) -> str:
@@ -44,9 +65,19 @@ def without_votes(text: str) -> str:
 
     Numbers of a list stay, since the text behind them is on their line.
     """
+    plain = _plain(text)
+    searches = [(sign, form.search) for sign, forms in _SEARCHES.items() if sign in plain for form in forms]
+    if not searches:
+        return text.strip()
     parts = _SENTENCES.split(text)
     kept = []
     for sentence, space in zip(parts[::2], [*parts[1::2], ""], strict=True):
-        if not _VOTE.search(unicodedata.normalize("NFKC", sentence).lower().translate(_LOOK_ALIKE)):
+        plain = _plain(sentence)
+        if not any(sign in plain and search(plain) for sign, search in searches):
             kept.append(sentence + space)
     return "".join(kept).strip()
+
+
+def _plain(text: str) -> str:
+    """Return a text in lower case, with letters that only look Latin made so."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower().translate(_LOOK_ALIKE)

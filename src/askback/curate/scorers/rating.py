@@ -98,16 +98,15 @@ def _parsed(text: str, levels: Sequence[int]) -> Rating | None:
 def _judgement(
     scorer: str, model_id: str, pair: Pair, texts: list[str], readings: Sequence[Rating | None]
 ) -> Judgement:
-    found = [reading for reading in readings if reading is not None]
+    found = _mean([reading for reading in readings if reading is not None])
     prompt_id = prompts.prompt_id(scorer)
-    masses = [reading.mass for reading in found if reading.mass is not None]
     return Judgement(
         id=record_id(pair.id, scorer, prompt_id, model_id),
         candidate_id=pair.id,
         scorer=scorer,
-        score=fmean(reading.score for reading in found) if found else None,
-        distribution=[fmean(shares) for shares in zip(*(reading.distribution for reading in found), strict=True)],
-        mass=fmean(masses) if masses else None,
+        score=found.score if found else None,
+        distribution=found.distribution if found else [],
+        mass=found.mass if found else None,
         raw=texts,
         losses=[],
         prompt_id=prompt_id,
@@ -115,8 +114,21 @@ def _judgement(
     )
 
 
+def _mean(readings: Sequence[Rating]) -> Rating | None:
+    """Return the mean of several samples' readings. One, as there is without a reasoning, is its own mean."""
+    if len(readings) < 2:
+        return readings[0] if readings else None
+    masses = [reading.mass for reading in readings if reading.mass is not None]
+    return Rating(
+        fmean(reading.score for reading in readings),
+        [fmean(shares) for shares in zip(*(reading.distribution for reading in readings), strict=True)],
+        fmean(masses) if masses else None,
+    )
+
+
 def normalise(logprobs: Sequence[float]) -> tuple[list[float], float]:
     """Return (probabilities that sum to 1, the mass they had before); log-probabilities may be very small."""
     top = max(logprobs)
     weights = [math.exp(value - top) for value in logprobs]
-    return [weight / sum(weights) for weight in weights], math.exp(top) * sum(weights)
+    total = sum(weights)
+    return [weight / total for weight in weights], math.exp(top) * total
