@@ -102,9 +102,21 @@ def run(
         Path | None,
         typer.Option("--from", help="Take over finished steps that are the same from this run.", metavar="RUN"),
     ] = None,
+    max_hours: Annotated[float | None, typer.Option(min=0, help="Stop when the run has taken so many hours.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Stop when it has read, written and trained on so many tokens.")
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(min=0, help="Stop when it has cost so many US dollars, by the recipe's prices.")
+    ] = None,
 ) -> None:
-    """Run a recipe, or go on with it. Ctrl-C finishes what is in flight and saves; the same command goes on."""
-    folder = run_page(load(recipe, set), redo or [], source)
+    """Run a recipe, or go on with it. Ctrl-C finishes what is in flight and saves; the same command goes on.
+
+    Limits count all attempts together, and stop as one Ctrl-C does, with exit code 11.
+    """
+    from askback.execution.budget import Budget
+
+    folder = run_page(load(recipe, set), redo or [], source, budget=Budget(max_hours, max_tokens, max_usd))
     closing(folder)
     typer.echo(f"\nRun folder: {folder}\nNext: askback export {folder} --out data/{folder.name}")
 

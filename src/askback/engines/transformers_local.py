@@ -14,6 +14,7 @@ from typing import Any
 
 from askback import models
 from askback.config import Engine as EngineOptions
+from askback.engines import usage
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.batching import Row, batches, common_prefix, continuation, shared_prefix
 from askback.engines.checkpoint import load, stop_tokens, truncate
@@ -79,6 +80,7 @@ class TransformersLocal:
         for batch in batches(lengths, self._draw_tokens):
             drawn = self._draw([rows[at] for at in batch], sampling, [pairs[at][1] for at in batch])
             answers.update(zip(batch, drawn, strict=True))
+        usage.count(sum(map(len, rows)), sum(answer.tokens for answer in answers.values()))
         return [answers[at] for at in range(len(rows))]
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
@@ -140,6 +142,7 @@ class TransformersLocal:
             for batch in batches([len(row.ids) - shared for row in rows], budget, _LIKE):
                 values = self._logprobs([rows[at] for at in batch], shared, cache)
                 scored.update(zip(batch, values, strict=True))
+        usage.count(sum(len(row.ids) for row in rows))
         return [scored[at] for at in range(len(rows))]
 
     def _read_prefix(self, ids: list[int]) -> Any:

@@ -76,7 +76,7 @@ def compare_piece(
             continue
         of_first = 1 / (1 + math.exp(min(700.0, b - a)))
         keep(trio, first, of_first if first == "model" else 1 - of_first, math.exp(a) + math.exp(b))
-    report(len(trios), 0)
+    report(len(trios))
     return outcome
 
 

@@ -5,10 +5,8 @@ A step's folder: ``plan.json`` (its identity and how its work is cut into pieces
 """
 
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,8 +14,10 @@ from typing import Any
 
 from askback.config import Resources
 from askback.engines.answers import kept_in
+from askback.engines.usage import Tokens
 from askback.errors import Drift
-from askback.execution.processes import Drain, run_pieces
+from askback.execution.budget import Meter
+from askback.execution.processes import Drain, Report, run_pieces
 from askback.execution.progress import Bar, Progress
 from askback.execution.shards import (
     Records,
@@ -25,7 +25,6 @@ from askback.execution.shards import (
     piece_counts,
     piece_reasons,
     piece_tallies,
-    storage_error,
     write_json,
     write_outcome,
 )
@@ -42,6 +41,7 @@ class Step:
     random_seed: int
     progress: Progress
     drain: Drain
+    meter: Meter
     output: Any
     """The handle of what it makes."""
     counts: dict[str, Counts] = field(default_factory=dict)
@@ -82,9 +82,9 @@ class Step:
         before = sum(size for number, size in enumerate(sizes) if number not in undone) if sizes else 0
         task = partial(_do_piece, work, self.folder, kind)
         arguments = [(number, *pieces[number]) for number in todo]
-        with self.progress.bar(self.name, total, before, unit) as bar, self._counting_tokens(bar):
+        with self.progress.bar(self.name, total, before, unit) as bar:
             if todo:
-                for _ in run_pieces(task, arguments, workers, self.log, self.drain, bar.add):
+                for _ in run_pieces(task, arguments, workers, self.log, self.drain, self._told(bar)):
                     pass
         for number in range(len(pieces)):
             self._count(piece_counts(self.folder, number), piece_reasons(self.folder, number))
@@ -103,7 +103,7 @@ class Step:
         """
         workers = min(self.resources.workers, max(1, len(pieces)))
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            return list(run_pieces(work, pieces, workers, self.log, self.drain, bar.add))
+            return list(run_pieces(work, pieces, workers, self.log, self.drain, self._told(bar)))
 
     def write(self, kind: type, outcomes: Iterable[Outcome]) -> Records:
         """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
@@ -115,8 +115,8 @@ class Step:
 
     def alone(self, work: Callable[..., Any], *arguments: Any, total: int | None, unit: str) -> Any:
         """Call ``work(*arguments)`` in a process of its own and return what it returns."""
-        with self.progress.bar(self.name, total, 0, unit) as bar, self._counting_tokens(bar):
-            (result,) = run_pieces(work, [arguments], 1, self.log, self.drain, bar.add)
+        with self.progress.bar(self.name, total, 0, unit) as bar:
+            (result,) = run_pieces(work, [arguments], 1, self.log, self.drain, self._told(bar))
         return result
 
     @property
@@ -124,42 +124,14 @@ class Step:
         """Where worker processes, and the libraries in them, say what they have to say."""
         return self.folder / "log.txt"
 
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Note the wall time of this attempt, also if it ends badly (a kill aside)."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self._note({"seconds": round(time.monotonic() - started, 3)})
+    def _told(self, bar: Bar) -> Report:
+        """Return what is to be called with the records and tokens that workers report."""
 
-    def totals(self) -> tuple[float, int]:
-        """Return wall seconds and tokens over all attempts."""
-        seconds, tokens = 0.0, 0
-        path = self.folder / "timings.jsonl"
-        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # blank, or cut by a kill
-            seconds += entry.get("seconds", 0.0)
-            tokens += entry.get("tokens", 0)
-        return seconds, tokens
+        def told(records: int, tokens: Tokens) -> None:
+            bar.add(records, sum(tokens))
+            self.meter.add(tokens)
 
-    @contextmanager
-    def _counting_tokens(self, bar: Bar) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._note({"tokens": bar.tokens})
-
-    def _note(self, entry: dict[str, float]) -> None:
-        path = self.folder / "timings.jsonl"
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write("\n" + json.dumps(entry))  # the break comes first, as a kill may have cut the last line
-        except OSError as error:
-            raise storage_error(path, error) from error
+        return told
 
     def _same_cut(self, pieces: int) -> None:
         """Refuse to go on when the work would be cut otherwise than when it was begun: two cuts must not mix."""
