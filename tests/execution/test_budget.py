@@ -145,7 +145,10 @@ def test_prices_are_of_servers() -> None:
         RecipeFile.model_validate(
             {
                 "name": "x",
-                "recipe": {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [{"format": "text"}]}},
+                "recipe": {
+                    "seed": {"sources": [{"path": "builtin:demo"}]},
+                    "corpus": {"sources": [{"format": "text"}]},
+                },
                 "resources": {"engine": {"usd_per_million_prompt_tokens": 1.0}},
             }
         )

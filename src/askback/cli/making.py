@@ -46,14 +46,27 @@ def plan(
     probe: Annotated[
         bool, typer.Option("--probe", help="Ask the servers of the recipe one small question: what can they do?")
     ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Have the base model work for a minute first, to see how fast it is here.")
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Reckon with how fast the steps of this run were.", metavar="RUN"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a recipe and show its steps, records, tokens and time. Runs nothing and loads no model."""
+    """Check a recipe and show its steps, records, tokens, time, disk and, where the recipe gives prices, money.
+
+    Runs nothing, and loads no model without --measure, which keeps what it found in the run folder.
+    """
     from askback.engines import ask_servers
     from askback.plan import Plan
     from askback.report.terminal import show_plan
 
-    looked = Plan(load(recipe, set))
+    looked = Plan(load(recipe, set), source=source)
+    if measure:
+        typer.echo("Measuring how fast the base model is here: about a minute.", err=True)
+        looked.measure()
     for offer in ask_servers(looked.file.resources) if probe else []:
         for said in (offer.said, *looked.check_offer(offer)):
             typer.echo(said, err=True)
@@ -122,10 +135,11 @@ def run(
 
 
 def status(run: RunPath, as_json: Json = False) -> None:
-    """Show what is done, what is left, rates and why records were dropped."""
+    """Show what is done, what is left, what was forecast and what it took, and why records were dropped."""
+    from askback.execution.budget import spent_by
     from askback.plan import Plan, PlannedStep
     from askback.recipe_file import load_recipe
-    from askback.report.read import finished, progress
+    from askback.report.read import finished, forecast, progress
     from askback.report.terminal import show_funnel, show_losses, show_status
 
     run = run.resolve()
@@ -138,9 +152,9 @@ def status(run: RunPath, as_json: Json = False) -> None:
         typer.echo(f"What is left cannot be told, as the inputs are not here: {error}", err=True)
         steps = [PlannedStep(step["step"], "done", frozenset()) for step in done]
     if as_json:
-        typer.echo(
-            json.dumps({"steps": [progress(run, step.name, step.state) for step in steps], "finished": done}, indent=2)
-        )
+        shown = [progress(run, step.name, step.state) | {"forecast": forecast(run, step.name)} for step in steps]
+        spent = asdict(spent_by(run))
+        typer.echo(json.dumps({"steps": shown, "spent": spent, "finished": done}, indent=2))
         return
     show_status(run, steps, console())
     show_funnel(run, console())

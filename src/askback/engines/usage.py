@@ -13,7 +13,7 @@ class Tokens(NamedTuple):
 
 
 _lock = threading.Lock()
-_counted = Tokens()
+_total = _taken = Tokens()
 
 
 def count(prompt: int = 0, output: int = 0) -> None:
@@ -22,14 +22,18 @@ def count(prompt: int = 0, output: int = 0) -> None:
     Prompts count whole, also where an engine reads once what they share: so the same recipe has the same number of tokens
     in every engine. A server's own figures are taken where it tells them, as it is they that are paid.
     """
-    global _counted
+    global _total
     with _lock:
-        _counted = Tokens(_counted.prompt + prompt, _counted.output + output)
+        _total = Tokens(_total.prompt + prompt, _total.output + output)
+
+
+def total() -> Tokens:
+    """Return what this process has counted."""
+    return _total
 
 
 def take() -> Tokens:
     """Return what was counted since the last call."""
-    global _counted
-    with _lock:
-        taken, _counted = _counted, Tokens()
-    return taken
+    global _taken
+    before, _taken = _taken, _total
+    return Tokens(_taken.prompt - before.prompt, _taken.output - before.output)

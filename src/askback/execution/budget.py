@@ -71,6 +71,11 @@ def spent_in(*paths: Path) -> Spent:
     return total
 
 
+def spent_by(folder: Path) -> Spent:
+    """Return what a run has spent over all its attempts."""
+    return spent_in(folder / TIMINGS, *folder.glob(f"*/{TIMINGS}"))
+
+
 def cost(tokens: Tokens, seconds: float, engine: Engine, resources: Resources) -> float:
     """Return US dollars: what the engine's server charges for the tokens, and the machine for the time."""
     asked = tokens.prompt * engine.usd_per_million_prompt_tokens + tokens.output * engine.usd_per_million_output_tokens
@@ -91,7 +96,7 @@ class Spending:
                 "usd_per_million_prompt_tokens and usd_per_million_output_tokens under resources.engines"
             )
         self.resources, self.budget = resources, budget
-        self.total = spent_in(folder / TIMINGS, *folder.glob(f"*/{TIMINGS}"))
+        self.total = spent_by(folder)
         self._drain = drain
         self._reached = ""
 

@@ -114,11 +114,13 @@ class Run:
         import yaml
 
         from askback.plan import Plan
+        from askback.plan.saved import keep_forecast
 
         if self._begun:
             return
         plan = Plan(self.file, forecast=False)
         plan.drift()
+        keep_forecast(self.file, [step.name for step in plan.steps if step.state != "done"])
         if any(step.state != "done" for step in plan.steps):
             for offer in ask_servers(self.file.resources):
                 self.progress.say(offer.said)
