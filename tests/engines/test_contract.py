@@ -8,6 +8,7 @@ import pytest
 
 from askback.config import Engine as EngineOptions
 from askback.engines import ENGINES, usage
+from askback.engines.answers import kept_in
 from askback.engines.base import CALLS, Engine, Prompt, Sampling
 from askback.lookup import lookup
 from tests.engines.fault_server import FaultServer
@@ -107,21 +108,22 @@ def test_likelihoods_are_negative_and_count_the_stop_token(engine: Engine) -> No
     assert found[1].tokens > found[0].tokens > found[2].tokens
 
 
-def test_what_is_read_and_written_is_counted(engine: Engine) -> None:
+def test_what_is_read_and_written_is_counted(engine: Engine, tmp_path: Path) -> None:
     """Each prompt whole, whatever the engine reads once for all of them."""
 
     def counted(prompts: list[Prompt]) -> list[int]:
         usage.take()
-        answers = engine.generate(prompts, DRAWN, [7] * len(prompts))
-        drawn = usage.take()
-        engine.choose(prompts, CHOICES)
-        chosen = usage.take()
-        engine.loglikelihood(prompts, ["An answer."] * len(prompts))
-        assert drawn.output >= sum(answer.tokens for answer in answers)
+        with kept_in(tmp_path / "asked.jsonl"):  # else what a server has been asked before is not asked again
+            answers = engine.generate(prompts, DRAWN, [7] * len(prompts))
+            drawn = usage.take()
+            engine.choose(prompts, CHOICES)
+            chosen = usage.take()
+            engine.loglikelihood(prompts, ["An answer."] * len(prompts))
+        assert drawn.output >= sum(answer.tokens for answer in answers) > 0
         return [drawn.prompt, chosen.prompt, usage.take().prompt]
 
     short, long = counted(PROMPTS[:1]), counted([PROMPTS[1]])
-    assert all(few < 60 < many for few, many in zip(short[:2], long[:2], strict=True))
+    assert all(2 * few < many for few, many in zip(short, long, strict=True))
     both = [Prompt(f"{PROMPTS[1].user} {end}") for end in ("One?", "Two?")]
     apart, together = [counted([prompt]) for prompt in both], counted(both)
     assert together == [sum(kind) for kind in zip(*apart, strict=True)]

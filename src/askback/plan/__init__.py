@@ -35,7 +35,7 @@ from askback.lookup import lookup
 from askback.models import check_model, is_remote, resolve
 from askback.plan import tokens as counting
 from askback.plan.rates import parameters, rates_for
-from askback.plan.sample import Pair, Pairs, entered, of_corpus, of_finished, of_judge, of_seed
+from askback.plan.sample import Pairs, entered, of_corpus, of_finished, of_judge, of_seed
 
 T = TypeVar("T", bound=Records | Model)
 
@@ -166,12 +166,9 @@ class Plan:
         from askback.plan.measure import measure
 
         with Drain(lambda _: None) as drain:
-            measure(self.file.recipe, self.file.resources, self._sampled(), self.folder, drain)
+            pairs, candidates = (list(self._known[step].sample) for step in ("seed", "augment"))
+            measure(self.file.recipe, self.file.resources, pairs, candidates, self.folder, drain)
         self._reckon()
-
-    def _sampled(self) -> list[Pair]:
-        """Return instructions of the seed with texts of the corpus, as augmentation will pair them."""
-        return list(self._known["augment"].sample)
 
     def _reckon(self) -> None:
         """Work out time and money from tokens and rates."""

@@ -31,20 +31,28 @@ WRITTEN = 24
 BATCH = 4
 
 
-def measure(recipe: Recipe, resources: Resources, pairs: list[Pair], folder: Path, drain: Drain) -> None:
+def measure(
+    recipe: Recipe, resources: Resources, pairs: list[Pair], candidates: list[Pair], folder: Path, drain: Drain
+) -> None:
     """Have the base model work for a minute, in a process of its own, and write ``rates.json`` into the run folder.
 
     It is the embedded engine that is measured; a server's rates are known when a run has asked it.
+
+    Args:
+        pairs: of the seed, to train and measure the loss on.
+        candidates: texts of the corpus with any instruction, to write instructions for and to judge.
     """
     base = resolve(recipe.base, recipe.chat_template)
     folder.mkdir(parents=True, exist_ok=True)
-    work = (recipe, resources, str(base), pairs)
+    work = (recipe, resources, str(base), pairs, candidates)
     (found,) = run_pieces(work_a_little, [work], 1, folder / "rates.log", drain, lambda *_: None)
     with atomic(folder / MEASURED) as path:
         path.write_text(json.dumps(found, indent=2), "utf-8")
 
 
-def work_a_little(recipe: Recipe, resources: Resources, base: str, pairs: list[Pair]) -> dict[str, Any]:
+def work_a_little(
+    recipe: Recipe, resources: Resources, base: str, pairs: list[Pair], candidates: list[Pair]
+) -> dict[str, Any]:
     """In a worker: return seconds until the model was ready, and seconds and tokens of each role."""
     began = time.monotonic()
     local = resources.engine.model_copy(update={"kind": "transformers"})
@@ -55,8 +63,8 @@ def work_a_little(recipe: Recipe, resources: Resources, base: str, pairs: list[P
     augment = recipe.augment.model_copy(update={"max_new_tokens": min(WRITTEN, recipe.augment.max_new_tokens)})
     spent = {
         "loss": _timed(lambda some: measure_piece(recipe.evaluate, resources, model, _examples(some)), pairs),
-        "score": _timed(lambda some: score_piece(recipe.score, resources, model, 0, _candidates(some)), pairs),
-        "augment": _timed(lambda some: write_piece(augment, resources, model, 0, _segments(some)), pairs),
+        "score": _timed(lambda some: score_piece(recipe.score, resources, model, 0, _candidates(some)), candidates),
+        "augment": _timed(lambda some: write_piece(augment, resources, model, 0, _segments(some)), candidates),
     }
     open_engine.cache_clear()
     gc.collect()
