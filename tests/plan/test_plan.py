@@ -103,7 +103,7 @@ def test_rates_are_learnt_by_what_was_done() -> None:
 
 
 def test_money_is_reckoned_by_the_prices_given(recipe: Path) -> None:
-    free = Plan(load_recipe(recipe))
+    free = Plan(load_recipe(recipe, ["recipe.rounds=1"]))
     assert all(step.usd == 0 for step in free.steps)
     judge = {"kind": "openai_http", "url": "http://127.0.0.1:9/v1", "model": "judge", "api": "chat"}
     prices = {"usd_per_million_prompt_tokens": 2.0, "usd_per_million_output_tokens": 8.0}
