@@ -69,8 +69,10 @@ def test_a_budget_stops_cleanly_and_a_larger_one_gives_the_same_bytes(recipe: Pa
 
 def test_hours_stop_a_run_in_the_middle_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIFT_SECONDS", "0.6")
-    with Run(small(tmp_path), budget=Budget(hours=1.2 / 3600)) as run:
+    with Run(small(tmp_path)) as run:
         segments = run.step("make", make, Select(top_n=30))
+        limit = run.spending.total.seconds + 1
+    with Run(small(tmp_path), budget=Budget(hours=limit / 3600)) as run:
         with pytest.raises(BudgetReached, match="stopped at max-hours"):
             run.step("sift", sift, Select(top_n=1), segments=segments)
     assert 0 < len(list((tmp_path / "run/sift").glob("kept-*.parquet"))) < 8
