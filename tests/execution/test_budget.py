@@ -72,9 +72,9 @@ def test_hours_stop_a_run_in_the_middle_of_a_step(tmp_path: Path, monkeypatch: p
     with Run(small(tmp_path)) as run:
         segments = run.step("make", make, Select(top_n=30))
         limit = run.spending.total.seconds + 1
-    with Run(small(tmp_path), budget=Budget(hours=limit / 3600)) as run:
-        with pytest.raises(BudgetReached, match="stopped at max-hours"):
-            run.step("sift", sift, Select(top_n=1), segments=segments)
+    limited = Run(small(tmp_path), budget=Budget(hours=limit / 3600))
+    with pytest.raises(BudgetReached, match="stopped at max-hours"), limited as run:
+        run.step("sift", sift, Select(top_n=1), segments=segments)
     assert 0 < len(list((tmp_path / "run/sift").glob("kept-*.parquet"))) < 8
     monkeypatch.setenv("SIFT_SECONDS", "0")
     with Run(small(tmp_path), budget=Budget(hours=1)) as run:
