@@ -19,7 +19,8 @@ from tests.execution.test_step import make, sift
 from tests.execution.test_step import recipe as small
 from tests.test_smoke_run import write_inputs
 
-SCRIPTED = ("--set", "resources.engine.kind=scripted", "--set", "recipe.rounds=1")
+CHANGES = ("resources.engine.kind=scripted", "recipe.rounds=1", "recipe.backward.steps=5", "recipe.judge.check=false")
+QUICK = [word for change in CHANGES for word in ("--set", change)]
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def run(recipe: Path, name: str, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "askback", "run", str(recipe), "--set", f"name={name}", *SCRIPTED, *more]
+    command = [sys.executable, "-m", "askback", "run", str(recipe), "--set", f"name={name}", *QUICK, *more]
     return subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
 
 
@@ -41,7 +42,7 @@ def spent(folder: Path) -> Spent:
     return spent_in(*folder.glob(f"*/{TIMINGS}"))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_budget_stops_cleanly_and_a_larger_one_gives_the_same_bytes(recipe: Path, tmp_path: Path) -> None:
     assert run(recipe, "whole").returncode == 0
     needed = spent(tmp_path / "runs/whole").tokens
@@ -52,7 +53,7 @@ def test_a_budget_stops_cleanly_and_a_larger_one_gives_the_same_bytes(recipe: Pa
         assert ended.returncode == 11, ended.stderr
         said = ended.stderr.splitlines()[-1]
         assert said.startswith(f"stopped at max-tokens {limit:,}:") and "with a higher limit" in said
-        assert limit <= spent(stopped).tokens < limit + 0.25 * needed and spent(stopped).tokens > at
+        assert limit <= spent(stopped).tokens < limit + 0.5 * needed and spent(stopped).tokens > at
         at = spent(stopped).tokens
     again = run(recipe, "stopped", "--max-tokens", str(limit))
     assert again.returncode == 11 and spent(stopped).tokens == at, "nothing more is begun"
