@@ -16,15 +16,27 @@ if TYPE_CHECKING:
     from askback.backtranslation import backtranslate
     from askback.config import Recipe, RecipeFile, Resources
     from askback.errors import AskbackError
+    from askback.execution.budget import Budget
     from askback.execution.run import Run
     from askback.export import export
     from askback.recipe_file import load_recipe
 
 __version__ = "0.1.0"
-__all__ = ["AskbackError", "Recipe", "RecipeFile", "Resources", "Run", "backtranslate", "export", "load_recipe"]
+__all__ = [
+    "AskbackError",
+    "Budget",
+    "Recipe",
+    "RecipeFile",
+    "Resources",
+    "Run",
+    "backtranslate",
+    "export",
+    "load_recipe",
+]
 
 _HOMES = {
     "AskbackError": "askback.errors",
+    "Budget": "askback.execution.budget",
     "Recipe": "askback.config",
     "RecipeFile": "askback.config",
     "Resources": "askback.config",

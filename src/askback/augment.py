@@ -56,7 +56,7 @@ def write_piece(
             outcome.drop(reject(id, STAGE, rule, detail, uri=segment.uri, text=instruction))
         else:
             outcome.keep(STAGE, _candidate(id, segment, instruction, model, seed))
-    report(len(segments), sum(completion.tokens for completion in completions))
+    report(len(segments))
     return outcome
 
 

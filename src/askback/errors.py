@@ -10,6 +10,7 @@
     ├── MissingExtra          8   an optional dependency is not installed
     ├── WorkerDied            9   a worker process failed or was killed (out of memory, say)
     ├── JudgeTooWeak         10   the judge of a round tells good pairs from damaged ones no better than chance
+    ├── BudgetReached        11   a limit given to the run is reached; everything finished is saved
     └── Interrupted         130   Ctrl-C; everything finished is saved
 
 A broken *record* is not an error: it becomes a `Rejection` (records.py) and the run goes on.
@@ -82,6 +83,12 @@ class JudgeTooWeak(AskbackError):
     """The judge of a round tells good pairs from damaged ones no better than chance, so what it chose would be too."""
 
     exit_code = 10
+
+
+class BudgetReached(AskbackError):
+    """A limit of hours, tokens or money is reached. Everything finished is on disk; a higher limit goes on from there."""
+
+    exit_code = 11
 
 
 class Interrupted(AskbackError):

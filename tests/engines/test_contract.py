@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from askback.config import Engine as EngineOptions
-from askback.engines import ENGINES
+from askback.engines import ENGINES, usage
+from askback.engines.answers import kept_in
 from askback.engines.base import CALLS, Engine, Prompt, Sampling
 from askback.lookup import lookup
 from tests.engines.fault_server import FaultServer
@@ -105,6 +106,27 @@ def test_likelihoods_are_negative_and_count_the_stop_token(engine: Engine) -> No
     assert all(math.isfinite(likelihood.logprob) and likelihood.logprob < 0 for likelihood in found)
     assert found[2].tokens >= 1
     assert found[1].tokens > found[0].tokens > found[2].tokens
+
+
+def test_what_is_read_and_written_is_counted(engine: Engine, tmp_path: Path) -> None:
+    """Each prompt whole, whatever the engine reads once for all of them."""
+
+    def counted(prompts: list[Prompt]) -> list[int]:
+        usage.take()
+        with kept_in(tmp_path / "asked.jsonl"):  # else what a server has been asked before is not asked again
+            answers = engine.generate(prompts, DRAWN, [7] * len(prompts))
+            drawn = usage.take()
+            engine.choose(prompts, CHOICES)
+            chosen = usage.take()
+            engine.loglikelihood(prompts, ["An answer."] * len(prompts))
+        assert drawn.output >= sum(answer.tokens for answer in answers) > 0
+        return [drawn.prompt, chosen.prompt, usage.take().prompt]
+
+    short, long = counted(PROMPTS[:1]), counted([PROMPTS[1]])
+    assert all(2 * few < many for few, many in zip(short, long, strict=True))
+    both = [Prompt(f"{PROMPTS[1].user} {end}") for end in ("One?", "Two?")]
+    apart, together = [counted([prompt]) for prompt in both], counted(both)
+    assert together == [sum(kind) for kind in zip(*apart, strict=True)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 10, 1000])

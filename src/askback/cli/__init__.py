@@ -6,7 +6,7 @@ from collections.abc import Callable
 import typer
 
 from askback.cli import making, results
-from askback.errors import AskbackError, Interrupted
+from askback.errors import AskbackError, BudgetReached, Interrupted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +16,8 @@ app = typer.Typer(
     help="Instruction backtranslation: documents people wrote become instruction-tuning data and models.",
     epilog="Exit codes: 0 done, 1 error, 2 recipe or command line wrong, 3 bad input, 4 a step would output nothing, "
     "5 made with something else, 6 run folder in use, 7 disk full or not writable, 8 extra not installed, "
-    "9 a worker died, 10 the judge is no better than chance, 130 interrupted.",
+    "9 a worker died, 10 the judge is no better than chance, "
+    "11 budget reached, 130 interrupted.",
 )
 COMMANDS: list[Callable[..., None]] = [
     *(making.init, making.plan, making.corpus, making.run, making.join, making.status),
@@ -32,7 +33,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except AskbackError as error:
-        said = str(error) if isinstance(error, Interrupted) else f"error: {error}"
+        said = str(error) if isinstance(error, BudgetReached | Interrupted) else f"error: {error}"
         print(said, file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None
     except OSError as error:

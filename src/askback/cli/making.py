@@ -46,14 +46,27 @@ def plan(
     probe: Annotated[
         bool, typer.Option("--probe", help="Ask the servers of the recipe one small question: what can they do?")
     ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Have the base model work for a minute first, to see how fast it is here.")
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Reckon with how fast the steps of this run were.", metavar="RUN"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a recipe and show its steps, records, tokens and time. Runs nothing and loads no model."""
+    """Check a recipe and show its steps, records, tokens, time, disk and, where the recipe gives prices, money.
+
+    Runs nothing, and loads no model without --measure, which keeps what it found in the run folder.
+    """
     from askback.engines import ask_servers
     from askback.plan import Plan
     from askback.report.terminal import show_plan
 
-    looked = Plan(load(recipe, set))
+    looked = Plan(load(recipe, set), source=source)
+    if measure:
+        typer.echo("Measuring how fast the base model is here: about a minute.", err=True)
+        looked.measure()
     for offer in ask_servers(looked.file.resources) if probe else []:
         for said in (offer.said, *looked.check_offer(offer)):
             typer.echo(said, err=True)
@@ -102,9 +115,21 @@ def run(
         Path | None,
         typer.Option("--from", help="Take over finished steps that are the same from this run.", metavar="RUN"),
     ] = None,
+    max_hours: Annotated[float | None, typer.Option(min=0, help="Stop when the run has taken so many hours.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Stop when it has read, written and trained on so many tokens.")
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(min=0, help="Stop when it has cost so many US dollars, by the recipe's prices.")
+    ] = None,
 ) -> None:
-    """Run a recipe, or go on with it. Ctrl-C finishes what is in flight and saves; the same command goes on."""
-    folder = run_page(load(recipe, set), redo or [], source)
+    """Run a recipe, or go on with it. Ctrl-C finishes what is in flight and saves; the same command goes on.
+
+    Limits count all attempts together, and stop as one Ctrl-C does, with exit code 11.
+    """
+    from askback.execution.budget import Budget
+
+    folder = run_page(load(recipe, set), redo or [], source, budget=Budget(max_hours, max_tokens, max_usd))
     closing(folder)
     typer.echo(f"\nRun folder: {folder}\nNext: askback export {folder} --out data/{folder.name}")
 
@@ -125,10 +150,11 @@ def join(
 
 
 def status(run: RunPath, as_json: Json = False) -> None:
-    """Show what is done, what is left, rates and why records were dropped."""
+    """Show what is done, what is left, what was forecast and what it took, and why records were dropped."""
+    from askback.execution.budget import spent_by
     from askback.plan import Plan, PlannedStep
     from askback.recipe_file import load_recipe
-    from askback.report.read import finished, progress
+    from askback.report.read import finished, forecast, progress
     from askback.report.terminal import show_funnel, show_losses, show_status
 
     run = run.resolve()
@@ -141,9 +167,9 @@ def status(run: RunPath, as_json: Json = False) -> None:
         typer.echo(f"What is left cannot be told, as the inputs are not here: {error}", err=True)
         steps = [PlannedStep(step["step"], "done", frozenset()) for step in done]
     if as_json:
-        typer.echo(
-            json.dumps({"steps": [progress(run, step.name, step.state) for step in steps], "finished": done}, indent=2)
-        )
+        shown = [progress(run, step.name, step.state) | {"forecast": forecast(run, step.name)} for step in steps]
+        spent = asdict(spent_by(run))
+        typer.echo(json.dumps({"steps": shown, "spent": spent, "finished": done}, indent=2))
         return
     show_status(run, steps, console())
     show_funnel(run, console())

@@ -11,6 +11,7 @@ from askback.errors import InputError, Interrupted, RecipeError
 
 if TYPE_CHECKING:
     from askback.config import RecipeFile
+    from askback.execution.budget import Budget
 
 RecipePath = Annotated[
     Path, typer.Argument(help="A recipe file, or a name from `askback init --list`.", metavar="RECIPE")
@@ -38,7 +39,11 @@ def load(recipe: Path, set: list[str] | None) -> "RecipeFile":
 
 
 def run_page(
-    file: "RecipeFile", redo_steps: list[str], source: Path | None, page: Callable[..., Any] | None = None
+    file: "RecipeFile",
+    redo_steps: list[str],
+    source: Path | None,
+    page: Callable[..., Any] | None = None,
+    budget: "Budget | None" = None,
 ) -> Path:
     """Check everything that can be checked, then run the page (by default the whole loop); return the run folder."""
     from askback.backtranslation import backtranslate
@@ -53,7 +58,7 @@ def run_page(
             raise RecipeError(f"--redo {name}: no such step; allowed: {', '.join(names)}.{nearest(name, names)}")
     if source is not None and not (source / "recipe.yaml").exists():
         raise InputError(f"--from {source}: not a run folder (it has no recipe.yaml)")
-    with Run(file, Progress(), source) as run:
+    with Run(file, Progress(), source, budget) as run:
         for name in redo_steps:
             gone = redo(run.folder, name, Plan(file, forecast=False).dependants(name))
             run.progress.say(f"--redo {name}: making again {', '.join(gone) or 'nothing, as it was not made yet'}")

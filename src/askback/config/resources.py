@@ -29,6 +29,10 @@ class Engine(Options):
     """Folder of the checkpoint that the server runs, if it is here: prompts are then rendered here and sent as tokens."""
     api_key_env: str = ""
     """NAME of the environment variable that holds the server's key. The key itself is written nowhere."""
+    usd_per_million_prompt_tokens: Annotated[float, Field(ge=0)] = 0.0
+    """Of `openai_http`: the server's price in US dollars, for a plan's forecast and `--max-usd`; it alters no result."""
+    usd_per_million_output_tokens: Annotated[float, Field(ge=0)] = 0.0
+    """The same, of tokens that the model writes."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 32
     """At most so many requests in flight, for each worker; how many there are adapts to the server."""
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
@@ -53,7 +57,16 @@ class Engine(Options):
             raise ValueError("kind 'openai_http' needs a url")
         if self.kind == "openai_http" and self.api == "completions" and not self.tokenizer:
             raise ValueError("api 'completions' needs a tokenizer, to send prompts as tokens; or use api: chat")
+        if self.kind != "openai_http" and self.priced:
+            raise ValueError(
+                "prices of tokens are of 'openai_http'; the price of this machine is resources.usd_per_hour"
+            )
         return self
+
+    @property
+    def priced(self) -> bool:
+        """Tell whether its tokens cost money."""
+        return self.usd_per_million_prompt_tokens + self.usd_per_million_output_tokens > 0
 
 
 class Engines(Options):
@@ -115,6 +128,8 @@ class Resources(Options):
     """Of `ray`: what a worker takes of its node, a training too."""
     gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
     """Of `ray`: what a worker that holds a model, or trains one, takes; by default 1 where the cluster has GPUs, else 0."""
+    usd_per_hour: Annotated[float, Field(ge=0)] = 0.0
+    """Price of this machine in US dollars, for a plan's forecast and `--max-usd`."""
     engine: Engine = Engine()
     engines: Engines = Engines()
     training: Launch = Launch()
@@ -142,6 +157,11 @@ class Resources(Options):
                 "transformers, or a server of your own with openai_http"
             )
         return self
+
+    @property
+    def priced(self) -> bool:
+        """Tell whether anything has a price."""
+        return self.usd_per_hour > 0 or any(self.engine_for(role).priced for role in ("augment", "score"))
 
     def engine_for(self, role: str) -> Engine:
         """Return the engine of a role: "augment", "score", "compare" or "loss"."""

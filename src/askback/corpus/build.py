@@ -76,7 +76,7 @@ def cut_piece(
     def counted() -> Iterator[Document | Rejection]:
         for number, document in enumerate(documents(source, paths, options, random_seed, span), 1):
             if number % 100 == 0:
-                report(100, 0)
+                report(100)
             yield document
 
     return cut(counted(), options)
@@ -139,7 +139,7 @@ def _count_paragraphs(signatures: Signatures, piece: int, rows: tuple[Path, int,
     """In a worker: write on which pages the paragraphs of a piece are."""
     found = paragraphs_on_pages(read_records(*rows))
     write_array(signatures.path("paragraphs", piece), found[np.newaxis])
-    report(rows[2] - rows[1], 0)
+    report(rows[2] - rows[1])
     return int(found.shape[1])
 
 
@@ -150,9 +150,9 @@ def _sign(options: Corpus, random_seed: int, signatures: Signatures, piece: int,
         text = None if _too_little(segment, gone, options) else segment.text
         signer.add(segment.id, draw(random_seed, segment.id), text)
         if number % 256 == 0:
-            report(256, 0)
+            report(256)
     signer.write(signatures, piece)
-    report((rows[2] - rows[1]) % 256, 0)
+    report((rows[2] - rows[1]) % 256)
 
 
 def _stripped(
@@ -206,5 +206,5 @@ def _sift(options: Corpus, highest: int, signatures: Signatures, piece: int, row
             outcome.drop(reject(segment.id, STAGE, "over-limit", detail, uri=segment.uri, text=segment.text))
         else:
             outcome.keep(STAGE, segment)
-    report(rows[2] - rows[1], 0)
+    report(rows[2] - rows[1])
     return outcome

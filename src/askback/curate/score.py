@@ -39,5 +39,5 @@ def score_piece(
         judge: Scorer = lookup(SCORERS, name, "scorer")
         for judgement in judge(engine, model.id, options, candidates, random_seed):
             outcome.keep("judgements", judgement)
-    report(len(candidates), 0)
+    report(len(candidates))
     return outcome

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from askback.config import Engine as EngineOptions
-from askback.engines import answers
+from askback.engines import answers, usage
 from askback.engines.concurrency import Concurrency
 from askback.errors import AskbackError, InputError, MissingExtra
 
@@ -28,6 +28,8 @@ PATIENCE = 900.0
 """Seconds a request may be pushed back (429) before the run stops, and the longest Retry-After that is waited for."""
 IN_A_ROW = 5
 """So many requests in a row without an answer, each after all its retries, are no longer the records' fault."""
+CHARS_PER_TOKEN = 4
+"""For a server that does not tell what it used."""
 LATER = "Everything answered so far is kept: run the same command again to go on."
 
 Read = Callable[[Any, dict[str, Any]], Any]
@@ -169,7 +171,7 @@ class Endpoint:
         try:
             status, headers, body = self._send(method, path, payload)
             answered = status == 200
-            return self._understand(status, headers, body, lambda found: read(found, payload or {}))
+            return self._understand(status, headers, body, lambda found: _counted(found, payload or {}, read))
         except _Again as again:
             answered = False
             if again.pushed:
@@ -232,6 +234,21 @@ class Endpoint:
 
 class _Stopped(AskbackError):
     """Given up because another request of the same call cannot be answered; never shown."""
+
+
+def _counted(body: Any, payload: dict[str, Any], read: Read) -> Any:
+    """Count the tokens of an answer, of use or not, as it is paid; where the server does not tell them, by length."""
+    told = body.get("usage") if isinstance(body, dict) else None
+    told = told if isinstance(told, dict) else {}
+    prompt, output = told.get("prompt_tokens"), told.get("completion_tokens")
+    if not isinstance(prompt, int):
+        asked = payload.get("prompt") or "".join(turn["content"] for turn in payload.get("messages", []))
+        prompt = len(asked) if isinstance(asked, list) else len(asked) // CHARS_PER_TOKEN
+    if not isinstance(output, int):
+        output = len(json.dumps(body)) // CHARS_PER_TOKEN if payload.get("max_tokens") != 1 else 1
+    if payload:
+        usage.count(prompt, output)
+    return read(body, payload)
 
 
 def _key(name: str) -> str:

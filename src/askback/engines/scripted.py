@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from askback.config import Engine as EngineOptions
+from askback.engines import usage
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 
 _CHARS_PER_TOKEN = 4
@@ -38,13 +39,16 @@ class Scripted:
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """Return a question about two words of each prompt."""
-        return [
+        answers = [
             _complete(_question(prompt.user, seed if sampling.temperature > 0 else 0), sampling.max_new_tokens)
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
+        usage.count(_read(prompts), sum(answer.tokens for answer in answers))
+        return answers
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
         """Return log-probabilities of a distribution with one clear favourite."""
+        usage.count(_read(prompts))
         return [_distribution(_hash(prompt.user + prompt.answer_start), len(choices)) for prompt in prompts]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
@@ -54,6 +58,7 @@ class Scripted:
             tokens = _length(text.strip()) + 1
             share = _hash(f"{prompt.user}\0{prompt.answer_start}\0{text}")[0] / 255
             answers.append(Likelihood(-(1 + 3 * share) * tokens, tokens))
+        usage.count(_read(prompts) + sum(answer.tokens for answer in answers))
         return answers
 
     def truncate(self, text: str, max_tokens: int) -> str:
@@ -74,6 +79,10 @@ def _hash(text: str, seed: int = 0) -> bytes:
 
 def _length(text: str) -> int:
     return -(-len(text) // _CHARS_PER_TOKEN)
+
+
+def _read(prompts: Sequence[Prompt]) -> int:
+    return sum(_length(prompt.user) + _length(prompt.answer_start) for prompt in prompts)
 
 
 def _question(text: str, seed: int) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askback import models
+from askback.engines import usage
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.batching import Row, batches, common_prefix, continuation, shared_prefix
 from askback.engines.checkpoint import load, stop_tokens, truncate
@@ -81,12 +82,16 @@ class TransformersLocal:
         if not rows:
             return []
         if _can_share(self._model.config):
-            return [self._completion(answer) for answer in self._draw(rows, sampling, [seed for _, seed in pairs])]
-        answers: dict[int, Completion] = {}
-        for batch in batches(lengths, self._draw_tokens):
-            drawn = self._draw_padded([rows[at] for at in batch], sampling, [pairs[at][1] for at in batch])
-            answers.update(zip(batch, map(self._completion, drawn), strict=True))
-        return [answers[at] for at in range(len(rows))]
+            drawn = self._draw(rows, sampling, [seed for _, seed in pairs])
+        else:
+            found: dict[int, list[int]] = {}
+            for batch in batches(lengths, self._draw_tokens):
+                padded = self._draw_padded([rows[at] for at in batch], sampling, [pairs[at][1] for at in batch])
+                found.update(zip(batch, padded, strict=True))
+            drawn = [found[at] for at in range(len(rows))]
+        answers = [self._completion(answer) for answer in drawn]
+        usage.count(sum(map(len, rows)), sum(answer.tokens for answer in answers))
+        return answers
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
         """Return, per prompt, the log-probability of each choice as what follows `answer_start`.
@@ -147,6 +152,7 @@ class TransformersLocal:
             for batch in batches([len(row.ids) - shared for row in rows], budget, _LIKE):
                 values = self._logprobs([rows[at] for at in batch], shared, cache)
                 scored.update(zip(batch, values, strict=True))
+        usage.count(sum(len(row.ids) for row in rows))
         return [scored[at] for at in range(len(rows))]
 
     def _read_prefix(self, ids: list[int]) -> Any:

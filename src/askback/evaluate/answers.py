@@ -97,7 +97,7 @@ def answer_piece(
         text = made.text.strip()
         id = record_id(one.id, text, model.id)
         outcome.keep("answers", Answer(id, one.id, one.instruction, text, model.id, made.tokens, made.finished))
-    report(len(examples), sum(made.tokens for made in completions))
+    report(len(examples))
     return outcome
 
 

@@ -91,7 +91,7 @@ def cosines(folder: str, pairs: Sequence[tuple[str, str]]) -> tuple[list[float],
             raise Interrupted("stopped; the similarities begin anew with the same command.")
         batch = texts[start : start + BATCH]
         rows += list(model.encode(batch, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False))
-        report(len(batch), 0)
+        report(len(batch))
     answers, references = np.array(rows[::2]), np.array(rows[1::2])
     if not len(answers):
         return [], []

@@ -56,5 +56,5 @@ def measure_piece(options: HeldOut, resources: Resources, model: Model, examples
             continue
         id = record_id(example.id, model.id)
         outcome.keep("pairs", Loss(id, example.id, model.id, -found.logprob, found.tokens))
-    report(len(examples), sum(found.tokens for found in likelihoods))
+    report(len(examples))
     return outcome

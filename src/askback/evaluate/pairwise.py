@@ -74,7 +74,7 @@ def compare_piece(
     for (trio, first), found in zip(asked, read_verdicts(engine, questions), strict=True):
         value = found.of_first
         keep(trio, first, 1 - value if first == "baseline" and value is not None else value, found.mass, found.raw)
-    report(len(trios), 0)
+    report(len(trios))
     return outcome
 
 

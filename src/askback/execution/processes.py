@@ -21,10 +21,12 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any
 
+from askback.engines import usage
+from askback.engines.usage import Tokens
 from askback.errors import AskbackError, Interrupted, WorkerDied
 from askback.execution.shards import storage_error
 
-Report = Callable[[int, int], None]
+Report = Callable[[int, Tokens], None]
 """``report(records, tokens)``: so many more are done."""
 
 STOPPED = "stopped; everything finished is saved. The same command goes on from there."
@@ -52,8 +54,13 @@ class Drain:
     def _on_signal(self, *_: object) -> None:
         if self.asked.is_set():
             raise KeyboardInterrupt
-        self.asked.set()
-        self.say("Stopping: finishing and saving what is in flight. Ctrl-C again stops at once.")
+        self.ask("Stopping")
+
+    def ask(self, why: str) -> None:
+        """Do as at the first Ctrl-C."""
+        if not self.asked.is_set():
+            self.asked.set()
+            self.say(f"{why}: finishing and saving what is in flight. Another Ctrl-C stops at once.")
 
 
 def run_pieces(
@@ -150,10 +157,10 @@ _reports: Any = None
 _stop: Any = None
 
 
-def report(records: int, tokens: int) -> None:
-    """In a worker: say that so many more records and tokens are done."""
+def report(records: int, trained: int = 0) -> None:
+    """In a worker: say that so many more records are done, and tokens: those trained on, and what engines counted."""
     if _reports is not None:
-        _reports.put((records, tokens))
+        _reports.put((records, usage.take()._replace(train=trained)))
 
 
 def stopping() -> bool:

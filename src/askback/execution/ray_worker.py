@@ -9,6 +9,7 @@ from socket import gethostname
 from typing import Any
 
 import askback
+from askback.engines.usage import Tokens
 from askback.errors import AskbackError, InputError
 from askback.execution import processes
 
@@ -28,19 +29,19 @@ class Desk:
     def open(self) -> None:
         """Begin with a step: nothing is reported yet."""
         self._records: Counter[int] = Counter()
-        self._news: list[tuple[int, int]] = []
+        self._news: list[tuple[int, Tokens]] = []
         self._stopping = False
 
-    def tell(self, piece: int, records: int, tokens: int) -> None:
+    def tell(self, piece: int, records: int, tokens: Tokens) -> None:
         """Take a report on a piece."""
         self._records[piece] += records
         self._news.append((records, tokens))
 
     def forget(self, piece: int) -> None:
         """Take back the records of a piece, which is done again; its tokens were spent."""
-        self._news.append((-self._records.pop(piece, 0), 0))
+        self._news.append((-self._records.pop(piece, 0), Tokens()))
 
-    def news(self) -> list[tuple[int, int]]:
+    def news(self) -> list[tuple[int, Tokens]]:
         """Return the reports, as pairs of records and tokens, since last asked."""
         news, self._news = self._news, []
         return news
@@ -92,7 +93,7 @@ class Worker:
             ray.get(self._told)  # so that no report comes after the result
             self._told.clear()
 
-    def put(self, told: tuple[int, int]) -> None:
+    def put(self, told: tuple[int, Tokens]) -> None:
         """Report, as `processes.report` does."""
         self._told.append(self._desk.tell.remote(self._piece, *told))
 

@@ -18,8 +18,10 @@ from typing import Any, Protocol
 
 from askback.config import Options, RecipeFile
 from askback.engines import ask_servers
+from askback.engines.usage import Tokens
 from askback.engines.vllm_server import Serving
-from askback.errors import EmptyStep, RunBusy
+from askback.errors import EmptyStep, Interrupted, RunBusy
+from askback.execution.budget import TIMINGS, Budget, Meter, Spending
 from askback.execution.identity import (
     Input,
     Model,
@@ -67,12 +69,14 @@ class Run:
         file: RecipeFile,
         progress: Progress | None = None,
         source: Path | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.file = file
         self.folder = Path(file.resources.runs) / file.name
         self.progress = progress or Progress(quiet=True)
         self.source = source
         self.drain = Drain(self.progress.say)
+        self.spending = Spending(self.folder, file.resources, budget or Budget(), self.drain)
         self._lock: Any = None
         self._begun = False
         self._serving = Serving()
@@ -112,12 +116,14 @@ class Run:
         import yaml
 
         from askback.plan import Plan
+        from askback.plan.saved import keep_forecast
         from askback.train.trackers import check_installed
 
         if self._begun:
             return
         plan = Plan(self.file, forecast=False)
         plan.drift()
+        keep_forecast(self.file, [step.name for step in plan.steps if step.state != "done"])
         if any(step.state != "done" for step in plan.steps):
             check_installed(self.file.resources.trackers)
             for offer in ask_servers(self.file.resources):
@@ -146,6 +152,7 @@ class Run:
         Raises:
             Drift: the folder was made with something else.
             EmptyStep: it would output nothing.
+            BudgetReached: what the run may spend is spent.
             Interrupted: Ctrl-C.
         """
         folder = self.folder / name
@@ -159,6 +166,7 @@ class Run:
             write_metrics(self.folder)
             self.progress.say(f"{name}: taken over from {self.source}")
             return output
+        self.spending.check()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -169,10 +177,15 @@ class Run:
             write_json(folder / "plan.json", {"identity": identity})
         resources = self._serving.ready(function, inputs, self.file.resources, folder / "server.log", self.progress.say)
         asks_model = bool(function.recorded.engine)  # type: ignore[attr-defined]
+        meter = Meter(folder / TIMINGS, resources.engine, self.spending)
         random_seed = self.file.recipe.random_seed
-        step = Step(name, folder, resources, random_seed, self.progress, self.drain, output, asks_model)
-        with step.timed():
-            function(step, options, **inputs)
+        step = Step(name, folder, resources, random_seed, self.progress, self.drain, meter, output, asks_model)
+        try:
+            with meter:
+                function(step, options, **inputs)
+        except Interrupted:
+            self.spending.check()  # if it was the budget that asked to stop, it is that which is told
+            raise
         self._finish(step, identity)
         return output
 
@@ -189,7 +202,7 @@ class Run:
                 f"({why or 'nothing came in'}). The dropped records are in its rejected-*.parquet. Change the recipe, "
                 f"then --redo {step.name}."
             )
-        seconds, tokens = step.totals()
+        spent = step.meter.totals()
         write_json(
             step.folder / "step.json",
             {
@@ -199,15 +212,17 @@ class Run:
                 "counts": {stage: asdict(counts) for stage, counts in step.counts.items()},
                 "reasons": dict(reasons.most_common()),
                 "metrics": step.metrics,
-                "tokens": tokens,
+                "tokens": spent.tokens,
+                **{f"{kind}_tokens": getattr(spent, kind) for kind in Tokens._fields},
+                "usd": round(spent.usd, 6),
                 "finished": round(time.time(), 3),
-                "seconds": round(seconds, 3),
+                "seconds": round(spent.seconds, 3),
                 "versions": _versions(),
                 "commit": _commit(),
             },
         )
         write_metrics(self.folder)
-        self.progress.say(f"{step.name}: {_summary(step.counts)} in {duration(seconds)}")
+        self.progress.say(f"{step.name}: {_summary(step.counts)} in {duration(spent.seconds)}")
 
 
 def _summary(counts: dict[str, Counts]) -> str:
@@ -228,10 +243,19 @@ def redo(folder: Path, name: str, dependants: Iterable[str]) -> list[str]:
     gone = [step for step in [name, *dependants] if (folder / step).exists()]
     for step in reversed(gone):
         aside = folder / f".gone-{step}"
+        _keep_spent(folder, step)
         shutil.rmtree(aside, ignore_errors=True)
         (folder / step).rename(aside)
         shutil.rmtree(aside)
     return gone
+
+
+def _keep_spent(folder: Path, step: str) -> None:
+    """Note what a step has spent in the run folder, as it is spent whatever becomes of the step."""
+    timings = folder / step / TIMINGS
+    if timings.exists():
+        with (folder / TIMINGS).open("a", encoding="utf-8") as file:
+            file.write("\n" + timings.read_text("utf-8"))
 
 
 def _take_over(source: Path, folder: Path, mark: str) -> bool:
@@ -241,7 +265,7 @@ def _take_over(source: Path, folder: Path, mark: str) -> bool:
         return False
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(source, temporary, copy_function=link)
+    shutil.copytree(source, temporary, copy_function=link, ignore=shutil.ignore_patterns(TIMINGS))  # paid there
     shutil.rmtree(folder, ignore_errors=True)  # at most begun, and as the same step
     temporary.replace(folder)
     return True

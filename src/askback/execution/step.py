@@ -5,10 +5,8 @@ A step's folder: ``plan.json`` (its identity and how its work is cut into pieces
 """
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,9 @@ from typing import Any
 
 from askback.config import Resources
 from askback.engines.answers import kept_in
+from askback.engines.usage import Tokens
 from askback.errors import Drift
+from askback.execution.budget import Meter
 from askback.execution.processes import Drain, Report, run_pieces
 from askback.execution.progress import Bar, Progress
 from askback.execution.shards import (
@@ -25,7 +25,6 @@ from askback.execution.shards import (
     is_done,
     piece_outcome,
     read_records,
-    storage_error,
     write_json,
     write_outcome,
 )
@@ -42,6 +41,7 @@ class Step:
     random_seed: int
     progress: Progress
     drain: Drain
+    meter: Meter
     output: Any
     """The handle of what it makes."""
     asks_model: bool = False
@@ -83,9 +83,9 @@ class Step:
         before = sum(size for number, size in enumerate(sizes) if number not in undone) if sizes else 0
         task = partial(_do_piece, work, self.folder, kind)
         arguments = [(number, *pieces[number]) for number in todo]
-        with self.progress.bar(self.name, total, before, unit) as bar, self._counting_tokens(bar):
+        with self.progress.bar(self.name, total, before, unit) as bar:
             if todo:
-                for _ in self._share_out(task, arguments, workers, bar.add, self.asks_model):
+                for _ in self._share_out(task, arguments, workers, self._told(bar), self.asks_model):
                     pass
         for number in range(len(pieces)):
             outcome = piece_outcome(self.folder, number)
@@ -105,7 +105,7 @@ class Step:
         """
         workers = min(self.resources.workers, max(1, len(pieces)))
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            return list(self._share_out(work, pieces, workers, bar.add, self.asks_model))
+            return list(self._share_out(work, pieces, workers, self._told(bar), self.asks_model))
 
     def write(self, kind: type, outcomes: Iterable[Outcome]) -> Records:
         """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
@@ -117,8 +117,8 @@ class Step:
 
     def alone(self, work: Callable[..., Any], *arguments: Any, total: int | None, unit: str) -> Any:
         """Call ``work(*arguments)`` in a process of its own and return what it returns."""
-        with self.progress.bar(self.name, total, 0, unit) as bar, self._counting_tokens(bar):
-            (result,) = self._share_out(work, [arguments], 1, bar.add, holds_model=True)
+        with self.progress.bar(self.name, total, 0, unit) as bar:
+            (result,) = self._share_out(work, [arguments], 1, self._told(bar), holds_model=True)
         return result
 
     def _share_out(
@@ -142,42 +142,14 @@ class Step:
         """Where worker processes, and the libraries in them, say what they have to say."""
         return self.folder / "log.txt"
 
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Note the wall time of this attempt, also if it ends badly (a kill aside)."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self._note({"seconds": round(time.monotonic() - started, 3)})
+    def _told(self, bar: Bar) -> Report:
+        """Return what is to be called with the records and tokens that workers report."""
 
-    def totals(self) -> tuple[float, int]:
-        """Return wall seconds and tokens over all attempts."""
-        seconds, tokens = 0.0, 0
-        path = self.folder / "timings.jsonl"
-        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # blank, or cut by a kill
-            seconds += entry.get("seconds", 0.0)
-            tokens += entry.get("tokens", 0)
-        return seconds, tokens
+        def told(records: int, tokens: Tokens) -> None:
+            bar.add(records, sum(tokens))
+            self.meter.add(tokens)
 
-    @contextmanager
-    def _counting_tokens(self, bar: Bar) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._note({"tokens": bar.tokens})
-
-    def _note(self, entry: dict[str, float]) -> None:
-        path = self.folder / "timings.jsonl"
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write("\n" + json.dumps(entry))  # the break comes first, as a kill may have cut the last line
-        except OSError as error:
-            raise storage_error(path, error) from error
+        return told
 
     def _same_cut(self, pieces: int) -> None:
         """Refuse to go on when the work would be cut otherwise than when it was begun: two cuts must not mix."""

@@ -12,6 +12,7 @@ import yaml
 
 from askback.errors import InputError
 from askback.execution.shards import Records
+from askback.plan.saved import FORECAST
 from askback.records import Example, Separation
 
 
@@ -214,6 +215,15 @@ def progress(folder: Path, name: str, state: str) -> dict[str, Any]:
         "kept": kept,
         **{key: step[key] for key in ("seconds", "tokens")},
     }
+
+
+def forecast(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return what was forecast of a step when the run began: records that enter, tokens by kind, seconds, usd."""
+    path = folder / FORECAST
+    if not path.exists():
+        return None
+    steps: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))["steps"]
+    return steps.get(name)
 
 
 def training(folder: Path, name: str) -> Iterator[dict[str, float]]:

@@ -1,7 +1,7 @@
 """A run folder on a terminal: the funnel, the losses, some pairs."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from askback.execution.budget import spent_by
 from askback.execution.progress import duration
 from askback.plan import Plan, PlannedStep
 from askback.report import read
@@ -87,23 +88,48 @@ def show_plan(plan: Plan, console: Console) -> None:
     )
     table.add_column("step", no_wrap=True)
     table.add_column("state")
-    for name in ("records in", "tokens", "time"):
+    money = any(step.usd for step in plan.steps)
+    for name in ("records in", "tokens", "disk", "time", *(["USD"] if money else [])):
         table.add_column(name, justify="right")
     for step in plan.steps:
-        tokens = ", ".join(f"{count:,} {kind}" for kind, count in step.tokens.items())
-        time = f"≈ {duration(step.seconds)}" if step.seconds >= 1 else ""
-        table.add_row(step.name, step.state, f"{step.entered:,}", tokens, time)
-    table.add_row("total", "", "", "", f"≈ {duration(sum(step.seconds for step in plan.steps))}", style="bold")
+        tokens = ", ".join(f"{count:,} {kind}" for kind, count in step.tokens._asdict().items() if count)
+        row = (f"{step.entered:,}", tokens, _size(step.disk), _about(step.seconds))
+        table.add_row(step.name, step.state, *row, *([f"{step.usd:,.2f}"] if money else []))
+    seconds, disk = sum(step.seconds for step in plan.steps), sum(step.disk for step in plan.steps)
+    cost = [f"{sum(step.usd for step in plan.steps):,.2f}"] if money else []
+    table.add_row("total", "", "", "", _size(disk), f"≈ {duration(seconds)}", *cost, style="bold")
     console.print(table)
     for note in plan.notes:
         console.print(f"Note: {note}.", highlight=False, markup=False)
-    if disk := sum(step.disk for step in plan.steps):
-        console.print(
-            f"dedup: {disk / 1e6:,.0f} MB of disk while it runs, and about 200 MB of memory a process, "
-            "whatever the size, and 2 bytes a segment",
-            highlight=False,
-        )
-    console.print(f"Records and tokens are estimated from a sample; time from {plan.rates_from}.", highlight=False)
+    for line in _closing_lines(plan):
+        console.print(line, highlight=False, markup=False)
+
+
+def _closing_lines(plan: Plan) -> Iterator[str]:
+    """Say what a plan needs beside its output, and where its figures are from."""
+    step = max(plan.steps, key=lambda step: step.scratch)
+    if step.scratch:
+        yield f"While it runs, {step.name} needs {_size(step.scratch)} of disk more than its output."
+    if any(step.name == "dedup" and step.scratch for step in plan.steps):
+        yield "dedup: about 200 MB of memory a process, whatever the size, and 2 bytes a segment."
+    if plan.device_hours >= 0.01:
+        yield f"A model is at work for {plan.device_hours:,.2f} hours of one device."
+    how = (
+        "counted with the model's tokenizer" if plan.tokenizer is not None else "by characters, as no tokenizer is here"
+    )
+    yield f"Records and tokens are estimated from a sample, {how}; time from rates {plan.rates_from}."
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" if count else ""
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB" if size >= 1e5 else ""
+
+
+def _about(seconds: float) -> str:
+    return f"≈ {duration(seconds)}" if seconds >= 1 else ""
 
 
 def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> None:
@@ -113,18 +139,21 @@ def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> Non
     )
     table.add_column("step", no_wrap=True)
     table.add_column("state")
-    for name in ("kept", "time", "tokens/s", "left"):
+    for name in ("kept", "time", "forecast", "tokens", "forecast", "tokens/s", "left"):
         table.add_column(name, justify="right")
     for step in steps:
-        at = read.progress(folder, step.name, step.state)
+        at, said = read.progress(folder, step.name, step.state), read.forecast(folder, step.name) or {}
+        foreseen = (_about(said.get("seconds", 0)), _number(sum(said.get("tokens", {}).values())))
         if "seconds" in at:
             rate = f"{at['tokens'] / at['seconds']:,.0f}" if at["tokens"] and at["seconds"] else ""
-            table.add_row(step.name, step.state, f"{at['kept']:,}", duration(at["seconds"]), rate, "")
+            took = (duration(at["seconds"]), foreseen[0], _number(at["tokens"]), foreseen[1])
+            table.add_row(step.name, step.state, f"{at['kept']:,}", *took, rate, "")
             continue
         words = {"pieces": at["pieces"], "steps": at["training_steps"]}
         so_far = ", ".join(f"{count:,} {word}" for word, count in words.items() if count)
-        table.add_row(step.name, step.state, so_far, "", "", f"≈ {duration(step.seconds)}" if step.seconds >= 1 else "")
+        table.add_row(step.name, step.state, so_far, "", foreseen[0], "", foreseen[1], "", _about(step.seconds))
     console.print(table)
+    console.print(f"Spent over all attempts: {spent_by(folder)}.", highlight=False)
     left = sum(step.seconds for step in steps if step.state != "done")
     if left:
         console.print(f"About {duration(left)} left. A step that is begun goes on where it was.", highlight=False)

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from askback import models
@@ -19,6 +21,9 @@ from askback.train.rows import Direction, Row, arrange, schedule, tokenize
 from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options, quantisation
 from askback.train.watch import Watch, flush
+
+REHEARSED = 4
+"""Steps of a training that is only timed."""
 
 
 @dataclass(frozen=True)
@@ -195,3 +200,43 @@ def _save(trainer: Any, job: Job) -> None:
     trainer.processing_class.save_pretrained(temporary)
     flush(*temporary.rglob("*"))
     temporary.rename(final)
+
+
+class _Clock:
+    """In place of a `Watch`: notes when each step ended, and stops when time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self.ends: list[float] = []
+
+    def on_step_end(self, _: Any, __: Any, control: Any, **___: Any) -> None:
+        """Note the time."""
+        self.ends.append(time.monotonic())
+        if len(self.ends) > 1 and self.ends[-1] > self._until:
+            control.should_training_stop = True
+
+    def on_log(self, *_: Any, **__: Any) -> None:
+        """Write nothing."""
+
+    on_save = on_log
+
+
+def rehearse(job: Job, seconds: float) -> tuple[int, float]:
+    """Return (tokens, seconds) of `REHEARSED` steps of a training, or fewer when time is up; the first is not counted.
+
+    Raises:
+        EmptyStep: no example leaves anything to learn.
+    """
+    model, tokenizer = _base(job)
+    rows = [row for one in job.examples if (row := tokenize(tokenizer, one, job.direction, job.options.max_tokens))]
+    if not rows:
+        raise EmptyStep(
+            f"none of {len(job.examples)} examples leaves anything to learn in {job.options.max_tokens} tokens"
+        )
+    batches = arrange(rows, REHEARSED, job.options.batch_size or len(rows), job.random_seed)
+    clock: Any = _Clock(seconds)
+    with TemporaryDirectory() as folder, _without_bars():
+        arguments = (job.options, job.random_seed, clock, Path(folder))
+        build_trainer(model, tokenizer, rows, batches, *arguments).train()
+    timed = batches[1 : len(clock.ends)]
+    return sum(rows[index].tokens for batch in timed for index in batch), clock.ends[-1] - clock.ends[0]

@@ -1,0 +1,113 @@
+"""A short calibration: the base model does a little of each kind of work on this machine, on sampled text."""
+
+import gc
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from askback.augment import write_piece
+from askback.config import Recipe, Resources
+from askback.curate.score import score_piece
+from askback.engines import open_engine, usage
+from askback.evaluate.loss import measure_piece
+from askback.execution.budget import Spent
+from askback.execution.identity import Model
+from askback.execution.processes import Drain, run_pieces
+from askback.execution.shards import atomic
+from askback.models import resolve
+from askback.plan.rates import MEASURED
+from askback.plan.sample import Pair
+from askback.records import Candidate, Example, Segment
+
+SECONDS = 10.0
+"""For each kind of work, about: as many records are taken as a first few let expect."""
+FEW, MOST = 2, 16
+"""Records: to begin with, and at once, as a step's pieces are larger but no faster."""
+WRITTEN = 24
+"""Tokens of an instruction at most: a model that is not trained yet would never end it."""
+BATCH = 4
+
+
+def measure(
+    recipe: Recipe, resources: Resources, pairs: list[Pair], candidates: list[Pair], folder: Path, drain: Drain
+) -> None:
+    """Have the base model work for a minute, in a process of its own, and write ``rates.json`` into the run folder.
+
+    It is the embedded engine that is measured; a server's rates are known when a run has asked it.
+
+    Args:
+        pairs: of the seed, to train and measure the loss on.
+        candidates: texts of the corpus with any instruction, to write instructions for and to judge.
+    """
+    base = resolve(recipe.base, recipe.chat_template)
+    folder.mkdir(parents=True, exist_ok=True)
+    work = (recipe, resources, str(base), pairs, candidates)
+    (found,) = run_pieces(work_a_little, [work], 1, folder / "rates.log", drain, lambda *_: None)
+    with atomic(folder / MEASURED) as path:
+        path.write_text(json.dumps(found, indent=2), "utf-8")
+
+
+def work_a_little(
+    recipe: Recipe, resources: Resources, base: str, pairs: list[Pair], candidates: list[Pair]
+) -> dict[str, Any]:
+    """In a worker: return seconds until the model was ready, and seconds and tokens of each role."""
+    began = time.monotonic()
+    local = resources.engine.model_copy(update={"kind": "transformers"})
+    resources = resources.model_copy(update={"engine": local})
+    model = Model(Path(base), "base", "", recipe.chat_template)
+    open_engine(local, base, recipe.chat_template)
+    startup = time.monotonic() - began
+    augment = recipe.augment.model_copy(update={"max_new_tokens": min(WRITTEN, recipe.augment.max_new_tokens)})
+    spent = {
+        "loss": _timed(lambda some: measure_piece(recipe.evaluate, resources, model, _examples(some)), pairs),
+        "score": _timed(lambda some: score_piece(recipe.score, resources, model, 0, _candidates(some)), candidates),
+        "augment": _timed(lambda some: write_piece(augment, resources, model, 0, _segments(some)), candidates),
+    }
+    open_engine.cache_clear()
+    gc.collect()
+    spent["train"] = _trained(recipe, base, pairs)
+    shown = {role: asdict(one) for role, one in spent.items()}
+    return {"engine": local.kind, "startup": round(startup, 2), "spent": shown}
+
+
+def _timed(work: Callable[[list[Pair]], Any], pairs: list[Pair]) -> Spent:
+    """Work on a few records to warm up, then on as many as take `SECONDS`, and return what those took."""
+    began = time.monotonic()
+    work(pairs[:FEW])
+    each = (time.monotonic() - began) / FEW
+    some = pairs[: max(FEW, min(MOST, int(SECONDS / max(1e-6, each))))]
+    began, before = time.monotonic(), usage.total()
+    work(some)
+    counted = (now - then for now, then in zip(usage.total(), before, strict=True))
+    return Spent(time.monotonic() - began, *counted)
+
+
+def _trained(recipe: Recipe, base: str, pairs: list[Pair]) -> Spent:
+    from askback.train.finetune import Job, rehearse
+
+    options = recipe.forward.model_copy(update={"batch_size": BATCH, "steps": None})
+    examples = _examples(pairs, "train")
+    job = Job(base, recipe.chat_template, "forward", options, examples, "", recipe.random_seed)
+    tokens, seconds = rehearse(job, 2 * SECONDS)
+    return Spent(seconds, train=tokens)
+
+
+def _examples(pairs: list[Pair], split: str = "held-out") -> list[Example]:
+    return [
+        Example(str(number), asked, output, "seed", split, "", "", "", "")
+        for number, (asked, output) in enumerate(pairs)
+    ]
+
+
+def _candidates(pairs: list[Pair]) -> list[Candidate]:
+    return [
+        Candidate(str(number), str(number), asked, output, "", [], "", "", "", "", "", 0)
+        for number, (asked, output) in enumerate(pairs)
+    ]
+
+
+def _segments(pairs: list[Pair]) -> list[Segment]:
+    return [Segment(str(number), output, [], "", "", "", "") for number, (_, output) in enumerate(pairs)]

@@ -1,0 +1,124 @@
+"""How fast tokens go, by what is done with them: measured, known from a run's finished steps, or assumed."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from askback.config import Resources
+from askback.engines.usage import Tokens
+from askback.errors import InputError
+from askback.execution.budget import Spent
+
+MEASURED = "rates.json"
+ASSUMED = "assumed for a 135M model on two CPU cores (a larger model or another machine will differ)"
+FIRST = Tokens(prompt=700, output=60, train=240)
+"""Tokens per second assumed where nothing is known."""
+STARTUP = 6.0
+"""Seconds assumed until a model is loaded and at work."""
+SCRIPTED = 1_000_000
+ROLES = {"augment": "augment", "score": "score", "probe": "score", "loss": "loss"}
+"""The role of a step's engine, by how its name begins."""
+
+
+@dataclass
+class Rates:
+    """Tokens per second of each role ("augment", "score", "loss", "train") and kind, and where each is from."""
+
+    rates: dict[str, Tokens] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    startup: float = STARTUP
+
+    def seconds(self, role: str, tokens: Tokens) -> float:
+        """Return how long a step takes, its model's loading included."""
+        if not any(tokens):
+            return 0.0
+        rates = self.rates.get(role, FIRST)
+        return self.startup + sum(count / rate for count, rate in zip(tokens, rates, strict=True) if rate)
+
+    def learn(self, spent: Mapping[str, Spent], source: str) -> None:
+        """Take the rates of what was done so; a role that read and wrote is told apart by how fast others have read."""
+        reading = [one for one in spent.values() if one.prompt and not one.output]
+        read = sum(one.prompt for one in reading) / max(1e-3, sum(one.seconds for one in reading))
+        for role, one in spent.items():
+            known, seconds = self.rates.get(role, FIRST)._asdict(), max(1e-3, one.seconds)
+            if one.output:
+                known["prompt"] = read or known["prompt"]
+                # Reading never takes all of the time: something was written.
+                known["output"] = one.output / max(0.2 * seconds, seconds - one.prompt / known["prompt"])
+            elif one.prompt:
+                known["prompt"] = one.prompt / seconds
+            if one.train:
+                known["train"] = one.train / seconds
+            if one.tokens:
+                self.rates[role], self.sources[role] = Tokens(**known), source
+
+    def __str__(self) -> str:
+        """Say where the rates are from."""
+        by_source: dict[str, list[str]] = {}
+        for role in (*dict.fromkeys(ROLES.values()), "train"):
+            by_source.setdefault(self.sources.get(role, ASSUMED), []).append(role)
+        if len(by_source) == 1:
+            return next(iter(by_source))
+        return "; ".join(f"{', '.join(roles)}: {source}" for source, roles in by_source.items())
+
+
+def rates_for(folder: Path, resources: Resources, source: Path | None = None) -> Rates:
+    """Return the rates of a run: those measured for it, or else of its finished steps, of `source`'s, or assumed.
+
+    Raises:
+        InputError: `source` is no run folder.
+    """
+    if source is not None and not (source / "recipe.yaml").exists():
+        raise InputError(f"--from {source}: not a run folder (it has no recipe.yaml)")
+    found = Rates()
+    for role in set(ROLES.values()):
+        if resources.engine_for(role).kind == "scripted":
+            found.rates[role] = Tokens(SCRIPTED, SCRIPTED)
+    for run, said in ((source, f"measured in {source}"), (folder, "measured in this run's finished steps")):
+        if run is not None:
+            found.learn(_finished(run, resources), said)
+    if (folder / MEASURED).exists():
+        measured = json.loads((folder / MEASURED).read_text("utf-8"))
+        found.startup = measured["startup"]
+        spent = {role: Spent(**one) for role, one in measured["spent"].items()}
+        found.learn(_of_this_engine(spent, measured["engine"], resources), f"measured by plan --measure ({MEASURED})")
+    return found
+
+
+def _finished(folder: Path, resources: Resources) -> dict[str, Spent]:
+    """Return what a run's finished steps have spent, by role, each less the loading of its model."""
+    spent: dict[str, Spent] = {}
+    for path in folder.glob("*/step.json"):
+        step = json.loads(path.read_text("utf-8"))
+        name = path.parent.name
+        role = "train" if re.fullmatch(r"backward|m\d+", name) else ROLES.get(name.partition("-")[0], "")
+        kinds = {kind: step.get(f"{kind}_tokens", 0) for kind in Tokens._fields}
+        if not role or not any(kinds.values()):
+            continue
+        engine = step["identity"].get("engine", {}).get("kind", "")
+        seconds = max(0.5 * step["seconds"], step["seconds"] - (0 if engine == "scripted" else STARTUP))
+        kept = {role: Spent(seconds, **kinds)}
+        for same, one in (kept if role == "train" else _of_this_engine(kept, engine, resources)).items():
+            spent[same] = spent.get(same, Spent()) + one
+    return spent
+
+
+def _of_this_engine(spent: Mapping[str, Spent], engine: str, resources: Resources) -> dict[str, Spent]:
+    return {role: one for role, one in spent.items() if role == "train" or resources.engine_for(role).kind == engine}
+
+
+def parameters(folder: Path) -> int:
+    """Return how many numbers the weights in a checkpoint folder are, by the files' headers; 0 if there are none."""
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            size = 1
+            for length in tensor["shape"] if name != "__metadata__" else [0]:
+                size *= length
+            total += size
+    return total

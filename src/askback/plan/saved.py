@@ -1,0 +1,29 @@
+"""The forecast that was made when a run began, kept beside what it then took."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from askback.config import RecipeFile
+from askback.execution.shards import atomic
+
+FORECAST = "forecast.json"
+"""In the run folder."""
+
+
+def keep_forecast(file: RecipeFile, steps: Sequence[str]) -> None:
+    """Forecast what these steps will take, and write it down, unless that was done before they were begun.
+
+    Raises:
+        InputError: what a forecast looks at, corpus or seed, is not there.
+    """
+    from askback.plan import Plan
+
+    path = Path(file.resources.runs) / file.name / FORECAST
+    before = json.loads(path.read_text("utf-8"))["steps"] if path.exists() else {}
+    if all(name in before for name in steps):
+        return
+    plan = Plan(file).as_json()
+    made = {step["name"]: step for step in plan["steps"] if step["state"] != "done"}
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps({"rates": plan["rates"], "steps": made | before}, indent=2), "utf-8")
