@@ -28,13 +28,13 @@ def others(made: RunFolder, only: str) -> dict[str, list[Loss]]:
     options = made.file.recipe.forward
     assert options.steps, "equal steps need recipe.forward.steps"
     candidates = made.records("augment")
-    sizes = {"random": len(made.records("select-1")), "uncurated": len(candidates)}
     judgements = [_finished(made, name) for name in ("teach", "ranked") if (made.folder / name / "step.json").exists()]
     found = {}
-    for name in [only] if only else list(sizes):
+    for name in [only] if only else ["random", "uncurated"]:
+        size = len(candidates if name == "uncurated" else made.records("select-1"))
         with made.inside(f"curation-{name}", Progress()) as run:
             seed = made.records("seed")
-            pairs = side_by_side(run, "take", take, Subset(size=sizes[name]), examples=candidates)
+            pairs = side_by_side(run, "take", take, Subset(size=size), examples=candidates)
             model = side_by_side(
                 run, "train", train_forward, options, base=made.base, examples=[seed, pairs, *judgements]
             )
