@@ -142,10 +142,13 @@ def _init(ray: Any, address: str) -> None:
                 host, _, port = address.partition(":")
                 socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(address or "local", include_dashboard=None if address else False, **quiet)
-        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            where = f"the Ray cluster at '{address}' cannot be used" if address else "Ray does not start here"
+        except Exception as error:
+            said = _line(error)[:400]
+            if not address:
+                raise InputError(f"resources.executor: Ray does not start here: {said}") from error
             raise InputError(
-                f"resources.address: {where}: {_line(error)[:400]}. askback has to be started on a node of it"
+                f"resources.address: the Ray cluster at '{address}' cannot be used: {said}. askback has to be started on a "
+                "node of it"
             ) from error
 
 
