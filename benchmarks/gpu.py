@@ -30,6 +30,7 @@ from unittest.mock import patch
 
 import torch
 
+from askback import models
 from askback.engines import transformers_local
 from askback.engines.base import Sampling
 from askback.engines.batching import Row
@@ -166,7 +167,7 @@ def augment(name: str, work: Work, device: str, flops: float, moved: float) -> F
     with model.register_forward_pre_hook(count):
         answers: list[list[int]] = []
         seconds = _seconds(
-            lambda: answers.extend(engine._draw(prompts, Sampling(0.7, 0.9, work.answer), range(rows))), device
+            lambda: answers.extend(engine._draw(prompts, Sampling(0.7, 0.9, work.answer), list(range(rows)))), device
         )
     tokens = sum(map(len, answers))
     spans = [(work.shared, work.row)] * rows + [(work.row, work.row + len(answer) - 1) for answer in answers]
@@ -220,12 +221,17 @@ def train(name: str, work: Work, device: str, flops: float, moved: float) -> Fig
             with torch.autocast(device, torch.bfloat16):
                 logits = model(few, logits_to_keep=kept).logits
             targets = few[:, 1:][kept[:, :-1]]
-            (torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum") / int(learnt.sum())).backward()
+            loss = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum") / int(learnt.sum())
+            loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         optimiser.zero_grad()
 
+    def steps() -> None:
+        for _ in range(work.steps):
+            step()
+
     step()
-    seconds = _seconds(lambda: [step() for _ in range(work.steps)], device)
+    seconds = _seconds(steps, device)
     tokens = rows * work.train_row
     needed = 3 * _operations(model, [(0, work.train_row)] * rows, heads=int(learnt.sum()))
     # A pass reads the weights forward and backward and adds to the gradients; then the optimiser reads and writes.
@@ -286,7 +292,7 @@ def _engine(model: Any) -> TransformersLocal:
     options: Any = SimpleNamespace(dtype="bfloat16", batch_tokens=None)
     with ExitStack() as stack:
         stack.enter_context(patch.object(transformers_local, "load", lambda *_: (model, tokenizer)))
-        stack.enter_context(patch.object(transformers_local.models, "check_model", lambda *_: None))
+        stack.enter_context(patch.object(models, "check_model", lambda *_: None))
         return TransformersLocal("random", options)
 
 

@@ -70,8 +70,8 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, help="of a finished run, for rerun")
     given = parser.parse_args()
     parts = given.parts or [part for part in PARTS if part != "rerun" or given.recipe]
-    if wrong := set(parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(wrong))}; there are {', '.join(PARTS)}")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if "rerun" in parts and not (given.recipe and "records" in parts):
         parser.error("rerun needs --recipe and the part records")
     if wrong := [size for size in (*given.sizes, given.workers_at) if size % PART]:

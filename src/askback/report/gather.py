@@ -15,7 +15,7 @@ import yaml
 from askback.corpus.filters.voice import verbs
 from askback.curate.combine import combine
 from askback.describe import LOOKED_AT
-from askback.evaluate.verbs import count_verbs
+from askback.evaluate.verbs import RULES, count_verbs, verb_noun
 from askback.evaluation import compared
 from askback.execution.shards import Records
 from askback.records import Judgement, Separation, draw
@@ -25,7 +25,6 @@ from askback.report.samples import Sample, Scores, samples
 POINTS = 1500
 """Candidates whose movement is drawn at most, drawn by their ids."""
 HELD_OUT = "held-out"
-RULES = "rules"
 WHERE = {
     (False, False): "not chosen",
     (True, True): "chosen in both",
@@ -265,7 +264,7 @@ def _diversity(folder: Path, names: Sequence[str], described: Mapping[str, Any])
             found[title] = Diversity(said["looked_at"], own["coverage"], own["distinct"], own["top"], by)
             continue
         some = heapq.nsmallest(LOOKED_AT, Records(folder / step, ""), key=lambda one: one.id)
-        seen = count_verbs((one.instruction for one in some), known)
+        seen = count_verbs(verb_noun(one.instruction, known) for one in some)
         found[title] = Diversity(len(some), seen.coverage, seen.distinct, seen.top, RULES)
     return found
 
