@@ -317,7 +317,7 @@ def _weights(model: Any) -> int:
     """Return how many weights a pass reads: all, but of the embeddings only where they are the head too."""
     embeddings = model.get_input_embeddings().weight
     tied = model.get_output_embeddings().weight is embeddings
-    return sum(weight.numel() for weight in model.parameters()) - (0 if tied else embeddings.numel())
+    return int(sum(weight.numel() for weight in model.parameters()) - (0 if tied else embeddings.numel()))
 
 
 def _head(model: Any) -> int:
