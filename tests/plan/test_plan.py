@@ -71,7 +71,7 @@ def test_a_finished_run_tells_another_how_fast_it_goes(made: Path, recipe: Path)
     planned = json.loads(askback("plan", str(recipe), "--set", "name=next", "--from", str(made), "--json").stdout)
     assert planned["rates"] == f"measured in {made}"
     assert not (made.parent / "next").exists()
-    refused = askback("plan", str(recipe), "--from", str(recipe.parent))
+    refused = askback("plan", str(recipe), "--set", "name=next", "--from", str(made.parent))
     assert refused.returncode == 3 and "not a run folder" in refused.stderr
 
 
@@ -103,7 +103,7 @@ def test_rates_are_learnt_by_what_was_done() -> None:
 
 
 def test_money_is_reckoned_by_the_prices_given(recipe: Path) -> None:
-    free = Plan(load_recipe(recipe, ["recipe.rounds=1"]))
+    free = Plan(load_recipe(recipe, ["recipe.rounds=1", "name=priced"]))
     assert all(step.usd == 0 for step in free.steps)
     judge = {"kind": "openai_http", "url": "http://127.0.0.1:9/v1", "model": "judge", "api": "chat"}
     prices = {"usd_per_million_prompt_tokens": 2.0, "usd_per_million_output_tokens": 8.0}
