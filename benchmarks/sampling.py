@@ -193,8 +193,11 @@ def _alone(folder: Path, python: str, sampling: Sampling) -> Iterator[Side]:
         def work(pairs: list[Example]) -> list[int]:
             rows = [prompts.render(tokenizer, one) for one in _backward(pairs)]
             print(json.dumps({"rows": rows, "drawing": drawing}), file=asking, flush=True)
-            line = next(line for line in answers if line.startswith("answer "))
-            return list(json.loads(line.removeprefix("answer ")))
+            for line in answers:
+                if line.startswith("answer "):
+                    return list(json.loads(line.removeprefix("answer ")))
+                print(line, end="", file=sys.stderr)
+            raise SystemExit("vLLM alone has ended; what it said stands above")
 
         yield work
         asking.close()
