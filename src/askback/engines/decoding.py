@@ -10,11 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from askback.engines import attention
-from askback.engines.batching import batches, common_prefix
+from askback.engines.batching import LIKE, batches, common_prefix
 from askback.engines.place import Open, Place
-
-_LIKE = 0.9
-"""Prompts read together are at least so long as the longest of them, as a share, as in scoring."""
 
 Choose = Callable[[Any, list[int], list[int]], list[int]]
 """(logits, which rows they are of, how many tokens each has drawn) → the next token of each."""
@@ -86,7 +83,7 @@ class Drawing:
         for number in numbers:
             asking.setdefault(tuple(self._rows[number]), []).append(number)
         prompts = list(asking)
-        for batch in batches([len(prompt) - self._shared for prompt in prompts], self._read, _LIKE):
+        for batch in batches([len(prompt) - self._shared for prompt in prompts], self._read, LIKE):
             read = [prompts[at] for at in batch]
             logits, layers = self._pass([prompt[self._shared :] for prompt in read], prefix)
             copies = [at for at, prompt in enumerate(read) for _ in asking[prompt]]

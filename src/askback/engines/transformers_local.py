@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from askback import models
 from askback.engines import usage
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
-from askback.engines.batching import Row, batches, common_prefix, continuation, shared_prefix
+from askback.engines.batching import LIKE, Row, batches, common_prefix, continuation, shared_prefix
 from askback.engines.checkpoint import load, stop_tokens, truncate
 from askback.engines.decoding import Drawing
 from askback.engines.sampling import SeededSampler, draw
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _READ_TOKENS = {"cpu": 2048, "cuda": 65536}
 """Tokens in one forward pass. On a CPU more is slower: what does not fit the caches is paged in anew at every layer."""
-_LIKE = 0.9
-"""Rows read together are at least so long as the longest of them, as a share: 4 % padding in place of 9 % for 32 pairs."""
 _DRAW_TOKENS = {"cpu": 8192, "cuda": 65536}
 """Tokens of all rows that are drawn together. Each step reads all weights, so that many rows are better than few."""
 _LOGITS = {"cpu": 2**28, "cuda": 2**30}
@@ -149,7 +147,7 @@ class TransformersLocal:
         with torch.inference_mode(), _float32_head(self._model) if precise else nullcontext():
             shared = shared_prefix(rows) if _can_share(self._model.config) else 0
             cache = self._read_prefix(rows[0].ids[:shared]) if shared else None
-            for batch in batches([len(row.ids) - shared for row in rows], budget, _LIKE):
+            for batch in batches([len(row.ids) - shared for row in rows], budget, LIKE):
                 values = self._logprobs([rows[at] for at in batch], shared, cache)
                 scored.update(zip(batch, values, strict=True))
         usage.count(sum(len(row.ids) for row in rows))
