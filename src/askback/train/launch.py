@@ -174,7 +174,8 @@ def read_job(path: Path) -> Job:
     """Return the job that `write_job` wrote."""
     plain = json.loads(path.read_text("utf-8"))
     options = (Backward if "refusals" in plain["options"] else Training).model_validate(plain["options"])
-    return Job(**plain | {"options": options, "examples": [Example(**one) for one in plain["examples"]]})
+    lists = {"examples": [Example(**one) for one in plain["examples"]], "trackers": tuple(plain["trackers"])}
+    return Job(**plain | {"options": options, **lists})
 
 
 def _error(said: dict[str, str]) -> AskbackError:
