@@ -16,6 +16,8 @@ from askback.records import Document
 OPTIONS = Corpus.model_validate({"sources": [{"format": "html", "path": "x"}]})
 MEGABYTE = 1_000_000
 SECONDS = 1.0
+BUSY = 4
+"""On a busy machine a second of work takes a few of CPU time; what is wrong here takes minutes."""
 TAGS = [
     "p",
     "div",
@@ -56,7 +58,7 @@ def seconds(text: str, markup: Literal["html", "text"]) -> float:
 @given(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=4), st.sampled_from(["html", "text"]))
 def test_a_megabyte_of_anything(fragments: list[str], markup: Literal["html", "text"]) -> None:
     piece = "".join(fragments)
-    assert seconds(piece * (MEGABYTE // len(piece)), markup) < 2 * SECONDS  # twice, for a busy machine
+    assert seconds(piece * (MEGABYTE // len(piece)), markup) < BUSY * SECONDS
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_a_megabyte_of_anything(fragments: list[str], markup: Literal["html", "t
     ids=["ticks", "tables", "end tags of nothing", "formulas", "code in code", "spans", "a long word before a power"],
 )
 def test_what_was_once_slow(text: str) -> None:
-    assert seconds(text, "html") < 2 * SECONDS
+    assert seconds(text, "html") < BUSY * SECONDS
 
 
 HEADS = [b"", b"<meta charset=utf-8>", b"<meta charset=shift_jis>", b"<meta charset=utf-7>", b"<meta charset=none>"]
