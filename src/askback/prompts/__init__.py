@@ -159,7 +159,6 @@ def _text(name: str) -> str:
     return (Path(__file__).parent / f"{name}.txt").read_text("utf-8")
 
 
-@lru_cache
 def prompt_id(name: str) -> str:
     """Return the id of a prompt: its name and a hash of all its words, as in ``rubric-1f0c9a2b``."""
     words = [
@@ -172,7 +171,12 @@ def prompt_id(name: str) -> str:
     ]
     words += [BETTER_START] if name == "pairwise" else []
     words += FORMS if name in JUDGED else []
-    return f"{name}-{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:8]}"
+    return f"{name}-{_mark(tuple(words))}"
+
+
+@lru_cache
+def _mark(words: tuple[str, ...]) -> str:
+    return hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:8]
 
 
 def render(tokenizer: Any, prompt: Prompt) -> list[int]:
