@@ -3,11 +3,14 @@
 import json
 import sys
 from pathlib import Path
+from statistics import fmean
 
+from askback.curate.combine import combine
 from askback.execution.progress import duration
 from askback.execution.shards import Records
 from askback.records import Candidate, Judgement, draw
 from askback.report import read
+from askback.run_folder import look
 
 SAMPLE_SEED = 20261122
 """Pairs are drawn by this seed, so that nobody picked the nice ones."""
@@ -43,27 +46,33 @@ def main(folder: Path) -> None:
     last = max(int(name[7:]) for name in steps if name.startswith("select-"))
     _scores(folder, last)
     candidates: dict[str, Candidate] = {one.id: one for one in Records(folder / "augment", "")}
-    judgements: dict[str, Judgement] = {one.candidate_id: one for one in Records(folder / f"score-{last}", "")}
+    scores = _combined(folder, last)
     chosen = {(pair.instruction, pair.output) for pair in read.chosen(folder)}
     for title, wanted in (("Curated", True), ("Rejected", False)):
         pool = [one for one in candidates.values() if ((one.instruction, one.output) in chosen) == wanted]
         print(f"\n### {title}: {SAMPLES} of {len(pool):,}, drawn by seed {SAMPLE_SEED}\n")
         for one in sorted(pool, key=lambda one: draw(SAMPLE_SEED, one.id))[:SAMPLES]:
-            print(
-                f"- **{_line(one.instruction, 400)}** (score {judgements[one.id].score:.2f}; {_line(one.uri, 120)})  "
-            )
+            print(f"- **{_line(one.instruction, 400)}** (score {scores[one.id] or 0.0:.2f}; {_line(one.uri, 120)})  ")
             print(f"  {_line(one.output, 300)}\n")
 
 
+def _combined(folder: Path, t: int) -> dict[str, float | None]:
+    """Return candidate → score that round `t` chose by: of several scorers, the weighted mean of its ranks."""
+    judgements: list[Judgement] = list(Records(folder / f"score-{t}", ""))
+    return combine(judgements, look(folder).file.recipe.select.weights)
+
+
 def _scores(folder: Path, rounds: int) -> None:
-    print("\n| round | score, mean | least | median | greatest | probability on the digits |\n" + "| --- " * 6 + "|")
+    print("\n| round | scorer | mean | least | median | greatest | probability on the digits |\n" + "| --- " * 7 + "|")
     for t in range(1, rounds + 1):
         judgements: list[Judgement] = list(Records(folder / f"score-{t}", ""))
-        scores = sorted(one.score for one in judgements if one.score is not None)
-        mass = sum(one.mass or 0.0 for one in judgements) / len(judgements)
-        middle = scores[len(scores) // 2]
-        mean = sum(scores) / len(scores)
-        print(f"| {t} | {mean:.3f} | {scores[0]:.3f} | {middle:.3f} | {scores[-1]:.3f} | {mass:.3f} |")
+        for name in dict.fromkeys(one.scorer for one in judgements):
+            own = [one for one in judgements if one.scorer == name]
+            scores = sorted(one.score for one in own if one.score is not None)
+            masses = [one.mass for one in own if one.mass is not None]
+            values = (fmean(scores), scores[0], scores[len(scores) // 2], scores[-1])
+            cells = " | ".join(f"{value:.3f}" for value in values)
+            print(f"| {t} | {name} | {cells} | {f'{fmean(masses):.3f}' if masses else ''} |")
     for number, found in read.agreements(folder).items():
         print(
             f"\nOf round {number}'s pairs, {found['shared']:.0%} were chosen in the round before too (Jaccard "
