@@ -63,6 +63,12 @@ def test_one_pair_says_nothing() -> None:
     assert "no interval" in read.verdict(read.Result(1, 1, 1, True, [gate]))[0]
 
 
+@pytest.mark.parametrize(("low", "high", "said"), [(-0.3, -0.1, "better"), (-0.3, 0.1, "not told apart")])
+def test_what_the_interval_says_is_said(low: float, high: float, said: str) -> None:
+    gate = {"round": 1, "against": 0, "difference": -0.2, "low": low, "high": high, "passed": True}
+    assert read.verdict(read.Result(1, 1, 1, True, [gate]))[0].endswith(f"nats per token: {said}")
+
+
 def test_models_are_compared_on_the_pairs_that_both_have() -> None:
     before, after = losses([20.0, 30.0, 99.0])[:2], losses([88.0, 33.0, 44.0])[1:]
     assert loss_difference(before, after, 0.95, 0).difference == pytest.approx(0.3)

@@ -108,7 +108,8 @@ def verdict(found: Result) -> list[str]:
     for gate in found.gates:
         bounds = "no interval" if gate["low"] is None else f"[{gate['low']:+.4f}, {gate['high']:+.4f}]"
         interval = f"{gate['difference']:+.4f} {bounds} nats per token"
-        said = "not worse beyond noise" if gate["passed"] else "worse"
+        said = "not told apart" if gate["passed"] else "worse"
+        said = "better" if gate["high"] is not None and gate["high"] < 0 else said
         lines.append(f"m{gate['round']} against m{gate['against']}: {interval}: {said}")
     if not found.enabled:
         return [*lines, f"The result is m{found.round}, the last one; the gate is off."]
