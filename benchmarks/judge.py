@@ -13,9 +13,11 @@ from typing import Any
 
 from askback.calibration import calibrate
 from askback.config import Labels, RecipeFile
+from askback.curate.agreement import spearman
 from askback.curate.combine import combine
 from askback.curate.damage import KINDS
 from askback.curate.figures import good_from, halves, point_aurocs
+from askback.curate.measures import separation
 from askback.curate.teach import teach_judge
 from askback.execution.progress import Progress
 from askback.execution.run import Run
@@ -55,8 +57,8 @@ def recipe(data: Path, work: Path, small: bool) -> RecipeFile:
                 "max_chars": chars,
                 "probes": 8 if small else 60,
             },
-            "score": {"scorers": ["rubric", "additive", "ifd", "instruction"], "max_output_tokens": 400},
-            "select": {"top_fraction": 0.2},
+            "score": {"scorers": ["rubric", "additive", "ifd", "instruction", "whole"], "max_output_tokens": 400},
+            "select": {"top_fraction": 0.2, "weights": {"rubric": 1, "ifd": 1, "whole": 1}},
         },
         "resources": {"runs": str(work)},
     }
@@ -99,11 +101,23 @@ def show(title: str, folder: Path, kinds: dict[str, int]) -> None:
             f"| {name} | {cells[0]} | {found['spearman']:+.2f} | {found['kendall']:+.2f} | {cells[1]} | {cells[2]} | "
             f"{figures['length']:+.2f} |"
         )
+    print(by_length(folder))
     best = metrics["recommended"]
     print(
         f"\nBest weights on one half of the pairs: {best['weights']}, mean AUROC {best['auroc_chosen_on']:.3f}; on the "
         f"other half {best['auroc_on_the_rest']:.3f}. On that other half, by kind:\n"
     )
+
+
+def by_length(folder: Path) -> str:
+    """Return the row of what no judge is needed for: the human ratings against the output's length."""
+    rated = {one.id: one for one in Records(folder / "labels", "")}
+    labels = {id: one.label or 0.0 for id, one in rated.items()}
+    lengths = {id: float(len(one.output)) for id, one in rated.items()}
+    good = good_from(list(labels.values()))
+    better, rest = ({id: lengths[id] for id in rated if (labels[id] >= good) is side} for side in (True, False))
+    auroc, low, high = separation(better, {"rest": rest}, 0)["rest"]
+    return f"| the length alone | {auroc:.2f} ({low:.2f}–{high:.2f}) | {spearman(lengths, labels):+.2f} | | | | |"
 
 
 def show_rest(folder: Path, weights: dict[str, int], kinds: dict[str, int]) -> None:
