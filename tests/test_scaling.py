@@ -33,6 +33,17 @@ def test_a_set_at_two_sizes(made_run: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in made_run.glob("scaling/*/step.json")} == before
 
 
+def test_the_seed_beside_a_set_and_steps_of_ones_own(made_run: Path) -> None:
+    found = scale(made_run, Scaling(sizes=(4,), sets=("seed+curated",), steps=1))
+    (point,) = found["points"]
+    assert (point["set"], point["size"]) == ("seed+curated", 4) and point["loss"] > 0
+    (model,) = made_run.glob("scaling/train-seed+curated-4-*")
+    record = json.loads((model / "step.json").read_text())
+    assert record["metrics"]["steps"] == 1
+    seed = [one for one in Records(made_run / "seed", "") if one.split == "train"]
+    assert record["counts"]["examples"]["entered"] == len(seed) + 4
+
+
 def test_what_cannot_be_is_told(made_run: Path) -> None:
     with pytest.raises(InputError, match="fewer than 5,000"):
         scale(made_run, Scaling(sizes=(5000,), sets=("seed",)))

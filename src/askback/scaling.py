@@ -29,21 +29,25 @@ from askback.seed.readers import READERS
 from askback.train.rows import schedule
 from askback.train.steps import train_forward
 
-SETS = {"seed": "seed", "curated": "select-", "uncurated": "augment", "joint": "select-"}
-"""Name → the step it is drawn from. `joint` is the whole seed with so many of the chosen pairs, as the paper's own row."""
+SETS = {"seed": "seed", "curated": "select-", "uncurated": "augment"}
+"""Name → the step it is drawn from."""
+BESIDE = "seed+"
+"""Before a set's name: the whole seed is trained on as well, as in the paper's own row."""
 LOSS, WIN_RATE = "loss", "win_rate"
 
 
 @dataclass(frozen=True)
 class Scaling:
     """What to train and measure. `sets` are of SETS or files of pairs, as FILE or FORMAT:FILE with a format of the seed's
-    readers; the win rate is that against M_0 on `prompts`."""
+    readers, each perhaps behind BESIDE; the win rate is that against M_0 on `prompts`."""
 
     sizes: tuple[int, ...]
     sets: tuple[str, ...] = ("curated", "uncurated", "seed")
     judge: str = ""
     prompts: str = "held-out"
     limit: int | None = None
+    steps: int | None = None
+    """Of every training; by default the recipe's, or else the paper's for the size."""
     judge_engine: Engine | None = None
     """As `Questions.judge_engine`."""
 
@@ -86,11 +90,9 @@ def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> di
     points: list[dict[str, Any]] = []
     with made.inside("scaling", progress, wanted.judge_engine) as run:
         for name in wanted.sets:
-            examples = _set(name, made, run)
+            examples = _set(name.removeprefix(BESIDE), made, run)
             for size in sorted(set(wanted.sizes)):
-                points.append(
-                    {"set": _file(name)[1].name, "size": size, **_measure(name, size, examples, wanted, made, run)}
-                )
+                points.append({"set": _label(name), "size": size, **_measure(name, size, examples, wanted, made, run)})
         found = {"base_of_the_logarithm": "e", "points": points, "fits": fits(points), "judge": wanted.judge}
         for measure in (LOSS, WIN_RATE):
             if picture := _picture(points, measure):
@@ -122,15 +124,20 @@ def _file(name: str) -> tuple[str, Path]:
     return (format, Path(path)) if format in READERS else ("pairs", Path(name))
 
 
+def _label(name: str) -> str:
+    beside = BESIDE if name.startswith(BESIDE) else ""
+    return beside + _file(name.removeprefix(BESIDE))[1].name
+
+
 def _measure(name: str, size: int, examples: Records, wanted: Scaling, made: RunFolder, run: Run) -> dict[str, Any]:
     recipe = made.file.recipe
-    stem = f"{_file(name)[1].stem}-{size}"
+    stem = f"{Path(_label(name)).stem}-{size}"
     part = side_by_side(run, f"take-{stem}", take, Subset(size=size), examples=examples)
     seed = made.records("seed")
     # By the size alone, so that sets are compared at equal steps.
     batch_size, steps = schedule(recipe.forward, size)
-    options = recipe.forward.model_copy(update={"batch_size": batch_size, "steps": steps})
-    taught = [seed, part] if name == "joint" else [part]
+    options = recipe.forward.model_copy(update={"batch_size": batch_size, "steps": wanted.steps or steps})
+    taught = [seed, part] if name.startswith(BESIDE) else [part]
     model = side_by_side(run, f"train-{stem}", train_forward, options, base=made.base, examples=taught)
     row = metrics(side_by_side(run, f"loss-{stem}", measure_loss, recipe.evaluate, model=model, examples=seed))
     if wanted.judge or wanted.judge_engine:
@@ -146,7 +153,7 @@ def _won(stem: str, model: Model, wanted: Scaling, made: RunFolder, run: Run) ->
     else:
         prompts = side_by_side(run, "prompts", read_prompts, PromptFile(path=wanted.prompts, limit=wanted.limit))
     judge = made.judge(wanted.judge, run.file.resources.engine_for("compare"))
-    best = made.quality(made.models[-1]) if stem.startswith(("curated", "joint")) else ""
+    best = made.quality(made.models[-1]) if stem.removeprefix(BESIDE).startswith("curated") else ""
     options = Answering(quality=best)
     answers = side_by_side(run, f"answers-{stem}", write_answers, options, model=model, prompts=prompts)
     against = side_by_side(run, "answers-m0", write_answers, Answering(), model=made.model("m0"), prompts=prompts)

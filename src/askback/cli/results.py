@@ -169,9 +169,13 @@ def scaling(
     sets: Annotated[
         str,
         typer.Option(
-            help="Of curated, uncurated, seed, joint and FORMAT:FILE, as in alpaca:a.json, with commas between."
+            help="Of curated, uncurated, seed and FORMAT:FILE, as in alpaca:a.json; seed+SET adds the whole seed to each."
         ),
     ] = "curated,uncurated,seed",
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of every training; the recipe's, or the paper's for the size, unless given."),
+    ] = None,
     judge: Annotated[
         str, typer.Option(help="Measure the win rate against M_0 as well, by this judge.", metavar="MODEL")
     ] = "",
@@ -198,7 +202,7 @@ def scaling(
     names = tuple(name.strip() for name in sets.split(",") if name.strip())
     try:
         judge_engine = _server(judge_url, judge_model, judge_key_env)
-        found = scale(folder, Scaling(numbers, names, judge, prompts, limit, judge_engine), Progress())
+        found = scale(folder, Scaling(numbers, names, judge, prompts, limit, steps, judge_engine), Progress())
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None
     if as_json:
