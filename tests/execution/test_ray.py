@@ -214,6 +214,21 @@ def test_a_worker_larger_than_any_node_is_said(
     assert "no node of the Ray cluster has started a worker yet" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("models", "cpus", "gpus"), [(0, 2.0, 0.0), (1, 2.0, 1.0), (4, 8.0, 4.0)], ids=["none", "a model", "4 processes"]
+)
+def test_what_a_worker_takes_of_a_cluster_with_gpus(models: int, cpus: float, gpus: float) -> None:
+    class WithGpus:
+        @staticmethod
+        def cluster_resources() -> dict[str, float]:
+            return {"GPU": 8.0}
+
+    asked = Resources(executor="ray", cpus_per_worker=2)
+    assert ray_tasks._needs(WithGpus, asked, models) == {"num_cpus": cpus, "num_gpus": gpus}
+    asked = asked.model_copy(update={"gpus_per_worker": 0.5})
+    assert ray_tasks._needs(WithGpus, asked, models)["num_gpus"] == gpus / 2
+
+
 def test_no_cluster_is_said_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

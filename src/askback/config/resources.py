@@ -125,9 +125,10 @@ class Resources(Options):
     """Of `ray`: HOST:PORT of a running cluster, `auto` for the one this machine belongs to; "" starts one here, for this
     process alone."""
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
-    """Of `ray`: what a worker takes of its node, a training too."""
+    """Of `ray`: what a worker takes of its node, and each process of a training."""
     gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
-    """Of `ray`: what a worker that holds a model, or trains one, takes; by default 1 where the cluster has GPUs, else 0."""
+    """Of `ray`: what a worker that holds a model takes, and each process of a training; by default 1 where the cluster has
+    GPUs, else 0."""
     usd_per_hour: Annotated[float, Field(ge=0)] = 0.0
     """Price of this machine in US dollars, for a plan's forecast and `--max-usd`."""
     engine: Engine = Engine()

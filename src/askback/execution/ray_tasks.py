@@ -42,12 +42,12 @@ def run_pieces(
     drain: Drain,
     on_report: Report,
     resources: Resources,
-    holds_model: bool,
+    models: int,
 ) -> Iterator[Any]:
     """Call ``work(*piece)`` for each piece in `workers` Ray workers and yield the results as they come.
 
     Args:
-        holds_model: whether a worker takes `resources.gpus_per_worker`.
+        models: how many times `resources.cpus_per_worker` and `gpus_per_worker` a worker takes; with 0, no GPU.
 
     Raises:
         Interrupted: Ctrl-C; what was in flight has been finished.
@@ -59,7 +59,7 @@ def run_pieces(
         return
     ray, desk, _ = connect(resources.address)
     with _mark(log) as mark:
-        crew = _Crew(ray, desk, workers, _needs(ray, resources, holds_model), log, mark, drain.say)
+        crew = _Crew(ray, desk, workers, _needs(ray, resources, models), log, mark, drain.say)
         crew.todo.extend(enumerate(pieces))
         try:
             while crew.busy or (crew.todo and not drain.asked.is_set()):
@@ -178,11 +178,11 @@ def _mark(log: Path) -> Iterator[Path]:
         list(mark.parent.iterdir())  # a network file system may else not see yet what workers have written
 
 
-def _needs(ray: Any, resources: Resources, holds_model: bool) -> dict[str, float]:
+def _needs(ray: Any, resources: Resources, models: int) -> dict[str, float]:
     gpus = resources.gpus_per_worker
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
-    return {"num_cpus": resources.cpus_per_worker, "num_gpus": gpus if holds_model else 0.0}
+    return {"num_cpus": resources.cpus_per_worker * max(1, models), "num_gpus": gpus * models}
 
 
 def _line(error: BaseException) -> str:

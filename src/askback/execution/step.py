@@ -85,7 +85,7 @@ class Step:
         arguments = [(number, *pieces[number]) for number in todo]
         with self.progress.bar(self.name, total, before, unit) as bar:
             if todo:
-                for _ in self._share_out(task, arguments, workers, self._told(bar), self.asks_model):
+                for _ in self._share_out(task, arguments, workers, self._told(bar), self._models):
                     pass
         for number in range(len(pieces)):
             outcome = piece_outcome(self.folder, number)
@@ -105,7 +105,7 @@ class Step:
         """
         workers = min(self.resources.workers, max(1, len(pieces)))
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            return list(self._share_out(work, pieces, workers, self._told(bar), self.asks_model))
+            return list(self._share_out(work, pieces, workers, self._told(bar), self._models))
 
     def write(self, kind: type, outcomes: Iterable[Outcome]) -> Records:
         """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
@@ -115,10 +115,14 @@ class Step:
         assert isinstance(self.output, Records)
         return self.output
 
-    def alone(self, work: Callable[..., Any], *arguments: Any, total: int | None, unit: str) -> Any:
-        """Call ``work(*arguments)`` in a process of its own and return what it returns."""
+    def alone(self, work: Callable[..., Any], *arguments: Any, total: int | None, unit: str, processes: int = 1) -> Any:
+        """Call ``work(*arguments)`` in a process of its own and return what it returns.
+
+        Args:
+            processes: how many it starts itself that hold a model each, on the node where it is.
+        """
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            (result,) = self._share_out(work, [arguments], 1, self._told(bar), holds_model=True)
+            (result,) = self._share_out(work, [arguments], 1, self._told(bar), processes)
         return result
 
     def _share_out(
@@ -127,15 +131,19 @@ class Step:
         pieces: Sequence[tuple[Any, ...]],
         workers: int,
         on_report: Report,
-        holds_model: bool,
+        models: int,
     ) -> Iterator[Any]:
-        """Have pieces done where `resources.executor` says."""
+        """Have pieces done where `resources.executor` says; each worker holds so many models."""
         if self.resources.executor == "ray":
             from askback.execution import ray_tasks
 
-            more = self.resources, holds_model and self.resources.engine.kind != "openai_http"
-            return ray_tasks.run_pieces(work, pieces, workers, self.log, self.drain, on_report, *more)
+            return ray_tasks.run_pieces(work, pieces, workers, self.log, self.drain, on_report, self.resources, models)
         return run_pieces(work, pieces, workers, self.log, self.drain, on_report)
+
+    @property
+    def _models(self) -> int:
+        """How many models a worker holds: one, or none if it asks none or asks a server."""
+        return int(self.asks_model and self.resources.engine.kind != "openai_http")
 
     @property
     def log(self) -> Path:

@@ -50,7 +50,7 @@ def _train(
     )
     batch_size, steps = schedule(options, len(taught))
     check_shares(devices, batch_size)
-    step.metrics = step.alone(train_apart, job, devices, total=steps, unit="steps")
+    step.metrics = step.alone(train_apart, job, devices, total=steps, unit="steps", processes=devices.processes)
     left_out = int(step.metrics["left_out"])
     step.counts = {"examples": Counts(len(taught), len(taught) - left_out, left_out)}
     return step.output  # type: ignore[no-any-return]
