@@ -95,7 +95,7 @@ def show(title: str, folder: Path, kinds: dict[str, int]) -> None:
     print("| scorer | AUROC | Spearman | Kendall | precision | recall | length |\n" + "| --- " * 7 + "|")
     for name, figures in metrics["scorers"].items():
         found = figures["labels"]
-        row = next(row for row in found["thresholds"] if row["chosen"] < 0.25)
+        row = min(found["thresholds"], key=lambda row: abs(row["chosen"] - 0.2))
         cells = ["{:.2f} ({:.2f}–{:.2f})".format(*value) for value in (found["auroc"], row["precision"], row["recall"])]
         print(
             f"| {name} | {cells[0]} | {found['spearman']:+.2f} | {found['kendall']:+.2f} | {cells[1]} | {cells[2]} | "

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askback import models
-from askback.engines import usage
+from askback.engines import attention, usage
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.batching import LIKE, Row, batches, common_prefix, continuation, shared_prefix
 from askback.engines.checkpoint import load, stop_tokens, truncate
@@ -25,7 +25,7 @@ from askback.prompts import render, render_pair
 if TYPE_CHECKING:
     from askback.config import Engine as EngineOptions
 
-_READ_TOKENS = {"cpu": 2048, "cuda": 65536}
+_READ_TOKENS = {"cpu": 1024, "cuda": 65536}
 """Tokens in one forward pass. On a CPU more is slower: what does not fit the caches is paged in anew at every layer."""
 _DRAW_TOKENS = {"cpu": 8192, "cuda": 65536}
 """Tokens of all rows that are drawn together. Each step reads all weights, so that many rows are better than few."""
@@ -65,6 +65,7 @@ class TransformersLocal:
         dtype = torch.float32 if options.dtype == "float32" else torch.bfloat16
         self._model, self._tokenizer = load(folder, dtype, chat_template)
         self._model.to(self._device)
+        attention.use(self._model)
         self._stops = stop_tokens(self._tokenizer, self._model.generation_config)
         # A checkpoint's own sampling defaults (a temperature, a repetition penalty) would be applied otherwise.
         self._model.generation_config = GenerationConfig(
