@@ -23,12 +23,21 @@ def test_one_scorer_keeps_its_scale() -> None:
     assert combine(BOTH, {"ifd": 2.0, "rubric": 0.0}) == IFD
 
 
-def test_several_are_the_weighted_mean_of_mid_ranks() -> None:
-    # rubric: d 0, b and c share 1 and 2 of 4, e 3, a 4; ifd, among the four it scored: a 0, c 1, e 2, b 3 of 3.
-    assert combine(BOTH, {}) == pytest.approx(
-        {"a": (1 + 0) / 2, "b": (1.5 / 4 + 1) / 2, "c": (1.5 / 4 + 1 / 3) / 2, "d": None, "e": (3 / 4 + 2 / 3) / 2}
-    )
-    assert combine(BOTH, {"rubric": 3, "ifd": 1})["b"] == pytest.approx((3 * 1.5 / 4 + 1) / 4)
+def test_several_are_the_weighted_geometric_mean_of_mid_ranks() -> None:
+    # rubric, in tenths: d 1, b and c share 3 and 5, e 7, a 9; ifd, in eighths of the four it scored: a 1, c 3, e 5, b 7.
+    rubric = {"a": 0.9, "b": 0.4, "c": 0.4, "e": 0.7}
+    ifd = {"a": 1 / 8, "b": 7 / 8, "c": 3 / 8, "e": 5 / 8}
+    expected: dict[str, float | None] = {id: (rubric[id] * ifd[id]) ** 0.5 for id in rubric}
+    assert combine(BOTH, {}) == pytest.approx({**expected, "d": None})
+    assert combine(BOTH, {"rubric": 3, "ifd": 1})["b"] == pytest.approx((0.4**3 * 7 / 8) ** 0.25)
+
+
+def test_what_one_scorer_finds_bad_others_do_not_make_up_for() -> None:
+    levels = [judgement("rubric", str(at), at) for at in range(10)] + [
+        judgement("ifd", str(at), -at) for at in range(10)
+    ]
+    scores = combine(levels, {})
+    assert max(scores, key=lambda id: scores[id] or 0) in "45", "twice in the middle is better than first and last"
 
 
 def test_no_judgement_at_all_and_none_of_one_scorer() -> None:
@@ -41,7 +50,7 @@ def test_equal_scores_share_the_mean_of_the_places_they_take(scores: list[int]) 
     places: dict[int, list[int]] = {}
     for place, score in enumerate(sorted(scores)):
         places.setdefault(score, []).append(place)
-    expected = [sum(places[score]) / len(places[score]) / (len(scores) - 1) for score in scores]
+    expected = [(sum(places[score]) / len(places[score]) + 0.5) / len(scores) for score in scores]
     ours = mid_ranks({str(at): float(score) for at, score in enumerate(scores)})
     assert list(ours.values()) == pytest.approx(expected)
 

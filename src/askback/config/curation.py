@@ -73,9 +73,9 @@ class Select(Options):
     """Drop nothing for its score: every candidate trains with a tag of its score's quantile, as in "3 of 5", and at
     inference the best one is asked for (HintedBT, method.md 4)."""
     weights: dict[str, Annotated[float, Field(ge=0)]] = {}
-    """Of each scorer, where `score.scorers` has several: the score is then `combined`, the weighted mean of a candidate's
-    ranks among all (0 the lowest, 1 the highest), and `min_score` is on that scale of 0 to 1. {} weighs all alike; if any
-    is given, a scorer without a weight does not count. Where one alone counts, its own scale stays."""
+    """Of each scorer, where `score.scorers` has several: the score is then `combined`, the weighted geometric
+    mean of a candidate's ranks among all, and `min_score` is on that scale of 0 to 1. {} weighs all alike; if any is given,
+    a scorer without a weight does not count. Where one alone counts, its own scale stays."""
     max_unscored: Share = 0.05
     """The run stops when a larger share of candidates has no score."""
     drop_unhelpful: bool = True

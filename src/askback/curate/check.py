@@ -13,7 +13,7 @@ from askback.records import Judgement, Outcome, Probe, Separation, record_id
 MEAN = "mean"
 
 
-@recorded(version=2)
+@recorded(version=3)
 def check(step: Step, options: Check, *, probes: Records, judgements: Records) -> Records:
     """Measure how well the judge, as `select` will use it, tells true pairs from each kind of damage.
 

@@ -1,5 +1,6 @@
 """One score per candidate out of the judgements of several scorers. Pure."""
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeVar
@@ -12,9 +13,10 @@ Key = TypeVar("Key", bound=Hashable)
 def combine(judgements: Iterable[Judgement], weights: Mapping[str, float]) -> dict[str, float | None]:
     """Return candidate id → score, None where a scorer that counts has none; candidates in the order they first appear.
 
-    Where one scorer counts, its score as it is. Where several do, the weighted mean of the candidate's mid-ranks, from 0
-    to 1: scales that mean different things (a level, nats) cannot be averaged, ranks can. The method has one scorer; this
-    is ours.
+    Where one scorer counts, its score as it is. Where several do, the weighted geometric mean of the candidate's mid-ranks,
+    between 0 and 1: scales that mean different things (a level, nats) cannot be averaged, ranks can. A product, because
+    each scorer sees faults that the others cannot, and what one finds bad the others shall not make up for
+    (docs/decisions.md). The method has one scorer; this is ours.
 
     Args:
         weights: of each scorer that counts; empty weighs alike all that are found.
@@ -26,27 +28,27 @@ def combine(judgements: Iterable[Judgement], weights: Mapping[str, float]) -> di
         ids[judgement.candidate_id] = None
     counting = {name: weight for name, weight in (weights or dict.fromkeys(given, 1.0)).items() if weight > 0}
     columns = {name: given.get(name, {}) for name in counting}
-    if len(columns) > 1:
-        columns = {name: dict(mid_ranks(scores)) for name, scores in columns.items()}
-    return {id: _mean([columns[name].get(id) for name in counting], list(counting.values())) for id in ids}
+    if len(columns) == 1:
+        (only,) = columns.values()
+        return {id: only.get(id) for id in ids}
+    ranks = {name: mid_ranks(scores) for name, scores in columns.items()}
+    return {id: _geometric_mean([ranks[name].get(id) for name in counting], list(counting.values())) for id in ids}
 
 
 def mid_ranks(scores: Mapping[Key, float | None]) -> dict[Key, float]:
-    """Return, of each that has a score, the share of the others below it, an equal one counting half: 0 to 1."""
+    """Return, of each that has a score, the share of all scores below it, it and its equals counting half."""
     ordered = sorted(score for score in scores.values() if score is not None)
-    others = len(ordered) - 1
     return {
-        # Twice the mid-rank is the number below plus the number not above; one of the latter is the score itself.
-        id: (bisect_left(ordered, score) + bisect_right(ordered, score) - 1) / (2 * others) if others else 0.5
+        id: (bisect_left(ordered, score) + bisect_right(ordered, score)) / (2 * len(ordered))
         for id, score in scores.items()
         if score is not None
     }
 
 
-def _mean(values: list[float | None], weights: list[float]) -> float | None:
+def _geometric_mean(values: list[float | None], weights: list[float]) -> float | None:
     present = [value for value in values if value is not None]
     if len(present) < len(values) or not values:
         return None
-    if len(values) == 1:
-        return present[0]
-    return sum(value * weight for value, weight in zip(present, weights, strict=True)) / sum(weights)
+    return math.exp(
+        sum(weight * math.log(value) for value, weight in zip(present, weights, strict=True)) / sum(weights)
+    )
