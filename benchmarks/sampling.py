@@ -12,7 +12,8 @@ vLLM alone       the LLM class of the vLLM at `--vllm`, in a process of its own,
 our vLLM         the same vLLM as a server, started and asked by the engine 'vllm_server'
 
 Without `--vllm` the last two are left out. Rates are by wall time; the last column is by CPU time, ours and that of all
-processes that we started, which a shared machine stretches less. On a CPU vLLM runs eagerly, with as many threads as we.
+processes that we started, which a shared machine stretches less. On a CPU vLLM runs eagerly, with as many threads as we,
+and reads prompts whole: its CPU build dies when it reads a seeded one in parts.
 """
 
 import argparse
@@ -50,7 +51,8 @@ LONGEST = 2048
 ALONE = """
 import json, sys
 from vllm import LLM, SamplingParams
-llm = LLM(sys.argv[1], dtype="bfloat16", max_model_len=int(sys.argv[2]), enforce_eager=sys.argv[3] == "cpu")
+slow = {"enforce_eager": True, "enable_chunked_prefill": False} if sys.argv[3] == "cpu" else {}
+llm = LLM(sys.argv[1], dtype="bfloat16", max_model_len=int(sys.argv[2]), max_num_batched_tokens=8192, **slow)
 for line in sys.stdin:
     asked = json.loads(line)
     params = [SamplingParams(seed=seed, **asked["drawing"]) for seed in range(len(asked["rows"]))]
@@ -169,7 +171,8 @@ def _plain(folder: Path, sampling: Sampling, size: int) -> Side:
 def _served(folder: Path, python: str) -> Iterator[OpenAIHttp]:
     """Run our vLLM server."""
     command = (python, "-m", "vllm.entrypoints.openai.api_server", "--model", "{model}")
-    arguments = ("--max-model-len", str(LONGEST), *(() if torch.cuda.is_available() else ("--enforce-eager",)))
+    slow = () if torch.cuda.is_available() else ("--enforce-eager", "--no-enable-chunked-prefill")
+    arguments = ("--max-model-len", str(LONGEST), "--max-num-batched-tokens", "8192", *slow)
     options = Engine(kind="vllm_server", command=command, arguments=arguments, concurrency=256)
     with tempfile.TemporaryDirectory() as scratch:
         server = Server(folder, options, Path(scratch) / "log", lambda said: print(said, file=sys.stderr))

@@ -42,7 +42,8 @@ class Engine(Options):
     command: Annotated[tuple[str, ...], Field(min_length=1)] = ("vllm", "serve")
     """Of `vllm_server`: what starts it; {model} in it stands for the model's folder, which else comes last."""
     arguments: tuple[str, ...] = ()
-    """More of vLLM's own, such as [--quantization, fp8]. They count as part of the steps that ask a model."""
+    """More of vLLM's own, such as [--quantization, fp8]. They count as part of the steps that ask a model. On a CPU give
+    --no-enable-chunked-prefill: vLLM 0.32 dies there when it reads a prompt that has a seed in parts."""
     ready_s: Annotated[float, Field(gt=0)] = 900.0
     """Seconds it may take to be ready: loading and compiling a large model takes minutes."""
 
