@@ -72,7 +72,7 @@ def curve(points: Points, fits: Mapping[str, Fit], title: str, measure: str) -> 
 def told(fit: Fit) -> str:
     """Return a fit's alpha with its interval, in words."""
     if fit.low is None or fit.high is None:
-        return f"α {fit.alpha:.4g} (no interval from {fit.points} points)"
+        return f"α {fit.alpha:.4g} (from {fit.points} points)"
     return f"α {fit.alpha:.4g} ({fit.low:.4g} to {fit.high:.4g})"
 
 
