@@ -90,6 +90,7 @@ def rule(text: str, options: Augment | None = None, language: str = "en") -> str
         # language: 40 characters and a probability of 0.95
         ("Wie alt ist Angela Merkel und wie lange war sie Bundeskanzlerin?", "language"),
         ("Wie faltet man einen Brief mit Wachs?", None),  # 37 characters: too short to be sure
+        ("Warum heißt das Album 'The Wall' so und wovon handelt es?", "language"),  # one English word is none
         ("Who translated Schopenhauer's Die Welt als Wille und Vorstellung into English?", None),
     ],
 )

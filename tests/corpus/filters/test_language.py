@@ -3,7 +3,7 @@
 import pytest
 
 from askback.config import Corpus
-from askback.corpus.filters.language import language, other_language
+from askback.corpus.filters.language import certain_language, language, other_language
 
 ENGLISH = "Put the flour in a bowl and stir it with the sugar until there are no lumps in it. " * 5
 OTHERS = {
@@ -28,3 +28,9 @@ def test_the_language_of_code_is_not_asked() -> None:
 def test_only_wanted_languages_stay(options: Corpus) -> None:
     assert other_language("en", options) is None
     assert other_language("de", options) == "language 'de', wanted en"
+
+
+def test_two_words_that_are_english_alone_need_no_classifier() -> None:
+    assert certain_language("Explain the differences between Bach and Händel") == ("en", 1.0)
+    code, probability = certain_language("Warum heißt das Album 'The Wall' so und wovon handelt es?")
+    assert code == "de" and 0.95 < probability < 1

@@ -9,64 +9,17 @@ from askback.corpus.filters.prose import without_code
 LANGUAGE_CHARS = 600
 """So much of a segment is looked at for its language."""
 
-ENGLISH = {
-    *(
-        "the",
-        "of",
-        "and",
-        "to",
-        "in",
-        "is",
-        "that",
-        "for",
-        "it",
-        "with",
-        "as",
-        "on",
-        "are",
-        "this",
-        "you",
-        "your",
-        "be",
-        "by",
-    ),
-    *(
-        "from",
-        "or",
-        "an",
-        "at",
-        "have",
-        "has",
-        "had",
-        "not",
-        "can",
-        "will",
-        "would",
-        "should",
-        "when",
-        "what",
-        "how",
-        "which",
-    ),
-    *(
-        "who",
-        "their",
-        "they",
-        "we",
-        "our",
-        "been",
-        "were",
-        "if",
-        "into",
-        "than",
-        "there",
-        "these",
-        "those",
-        "each",
-        "other",
-    ),
-    *("use", "using", "make"),
-}
+ENGLISH_ALONE = {
+    "the", "and", "that", "this", "these", "those", "with", "from", "what", "which", "how", "when", "should",
+    "would", "you", "your", "they", "their",
+}  # fmt: skip
+"""Two of these make a text English, however short: of 98,232 sentences in twelve other languages, those with two of them
+were all English ones left untranslated (ours)."""
+ENGLISH = ENGLISH_ALONE | {
+    "of", "to", "in", "is", "for", "it", "as", "on", "are", "be", "by", "or", "an", "at", "have", "has", "had",
+    "not", "can", "will", "who", "we", "our", "been", "were", "if", "into", "than", "there", "each", "other", "use",
+    "using", "make",
+}  # fmt: skip
 PLAINLY_ENGLISH = 0.2
 """A text of which so many words are these needs no classifier, which would cost as much as all other work together. Of
 other languages' words, at most one in ten is spelled like one of these."""
@@ -83,7 +36,12 @@ def language(text: str) -> str:
 
 
 def certain_language(text: str) -> tuple[str, float]:
-    """Return the two-letter code of a short text's language and the classifier's probability of it."""
+    """Return the two-letter code of a short text's language and the classifier's probability of it.
+
+    A text with two words that are `ENGLISH_ALONE` needs no classifier, as three in four English instructions do not.
+    """
+    if len(ENGLISH_ALONE.intersection(text.lower().split())) >= 2:
+        return "en", 1.0
     code, probability = _identifier(True).classify(text)
     return str(code), float(probability)
 
