@@ -78,6 +78,20 @@ TINY = Work(24, 8, 6, 32, 64, 2, 256, 2**20)
 
 
 @dataclass(frozen=True)
+class Done:
+    """One kind of work done: tokens drawn, read or trained on, what that needed, and seconds."""
+
+    model: str
+    work: str
+    rows: int
+    tokens: int
+    operations: float
+    moved: float
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Figure:
     """What one kind of work reached."""
 
@@ -102,7 +116,7 @@ def main() -> None:
     figures: list[Figure] = []
     for name in names:
         for measure in (augment, score, train):
-            figures.append(measure(name, work, device, flops, moved))
+            figures.append(reached(measure(name, work, device), flops, moved))
             if device == "cuda":
                 torch.cuda.empty_cache()
     if options.json:
@@ -121,6 +135,22 @@ def main() -> None:
     for one in figures:
         print(f"| {one.model} | {one.work}{one.note} | {one.rows} | {one.tokens_per_s:,.0f} | {one.tflops:.2f} | "
               f"{one.of_matrix_peak:.1%} | {one.gb_per_s:,.1f} | {one.of_copy_peak:.1%} |")  # fmt: skip
+
+
+def reached(done: Done, flops: float, moved: float) -> Figure:
+    """Return what that is a second, and of the peaks."""
+    operations, rate = done.operations / done.seconds, done.moved / done.seconds
+    return Figure(
+        done.model,
+        done.work,
+        done.rows,
+        done.tokens / done.seconds,
+        operations / 1e12,
+        operations / flops,
+        rate / 1e9,
+        rate / moved,
+        done.note,
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -149,7 +179,7 @@ def copy_peak(device: str, size: int) -> float:
     return 2 * size / min(_seconds(lambda: other.copy_(one), device) for _ in range(10))
 
 
-def augment(name: str, work: Work, device: str, flops: float, moved: float) -> Figure:
+def augment(name: str, work: Work, device: str) -> Done:
     """Draw answers through the embedded engine, as many rows at once as half of the free memory holds."""
     model = _model(name, device, torch.bfloat16)
     engine, config = _engine(model), model.config
@@ -173,11 +203,11 @@ def augment(name: str, work: Work, device: str, flops: float, moved: float) -> F
     spans = [(work.shared, work.row)] * rows + [(work.row, work.row + len(answer) - 1) for answer in answers]
     needed = _operations(model, [(0, work.shared), *spans], heads=tokens)
     back = sum(end - start for start, end in spans[rows:]) * (work.row + work.answer / 2)
-    bytes_moved = passes * 2 * _weights(model) + back * per_token
-    return _figure(name, "augment", rows, tokens, needed, bytes_moved, seconds, flops, moved)
+    moved = passes * 2 * _weights(model) + back * per_token
+    return Done(name, "augment", rows, tokens, needed, moved, seconds)
 
 
-def score(name: str, work: Work, device: str, flops: float, moved: float) -> Figure:
+def score(name: str, work: Work, device: str) -> Done:
     """Read five choices after each prompt through the embedded engine."""
     model = _model(name, device, torch.bfloat16)
     engine = _engine(model)
@@ -196,10 +226,10 @@ def score(name: str, work: Work, device: str, flops: float, moved: float) -> Fig
     spans = [(0, work.shared)] + [(work.shared, work.row)] * count
     needed = _operations(model, spans, heads=count)
     read = work.shared + count * (work.row - work.shared)
-    return _figure(name, "score", count, read, needed, passes * 2 * _weights(model), seconds, flops, moved)
+    return Done(name, "score", count, read, needed, passes * 2 * _weights(model), seconds)
 
 
-def train(name: str, work: Work, device: str, flops: float, moved: float) -> Figure:
+def train(name: str, work: Work, device: str) -> Done:
     """Make training steps; tokens are those of whole rows."""
     sixteen = device == "cuda" and 16 * _weights(_model(name, "meta", torch.bfloat16)) > 0.6 * _free()
     size = 2 if sixteen else 4
@@ -237,26 +267,8 @@ def train(name: str, work: Work, device: str, flops: float, moved: float) -> Fig
     # A pass reads the weights forward and backward and adds to the gradients; then the optimiser reads and writes.
     step_bytes = _weights(model) * size * (4 * -(-rows // part) + 7)
     note = ", bfloat16 weights" if sixteen else ""
-    return _figure(
-        name,
-        "train",
-        rows,
-        tokens * work.steps,
-        needed * work.steps,
-        step_bytes * work.steps,
-        seconds,
-        flops,
-        moved,
-        note,
-    )
-
-
-def _figure(
-    name: str, work: str, rows: int, tokens: int, needed: float, bytes_moved: float, seconds: float,
-    flops: float, moved: float, note: str = "",
-) -> Figure:  # fmt: skip
-    reached, rate = needed / seconds, bytes_moved / seconds
-    return Figure(name, work, rows, tokens / seconds, reached / 1e12, reached / flops, rate / 1e9, rate / moved, note)
+    tokens, needed, moved = (work.steps * each for each in (tokens, needed, step_bytes))
+    return Done(name, "train", rows, int(tokens), needed, moved, seconds, note)
 
 
 def _model(name: str, device: str, dtype: torch.dtype) -> Any:

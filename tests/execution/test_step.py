@@ -17,7 +17,7 @@ from askback.errors import Drift, EmptyStep, RunBusy, WorkerDied
 from askback.execution.identity import difference, recorded
 from askback.execution.run import Run, redo
 from askback.execution.shards import Records
-from askback.execution.step import Step
+from askback.execution.step import Step, larger
 from askback.records import Outcome, Segment, fail, reject
 
 
@@ -291,3 +291,10 @@ def test_workers_die_with_a_killed_parent(tmp_path: Path, script: list[str]) -> 
     while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{worker}").exists()
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"), [(10, 32), (9_600, 32), (9_601, 33), (300_000, 1000), (100_000_000, 1000)]
+)
+def test_pieces_grow_with_the_records_up_to_what_a_worker_can_hold(total: int, expected: int) -> None:
+    assert larger(32, total) == expected

@@ -8,7 +8,7 @@ folder, as what is spent stays spent; a step taken over from another run was pai
 import json
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,14 @@ class Spent:
         return self.prompt + self.output + self.train
 
     def __add__(self, more: "Spent") -> "Spent":
-        return Spent(*(getattr(self, name) + getattr(more, name) for name in asdict(self)))
+        return Spent(*(getattr(self, name) + getattr(more, name) for name in KINDS))
 
     def __str__(self) -> str:
         money = f", {self.usd:,.2f} USD" if self.usd else ""
         return f"{self.tokens:,} tokens, {duration(self.seconds)}{money}"
+
+
+KINDS = tuple(field.name for field in fields(Spent))
 
 
 def spent_in(*paths: Path) -> Spent:
@@ -67,7 +70,7 @@ def spent_in(*paths: Path) -> Spent:
                 entry = json.loads(line)
             except ValueError:
                 continue  # blank, or cut by a kill
-            total += Spent(**{name: entry.get(name, 0) for name in asdict(total)})
+            total += Spent(**{name: entry.get(name, 0) for name in KINDS})
     return total
 
 
@@ -180,7 +183,7 @@ class Meter:
         seconds, self._since = now - self._since, now
         usd = cost(tokens, seconds, self._engine, self._spending.resources)
         spent = Spent(round(seconds, 3), *tokens, usd=usd)
-        line = {name: value for name, value in asdict(spent).items() if value or name == "seconds"}
+        line = {name: value for name in KINDS if (value := getattr(spent, name)) or name == "seconds"}
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write("\n" + json.dumps(line))  # the break comes first, as a kill may have cut the last line

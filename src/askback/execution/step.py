@@ -53,11 +53,13 @@ class Step:
     def map(self, work: Callable[..., Outcome], records: Records, kind: type, piece_size: int, unit: str) -> Records:
         """Call ``work(records)`` on consecutive records and keep what it returns.
 
-        A piece holds `piece_size` records, or more so that there are at most 1,000 pieces; the cut is written down, so
-        that it stays the same whatever changes between two runs of one step.
+        The cut is written down, so that it stays the same whatever changes between two runs of one step.
+
+        Args:
+            piece_size: how many records a piece holds, unless there are many (`larger`).
         """
         total = len(records)
-        size = self._recall("piece_size", max(piece_size, -(-total // 1000)))
+        size = self._recall("piece_size", larger(piece_size, total))
         pieces = [(ranges,) for ranges in records.cut(size)]
         sizes = [min(size, total - start) for start in range(0, total, size)]
         return self.pieces(partial(_work_on_rows, work), pieces, kind, unit, sizes)
@@ -179,6 +181,19 @@ class Step:
         if key not in plan:
             write_json(path, {**plan, key: value})
         return int(plan.get(key, value))
+
+
+MANY_PIECES = 300
+"""A kill loses no more than so small a part of much work, and a file or two for each is no burden."""
+LARGEST_PIECE = 1000
+
+
+def larger(piece_size: int, total: int) -> int:
+    """Return how many of so many records to put in a piece: more than `piece_size` where there would be many pieces.
+
+    But not so many that a worker, which holds a piece in memory, would need the more of it the more records there are.
+    """
+    return max(piece_size, min(-(-total // MANY_PIECES), LARGEST_PIECE))
 
 
 def _work_on_rows(work: Callable[..., Outcome], ranges: list[Range]) -> Outcome:
