@@ -262,13 +262,12 @@ def train(name: str, work: Work, device: str) -> Done:
 
     step()
     seconds = _seconds(steps, device)
-    tokens = rows * work.train_row
     needed = 3 * _operations(model, [(0, work.train_row)] * rows, heads=int(learnt.sum()))
     # A pass reads the weights forward and backward and adds to the gradients; then the optimiser reads and writes.
-    step_bytes = _weights(model) * size * (4 * -(-rows // part) + 7)
+    moved = _weights(model) * size * (4 * -(-rows // part) + 7)
     note = ", bfloat16 weights" if sixteen else ""
-    tokens, needed, moved = (work.steps * each for each in (tokens, needed, step_bytes))
-    return Done(name, "train", rows, int(tokens), needed, moved, seconds, note)
+    tokens = rows * work.train_row
+    return Done(name, "train", rows, work.steps * tokens, work.steps * needed, work.steps * moved, seconds, note)
 
 
 def _model(name: str, device: str, dtype: torch.dtype) -> Any:

@@ -4,7 +4,8 @@
 
 Same weights in bfloat16, same prompts (the backward model's, about the outputs of the seed), temperature, top-p and longest
 answer, in one run, taking turns; medians over the rounds. Each round asks about other texts, so that no side finds a prompt
-in a cache of the round before. The sides:
+in a cache of the round before; processes of a side are stopped while it is not its turn, as an idle vLLM takes some of the
+machine too. The sides:
 
 ours             the embedded engine, one call
 plain generate   transformers' `generate`: batches of `--plain-batch` in the order given, padded on the left
@@ -25,12 +26,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import torch
 
 from askback import prompts
@@ -82,6 +84,7 @@ def main() -> None:
     engine = TransformersLocal(str(folder), Engine())
     sampling = Sampling(options.temperature, options.top_p, options.max_new_tokens)
     asked = [_pairs(options, engine, number) for number in range(options.rounds + 1)]
+    others: dict[str, psutil.Process] = {}
     with ExitStack() as stack:
         drawing: dict[str, Side] = {
             "ours": lambda pairs: _tokens(engine.generate(_backward(pairs), sampling, range(len(pairs)))),
@@ -90,10 +93,12 @@ def main() -> None:
         scoring: dict[str, Side] = {"ours": lambda pairs: _scored(engine, pairs)}
         if options.vllm:
             served = stack.enter_context(_served(folder, options.vllm))
+            (others["our vLLM"],) = psutil.Process().children()
             drawing["vLLM alone"] = stack.enter_context(_alone(folder, options.vllm, sampling))
             drawing["our vLLM"] = lambda pairs: _tokens(served.generate(_backward(pairs), sampling, range(len(pairs))))
             scoring["our vLLM"] = lambda pairs: _scored(served, pairs)
-        drawn, scored = _turns(drawing, asked), _turns(scoring, asked)
+            (others["vLLM alone"],) = {*psutil.Process().children()} - {others["our vLLM"]}
+        drawn, scored = _turns(drawing, asked, others), _turns(scoring, asked, others)
     length = statistics.fmean(len(prompts.render(engine._tokenizer, one)) for one in _backward(asked[1]))
     print(f"{options.model}, {options.prompts} prompts of {length:.0f} tokens, {options.rounds} rounds, medians; "
           f"{torch.get_num_threads()} threads\n")  # fmt: skip
@@ -206,17 +211,37 @@ def _alone(folder: Path, python: str, sampling: Sampling) -> Iterator[Side]:
         asking.close()
 
 
-def _turns(sides: dict[str, Side], asked: list[list[Example]]) -> dict[str, list[Turn]]:
-    """Let every side do every round; the first, of a few pairs, warms up and is not counted."""
+def _turns(
+    sides: dict[str, Side], asked: list[list[Example]], others: dict[str, psutil.Process]
+) -> dict[str, list[Turn]]:
+    """Let every side do every round; the first, of a few pairs, warms up and is not counted.
+
+    Args:
+        others: the first process of each side that has its own.
+    """
     found: dict[str, list[Turn]] = {name: [] for name in sides}
     for number, pairs in enumerate([asked[0][:4], *asked[1:]]):
         for name, work in sides.items():
-            began, cpu = time.perf_counter(), cpu_seconds()
-            lengths = work(pairs)
-            turn = Turn(time.perf_counter() - began, cpu_seconds() - cpu, len(lengths), sum(lengths))
+            with _stopped(other for side, other in others.items() if side != name):
+                began, cpu = time.perf_counter(), cpu_seconds()
+                lengths = work(pairs)
+                turn = Turn(time.perf_counter() - began, cpu_seconds() - cpu, len(lengths), sum(lengths))
             print(f"{name}, round {number}: {turn}", file=sys.stderr, flush=True)
             found[name] += [turn] if number else []
     return found
+
+
+@contextmanager
+def _stopped(processes: Iterable[psutil.Process]) -> Iterator[None]:
+    """Stop these and all that they have started, and let them go on afterwards."""
+    every = [one for process in processes for one in (process, *process.children(recursive=True))]
+    for one in every:
+        one.suspend()
+    try:
+        yield
+    finally:
+        for one in every:
+            one.resume()
 
 
 def cpu_seconds() -> float:

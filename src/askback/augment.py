@@ -38,7 +38,7 @@ def write_piece(
         Sampling(options.temperature, options.top_p, options.max_new_tokens),
         seeds,
     )
-    outcome = Outcome()
+    outcome, prompt_id = Outcome(), prompts.prompt_id("backward")
     seen: set[str] = set()
     for (segment, number), seed, completion in zip(asked, seeds, completions, strict=True):
         if completion.error:
@@ -55,12 +55,12 @@ def write_piece(
             rule, detail = found
             outcome.drop(reject(id, STAGE, rule, detail, uri=segment.uri, text=instruction))
         else:
-            outcome.keep(STAGE, _candidate(id, segment, instruction, model, seed))
+            outcome.keep(STAGE, _candidate(id, segment, instruction, prompt_id, model, seed))
     report(len(segments))
     return outcome
 
 
-def _candidate(id: str, segment: Segment, instruction: str, model: Model, seed: int) -> Candidate:
+def _candidate(id: str, segment: Segment, instruction: str, prompt_id: str, model: Model, seed: int) -> Candidate:
     return Candidate(
         id=id,
         segment_id=segment.id,
@@ -71,7 +71,7 @@ def _candidate(id: str, segment: Segment, instruction: str, model: Model, seed: 
         source=segment.source,
         licence=segment.licence,
         language=segment.language,
-        prompt_id=prompts.prompt_id("backward"),
+        prompt_id=prompt_id,
         model_id=model.id,
         seed=seed,
         title=segment.title,

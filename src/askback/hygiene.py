@@ -24,7 +24,7 @@ def fault(completion: Completion, segment: Segment, options: Augment) -> tuple[s
     "empty", "unfinished" and "no-instruction" always apply; of `RULES`, those that `Augment.skip_rules` does not name.
     """
     instruction = completion.text.strip()
-    if not re.search(r"\w", instruction):
+    if not _WORDS.search(instruction):
         return "empty", "no word in it"
     if not completion.finished:
         return "unfinished", f"not ended within {options.max_new_tokens} tokens"
@@ -119,7 +119,7 @@ def dangling(instruction: str, segment: Segment, options: Augment) -> str:
     lower = instruction.lower()
     for signs, pattern in DANGLING:
         # Beyond ASCII, letters that lower() keeps apart are one to IGNORECASE, such as ſ and s.
-        if instruction.isascii() and not any(sign in lower for sign in signs):
+        if instruction.isascii() and not any(map(lower.__contains__, signs)):
             continue
         found = pattern.search(instruction)
         noun = found.groupdict().get("noun") if found else None
@@ -130,10 +130,10 @@ def dangling(instruction: str, segment: Segment, options: Augment) -> str:
 
 def several_questions(instruction: str, segment: Segment, options: Augment) -> str:
     """Find more than `max_questions` question marks that end a sentence, or a sentence that stands there twice (ours)."""
-    count = len(re.findall(r"\?(?=[\s\"”')\]]|$)", instruction))
+    count = len(_QUESTION_ENDS.findall(instruction))
     if count > options.max_questions:
         return f"{count} questions, at most {options.max_questions}"
-    sentences = [words for part in re.split(r"[.?!\n]+", instruction) if len(words := _words(part)) >= 3]
+    sentences = [words for part in _SENTENCE_ENDS.split(instruction) if len(words := _words(part)) >= 3]
     twice = next((words for number, words in enumerate(sentences) if words in sentences[:number]), None)
     return f"says twice: {' '.join(twice)[:80]!r}" if twice else ""
 
@@ -217,7 +217,7 @@ def no_request(instruction: str, segment: Segment, options: Augment) -> str:
     words = _words(instruction)
     if _REQUEST_WORDS.intersection(words):
         return ""
-    clauses = [words for part in re.split(r"[.!:;,\n]+", instruction) if (words := _words(part))]
+    clauses = [words for part in _CLAUSE_ENDS.split(instruction) if (words := _words(part))]
     openings = {word for words in clauses for word in words[: 5 if words[0].endswith("ly") else 1]}
     if openings & (_QUESTION_WORDS | _TASK_WORDS | verbs()[0]) or _ASKS.search(instruction):
         return ""
@@ -242,7 +242,7 @@ def _english(segment: Segment) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+(?:'\w+)?", text.lower().replace("’", "'"))
+    return _SPOKEN_WORDS.findall(text.lower().replace("’", "'"))
 
 
 def _shared_run(text: str, other: str, length: int) -> str:
@@ -251,11 +251,15 @@ def _shared_run(text: str, other: str, length: int) -> str:
     words = _WORDS.findall(text.lower())
     runs = [words[start : start + length] for start in range(len(words) - length + 1)]
     # Most runs have a word that is nowhere in the other text, which is found out without taking that apart.
-    likely = [" ".join(run) for run in runs if all(word in lower for word in run)]
+    likely = [" ".join(run) for run in runs if all(map(lower.__contains__, run))]
     theirs = f" {' '.join(_WORDS.findall(lower))} " if likely else ""
     return next((run for run in likely if f" {run} " in theirs), "")
 
 
 _WORDS = re.compile(r"\w+")
+_SPOKEN_WORDS = re.compile(r"\w+(?:'\w+)?")
+_QUESTION_ENDS = re.compile(r"\?(?=[\s\"”')\]]|$)")
+_SENTENCE_ENDS = re.compile(r"[.?!\n]+")
+_CLAUSE_ENDS = re.compile(r"[.!:;,\n]+")
 _PROMPT = prompts.backward("").user
 _NO_INSTRUCTION = _words(prompts.NO_INSTRUCTION)

@@ -29,24 +29,10 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
     Args:
         splits: the number of pairs in each.
     """
-    head = {
-        "language": sorted({pair.language for pair in pairs if pair.language}),
-        "license": "other",
-        "license_details": "per record, in the column `licence`; listed in licences.csv",
-        "task_categories": ["text-generation"],
-        "tags": ["instruction-backtranslation", "askback"],
-        "size_categories": [next((name for limit, name in SIZES if len(pairs) < limit), "n>1M")],
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [{"split": split, "path": f"{split}.{file_type}"} for split in splits],
-            }
-        ],
-    }
     origins = Counter(pair.origin for pair in pairs)
     licences = Counter(pair.licence or "not stated" for pair in pairs)
     rows = [
-        f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n",
+        f"---\n{_head(pairs, splits, file_type)}---\n",
         f"# {_plain(run.name)}\n",
         f"{len(pairs):,} instruction-output pairs ({', '.join(f'{n:,} {origin}' for origin, n in origins.items())}), "
         f"in {format} form, made by instruction backtranslation with askback. The outputs are human-written text, "
@@ -87,6 +73,25 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
         f"```yaml\n{_recipe(run)}```",
     ]
     return "\n".join(rows) + "\n"
+
+
+def _head(pairs: list[Example], splits: dict[str, int], file_type: str) -> str:
+    """Return the YAML that the hub and `datasets` read."""
+    tree = {
+        "language": sorted({pair.language for pair in pairs if pair.language}),
+        "license": "other",
+        "license_details": "per record, in the column `licence`; listed in licences.csv",
+        "task_categories": ["text-generation"],
+        "tags": ["instruction-backtranslation", "askback"],
+        "size_categories": [next((name for limit, name in SIZES if len(pairs) < limit), "n>1M")],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"{split}.{file_type}"} for split in splits],
+            }
+        ],
+    }
+    return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
 
 
 def _models(run: Path) -> list[str]:

@@ -61,8 +61,9 @@ def rate(
         # A reasoning that was cut short has not come to its score: one in it is quoted.
         whole = [one.text if one.finished or not options.reasoning else "" for own in written for one in own]
         readings = iter([_parsed(text, levels) for text in whole])
+    prompt_id = prompts.prompt_id(scorer)
     return [
-        _judgement(scorer, model_id, pair, own, [next(readings) for _ in range(max(1, len(own)))])
+        _judgement(scorer, prompt_id, model_id, pair, own, [next(readings) for _ in range(max(1, len(own)))])
         for pair, own in zip(pairs, texts, strict=True)
     ]
 
@@ -84,7 +85,7 @@ def _written(
 
 
 def _read(logprobs: Sequence[float], levels: Sequence[int]) -> Rating | None:
-    if not all(math.isfinite(value) for value in logprobs):
+    if not all(map(math.isfinite, logprobs)):
         return None
     distribution, mass = normalise(logprobs)
     return Rating(sum(level * share for level, share in zip(levels, distribution, strict=True)), distribution, mass)
@@ -96,10 +97,9 @@ def _parsed(text: str, levels: Sequence[int]) -> Rating | None:
 
 
 def _judgement(
-    scorer: str, model_id: str, pair: Pair, texts: list[str], readings: Sequence[Rating | None]
+    scorer: str, prompt_id: str, model_id: str, pair: Pair, texts: list[str], readings: Sequence[Rating | None]
 ) -> Judgement:
     found = _mean([reading for reading in readings if reading is not None])
-    prompt_id = prompts.prompt_id(scorer)
     return Judgement(
         id=record_id(pair.id, scorer, prompt_id, model_id),
         candidate_id=pair.id,
