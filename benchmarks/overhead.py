@@ -79,7 +79,11 @@ def main() -> None:
     print("| figure | value | target | met |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_segments(folder / "segments", max(given.sizes if set(parts) - {"workers"} else [given.workers_at]))
+        wanted = [
+            *(given.sizes if set(parts) - {"workers"} else ()),
+            *([given.workers_at] if "workers" in parts else ()),
+        ]
+        write_segments(folder / "segments", max(wanted))
         if "records" in parts:
             made = records(folder, sorted(given.sizes))
             if "rerun" in parts:

@@ -57,7 +57,7 @@ def main(folder: Path) -> None:
 
 
 def _combined(folder: Path, t: int) -> dict[str, float | None]:
-    """Return candidate → score that round `t` chose by: of several scorers, the weighted mean of its ranks."""
+    """Return candidate → score that round `t` chose by."""
     judgements: list[Judgement] = list(Records(folder / f"score-{t}", ""))
     return combine(judgements, look(folder).file.recipe.select.weights)
 

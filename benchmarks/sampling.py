@@ -235,9 +235,9 @@ def _turns(
 def _stopped(processes: Iterable[psutil.Process]) -> Iterator[None]:
     """Stop these and all that they have started, and let them go on afterwards."""
     every = [one for process in processes for one in (process, *process.children(recursive=True))]
-    for one in every:
-        one.suspend()
     try:
+        for one in every:
+            one.suspend()
         yield
     finally:
         for one in every:

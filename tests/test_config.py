@@ -220,7 +220,11 @@ def option_names(kind: type[Options]) -> set[str]:
         ),
         (["select={top_n: 9, weights: {rubric: 0}}"], "at least one must be above 0"),
         (["select.weights={rubric: -1}"], "recipe.select.weights.rubric: "),
-        (["score.scorers=[rubric, ifd]"], "min_score 4.5 is above 1"),
+        (
+            ["score.scorers=[rubric, ifd]", "select={min_score: 1}"],
+            "min_score 1.0 is reached by none where several scorers are combined",
+        ),
+        (["score.scorers=[rubric, ifd]"], "min_score 4.5 is reached by none where several scorers are combined"),
         (["judge.examples=contrast", "score.scorers=[additive]"], "score.scorers must have rubric (found: additive)"),
         (["judge.examples=contrast", "score.reasoning=true"], "with score.reasoning: false"),
         (["judge.ranked=[{path: x}]"], "recipe.judge: ranked: format 'pairs' of x holds no ranks"),

@@ -20,7 +20,7 @@ from askback.corpus.build import sources
 from askback.corpus.readers import documents, splits
 from askback.errors import InputError, MissingExtra
 from askback.records import Document
-from askback.remote import Remote, find, is_url, local
+from askback.remote import Remote, find, host, is_url, local
 
 pytest.importorskip("fsspec")
 
@@ -212,3 +212,19 @@ def test_a_crawl_file_that_breaks_off_on_the_way_is_not_given_up(monkeypatch: py
 def test_names_in_a_bucket_may_hold_what_a_query_begins_with() -> None:
     assert Remote("s3://b/d/a#1?.jsonl.gz").name == "a#1?.jsonl.gz"
     assert Remote("simplecache::https://x/a.jsonl.gz?b#c").suffix == ".gz"
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("https://Example.org:8080/a?b#c", "example.org"),
+        ("http://user:word@example.org", "example.org"),
+        ("http://[2001:db8::1]:80/a", "[2001:db8::1]"),
+        ("http://[x/y", ""),
+        ("file:///a/b@c", ""),
+        ("pypi:numpy@2.0", ""),
+        ("pages/a.html", ""),
+    ],
+)
+def test_the_host_of_an_address(uri: str, expected: str) -> None:
+    assert host(uri) == expected

@@ -14,7 +14,7 @@ from askback.hygiene import fault
 from askback.records import Candidate, Outcome, Segment, draw, fail, record_id, reject
 
 PIECE = 32
-"""Segments in a piece of work: half a minute of a small model on a laptop, which is what a kill may lose."""
+"""Segments in a piece of work, where there are few: half a minute of a small model on a laptop, which a kill may lose."""
 STAGE = "instructions"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from askback import prompts
 from askback.config import Augment
-from askback.corpus.filters.language import certain_language
+from askback.corpus.filters.language import certain_language, plainly_english
 from askback.corpus.filters.voice import verbs
 from askback.engines.base import Completion
 from askback.records import Segment
@@ -148,6 +148,8 @@ def wrong_language(instruction: str, segment: Segment, options: Augment) -> str:
     """Find another language than the segment's. A short text, or one the classifier is unsure of, is let pass."""
     if not segment.language or len(instruction) < LANGUAGE_CHARS:
         return ""
+    if segment.language == "en" and plainly_english(instruction):
+        return ""  # nine in ten of the time are the classifier's
     code, certainty = certain_language(instruction)
     if code == segment.language or certainty < LANGUAGE_CERTAINTY:
         return ""

@@ -19,6 +19,7 @@ from askback.records import record_id
 T = TypeVar("T")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|::)")
+_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:\[\]]+|\[[0-9A-Fa-f:.]+\])")
 _STATED = ("etag", "checksum", "md5", "md5hash", "content-md5", "digest", "crc", "crc32c", "last-modified")
 _TIMES = ("mtime", "lastmodified", "last_modified", "updated", "created", "date_time")
 """What a file system may say of a file's content, in lower case; it is known by the first group, else by the second."""
@@ -31,6 +32,12 @@ _DAMAGED = (zlib.error, zipfile.BadZipFile, tarfile.TarError, EOFError)
 
 class Unreachable(OSError):
     """A file that is there, as far as is known, and cannot be read now."""
+
+
+def host(uri: str) -> str:
+    """Return the host that an address names, in lower case, "" if it names none; it may be broken, as a crawl's are."""
+    found = _HOST.match(uri)
+    return found[1].lower() if found else ""
 
 
 @dataclass(frozen=True)

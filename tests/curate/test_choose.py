@@ -165,7 +165,7 @@ def test_where_a_document_is_from() -> None:
     assert source_of("data/rows.jsonl#7") == "data/rows.jsonl"
     assert source_of("pages/a/index.html") == "pages/a"
     assert source_of("pypi:numpy@2.0") == "pypi:numpy@2.0"
-    assert source_of("http://[x/y") == "[x"  # no address, and a source all the same
+    assert source_of("http://[x/y") == "http://[x"  # no address, and a source all the same
     assert source_of("file:///a/b.html") == "file:///a"
 
 

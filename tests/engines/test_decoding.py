@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from askback.engines import attention  # noqa: E402
 from askback.engines.decoding import Drawing  # noqa: E402
 from askback.engines.place import SPARE  # noqa: E402
 
@@ -34,7 +35,9 @@ def model(request: pytest.FixtureRequest) -> Any:
         **size, **ARCHITECTURES[request.param], initializer_range=0.2, bos_token_id=1, eos_token_id=STOP
     )
     torch.manual_seed(1)
-    return transformers.AutoModelForCausalLM.from_config(config).eval()
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    attention.use(model)  # as the engine does
+    return model
 
 
 def scrambled(logits: Any, seed: int, step: int) -> int:

@@ -294,7 +294,7 @@ def test_workers_die_with_a_killed_parent(tmp_path: Path, script: list[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("total", "expected"), [(10, 32), (9_600, 32), (9_601, 33), (300_000, 1000), (100_000_000, 1000)]
+    ("total", "expected"), [(10, 32), (16_000, 32), (16_001, 33), (500_000, 1000), (100_000_000, 1000)]
 )
 def test_pieces_grow_with_the_records_up_to_what_a_worker_can_hold(total: int, expected: int) -> None:
     assert larger(32, total) == expected

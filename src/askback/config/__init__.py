@@ -104,12 +104,15 @@ class Recipe(Options):
         counting = [name for name in scorers if weights.get(name, 0.0 if weights else 1.0) > 0]
         least = self.select.min_score or 0.0
         least = max(least) if isinstance(least, list) else least
-        highest = HIGHEST.get(counting[0], math.inf) if len(counting) == 1 else 1
-        if least > highest:
-            of = f"of {counting[0]}" if len(counting) == 1 else "where several scorers are combined"
+        if len(counting) == 1 and least > (highest := HIGHEST.get(counting[0], math.inf)):
             raise ValueError(
-                f"select.min_score {least} is above {highest}, the highest score {of}; give a lower one, or "
+                f"select.min_score {least} is above {highest}, the highest score of {counting[0]}; give a lower one, or "
                 "top_fraction or top_n"
+            )
+        if len(counting) > 1 and least >= 1:
+            raise ValueError(
+                f"select.min_score {least} is reached by none where several scorers are combined, as ranks are below 1; "
+                "give a lower one, or top_fraction or top_n"
             )
         if counting == ["ifd"] and least == PAPERS_LEAST:
             raise ValueError(

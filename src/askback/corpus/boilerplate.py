@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from askback.corpus import sorted_files
 from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges
 from askback.records import Segment, record_id
+from askback.remote import host
 
 MIN_CHARS = 40
 """Shorter paragraphs ("Explain your answer.") are never boilerplate."""
@@ -109,11 +109,8 @@ def _without_bare_headers(pieces: list[tuple[str, bool]]) -> list[str]:
 
 
 def _key(segment: Segment, paragraph: str) -> int | None:
-    try:
-        host = urlsplit(segment.uri).hostname
-    except ValueError:  # a URL that is none, as in http://[
-        return None
-    return _digest(f"{host} {' '.join(paragraph.lower().split())}") if host else None
+    site = host(segment.uri)
+    return _digest(f"{site} {' '.join(paragraph.lower().split())}") if site else None
 
 
 def _digest(text: str) -> int:

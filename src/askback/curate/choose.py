@@ -1,7 +1,6 @@
 """Which candidates are chosen, and why the others are not. Pure: scores and options in, reasons out."""
 
 import math
-import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -10,15 +9,12 @@ from typing import NamedTuple
 from askback.config import Select
 from askback.curate.similar import NearCopies, words
 from askback.records import Candidate
+from askback.remote import host
 
 ROUNDING = 1e-9
 """A share of a number may miss a whole number by so much: 0.07 of 100 is 7.000000000000001."""
 LENGTH_BINS = 5
 """Lengths are matched by fifths of the candidates."""
-
-
-_HOST = re.compile(r"[a-zA-Z][\w+.-]*://(?:www\.)?([^/?#]+)")
-"""Not `urlsplit`, which raises on what a crawl may hold, such as http://[x/."""
 
 
 class Scored(NamedTuple):
@@ -43,8 +39,8 @@ def scored(candidate: Candidate, score: float) -> Scored:
 
 def source_of(uri: str) -> str:
     """Return where a document is from: the host of a web address, the file of a row, the folder of a file, else `uri`."""
-    if host := _HOST.match(uri):
-        return host[1]
+    if site := host(uri):
+        return site.removeprefix("www.")
     return uri.partition("#")[0] if "#" in uri else uri.rpartition("/")[0] or uri
 
 

@@ -1,7 +1,9 @@
 """Attention on a CPU by matrix products.
 
 torch's fused attention took three times as long with one new token a row, and twice as long reading prompts, as products
-of parts that stay in a core's cache.
+of parts that stay in a core's cache. In bfloat16 the scores are rounded before the softmax, as in the library's attention
+without fusion. In a whole model other roundings outweigh that: against float32, the embedded model's losses per token of 14
+pairs differ by 0.003 (root mean square; 0.005 with the fused attention) and expected levels by 0.03 (0.03).
 """
 
 from collections.abc import Sequence
@@ -28,15 +30,19 @@ def _register() -> None:
     from transformers.masking_utils import sdpa_mask
 
     def attend(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **others: Any) -> tuple[Any, None]:
-        queries = query.shape[2]
-        mask = _causal(queries, key.shape[2]) if attention_mask is None else attention_mask
+        queries, keys = query.shape[2], key.shape[2]
+        # No mask is "sees all before it" where as many ask as are asked, and "sees all" for one; else torch knows.
+        mask = _causal(queries) if attention_mask is None and queries in (1, keys) else attention_mask
         bent = any(others.get(name) is not None for name in ("softcap", "position_bias", "s_aux"))
-        plain = mask.dtype == torch.bool and mask.shape[1] == 1 and getattr(module, "is_causal", True)
-        parts = [] if module.training or bent or not plain else _parts(mask, len(query))
-        if not parts:
+        causal = others.get("is_causal") is not False and getattr(module, "is_causal", True)
+        plain = mask is not None and mask.dtype == torch.bool and mask.shape[1] == 1 and causal
+        # A query, as of padding, that sees nothing is to give a number.
+        if module.training or bent or not plain or not mask.any(-1).all():
             return sdpa_attention_forward(module, query, key, value, attention_mask, **others)  # type: ignore[no-any-return]
         query = query * (others.get("scaling") or query.shape[3] ** -0.5)
-        return (_one(query, key, value, mask) if queries == 1 else _many(query, key, value, parts)), None
+        if queries == 1:
+            return _one(query, key, value, mask), None
+        return _many(query, key, value, _parts(mask, len(query))), None
 
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
@@ -83,25 +89,18 @@ def _many(query: Any, key: Any, value: Any, parts: Sequence[_Part]) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _causal(queries: int, keys: int) -> Any:
+def _causal(queries: int) -> Any:
     import torch
 
-    return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)[None, None]
+    return torch.ones(queries, queries, dtype=torch.bool).tril()[None, None]
 
 
-_last: tuple[Any, int, list[_Part]] = (None, 0, [])
-"""All layers of a pass have the same mask and rows."""
-
-
+# All layers of a pass have the same mask, or two by turns; a tensor is equal to itself alone here.
+@lru_cache(maxsize=2)
 def _parts(mask: Any, rows: int) -> list[_Part]:
-    """Return how a batch is attended to in parts; none if a query, as of padding, sees nothing: it is to give a number."""
-    global _last
-    if _last[0] is not mask or _last[1] != rows:
-        _last = mask, rows, _cut(mask, rows) if mask.any(-1).all() else []
-    return _last[2]
-
-
-def _cut(mask: Any, rows: int) -> list[_Part]:
+    """Return how a batch is attended to in parts."""
+    if mask.stride(0) == 0:
+        mask = mask[:1]  # one for all rows
     queries = mask.shape[2]
     together = max(1, PART // queries)
     parts = []

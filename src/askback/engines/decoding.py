@@ -9,7 +9,6 @@ random numbers, so that an answer depends on its neighbours, and on a CPU every 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from askback.engines import attention
 from askback.engines.batching import LIKE, batches, common_prefix
 from askback.engines.place import Open, Place
 
@@ -40,7 +39,6 @@ class Drawing:
         read: int,
         room: int,
     ) -> None:
-        attention.use(model)
         self._model, self._rows, self._choose = model, rows, choose
         self._most, self._stops, self._read, self._room = most, stops, read, room
         self._answers: list[list[int]] = [[] for _ in rows]

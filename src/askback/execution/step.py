@@ -183,8 +183,8 @@ class Step:
         return int(plan.get(key, value))
 
 
-MANY_PIECES = 300
-"""A kill loses no more than so small a part of much work, and a file or two for each is no burden."""
+MANY_PIECES = 500
+"""Enough for many workers to end together, and for a kill to lose little of much work."""
 LARGEST_PIECE = 1000
 
 

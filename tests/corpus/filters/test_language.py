@@ -3,7 +3,7 @@
 import pytest
 
 from askback.config import Corpus
-from askback.corpus.filters.language import certain_language, language, other_language
+from askback.corpus.filters.language import language, other_language, plainly_english
 
 ENGLISH = "Put the flour in a bowl and stir it with the sugar until there are no lumps in it. " * 5
 OTHERS = {
@@ -30,7 +30,7 @@ def test_only_wanted_languages_stay(options: Corpus) -> None:
     assert other_language("de", options) == "language 'de', wanted en"
 
 
-def test_two_words_that_are_english_alone_need_no_classifier() -> None:
-    assert certain_language("Explain the differences between Bach and Händel") == ("en", 1.0)
-    code, probability = certain_language("Warum heißt das Album 'The Wall' so und wovon handelt es?")
-    assert code == "de" and 0.95 < probability < 1
+def test_two_words_that_are_english_alone_tell_plain_english() -> None:
+    assert plainly_english("Explain the differences between dogs and wolves")
+    assert not plainly_english("Warum heißt das Album The Wall so, und wovon handelt es?")
+    assert not plainly_english("Explain the difference")
