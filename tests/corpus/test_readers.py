@@ -557,9 +557,11 @@ def test_hub_splits_and_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_installed_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def distribution(name: str, text: str) -> None:
-        folder = tmp_path / f"{name}-1.0.dist-info"
-        folder.mkdir()
+    site, own = tmp_path / "site-packages", tmp_path / "program" / "thirdparty_files"
+
+    def distribution(name: str, text: str, site: Path = site) -> None:
+        folder = site / f"{name}-1.0.dist-info"
+        folder.mkdir(parents=True)
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{text}")
 
     distribution(
@@ -568,8 +570,9 @@ def test_installed_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     distribution("rst.pkg", "Classifier: License :: OSI Approved :: BSD License\nLicense: x\n\nHello\n=====\n")
     distribution("txt", "License: Own words\nDescription-Content-Type: text/plain\n\nHello")
     distribution("none", "License: MIT\n\nUNKNOWN\n")
+    distribution("brought-along", "\nHello", own)
     found = importlib.metadata.MetadataPathFinder.find_distributions(
-        importlib.metadata.DistributionFinder.Context(path=[str(tmp_path), str(tmp_path)])
+        importlib.metadata.DistributionFinder.Context(path=[str(site), str(site), str(own)])
     )
     monkeypatch.setattr("askback.corpus.readers.installed_docs.distributions", lambda: found)
     read_back = read(CorpusSource(format="installed-docs"))

@@ -4,7 +4,6 @@ import platform
 import shutil
 from collections.abc import Iterator
 from functools import partial
-from importlib.metadata import distributions
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from askback.corpus.dedup import Signatures, Signer, decide, parts_to_decide
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.presidio import installed
 from askback.corpus.readers import documents, pieces, splits
+from askback.corpus.readers.installed_docs import installed_distributions
 from askback.corpus.sorted_files import Array, write_array
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.processes import report
@@ -54,7 +54,7 @@ def _fingerprint(source: CorpusSource) -> str:
     if source.format == "hub":
         return "hub"
     if source.format == "installed-docs":
-        names = sorted(f"{found.name}=={found.version}" for found in distributions() if found.name)
+        names = sorted(f"{found.name}=={found.version}" for found in installed_distributions() if found.name)
         return f"{len(set(names))} distributions {record_id(platform.python_version(), *names)}"
     files = [file for piece in splits(source) for file in piece]
     remote = [file for file in files if isinstance(file, Remote)]

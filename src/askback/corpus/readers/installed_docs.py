@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution, distributions
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from askback.config import Corpus, CorpusSource
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
 _MARKUP: dict[str, Markup] = {"text/markdown": "markdown", "text/x-rst": "rst", "text/plain": "text", "": "rst"}
 
 
+def installed_distributions() -> Iterator[Distribution]:
+    """Yield what is installed for this Python, and not what a program adds for itself, as Ray does in its workers."""
+    for distribution in distributions():
+        if Path(str(distribution.locate_file(""))).name in ("site-packages", "dist-packages"):
+            yield distribution
+
+
 def read_installed_docs(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read the description of every installed distribution, by name, then every topic of `pydoc`, by name."""
     named: dict[str, Distribution] = {}
-    for distribution in distributions():
+    for distribution in installed_distributions():
         name = _field(distribution.metadata, "Name")
         if name:
             named.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution)
