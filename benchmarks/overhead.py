@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; all if none is named")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000])
-    parser.add_argument("--workers-at", type=int, default=300_000)
+    parser.add_argument("--workers-at", type=int, default=600_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--recipe", type=Path, help="of a finished run, for rerun")
     given = parser.parse_args()
