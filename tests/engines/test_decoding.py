@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
+DynamicCache = pytest.importorskip("transformers").DynamicCache
 
-from askback.engines import attention  # noqa: E402
+from askback.engines import attention, transformers_local  # noqa: E402
 from askback.engines.decoding import Drawing  # noqa: E402
 from askback.engines.place import SPARE  # noqa: E402
 
@@ -19,7 +20,7 @@ ROWS = [[9, 8, 7, *row] for row in ROWS]
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "Llama": {},
     "Mistral": {"sliding_window": 16},
-    "GPT2": {"n_positions": 512},
+    "GPT2": {"n_positions": 512, "num_key_value_heads": None},
     "Gemma2": {"sliding_window": 16, "final_logit_softcapping": 2.0, "query_pre_attn_scalar": 16},
     "Qwen3": {},
 }
@@ -32,7 +33,7 @@ def model(request: pytest.FixtureRequest) -> Any:
     size: dict[str, Any] = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "head_dim": 8}
     size |= {"num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 512, "vocab_size": 420}
     config = getattr(transformers, f"{request.param}Config")(
-        **size, **ARCHITECTURES[request.param], initializer_range=0.2, bos_token_id=1, eos_token_id=STOP
+        **size | ARCHITECTURES[request.param], initializer_range=0.2, bos_token_id=1, eos_token_id=STOP
     )
     torch.manual_seed(1)
     model = transformers.AutoModelForCausalLM.from_config(config).eval()
@@ -83,6 +84,14 @@ def test_rows_move_when_the_columns_are_used_up(model: Any) -> None:
         for _ in range(long):
             ids = torch.cat([ids, model(ids).logits[:, -1:, :400].argmax(-1)], dim=1)
     assert Drawing(model, ROWS[:4], greedy, long, [419], 128, 100_000).run()[3] == ids[0, len(ROWS[3]) :].tolist()
+
+
+def test_rows_drawn_together_take_a_gibibyte_or_8192_tokens(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = model(torch.tensor([ROWS[0]]), past_key_values=DynamicCache()).past_key_values.layers
+    token_bytes = sum(one.nbytes for layer in layers for one in (layer.keys, layer.values)) // len(ROWS[0])
+    for room, tokens in (1, 8192), (20_000 * token_bytes, 20_000), (2**30, 32_768):
+        monkeypatch.setattr(transformers_local, "_DRAW_BYTES", room)
+        assert transformers_local._draw_tokens(model, "cpu") == tokens
 
 
 def test_a_prompt_asked_several_times_is_read_once(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:

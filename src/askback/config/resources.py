@@ -17,8 +17,8 @@ class Engine(Options):
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """`auto` is bfloat16."""
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Tokens in flight at once, padding included; by default 65,536 on a GPU, and on a CPU 1,024 to read, 8,192 to draw.
-    Of `transformers` alone."""
+    """Tokens in flight at once, padding included; by default 65,536 on a GPU, and on a CPU 1,024 to read, and to draw
+    8,192 to 32,768, as many as 1 GiB holds. Of `transformers` alone."""
     url: str = ""
     """Of `openai_http`: where the server is, as in http://host:8000/v1."""
     model: str = ""

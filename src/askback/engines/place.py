@@ -1,5 +1,6 @@
 """Where the keys and values of the rows that are being drawn stand: a row a line, all of them ending in one column."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,10 +24,10 @@ class Place:
 
     def __init__(self) -> None:
         self.rows: list[Open] = []
+        self.lines = 0
         self.end = 0
         self.width = 0
         self.cache: Any = None
-        self._lines = 0
 
     @property
     def full(self) -> bool:
@@ -37,12 +38,11 @@ class Place:
         """Move all rows to where there are so many lines `more`, and columns for a row of `longest` tokens."""
         first = min((row.start for row in self.rows), default=self.end)
         old, self.end = slice(first, self.end), max(longest, self.end - first)
-        self.width, self._lines = self.end + SPARE, len(self.rows) + more
+        self.width, self.lines = self.end + SPARE, len(self.rows) + more
         for row in self.rows:
             row.start += self.end - old.stop
         for layer in self.cache.layers if self.cache else []:
-            keys, values = layer.keys[: len(self.rows), :, old], layer.values[: len(self.rows), :, old]
-            layer.keys, layer.values = self._lay(keys), self._lay(values)
+            layer.lay(old)
 
     def take_in(
         self, layers: Sequence[Any], copies: Sequence[int], lengths: Sequence[int], numbers: Sequence[int]
@@ -53,9 +53,7 @@ class Place:
         if self.cache is None:
             from transformers.cache_utils import Cache
 
-            self.cache = Cache(
-                layers=[_layer()(self, self._lay(one.keys[:0]), self._lay(one.values[:0])) for one in layers]
-            )
+            self.cache = Cache(layers=[_layer()(self, one.keys, one.values) for one in layers])
         device = layers[0].keys.device
         line, longest = torch.tensor(copies, device=device)[:, None], max(lengths)
         # Each row's last token goes into the last column; what comes before its first is never looked at.
@@ -77,12 +75,6 @@ class Place:
             for layer in self.cache.layers:
                 layer.keys[at], layer.values[at] = layer.keys[len(self.rows)], layer.values[len(self.rows)]
 
-    def _lay(self, kept: Any) -> Any:
-        """Return a new place that holds `kept` in its first lines, ending where all rows end; the rest is 0."""
-        place = kept.new_zeros(self._lines, kept.shape[1], self.width, kept.shape[3])
-        place[: kept.shape[0], :, self.end - kept.shape[2] : self.end] = kept
-        return place
-
 
 @lru_cache(maxsize=1)
 def _layer() -> Any:
@@ -92,7 +84,26 @@ def _layer() -> Any:
     class PlaceLayer(DynamicLayer):  # type: ignore[misc]
         def __init__(self, place: Place, keys: Any, values: Any) -> None:
             super().__init__()
-            self.keys, self.values, self.is_initialized, self._place = keys, values, True, place
+            self.keys, self.values, self.is_initialized, self._place = keys[:0], values[:0], True, place
+            self._memory = {"keys": keys.new_zeros(0), "values": values.new_zeros(0)}
+            self.lay(slice(0, 0))
+
+        def lay(self, old: slice) -> None:
+            """Lay the place out anew, with what stands in those columns at the end of all rows.
+
+            The memory is used again, as such as never was is slow to come by; in it are numbers, whatever they are.
+            """
+            rows, end = len(self._place.rows), self._place.end
+            for name, memory in self._memory.items():
+                kept = getattr(self, name)[:rows, :, old].clone()
+                shape = (self._place.lines, kept.shape[1], self._place.width, kept.shape[3])
+                needed = math.prod(shape)
+                if needed > len(memory):
+                    # A quarter more, so that the first rows can move once without asking for memory again.
+                    self._memory[name] = memory = kept.new_zeros(needed * 5 // 4)
+                laid = memory[:needed].view(shape)
+                laid[:rows, :, end - kept.shape[2] : end] = kept
+                setattr(self, name, laid)
 
         def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
             rows, end = key_states.shape[0], self._place.end

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 _READ_TOKENS = {"cpu": 1024, "cuda": 65536}
 """Tokens in one forward pass. On a CPU more is slower: what does not fit the caches is paged in anew at every layer."""
-_DRAW_TOKENS = {"cpu": 8192, "cuda": 65536}
-"""Tokens of all rows that are drawn together. Each step reads all weights, so that many rows are better than few."""
+_DRAW_TOKENS = {"cpu": (8192, 32768), "cuda": (65536, 65536)}
+"""Tokens of all rows that are drawn together: at least, and at most where their keys and values take no more than
+`_DRAW_BYTES`. Each step reads all weights, so that many rows are better than few."""
+_DRAW_BYTES = 2**30
 _LOGITS = {"cpu": 2**28, "cuda": 2**30}
 """At most so many logits in one pass, which bounds memory whatever the vocabulary."""
 
@@ -61,9 +63,9 @@ class TransformersLocal:
             raise MissingExtra(error.name or "transformers", "local", "the engine 'transformers'") from error
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._read_tokens = options.batch_tokens or _READ_TOKENS[self._device]
-        self._draw_tokens = options.batch_tokens or _DRAW_TOKENS[self._device]
         dtype = torch.float32 if options.dtype == "float32" else torch.bfloat16
         self._model, self._tokenizer = load(folder, dtype, chat_template)
+        self._draw_tokens = options.batch_tokens or _draw_tokens(self._model, self._device)
         self._model.to(self._device)
         attention.use(self._model)
         self._stops = stop_tokens(self._tokenizer, self._model.generation_config)
@@ -258,6 +260,18 @@ def _pick(logits: Any, places: Any, tokens: Any) -> list[float]:
 
     totals = torch.cat([part.float().logsumexp(-1) for part in logits.split(512)])
     return list((logits[places, tokens].float() - totals[places]).tolist())
+
+
+def _draw_tokens(model: Any, device: str) -> int:
+    """Return how many tokens are drawn together where nobody said."""
+    least, most = _DRAW_TOKENS[device]
+    if not _can_share(model.config):
+        return least
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    token_bytes: int = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize
+    return max(least, min(most, _DRAW_BYTES // token_bytes))
 
 
 def _can_share(config: Any) -> bool:
