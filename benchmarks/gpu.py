@@ -34,6 +34,7 @@ from askback import models
 from askback.engines import transformers_local
 from askback.engines.base import Sampling
 from askback.engines.batching import Row
+from askback.engines.place import head_size, token_bytes
 from askback.engines.transformers_local import TransformersLocal
 
 SIZES: dict[str, dict[str, int]] = {
@@ -183,7 +184,7 @@ def augment(name: str, work: Work, device: str) -> Done:
     """Draw answers through the embedded engine, as many rows at once as half of the free memory holds."""
     model = _model(name, device, torch.bfloat16)
     engine, config = _engine(model), model.config
-    per_token = 2 * 2 * config.num_hidden_layers * config.num_key_value_heads * _head_size(config)
+    per_token = token_bytes(model)
     rows = 4 if device == "cpu" else min(MOST_ROWS, int(_free() / 2 / per_token / (work.row + 2 * work.answer)))
     engine._draw_tokens = rows * (work.row + work.answer)
     prompts = _prompts(work, rows, config.vocab_size)
@@ -320,7 +321,7 @@ def _operations(model: Any, spans: list[tuple[int, int]], heads: int) -> float:
     inner = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear)) - _head(model)
     tokens = sum(end - start for start, end in spans)
     back = sum((end * (end + 1) - start * (start + 1)) / 2 for start, end in spans)
-    attention = 4 * config.num_hidden_layers * config.num_attention_heads * _head_size(config) * back
+    attention = 4 * config.num_hidden_layers * config.num_attention_heads * head_size(config) * back
     return float(2 * inner * tokens + 2 * _head(model) * heads + attention)
 
 
@@ -333,10 +334,6 @@ def _weights(model: Any) -> int:
 
 def _head(model: Any) -> int:
     return int(model.get_output_embeddings().weight.numel())
-
-
-def _head_size(config: Any) -> int:
-    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
 def _free() -> int:

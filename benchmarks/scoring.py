@@ -28,6 +28,7 @@ from askback.curate.scorers.parse import parse
 from askback.curate.scorers.rubric import judge
 from askback.engines.batching import batches, common_prefix
 from askback.engines.checkpoint import load
+from askback.engines.place import head_size
 from askback.engines.transformers_local import TransformersLocal
 from askback.models import resolve
 from askback.records import Example
@@ -133,8 +134,7 @@ def flops(config: Any, model: Any, rows: Sequence[list[int]]) -> float:
     tokens = shared + sum(len(row) - shared for row in rows)
     # Pairs of a token and one at or before it, over the shared part once and over the rest of every row.
     seen = shared * (shared + 1) / 2 + sum((len(row) * (len(row) + 1) - shared * (shared + 1)) / 2 for row in rows)
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    attention = 4 * config.num_hidden_layers * config.num_attention_heads * size * seen
+    attention = 4 * config.num_hidden_layers * config.num_attention_heads * head_size(config) * seen
     head = 2 * config.hidden_size * config.vocab_size * len(rows)
     return float(2 * sum(weight.numel() for weight in _matrices(model)) * tokens + head + attention)
 

@@ -1,6 +1,7 @@
 """Answers drawn in one place are those of a model that reads each whole text alone, whatever else is drawn beside them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ DynamicCache = pytest.importorskip("transformers").DynamicCache
 
 from askback.engines import attention, transformers_local  # noqa: E402
 from askback.engines.decoding import Drawing  # noqa: E402
-from askback.engines.place import SPARE  # noqa: E402
+from askback.engines.place import SPARE, Place  # noqa: E402
 
 STOP = 2
 MOST = 30
@@ -84,6 +85,20 @@ def test_rows_move_when_the_columns_are_used_up(model: Any) -> None:
         for _ in range(long):
             ids = torch.cat([ids, model(ids).logits[:, -1:, :400].argmax(-1)], dim=1)
     assert Drawing(model, ROWS[:4], greedy, long, [419], 128, 100_000).run()[3] == ids[0, len(ROWS[3]) :].tolist()
+
+
+def test_rows_move_within_memory_that_is_theirs(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    make_room = Place.make_room
+
+    def seen(place: Place, more: int, longest: int) -> None:
+        make_room(place, more, longest)
+        held.extend(layer.keys.data_ptr() for layer in (place.cache.layers[:1] if place.cache else []))
+
+    monkeypatch.setattr(Place, "make_room", seen)
+    Drawing(model, ROWS, choose, MOST, [STOP], 128, 300).run()
+    assert len(held) > 5
+    assert sum(before != after for before, after in pairwise(held)) == 1, "once, when shorter rows make for more lines"
 
 
 def test_rows_drawn_together_take_a_gibibyte_or_8192_tokens(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:

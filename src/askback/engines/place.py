@@ -10,6 +10,18 @@ SPARE = 64
 """Columns beyond the longest row. When they are used up, all rows move; attention passes over every column."""
 
 
+def head_size(config: Any) -> int:
+    """Return the numbers in a key of one head, by a text model's configuration."""
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
+def token_bytes(model: Any) -> int:
+    """Return the bytes that the keys and values of one token take, in all layers."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * head_size(config) * model.dtype.itemsize)
+
+
 @dataclass(slots=True)
 class Open:
     """A row whose answer is being drawn: its first column, and the token drawn last, which is yet to be read."""
@@ -91,7 +103,7 @@ def _layer() -> Any:
         def lay(self, old: slice) -> None:
             """Lay the place out anew, with what stands in those columns at the end of all rows.
 
-            The memory is used again, as such as never was is slow to come by; in it are numbers, whatever they are.
+            The memory is used again, as fresh memory is slow to come by. What is left in it is finite, and masked.
             """
             rows, end = len(self._place.rows), self._place.end
             for name, memory in self._memory.items():

@@ -18,6 +18,7 @@ from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.batching import LIKE, Row, batches, common_prefix, continuation, shared_prefix
 from askback.engines.checkpoint import load, stop_tokens, truncate
 from askback.engines.decoding import Drawing
+from askback.engines.place import token_bytes
 from askback.engines.sampling import SeededSampler, draw
 from askback.errors import InputError, MissingExtra
 from askback.prompts import render, render_pair
@@ -267,11 +268,7 @@ def _draw_tokens(model: Any, device: str) -> int:
     least, most = _DRAW_TOKENS[device]
     if not _can_share(model.config):
         return least
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    token_bytes: int = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize
-    return max(least, min(most, _DRAW_BYTES // token_bytes))
+    return max(least, min(most, _DRAW_BYTES // token_bytes(model)))
 
 
 def _can_share(config: Any) -> bool:
