@@ -102,8 +102,9 @@ def test_rows_move_within_memory_that_is_theirs(model: Any, monkeypatch: pytest.
 
 
 def test_rows_drawn_together_take_a_gibibyte_or_8192_tokens(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    layers = model(torch.tensor([ROWS[0]]), past_key_values=DynamicCache()).past_key_values.layers
-    token_bytes = sum(one.nbytes for layer in layers for one in (layer.keys, layer.values)) // len(ROWS[0])
+    cache = DynamicCache()
+    model(torch.tensor([ROWS[0]]), cache=cache)
+    token_bytes = sum(one.nbytes for layer in cache.layers for one in (layer.keys, layer.values)) // len(ROWS[0])
     for room, tokens in (1, 8192), (20_000 * token_bytes, 20_000), (2**30, 32_768):
         monkeypatch.setattr(transformers_local, "_DRAW_BYTES", room)
         assert transformers_local._draw_tokens(model, "cpu") == tokens

@@ -103,7 +103,7 @@ class Drawing:
         cache = DynamicCache()
         for at, layer in enumerate(prefix):
             cache.update(layer.keys.expand(len(rows), -1, -1, -1), layer.values.expand(len(rows), -1, -1, -1), at)
-        logits = self._model(ids, past_key_values=cache, use_cache=True, logits_to_keep=last).logits
+        logits = self._model(ids, cache=cache, use_cache=True, logits_to_keep=last).logits
         return logits[:, 0], cache.layers
 
     def _step(self) -> None:
@@ -119,7 +119,7 @@ class Drawing:
             torch.tensor([[row.token] for row in place.rows], device=device),
             attention_mask=((columns >= starts) & (columns <= place.end)).long(),
             position_ids=place.end - starts,
-            past_key_values=place.cache,
+            cache=place.cache,
             use_cache=True,
             logits_to_keep=1,
         ).logits

@@ -163,7 +163,7 @@ class TransformersLocal:
         from transformers.cache_utils import Cache
 
         filled = DynamicCache()
-        self._model(torch.tensor([ids], device=self._device), past_key_values=filled, use_cache=True, logits_to_keep=1)
+        self._model(torch.tensor([ids], device=self._device), cache=filled, use_cache=True, logits_to_keep=1)
         return Cache(layers=[_shared_layer()(layer.keys, layer.values) for layer in filled.layers])
 
     def _logprobs(self, rows: list[Row], shared: int, cache: Any) -> list[list[float]]:
@@ -179,7 +179,7 @@ class TransformersLocal:
         # The kept positions come out in one flat list; this is the place of each in it.
         place = (keep.flatten().cumsum(0) - 1).view_as(keep)[at, position]
         logits = self._model(
-            ids.to(self._device), past_key_values=cache, use_cache=False, logits_to_keep=keep.to(self._device)
+            ids.to(self._device), cache=cache, use_cache=False, logits_to_keep=keep.to(self._device)
         ).logits
         values = iter(_pick(logits, place.to(self._device), token.to(self._device)))
         return [[next(values) for _ in row.wanted] for row in rows]

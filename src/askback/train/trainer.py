@@ -173,7 +173,7 @@ def label_loss(
     shared = _shared_tokens(inner, inputs["input_ids"], learnt) if share else 0
     if shared:
         # Not through the wrapping: every pass there must be one of all processes, which need not share a prefix.
-        rest["past_key_values"] = _read_once(inner, inputs["input_ids"][:, :shared])
+        rest["cache"] = _read_once(inner, inputs["input_ids"][:, :shared])
         rest["input_ids"] = inputs["input_ids"][:, shared:]
 
     def keep(_: Any, hidden: tuple["torch.Tensor"]) -> "torch.Tensor":
@@ -200,7 +200,7 @@ def _read_once(model: Any, ids: "torch.Tensor") -> Any:
     from transformers import DynamicCache
 
     cache = DynamicCache()
-    model(input_ids=ids[:1], past_key_values=cache, use_cache=True, logits_to_keep=1)
+    model(input_ids=ids[:1], cache=cache, use_cache=True, logits_to_keep=1)
     cache.batch_repeat_interleave(len(ids))
     return cache
 
