@@ -1,11 +1,13 @@
 # make demo   set up, run the whole loop on this machine's documentation, show what came out
 # make test   set up, then format, lint, types and tests: what CI checks, but for test-vllm
+# make fuzz   the fuzzers of tests/fuzz, large; ASKBACK_FUZZ multiplies their size, which is 1 in make test
 # make test-vllm   the tests against a real vLLM, its CPU build, in .venv-vllm (3.5 GB)
 PYTHON ?= python3
+ASKBACK_FUZZ ?= 20
 BIN := .venv/bin
 STAMP := $(BIN)/.askback-installed
 
-.PHONY: demo test test-vllm check docs clean
+.PHONY: demo test fuzz test-vllm check docs clean
 
 demo: $(STAMP)
 	$(BIN)/askback models --fetch builtin:smollm2-135m
@@ -13,6 +15,9 @@ demo: $(STAMP)
 
 test: check
 	$(BIN)/python -m pytest
+
+fuzz: $(STAMP)
+	ASKBACK_FUZZ=$(ASKBACK_FUZZ) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz
 
 test-vllm: $(STAMP) .venv-vllm/.installed
 	ASKBACK_VLLM=$(CURDIR)/.venv-vllm/bin/python $(BIN)/python -m pytest -m vllm tests
