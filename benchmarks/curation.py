@@ -2,7 +2,7 @@
 
 Beside a run's own models, trained on the seed and the pairs it chose, this trains two more, with the same steps and from
 the same base model: on the seed and as many pairs drawn at random from all candidates, and on the seed and all of them.
-Held-out losses are compared in pairs, by bootstrap. It goes on where it was killed; --only NAME makes one of the two.
+Held-out losses are compared in pairs. It goes on where it was killed; --only NAME makes one of the two.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import json
 from itertools import combinations
 from pathlib import Path
 
-from askback.evaluate.bootstrap import loss_difference
+from askback.evaluate.difference import loss_difference
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import Subset
 from askback.execution.progress import Progress
@@ -49,14 +49,14 @@ def _finished(made: RunFolder, name: str) -> Records:
     return Records(made.folder / name, record["fingerprint"])
 
 
-def show(losses: dict[str, list[Loss]], seed: int) -> None:
+def show(losses: dict[str, list[Loss]]) -> None:
     """Print every model's loss, and the difference of every two with its interval."""
     print("| model | held-out loss, nats per token |\n| --- | ---: |")
     for name, own in losses.items():
         print(f"| {name} | {sum(loss.nats for loss in own) / sum(loss.tokens for loss in own):.4f} |")
     print("\n| against | difference | 95 % interval |\n| --- | ---: | --- |")
     for before, after in combinations(losses, 2):
-        found = loss_difference(losses[before], losses[after], CONFIDENCE, seed)
+        found = loss_difference(losses[before], losses[after], CONFIDENCE)
         print(f"| {after} against {before} | {found.difference:+.4f} | {found.low:+.4f} to {found.high:+.4f} |")
 
 
@@ -69,7 +69,7 @@ def main() -> None:
     made = look(given.run)
     trained = others(made, given.only)
     own = {name: list(made.records(f"loss-{name}")) for name in made.models if f"loss-{name}" in made.steps}
-    show(own | trained, made.file.recipe.random_seed)
+    show(own | trained)
 
 
 if __name__ == "__main__":

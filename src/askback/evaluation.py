@@ -11,7 +11,7 @@ from askback.config import SeedSource
 from askback.describe import describe
 from askback.evaluate.answers import held_out_prompts, read_baseline, read_prompts, write_answers, write_outputs
 from askback.evaluate.benchmarks import run_benchmarks
-from askback.evaluate.bootstrap import loss_difference
+from askback.evaluate.difference import loss_difference
 from askback.evaluate.embedding import compare_meanings
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import (
@@ -34,7 +34,6 @@ from askback.seed.load import load_pairs
 
 HELD_OUT = "held-out"
 CONFIDENCE = 0.95
-BOOTSTRAP_SEED = 0
 BY_MODEL = ("win_rates", "references", "similarities", "benchmarks")
 """What is found of one model at a time, and kept in the summary while that model is there."""
 FEW_PROMPTS = 100
@@ -84,7 +83,7 @@ def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
         rows[name] = {"loss": nats / tokens, "pairs": len(own), "tokens": tokens}
         for other in {"base": (), "m0": ("base",)}.get(name, ("base", "m0")):
             if len({loss.example_id for loss in own} & {loss.example_id for loss in losses.get(other, [])}) > 1:
-                found = loss_difference(losses[other], own, CONFIDENCE, BOOTSTRAP_SEED)
+                found = loss_difference(losses[other], own, CONFIDENCE)
                 rows[name][f"against_{other}"] = found._asdict()
     return rows
 

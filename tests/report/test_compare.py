@@ -25,7 +25,7 @@ def test_an_interval_has_true_minus_signs() -> None:
 def test_tables_say_what_was_found(planted: Path) -> None:
     found = tables.of_run(gather(planted))
     by_title = {table.title.partition(":")[0]: table for section in found.values() for table in section}
-    for title in ("Loss on human pairs", "Win rates ± one standard error", "Scaling", "Agreement of the selections"):
+    for title in ("Loss on pairs", "Win rates ± one standard error", "Scaling", "Agreement of the selections"):
         assert by_title[title].rows, title
     assert any("12 prompts" in note for note in by_title["Win rates ± one standard error"].notes)
     for table in by_title.values():

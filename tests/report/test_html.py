@@ -13,7 +13,7 @@ from tests.report.conftest import PLANTED
 
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 FIGURES = (
-    "Held-out loss on human pairs",
+    "Loss on held-out seed pairs",
     "Each model against M_0",
     "Win rates",
     "Scaling: held-out loss",

@@ -114,7 +114,7 @@ def evaluate(
     ] = "",
     pairs: Annotated[
         list[str] | None,
-        typer.Option(help="Measure the loss of every model on this file of human pairs too.", metavar="FILE"),
+        typer.Option(help="Measure the loss of every model on this file of pairs too.", metavar="FILE"),
     ] = None,
     pairs_format: Annotated[str, typer.Option(help="Format of --pairs, as in a recipe's seed.")] = "pairs",
     limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many prompts of a set.")] = None,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from askback.config import Gate
-from askback.evaluate.bootstrap import loss_difference
+from askback.evaluate.difference import loss_difference
 from askback.execution.identity import Model, recorded
 from askback.execution.shards import Records, link, write_records
 from askback.execution.step import Step
@@ -18,14 +18,14 @@ from askback.records import Counts, Loss, Rejection, reject
 STAGE = "models"
 
 
-@recorded(version=1, output="model")
+@recorded(version=2, output="model")
 def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Sequence[Records]) -> Model:
     """Link the result among M_0 … M_T as this step's model.
 
     In `step.json`, metrics: `round` of the result, and `gates`, one for each later round, as `judge_rounds` has them.
     """
     measured = [list(records) for records in losses]
-    gates = judge_rounds(measured, options.confidence, step.random_seed)
+    gates = judge_rounds(measured, options.confidence)
     passed = [0, *(gate["round"] for gate in gates if gate["passed"])]
     result = passed[-1] if options.enabled else len(models) - 1
     target = step.folder / "model"
@@ -42,18 +42,19 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     return step.output  # type: ignore[no-any-return]
 
 
-def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float, seed: int) -> list[dict[str, Any]]:
+def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float) -> list[dict[str, Any]]:
     """Return, for M_1 and each later model, whether it passed: whether it is not worse, beyond noise, than the best so far.
 
     The best so far is the one of least loss among M_0 and those that passed, not the last that passed: else each round
     could lose a little within the noise, and nobody would notice. Worse beyond noise is an interval of the difference that
-    lies above 0 as a whole. Each entry: `round`, `against` (the round of the best so far), `difference` in nats per token,
+    lies above 0 as a whole; it holds the chance in which pairs are held out, and not that of the trainings
+    (evaluate/difference.py). Each entry: `round`, `against` (the round of the best so far), `difference` in nats per token,
     `low`, `high` (None from a single pair, of which nothing can be said), `passed`.
     """
     gates: list[dict[str, Any]] = []
     best = 0
     for t in range(1, len(losses)):
-        found = loss_difference(losses[best], losses[t], confidence, seed)
+        found = loss_difference(losses[best], losses[t], confidence)
         passed = found.low <= 0
         low, high = (end if math.isfinite(end) else None for end in (found.low, found.high))
         gates.append(

@@ -33,7 +33,7 @@ def _table(title: str, left: list[str], right: list[str]) -> Table:
 
 def _losses(name: str, rows: dict[str, Any], console: Console) -> None:
     columns = ["nats per token", "pairs", "tokens", "against base (95 %)", "against M_0 (95 %)"]
-    table = _table(f"Loss on human pairs: {escape(name)}", ["model"], columns)
+    table = _table(f"Loss on pairs: {escape(name)}", ["model"], columns)
     for model, row in rows.items():
         apart = [row.get(f"against_{other}") for other in ("base", "m0")]
         shown = [f"{d['difference']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f})" if d else "" for d in apart]

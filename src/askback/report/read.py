@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from askback.errors import InputError
+from askback.evaluate.difference import HOLDS
 from askback.execution.shards import Records
 from askback.plan.saved import FORECAST
 from askback.records import Example, Separation
@@ -110,15 +111,18 @@ def verdict(found: Result) -> list[str]:
         interval = f"{gate['difference']:+.4f} {bounds} nats per token"
         said = "not told apart" if gate["passed"] else "worse"
         said = "better" if gate["high"] is not None and gate["high"] < 0 else said
-        lines.append(f"m{gate['round']} against m{gate['against']}: {interval}: {said}")
+        lines.append(f"m{gate['round']} against m{gate['against']}: {interval}: {said} on held-out seed pairs")
+    if any(gate["low"] is not None for gate in found.gates):
+        lines.append(HOLDS)
     if not found.enabled:
         return [*lines, f"The result is m{found.round}, the last one; the gate is off."]
     if found.round == found.rounds:
         return [*lines, f"The result is m{found.round}."]
-    lines.append(f"The result is m{found.round}, as no later model does as well on held-out human pairs.")
+    lines.append(f"The result is m{found.round}, as no later model does as well on held-out seed pairs.")
     if found.round == 0:
         lines.append(
-            "It was trained on the seed alone: the pairs chosen here made the model worse. "
+            "It was trained on the seed alone: with the pairs chosen here, models predict held-out seed pairs worse; how "
+            "they do on text like the documents is not measured. "
             f"The data set is that of round {found.data_round}, whose model came closest."
         )
     return lines

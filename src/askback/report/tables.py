@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from askback.evaluate.difference import HOLDS
 from askback.execution.progress import duration
 from askback.report import compare
 from askback.report.axes import told
@@ -67,7 +68,7 @@ def _losses(file: str, models: Mapping[str, Any]) -> Table:
         shown = [compare.interval(found) if found else "" for found in apart]
         rows.append([model, f"{row['loss']:.4f}", f"{row['pairs']:,}", f"{row['tokens']:,}", *shown])
     heads = ["model", "nats per token", "pairs", "tokens", "against base (95 %)", "against M_0 (95 %)"]
-    return Table(f"Loss on human pairs: {file}", heads, rows)
+    return Table(f"Loss on pairs: {file}", heads, rows, [HOLDS] if len(rows) > 1 else [])
 
 
 def _win_rates(evaluation: Mapping[str, Any]) -> Table:

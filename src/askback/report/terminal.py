@@ -41,7 +41,7 @@ def show_losses(folder: Path, console: Console) -> None:
     if not read.losses(folder):
         return
     table = Table(
-        title="Held-out loss on human pairs", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
+        title="Loss on held-out seed pairs", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
     )
     table.add_column("model")
     for name in ("nats per token", "pairs", "tokens"):

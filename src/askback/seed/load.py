@@ -55,7 +55,7 @@ def load_seed(step: Step, options: Seed) -> Records:
 
 @recorded(version=1, sources=lambda source: sources(Seed(sources=[source])))
 def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
-    """Read a file of human pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
+    """Read a file of pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
     side = TRAIN if options.split == TRAIN else HELD_OUT
     found = gather(Seed(sources=[options.model_copy(update={"split": side})]))
     others = {normal(one.instruction) for one in seed if one.split != side}

@@ -1,0 +1,72 @@
+"""Intervals of differences between two models measured on the same pairs."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from askback.records import Loss
+
+HOLDS = (
+    "The interval holds the chance in which pairs are held out, of one training each; trainings with other random seeds "
+    "differ too, by about as much or more."
+)
+"""What an interval of `loss_difference` says, and what it does not; shown wherever one is."""
+
+ANGLES = 100_001
+"""Points of the grid on which Student's t is integrated: quantiles are exact to six digits from 1 degree of freedom on."""
+
+
+class Interval(NamedTuple):
+    """A difference and the interval around it."""
+
+    difference: float
+    low: float
+    high: float
+
+
+def loss_difference(before: Sequence[Loss], after: Sequence[Loss], confidence: float) -> Interval:
+    """Return how much greater the loss of `after` is than that of `before`, in nats per token, with its interval.
+
+    The two are compared on the examples that both have, in any order, as a server may leave one without an answer. Loss
+    per token is a ratio of sums, so the difference is the sum of the pairs' differences in nats over the sum of their
+    tokens. Its standard error is the jackknife's over pairs, not tokens, as the tokens of one answer hang together. The
+    interval is Student's, with one degree of freedom less than the effective number of pairs, (sum of tokens)² over the sum
+    of squared tokens: where a few long answers hold most tokens, few pairs speak.
+
+    In simulations with answers of very unequal length (tests/evaluate/test_difference.py) an interval of 95 % covers 94 to
+    96 % with 14, 60, 200 and 1,000 pairs, also with heavy tails, and 89 % where 14 pairs have a very skewed distribution. A
+    percentile bootstrap covers 90, 90 and 85 % with 14 pairs.
+
+    One pair alone gives no interval: it is infinite; so it is of none, whose difference is 0.
+    """
+    import numpy as np
+
+    earlier, later = ({loss.example_id: loss for loss in losses} for losses in (before, after))
+    ids = sorted(earlier.keys() & later.keys())
+    if not ids:
+        return Interval(0.0, -math.inf, math.inf)
+    nats = np.array([later[id].nats - earlier[id].nats for id in ids])
+    tokens = np.array([float(later[id].tokens) for id in ids])
+    difference = float(nats.sum() / tokens.sum())
+    if len(ids) == 1:
+        return Interval(difference, -math.inf, math.inf)
+    share = tokens / tokens.sum()
+    # What the difference would be without a pair, less what it is.
+    without = (difference * tokens - nats) / tokens.sum() / (1 - share)
+    error = math.sqrt((len(ids) - 1) / len(ids) * float((without**2).sum()))
+    reach = error * student_t((1 + confidence) / 2, max(1.0, 1 / float((share**2).sum()) - 1))
+    return Interval(difference, difference - reach, difference + reach)
+
+
+def student_t(probability: float, degrees: float) -> float:
+    """Return the quantile of Student's t at a `probability` of a half or more, for any number of degrees of freedom >= 1.
+
+    With t = sqrt(degrees) · tan(angle), the density is a power of the angle's cosine, which a plain sum integrates.
+    """
+    import numpy as np
+
+    angles = np.linspace(0, math.pi / 2, ANGLES)
+    heights = np.cos(angles) ** (degrees - 1)
+    area = np.concatenate([[0.0], np.cumsum((heights[1:] + heights[:-1]) / 2)])
+    angle = np.interp(2 * probability - 1, area / area[-1], angles)
+    return float(math.sqrt(degrees) * math.tan(angle))
