@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from askback.evaluate.answers import held_out_prompts, read_baseline, read_promp
 from askback.evaluate.benchmarks import run_benchmarks
 from askback.evaluate.difference import loss_difference
 from askback.evaluate.embedding import compare_meanings
-from askback.evaluate.loss import measure_loss
+from askback.evaluate.loss import TAGGED, measure_loss, summary
 from askback.evaluate.options import (
     BaselineFile,
     Describing,
@@ -79,13 +79,23 @@ def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
     """Return each model's loss per token, and what it is more or less than that of base and of M_0, with intervals."""
     rows: dict[str, dict[str, Any]] = {}
     for name, own in losses.items():
-        nats, tokens = sum(loss.nats for loss in own), sum(loss.tokens for loss in own)
-        rows[name] = {"loss": nats / tokens, "pairs": len(own), "tokens": tokens}
+        tags = [tag for tag in TAGGED if all(getattr(loss, f"nats_{tag}") is not None for loss in own)]
+        measured = summary(own, tags)
+        rows[name] = {**measured, "pairs": measured.pop("examples")}
         for other in {"base": (), "m0": ("base",)}.get(name, ("base", "m0")):
-            if len({loss.example_id for loss in own} & {loss.example_id for loss in losses.get(other, [])}) > 1:
-                found = loss_difference(losses[other], own, CONFIDENCE)
-                rows[name][f"against_{other}"] = found._asdict()
+            before = losses.get(other, [])
+            if len({loss.example_id for loss in own} & {loss.example_id for loss in before}) > 1:
+                rows[name][f"against_{other}"] = loss_difference(before, own, CONFIDENCE)._asdict()
+                for tag in tags:
+                    found = loss_difference(_under(tag, before), _under(tag, own), CONFIDENCE)
+                    rows[name][f"against_{other}_{tag}"] = found._asdict()
     return rows
+
+
+def _under(tag: str, losses: list[Loss]) -> list[Loss]:
+    """Return the losses that were measured under another tag than the pair's own."""
+    found = ((loss, getattr(loss, f"nats_{tag}")) for loss in losses)
+    return [replace(loss, nats=nats) for loss, nats in found if nats is not None]
 
 
 def _losses_on(source: SeedSource, made: RunFolder, run: Run) -> dict[str, list[Loss]]:

@@ -181,13 +181,19 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Loss of one held-out example under one model: `nats` summed over `tokens` output tokens."""
+    """Loss of one held-out example under one model: `nats` summed over `tokens` output tokens.
+
+    `nats` is under the tag that the example's origin has in training; `nats_augmented` is under S_w and `nats_inference`
+    under S_a + S_w, where the recipe asks for them (`evaluate.tags`).
+    """
 
     id: str
     example_id: str
     model_id: str
     nats: float
     tokens: int
+    nats_augmented: float | None = None
+    nats_inference: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ KINDS = {
     ),
     "bfloat16": Training(steps=10, batch_size=6, learning_rate=1e-3, trl={"bf16": True}),
     "lora": Training(steps=10, batch_size=6, learning_rate=1e-3, lora=Lora(rank=4, alpha=8, dropout=0.2)),
+    "dropout": Training(steps=10, batch_size=6, learning_rate=1e-3, dropout=0.2),
 }
 
 

@@ -29,6 +29,9 @@ class Training(Options):
     final_learning_rate: Annotated[float, Field(ge=0)] = 9e-6
     """Absolute, reached linearly at the last step."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Wherever the architecture has dropout; LLaMA's has it at attention weights alone. The paper states 0.1, not where;
+    it is off, as it costs a small model's few steps. An adapter has `lora.dropout`."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
     """Examples per optimiser step; by default the paper's 32, or 8 under 3,000 examples."""
     steps: Annotated[int, Field(ge=1)] | None = None
@@ -82,3 +85,6 @@ class HeldOut(Options):
     max_tokens: Annotated[int, Field(ge=16)] = 1024
     limit: Annotated[int, Field(ge=1)] | None = None
     """Measure on at most so many pairs (the first by id)."""
+    tags: list[Literal["augmented", "inference"]] = ["inference"]
+    """Prompts to measure under beside that of the pair's origin (S_a), each at the cost of another reading: "augmented" is
+    S_w, "inference" S_a + S_w, which the paper answers under. The gate goes by the loss under S_a."""

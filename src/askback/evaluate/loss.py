@@ -1,11 +1,13 @@
 """Held-out loss: how well a model predicts what people answered. The cheapest evidence that training helped."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 from askback import prompts
 from askback.config import HeldOut, Resources
 from askback.engines import open_engine
+from askback.engines.base import Likelihood
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records
@@ -14,24 +16,35 @@ from askback.records import Example, Loss, Outcome, fail, record_id, reject
 
 PIECE = 16
 
+TAGGED = ("augmented", "inference")
+"""Tags that a loss can be measured under beside that of the pair's own origin (`HeldOut.tags`)."""
 
-@recorded(version=1, engine="loss", prompts=("forward",))
+
+@recorded(version=2, engine="loss", prompts=("forward",))
 def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Records) -> Records:
     """Measure the loss per output token, stop token included, on the held-out examples.
 
     The prompt carries the tag that the example's origin has in training (S_a for seed pairs), so that no model meets a
-    prompt here that it has not met before. A pair longer than `max_tokens` is left out: cut short, it would be measured as
-    if it ended there. In `step.json`, metrics: `loss` in nats per token, `tokens`, `examples`.
+    prompt here that it has not met before; `tags` asks for other tags beside it. A pair longer than `max_tokens` is left
+    out: cut short, it would be measured as if it ended there. In `step.json`, metrics: `loss` in nats per token, and
+    `loss_TAG` under each of `tags`; `tokens`, `examples`.
     """
     held_out = sorted((example for example in examples if example.split == "held-out"), key=lambda example: example.id)
     measured = held_out[: options.limit]
     pieces = [(measured[start : start + PIECE],) for start in range(0, len(measured), PIECE)]
     work = partial(measure_piece, options, step.resources, model)
     losses = step.pieces(work, pieces, Loss, "pairs", [len(piece) for (piece,) in pieces])
-    found = [(loss.nats, loss.tokens) for loss in losses]
-    nats, tokens = sum(nats for nats, _ in found), sum(tokens for _, tokens in found)
-    step.metrics = {"loss": nats / tokens if tokens else None, "tokens": tokens, "examples": len(found)}
+    step.metrics = summary(list(losses), options.tags)
     return losses
+
+
+def summary(losses: Sequence[Loss], tags: Sequence[str]) -> dict[str, float | int | None]:
+    """Return the losses in nats per token, and over how many tokens and pairs they are."""
+    tokens = sum(loss.tokens for loss in losses)
+    sums = {"loss": sum(loss.nats for loss in losses)}
+    sums |= {f"loss_{tag}": sum(getattr(loss, f"nats_{tag}") for loss in losses) for tag in tags}
+    per_token = {name: nats / tokens if tokens else None for name, nats in sums.items()}
+    return {**per_token, "tokens": tokens, "examples": len(losses)}
 
 
 def measure_piece(options: HeldOut, resources: Resources, model: Model, examples: list[Example]) -> Outcome:
@@ -46,15 +59,20 @@ def measure_piece(options: HeldOut, resources: Resources, model: Model, examples
         else:
             detail = f"more than {options.max_tokens} tokens"
             outcome.drop(reject(example.id, "pairs", "over-max-tokens", detail, uri=example.uri, text=text))
-    likelihoods = engine.loglikelihood(
-        [prompts.forward(example.instruction, example.origin) for example in whole],
-        [example.output for example in whole],
-    )
-    for example, found in zip(whole, likelihoods, strict=True):
-        if math.isnan(found.logprob):
+    outputs = [example.output for example in whole]
+
+    def measured(*tags: str) -> list[Likelihood]:
+        asked = [prompts.forward(one.instruction, tag) for one, tag in zip(whole, tags, strict=True)]
+        return engine.loglikelihood(asked, outputs)
+
+    likelihoods = measured(*(example.origin for example in whole))
+    others = {tag: measured(*[tag] * len(whole)) for tag in options.tags}
+    for number, (example, own) in enumerate(zip(whole, likelihoods, strict=True)):
+        under = {f"nats_{tag}": -found[number].logprob for tag, found in others.items()}
+        if any(map(math.isnan, (own.logprob, *under.values()))):
             outcome.drop(fail(example.id, "pairs", "no-answer", "the engine's server gave none", uri=example.uri))
             continue
         id = record_id(example.id, model.id)
-        outcome.keep("pairs", Loss(id, example.id, model.id, -found.logprob, found.tokens))
+        outcome.keep("pairs", Loss(id, example.id, model.id, -own.logprob, own.tokens, **under))
     report(len(examples))
     return outcome

@@ -12,7 +12,7 @@ from askback.execution.shards import Records
 from askback.export.snippets import snippets
 from askback.prompts import QUALITY_TAG, SEED_TAG, WEB_TAG
 from askback.records import Example
-from askback.report.read import agreements, checked, checks, funnel, lengths, losses, result, verdict
+from askback.report.read import PROMPTS, agreements, checked, checks, funnel, lengths, losses, result, verdict
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 
@@ -49,8 +49,7 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
             f"| {row.output_mean:.0f} ± {row.output_sd:.0f} |"
             for row in lengths(run)
         ),
-        "\n| model | held-out loss, nats per token |\n| --- | ---: |",
-        *(f"| {model} | {metrics['loss']:.4f} |" for model, metrics in losses(run).items()),
+        *_losses(run),
         *_rounds(run),
         "\n## Models\n",
         *_models(run),
@@ -92,6 +91,21 @@ def _head(pairs: list[Example], splits: dict[str, int], file_type: str) -> str:
         ],
     }
     return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+
+
+def _losses(run: Path) -> list[str]:
+    """Return the table of losses on held-out seed pairs, a column for each tag they were measured under."""
+    measured = losses(run)
+    shown = [name for name in PROMPTS if any(name in metrics for metrics in measured.values())]
+    cells = {
+        model: [f"{metrics[name]:.4f}" if name in metrics else "" for name in shown]
+        for model, metrics in measured.items()
+    }
+    return [
+        f"\nLoss on held-out seed pairs:\n\n| model | {' | '.join(PROMPTS[name] for name in shown)} |",
+        f"| --- |{' ---: |' * len(shown)}",
+        *(f"| {model} | {' | '.join(row)} |" for model, row in cells.items()),
+    ]
 
 
 def _models(run: Path) -> list[str]:

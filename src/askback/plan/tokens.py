@@ -115,7 +115,10 @@ def measuring(ruler: Ruler, options: HeldOut, seed: Pairs) -> tuple[int, Tokens]
     """Return how many held-out pairs a loss is measured on and what is read; pairs that are too long are left out."""
     count = min(seed.held_out, options.limit or seed.held_out)
     whole = [pair for pair in seed.sample if ruler.text("\n".join(pair)) <= options.max_tokens]
-    read = _mean(ruler.prompt(prompts.forward(asked, "seed")) + ruler.answer(output) for asked, output in whole)
+    tags = ["seed", *options.tags]
+    read = _mean(
+        sum(ruler.prompt(prompts.forward(asked, tag)) + ruler.answer(output) for tag in tags) for asked, output in whole
+    )
     return count, Tokens(round(count * len(whole) / max(1, len(seed.sample)) * read))
 
 

@@ -16,6 +16,13 @@ from askback.execution.shards import Records
 from askback.plan.saved import FORECAST
 from askback.records import Example, Separation
 
+PROMPTS = {
+    "loss": "nats per token, S_a",
+    "loss_augmented": "S_w",
+    "loss_inference": "S_a + S_w",
+}
+"""A measure of a loss step → the tag that its prompts end with."""
+
 
 @dataclass(frozen=True)
 class Stage:

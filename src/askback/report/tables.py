@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from askback.evaluate.difference import HOLDS
+from askback.evaluate.loss import TAGGED
 from askback.execution.progress import duration
 from askback.report import compare
 from askback.report.axes import told
 from askback.report.figures import best_scorer
 from askback.report.gather import View
+from askback.report.read import PROMPTS
 
 MOST_SHARES = 5
 """Languages, sources and licences that are named; the rest is in ``evaluate/summary.json``."""
@@ -62,12 +64,18 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def _losses(file: str, models: Mapping[str, Any]) -> Table:
+    tags = [tag for tag in TAGGED if any(f"loss_{tag}" in row for row in models.values())]
     rows = []
     for model, row in models.items():
         apart = [row.get(f"against_{other}") for other in ("base", "m0")]
         shown = [compare.interval(found) if found else "" for found in apart]
+        for tag in tags:
+            apart = row.get(f"against_m0_{tag}")
+            loss = row.get(f"loss_{tag}")
+            shown += ["" if loss is None else f"{loss:.4f}", compare.interval(apart) if apart else ""]
         rows.append([model, f"{row['loss']:.4f}", f"{row['pairs']:,}", f"{row['tokens']:,}", *shown])
-    heads = ["model", "nats per token", "pairs", "tokens", "against base (95 %)", "against M_0 (95 %)"]
+    heads = ["model", "nats per token, S_a", "pairs", "tokens", "against base (95 %)", "against M_0 (95 %)"]
+    heads += [head for tag in tags for head in (PROMPTS[f"loss_{tag}"], f"{PROMPTS[f'loss_{tag}']} against M_0 (95 %)")]
     return Table(f"Loss on pairs: {file}", heads, rows, [HOLDS] if len(rows) > 1 else [])
 
 

@@ -44,10 +44,13 @@ def show_losses(folder: Path, console: Console) -> None:
         title="Loss on held-out seed pairs", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
     )
     table.add_column("model")
-    for name in ("nats per token", "pairs", "tokens"):
+    measured = read.losses(folder)
+    prompts = [name for name in read.PROMPTS if any(name in metrics for metrics in measured.values())]
+    for name in (*(read.PROMPTS[name] for name in prompts), "pairs", "tokens"):
         table.add_column(name, justify="right")
-    for model, metrics in read.losses(folder).items():
-        table.add_row(model, f"{metrics['loss']:.4f}", f"{metrics['examples']:,}", f"{metrics['tokens']:,}")
+    for model, metrics in measured.items():
+        cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in prompts]
+        table.add_row(model, *cells, f"{metrics['examples']:,}", f"{metrics['tokens']:,}")
     console.print(table)
     for t, found in read.agreements(folder).items():
         correlation = found["rank_correlation"]

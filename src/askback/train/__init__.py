@@ -4,7 +4,8 @@ As in the paper: loss on the output tokens alone (the stop token among them), a 
 itself, weight decay 0.1, batches of 32 (8 for small sets), steps by the number of examples. What the paper leaves out is
 left at the libraries' defaults: AdamW with betas 0.9 and 0.999, gradients clipped to norm 1, no warm-up. Departures:
 
-* No dropout. The paper states 0.1, but a stock LLaMA has no dropout layers; `lora.dropout` sets it for adapters.
+* No dropout unless `dropout` (or, for adapters, `lora.dropout`) asks for it. The paper states 0.1 and not where; LLaMA's
+  architecture has it at the attention weights alone (dropout.py).
 * Weights are float32 and the arithmetic bfloat16 (autocast): a bfloat16 weight loses updates of 1e-5 to rounding.
 * Batches hold examples of like length, so that little is padding. Which examples share a batch changes each epoch.
 

@@ -17,6 +17,7 @@ from askback.errors import EmptyStep, MissingExtra
 from askback.execution.shards import atomic, write_records
 from askback.records import Example, Rejection, record_id, reject
 from askback.train import ranks
+from askback.train.dropout import dropout_of, with_dropout
 from askback.train.rows import Direction, Row, arrange, schedule, tokenize
 from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options, quantisation
@@ -134,6 +135,8 @@ def _base(job: Job) -> tuple[Any, Any]:
     how: dict[str, Any] = {"device_map": job.device_map} if job.device_map else {}
     if quantised := job.options.lora and job.options.lora.quantised:
         how["quantization_config"] = quantisation(quantised)
+    if job.options.dropout:
+        how |= with_dropout(Path(job.base), job.options.dropout)
     model, tokenizer = load(Path(job.base), torch.float32, job.chat_template, **how)
     stop_tokens(tokenizer, model.generation_config)  # raises if there is none to learn
     return model, tokenizer
@@ -193,6 +196,9 @@ def _save(trainer: Any, job: Job) -> None:
         model = model.merge_and_unload()
     if not ranks.is_first():
         return
+    if job.options.dropout:  # it is a way to train, and no part of the model
+        for name, value in dropout_of(Path(job.base)).items():
+            setattr(model.config, name, value)
     temporary, final = folder / "model.tmp", folder / "model"
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.rmtree(final, ignore_errors=True)
