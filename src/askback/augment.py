@@ -18,7 +18,7 @@ PIECE = 32
 STAGE = "instructions"
 
 
-@recorded(version=3, engine="augment", prompts=("backward",))
+@recorded(version=4, engine="augment", prompts=("backward",))
 def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records) -> Records:
     """Write `per_segment` instructions for every segment; each is kept as a candidate or rejected with its rule."""
     work = partial(write_piece, options, step.resources, model, step.random_seed)

@@ -1,6 +1,5 @@
 """Evaluation prompts in what a model is to be trained on (method.md 6.4; the paper has no such check)."""
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -8,31 +7,33 @@ from typing import Any
 
 from askback.errors import InputError
 from askback.rows import BrokenRow, read_rows
+from askback.words import in_a_row, join, words
 
 NGRAM = 13
 """Words in a row that a text and a prompt may not share; the field's habit since GPT-3."""
 SHORTEST = 6
-"""A prompt of fewer than 13 words has to be in a text as a whole; one of fewer than this is too common to look for."""
+"""A prompt of fewer than 13 words has to be in a text as a whole; one of fewer than this is too common to look for. In
+scripts without spaces, so many words are `in_a_row` letters."""
 FIELDS = ("instruction", "prompt", "question", "text")
 """Where a row holds its prompt: the first of these, or the first of `turns`."""
 
-_WORD = re.compile(r"\w+")
-
 
 class EvaluationPrompts:
-    """Prompts of evaluation sets, to be looked for in texts. Words are compared in lower case, without punctuation."""
+    """Prompts of evaluation sets, to be looked for in texts. Words are compared without case and punctuation."""
 
     def __init__(self, prompts: Iterable[tuple[str, str]]) -> None:
         """Take (where it is from, prompt) pairs."""
         self._whole: dict[tuple[str, ...], str] = {}
         self._starts: dict[tuple[str, ...], list[tuple[tuple[str, ...], int]]] = {}
         for where, prompt in prompts:
-            words = tuple(_WORD.findall(prompt.lower()))
-            if not words or words in self._whole:
+            asked = tuple(words(prompt))
+            if not asked or asked in self._whole:
                 continue
-            self._whole[words] = where
-            for start in range(max(len(words) - NGRAM, 0) + 1 if len(words) >= SHORTEST else 0):
-                self._starts.setdefault(words[start : start + SHORTEST], []).append((words, start))
+            self._whole[asked] = where
+            if len(asked) < in_a_row(asked, SHORTEST):
+                continue
+            for start in range(max(len(asked) - in_a_row(asked, NGRAM), 0) + 1):
+                self._starts.setdefault(asked[start : start + SHORTEST], []).append((asked, start))
 
     def found_in(self, text: str) -> str | None:
         """Return the words that `text` shares with a prompt, and which prompt that is; None if it shares none.
@@ -40,15 +41,16 @@ class EvaluationPrompts:
         Shared are 13 words in a row, or all of a prompt of 6 to 12 words. A text that is nothing but a prompt is found
         whatever its length.
         """
-        words = tuple(_WORD.findall(text.lower()))
-        if words in self._whole:
-            return f"is the prompt {self._whole[words]}, none wanted"
-        for at in range(len(words) - SHORTEST + 1):
-            for prompt, start in self._starts.get(words[at : at + SHORTEST], ()):
-                shared = prompt[start : start + NGRAM]
-                if words[at : at + len(shared)] == shared:
-                    limit = "" if len(shared) == NGRAM else ", all of it,"
-                    said = " ".join(shared)
+        mine = tuple(words(text))
+        if mine in self._whole:
+            return f"is the prompt {self._whole[mine]}, none wanted"
+        for at in range(len(mine) - SHORTEST + 1):
+            for prompt, start in self._starts.get(mine[at : at + SHORTEST], ()):
+                length = in_a_row(prompt, NGRAM)
+                shared = prompt[start : start + length]
+                if mine[at : at + len(shared)] == shared:
+                    limit = "" if len(shared) == length else ", all of it,"
+                    said = join(shared)
                     return f"{len(shared)} words in a row{limit} as in {self._whole[prompt]}, none wanted: {said!r}"
         return None
 

@@ -34,7 +34,7 @@ def sources(options: Describing) -> dict[str, str]:
     return found | ({"verbs": name} if (name := parser()) else {})
 
 
-@recorded(version=2, sources=sources)
+@recorded(version=3, sources=sources)
 def describe(
     step: Step,
     options: Describing,

@@ -5,8 +5,16 @@ import re
 MARK = re.compile(r"[> \t]*(?:#{1,6} +|[-*+:] +|\d+[.)] +)?")
 """The marks of a list, a quotation or a header at the beginning of a line."""
 SENTENCE_CHARS = 28
-FINAL = tuple(".!?。！？｡؟۔।॥։።")
-"""Ends of sentences: Latin, Chinese and Japanese, Arabic and Urdu, Indic, Armenian, Ethiopic."""
+QUESTIONS = "?？؟\u037e՞፧⸮"
+"""Question marks, the Greek and the Ethiopic among them."""
+FINAL = tuple(".!?。！？｡؟۔।॥։።፧။៕។༎\u037e")
+"""Ends of sentences: Latin, Chinese and Japanese, Arabic and Urdu, Indic, Armenian, Ethiopic, Burmese, Khmer, Tibetan,
+Greek."""
+_NO_FULL_STOP = "\u0e00-\u0eff"
+PHRASE_SPACE = rf"(?<=[{_NO_FULL_STOP}]{{8}})[ \t]+(?=[{_NO_FULL_STOP}])"
+"""A pattern of the space that ends a sentence or a phrase in Thai and Lao, which have no full stop; not after fewer than
+8 characters, which are no sentence."""
+_ENDS_WITHOUT = re.compile(rf"[{_NO_FULL_STOP}]$")
 CLOSING = "”’“‘»«›‹\"')]」』）】》*_` "
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _GOES_ON = re.compile(r"(?:\.\.\.|…|[,;:–—，、；：،؛-]|\b(?:and|or|but|the))$", re.IGNORECASE)
@@ -22,13 +30,14 @@ def breaks_off(text: str) -> str | None:
 
     It breaks off if it ends with an ellipsis, a comma, colon or dash, or a word that cannot end a sentence; or if its last
     line is prose (no header, list item, table or code, and no shorter than a sentence) and ends without a full stop,
-    question or exclamation mark. Brackets and quotation marks after that mark do not count.
+    question or exclamation mark, where its script has one. Brackets and quotation marks after that mark do not count.
     """
     last = text.rstrip().rpartition("\n")[2]
     ended = last.rstrip(CLOSING)
     if last.startswith("|") or not ended:
         return None
     marked = bool(MARK.match(last).group().strip())  # type: ignore[union-attr]  # it matches any line
-    if _GOES_ON.search(ended) or not (marked or width(last) < SENTENCE_CHARS or ended.endswith(FINAL)):
+    whole = marked or width(last) < SENTENCE_CHARS or ended.endswith(FINAL) or _ENDS_WITHOUT.search(ended)
+    if _GOES_ON.search(ended) or not whole:
         return last[-40:]
     return None

@@ -14,8 +14,10 @@ from askback import prompts
 from askback.config import Augment
 from askback.corpus.filters.language import certain_language, plainly_english
 from askback.corpus.filters.voice import verbs
+from askback.endings import FINAL, PHRASE_SPACE, QUESTIONS
 from askback.engines.base import Completion
 from askback.records import Segment
+from askback.words import fold, in_a_row, join, words
 
 
 def fault(completion: Completion, segment: Segment, options: Augment) -> tuple[str, str] | None:
@@ -24,11 +26,11 @@ def fault(completion: Completion, segment: Segment, options: Augment) -> tuple[s
     "empty", "unfinished" and "no-instruction" always apply; of `RULES`, those that `Augment.skip_rules` does not name.
     """
     instruction = completion.text.strip()
-    if not _WORDS.search(instruction):
+    if not words(instruction):
         return "empty", "no word in it"
     if not completion.finished:
         return "unfinished", f"not ended within {options.max_new_tokens} tokens"
-    if _words(instruction) == _NO_INSTRUCTION:
+    if _spoken(instruction) == _NO_INSTRUCTION:
         return "no-instruction", "the backward model found none"
     for name, rule in RULES.items():
         if name not in options.skip_rules and (detail := rule(instruction, segment, options)):
@@ -133,9 +135,9 @@ def several_questions(instruction: str, segment: Segment, options: Augment) -> s
     count = len(_QUESTION_ENDS.findall(instruction))
     if count > options.max_questions:
         return f"{count} questions, at most {options.max_questions}"
-    sentences = [words for part in _SENTENCE_ENDS.split(instruction) if len(words := _words(part)) >= 3]
-    twice = next((words for number, words in enumerate(sentences) if words in sentences[:number]), None)
-    return f"says twice: {' '.join(twice)[:80]!r}" if twice else ""
+    parts = [found for part in _SENTENCE_ENDS.split(instruction) if len(found := words(part)) >= in_a_row(found, 3)]
+    twice = next((part for number, part in enumerate(parts) if part in parts[:number]), None)
+    return f"says twice: {join(twice)[:80]!r}" if twice else ""
 
 
 LANGUAGE_CHARS = 40
@@ -161,23 +163,25 @@ _ANSWER = re.compile(
     r"|(?:as an|i am an|i'm an) (?:ai|language model)|(?:answer|response|score|output)\s*:|the answer is\b",
     re.IGNORECASE,
 )
-_ITEM = re.compile(r"\s*(?:\d{1,2}[.)]|[-*•])\s+\S")
+_ITEM = re.compile(r"\s*(?:(?:\d{1,2}[.)]|[-*•・])\s+|\d{1,2}[、．）]\s*)\S")
+_QUESTION = frozenset(QUESTIONS)
 LIST_LINES = 3
 
 
 def an_answer(instruction: str, segment: Segment, options: Augment) -> str:
     """Find an answer where a question should be: "Sure, here is …", "Answer: …", or a list from its first line (ours)."""
-    if _english(segment) and (found := _ANSWER.match(instruction)) and "?" not in instruction:
+    asks = not _QUESTION.isdisjoint(instruction)
+    if _english(segment) and (found := _ANSWER.match(instruction)) and not asks:
         return f"begins as an answer does: {found[0]!r}"
     lines = [line for line in instruction.splitlines() if line.strip()]
     items = sum(_ITEM.match(line) is not None for line in lines)
-    if items >= LIST_LINES and _ITEM.match(lines[0]) and "?" not in instruction:
+    if items >= LIST_LINES and _ITEM.match(lines[0]) and not asks:
         return f"a list of {items} items"
     return ""
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+def _set(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
 
 
 _QUESTION_WORDS = _set("""
@@ -216,11 +220,10 @@ def no_request(instruction: str, segment: Segment, options: Augment) -> str:
     """
     if not _english(segment) or "?" in instruction:
         return ""
-    words = _words(instruction)
-    if _REQUEST_WORDS.intersection(words):
+    if _REQUEST_WORDS.intersection(_spoken(instruction)):
         return ""
-    clauses = [words for part in _CLAUSE_ENDS.split(instruction) if (words := _words(part))]
-    openings = {word for words in clauses for word in words[: 5 if words[0].endswith("ly") else 1]}
+    clauses = [spoken for part in _CLAUSE_ENDS.split(instruction) if (spoken := _spoken(part))]
+    openings = {word for spoken in clauses for word in spoken[: 5 if spoken[0].endswith("ly") else 1]}
     if openings & (_QUESTION_WORDS | _TASK_WORDS | verbs()[0]) or _ASKS.search(instruction):
         return ""
     return "asks for nothing: no question and no verb that tells what to do"
@@ -243,25 +246,28 @@ def _english(segment: Segment) -> bool:
     return segment.language in ("en", "")
 
 
-def _words(text: str) -> list[str]:
+def _spoken(text: str) -> list[str]:
+    """Return the words of an English text, with what follows an apostrophe."""
     return _SPOKEN_WORDS.findall(text.lower().replace("’", "'"))
 
 
 def _shared_run(text: str, other: str, length: int) -> str:
     """Return the first run of `length` words of `text` that `other` has too, or an empty string."""
-    lower = other.lower()
-    words = _WORDS.findall(text.lower())
-    runs = [words[start : start + length] for start in range(len(words) - length + 1)]
+    mine = words(text)
+    length = in_a_row(mine, length)
+    runs = [mine[start : start + length] for start in range(len(mine) - length + 1)]
+    if not runs:
+        return ""
+    folded = fold(other)
     # Most runs have a word that is nowhere in the other text, which is found out without taking that apart.
-    likely = [" ".join(run) for run in runs if all(map(lower.__contains__, run))]
-    theirs = f" {' '.join(_WORDS.findall(lower))} " if likely else ""
-    return next((run for run in likely if f" {run} " in theirs), "")
+    likely = [run for run in runs if all(map(folded.__contains__, run))]
+    theirs = f" {' '.join(words(other))} " if likely else ""
+    return next((join(run) for run in likely if f" {' '.join(run)} " in theirs), "")
 
 
-_WORDS = re.compile(r"\w+")
 _SPOKEN_WORDS = re.compile(r"\w+(?:'\w+)?")
-_QUESTION_ENDS = re.compile(r"\?(?=[\s\"”')\]]|$)")
-_SENTENCE_ENDS = re.compile(r"[.?!\n]+")
+_QUESTION_ENDS = re.compile(rf"\?(?=[\s\"”')\]]|$)|[{QUESTIONS[1:]}]")
+_SENTENCE_ENDS = re.compile(rf"[\n{re.escape(''.join(FINAL))}{QUESTIONS}]+|{PHRASE_SPACE}")
 _CLAUSE_ENDS = re.compile(r"[.!:;,\n]+")
 _PROMPT = prompts.backward("").user
-_NO_INSTRUCTION = _words(prompts.NO_INSTRUCTION)
+_NO_INSTRUCTION = _spoken(prompts.NO_INSTRUCTION)

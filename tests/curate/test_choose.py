@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from askback.config import Select
 from askback.curate.choose import Scored, choose, quality_bins, source_of
-from askback.curate.similar import NearCopies, words
+from askback.curate.similar import NearCopies
+from askback.words import word_set
 
 SCORES = {"d": 4.5, "a": 4.5, "c": 3.0, "b": 4.49}
 
@@ -67,7 +68,7 @@ LISTS = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), min_siz
 @given(LISTS, st.sampled_from([0.2, 0.5, 0.6, 2 / 3, 0.7, 0.75, 0.9, 1.0]))
 def test_no_near_copy_is_missed_by_the_index(sets: list[frozenset[str]], threshold: float) -> None:
     texts = [" ".join(sorted(letters)) for letters in sets]
-    index = NearCopies(threshold, Counter(word for text in texts for word in words(text)))
+    index = NearCopies(threshold, Counter(word for text in texts for word in word_set(text)))
     for number, text in enumerate(texts):
         similarities = [len(sets[number] & other) / len(sets[number] | other) for other in sets[:number]]
         found = index.nearest(text)

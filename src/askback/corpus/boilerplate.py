@@ -13,8 +13,10 @@ import numpy as np
 
 from askback.corpus import sorted_files
 from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges
+from askback.endings import width
 from askback.records import Segment, record_id
 from askback.remote import host
+from askback.words import normal
 
 MIN_CHARS = 40
 """Shorter paragraphs ("Explain your answer.") are never boilerplate."""
@@ -25,7 +27,7 @@ _HEADER = re.compile(r"(#{1,6}) ")
 class Boilerplate:
     """The paragraphs that stand on at least so many pages of one host, as far as pages have a host.
 
-    Paragraphs are compared in lower case and with single spaces. Headers and code are not looked at. `found` holds their
+    Paragraphs are compared without case and with single spaces. Headers and code are not looked at. `found` holds their
     hashes, sorted; it may be a file mapped into memory.
     """
 
@@ -90,7 +92,7 @@ def _paragraphs(text: str) -> Iterator[tuple[str, bool]]:
                 yield "\n\n".join(code), False
                 code = []
             continue
-        yield piece, not fences and len(piece) >= MIN_CHARS and not _HEADER.match(piece)
+        yield piece, not fences and width(piece) >= MIN_CHARS and not _HEADER.match(piece)
     if code:
         yield "\n\n".join(code), False
 
@@ -110,7 +112,7 @@ def _without_bare_headers(pieces: list[tuple[str, bool]]) -> list[str]:
 
 def _key(segment: Segment, paragraph: str) -> int | None:
     site = host(segment.uri)
-    return _digest(f"{site} {' '.join(paragraph.lower().split())}") if site else None
+    return _digest(f"{site} {normal(paragraph)}") if site else None
 
 
 def _digest(text: str) -> int:

@@ -61,7 +61,7 @@ def _fingerprint(source: CorpusSource) -> str:
     return fingerprint(remote) if remote else str(file_fingerprint(*(file for file in files if isinstance(file, Path))))
 
 
-@recorded(version=3, sources=sources)
+@recorded(version=4, sources=sources)
 def cut_documents(step: Step, options: Corpus) -> Records:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
     work = [(source, *piece) for source in options.sources for piece in pieces(source)]
@@ -82,7 +82,7 @@ def cut_piece(
     return cut(counted(), options)
 
 
-@recorded(version=3)
+@recorded(version=4)
 def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Records:
     """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest.
 

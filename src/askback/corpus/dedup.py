@@ -1,16 +1,15 @@
 """Near-duplicates among segments, in bounded memory: the paper removes duplicates and does not say how (method.md 1.4).
 
-Text is compared in lower case and without punctuation. Equal texts are found by their hash. For the others, shingles of 5
-words are MinHashed with 128 permutations; locality-sensitive hashing over `bands` bands proposes candidates, and a
-candidate is a duplicate when the similarity that the two MinHashes estimate is at least the threshold and the earlier one
-is kept. Of each group of near-duplicates the first stays.
+Text is compared by its words (words.py), without case and punctuation. Equal texts are found by their hash. For the
+others, shingles of 5 words are MinHashed with 128 permutations; locality-sensitive hashing over `bands` bands proposes
+candidates, and a candidate is a duplicate when the similarity that the two MinHashes estimate is at least the threshold
+and the earlier one is kept. Of each group of near-duplicates the first stays.
 
 Workers `sign` segments piece by piece; `decide` then finds equal keys range by range of the keys (sorted_files.py), and
 decides piece by piece, in order. All that grows with the corpus is on disk, but for two flags for each segment.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from askback.corpus import sorted_files
 from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges, merge, run_starts, write_array
+from askback.words import words
 
 PERMUTATIONS = 128
 """Values in a MinHash; the standard error of a similarity near 0.7 is then 0.04."""
@@ -42,8 +42,6 @@ SIGNED = np.dtype([("id", "S16"), ("draw", "u8"), ("present", "?")])
 """What is known of a segment beside its MinHash; one that is not `present` takes no part."""
 VERDICT = np.dtype([("earlier", "i8"), ("similarity", "f4")])
 """The number of the earlier segment that one duplicates, -1 for none, and how similar they are."""
-
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -107,11 +105,11 @@ def signature(text: str) -> tuple[int, Array]:
     MinHash."""
     from rensa import RMinHash
 
-    words = _WORD.findall(text.lower())
-    digest = hashlib.blake2b(" ".join(words).encode("utf-8", "replace"), digest_size=8).digest()
+    found = words(text)
+    digest = hashlib.blake2b(" ".join(found).encode("utf-8", "replace"), digest_size=8).digest()
     minhash = RMinHash(PERMUTATIONS, SEED)
-    shingles = zip(*(words[start:] for start in range(SHINGLE_WORDS)), strict=False)
-    minhash.update(list(map(" ".join, shingles)) or [" ".join(words)])
+    shingles = zip(*(found[start:] for start in range(SHINGLE_WORDS)), strict=False)
+    minhash.update(list(map(" ".join, shingles)) or [" ".join(found)])
     return int.from_bytes(digest, "big"), np.array(minhash.digest(), np.uint32)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from askback.config import Select
-from askback.curate.similar import NearCopies, words
+from askback.curate.similar import NearCopies
 from askback.records import Candidate
 from askback.remote import host
+from askback.words import word_set
 
 ROUNDING = 1e-9
 """A share of a number may miss a whole number by so much: 0.07 of 100 is 7.000000000000001."""
@@ -138,7 +139,7 @@ def _rules(ranked: Sequence[Scored], options: Select, wanted: int) -> list[Rule]
 
 
 def _near_copy(ranked: Sequence[Scored], threshold: float) -> Rule:
-    copies = NearCopies(threshold, Counter(word for one in ranked for word in words(one.instruction)))
+    copies = NearCopies(threshold, Counter(word for one in ranked for word in word_set(one.instruction)))
 
     def detail(one: Scored) -> str:
         found = copies.nearest(one.instruction)

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
+import regex
+
+from askback.endings import FINAL, PHRASE_SPACE
+
 
 class Pair(NamedTuple):
     """An instruction and an output."""
@@ -24,7 +28,17 @@ Damage = Callable[[Pair, Pair, Random, int], Pair | None]
 with one can be tried with the other.
 """
 
-_BREAK = re.compile(r"((?<=[.!?])[ \t]+(?=\S)|\s*\n\s*)")
+_STOPS = "".join(FINAL).replace(".!?", "")
+_CLOSING = "」』”’）"
+_BREAK = re.compile(
+    rf"((?<=[.!?])[ \t]+(?=\S)|(?:(?<=[{_STOPS}])|(?<=[{_STOPS}][{_CLOSING}]))[ \t]*(?=[^\s{_STOPS}{_CLOSING}])"
+    rf"|{PHRASE_SPACE}|\s*\n\s*)"
+)
+"""What is between two sentences: space or nothing after a full stop that is in one script only."""
+_INSIDE = regex.compile(
+    r"[\p{L}\p{M}\p{N}_](?:(?=\s+[\p{Ll}\p{Lo}])|(?=[\p{Han}\p{Hiragana}\p{Katakana}\p{Line_Break=Complex_Context}]))"
+)
+"""The last letter of a word whose next one goes on with the sentence: it is no capital."""
 
 
 def sentences(text: str) -> tuple[list[str], list[str]]:
@@ -46,7 +60,7 @@ def swapped(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | Non
 
 def truncated(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | None:
     """Cut the output between a third and nine tenths of the way, in the middle of a sentence."""
-    ends = [match.end() for match in re.finditer(r"\w(?=\s+[a-z])", pair.output)]
+    ends = [match.end() for match in _INSIDE.finditer(pair.output)]
     inside = [end for end in ends if len(pair.output) / 3 <= end <= len(pair.output) * 0.9]
     return Pair(pair.instruction, pair.output[: random.choice(inside)]) if inside else None
 

@@ -15,7 +15,7 @@ from askback.records import Candidate, Example, Outcome, fail, reject
 STAGE = "candidates"
 
 
-@recorded(version=5)
+@recorded(version=6)
 def select(
     step: Step, options: Select, *, candidates: Records, judgements: Records, before: Sequence[Records] = ()
 ) -> Records:

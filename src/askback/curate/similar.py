@@ -1,14 +1,10 @@
 """Near-copies among instructions, exactly: word-set Jaccard with a prefix filter (Bayardo et al., 2007)."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 
-
-def words(text: str) -> frozenset[str]:
-    """Return the words of a text, in lower case."""
-    return frozenset(re.findall(r"\w+", text.lower()))
+from askback.words import word_set
 
 
 class NearCopies:
@@ -28,7 +24,7 @@ class NearCopies:
 
     def nearest(self, text: str) -> tuple[str, float] | None:
         """Return the id and similarity of the one most like `text`, at or above the threshold, if there is one."""
-        mine = words(text)
+        mine = word_set(text)
         rare = self._rare_words(mine)
         likely: list[int] = []
         for size, index in self._index.items():
@@ -49,7 +45,7 @@ class NearCopies:
 
     def add(self, id: str, text: str) -> None:
         """Add one that was chosen."""
-        mine = words(text)
+        mine = word_set(text)
         index = self._index.setdefault(len(mine), {})
         for word in self._rare_words(mine):
             index.setdefault(word, []).append(len(self._kept))

@@ -14,6 +14,7 @@ from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.records import Example, Outcome, Probe, Rejection, draw, record_id, reject
+from askback.words import join, pieces
 
 BEST = 5
 """The level of a pair as people wrote it."""
@@ -21,7 +22,7 @@ TAUGHT, TRIED = 0, 1
 """Which of the two sets of words of damage.py is put in."""
 
 
-@recorded(version=2, prompts=("rubric",))
+@recorded(version=3, prompts=("rubric",))
 def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
     """Make judgements of training pairs, true and damaged by `kinds` in turn, the next where one cannot be done to a pair.
 
@@ -48,7 +49,7 @@ def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
     return step.write(Example, [outcome])
 
 
-@recorded(version=1)
+@recorded(version=2)
 def make_probes(step: Step, options: Judge, *, seed: Records) -> Records:
     """Make probes of held-out pairs: each as it is, with every kind of damage, and with its words in no order.
 
@@ -131,7 +132,7 @@ def _probe(pair: Example, kind: str, shown: Pair) -> Probe:
 
 def _scrambled(pair: Example, random_seed: int) -> Pair:
     random = Random(draw(random_seed, "scrambled", pair.id))
-    instruction, output = pair.instruction.split(), pair.output.split()
+    instruction, output = pieces(pair.instruction), pieces(pair.output)
     random.shuffle(instruction)
     random.shuffle(output)
-    return Pair(" ".join(instruction), " ".join(output))
+    return Pair(join(instruction), join(output))

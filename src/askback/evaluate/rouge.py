@@ -1,6 +1,5 @@
 """ROUGE-L: how much of a reference answer comes back, in order. Weak evidence: a good answer may share few words."""
 
-import re
 from dataclasses import dataclass
 
 from askback.evaluate.options import Referring
@@ -8,8 +7,7 @@ from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.records import Counts
-
-_WORD = re.compile(r"[a-z0-9]+")
+from askback.words import words
 
 
 @dataclass(frozen=True)
@@ -22,8 +20,11 @@ class RougeL:
 
 
 def rouge_l(reference: str, answer: str) -> RougeL:
-    """Return sentence-level ROUGE-L (Lin 2004) over lower-case words, without stemming, as `rouge_score` counts them."""
-    left, right = _WORD.findall(reference.lower()), _WORD.findall(answer.lower())
+    """Return sentence-level ROUGE-L (Lin 2004) over words, without case and stemming.
+
+    In English the figures are those of `rouge_score`, which knows no letters but a to z.
+    """
+    left, right = words(reference), words(answer)
     common = common_words(left, right)
     if not common:
         return RougeL(0.0, 0.0, 0.0)
@@ -45,7 +46,7 @@ def common_words(left: list[str], right: list[str]) -> int:
     return len(left) - row.bit_count()
 
 
-@recorded(version=1)
+@recorded(version=2)
 def compare_with_references(step: Step, options: Referring, *, prompts: Records, answers: Records) -> Records:
     """Score answers against the references of their prompts; the means are in the step's metrics."""
     references = {one.id: one.output for one in prompts if one.output.strip()}

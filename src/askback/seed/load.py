@@ -14,6 +14,7 @@ from askback.records import DRAWS, Example, Outcome, Rejection, draw, record_id,
 from askback.rows import Rows, hub_rows, read_rows
 from askback.seed.readers import READERS, Pair, Reader
 from askback.seed.readers.pairs import STAGE
+from askback.words import normal
 
 HELD_OUT, TRAIN = "held-out", "train"
 
@@ -33,7 +34,7 @@ def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
     }
 
 
-@recorded(version=2, sources=sources)
+@recorded(version=3, sources=sources)
 def load_seed(step: Step, options: Seed) -> Records:
     """Read every source, keep usable pairs once, and set some aside as held-out.
 
@@ -53,7 +54,7 @@ def load_seed(step: Step, options: Seed) -> Records:
     return step.write(Example, [outcome])
 
 
-@recorded(version=1, sources=lambda source: sources(Seed(sources=[source])))
+@recorded(version=2, sources=lambda source: sources(Seed(sources=[source])))
 def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
     """Read a file of pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
     side = TRAIN if options.split == TRAIN else HELD_OUT
@@ -110,11 +111,6 @@ def _file(path: str) -> Path:
     if not file.is_file():
         raise InputError(f"{path}: no such seed file. Give a .jsonl, .json or .parquet file, builtin:demo or hub:NAME")
     return file
-
-
-def normal(instruction: str) -> str:
-    """Return an instruction as it is compared with others."""
-    return " ".join(instruction.lower().split())
 
 
 def _unusable(pair: Pair, options: Seed, seen: set[str]) -> Rejection | None:

@@ -8,13 +8,14 @@ from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.lookup import lookup
 from askback.records import Example, Outcome, Rejection, record_id, reject
-from askback.seed.load import normal, open_rows, source_fingerprints
+from askback.seed.load import open_rows, source_fingerprints
 from askback.seed.readers import READERS, Pair
+from askback.words import normal
 
 STAGE = "replies"
 
 
-@recorded(version=1, prompts=("rubric",), sources=lambda options: source_fingerprints(options.ranked))
+@recorded(version=2, prompts=("rubric",), sources=lambda options: source_fingerprints(options.ranked))
 def load_ranked(step: Step, options: Judge, *, seed: Records) -> Records:
     """Read the replies of `options.ranked` as examples of origin "judgement": rank 0 as 5, 1 as 4, lower ones as 3.
 

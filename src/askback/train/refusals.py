@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from askback.prompts import NO_INSTRUCTION
 from askback.records import Example, draw, record_id
+from askback.words import in_a_row, join, pieces
 
 MIN_WORDS = 40
 """Outputs with fewer words are not damaged: too little would be left to tell the damage by."""
@@ -20,7 +21,7 @@ def refusals(examples: Sequence[Example], share: float, random_seed: int) -> lis
     So many as `share` of the examples, rounded up, drawn by id among those of `MIN_WORDS` words or more; the kinds of
     `DAMAGES` take turns. The sound examples stay, so the model sees that it is the damage that makes the difference.
     """
-    long = [example for example in examples if len(example.output.split()) >= MIN_WORDS]
+    long = [example for example in examples if len(parts := pieces(example.output)) >= in_a_row(parts, MIN_WORDS)]
     drawn = sorted(long, key=lambda example: draw(random_seed, "refusal", example.id))
     count = math.ceil(share * len(examples))
     return [
@@ -28,7 +29,7 @@ def refusals(examples: Sequence[Example], share: float, random_seed: int) -> lis
             example,
             id=record_id(example.id, "refusal"),
             instruction=NO_INSTRUCTION,
-            output=DAMAGES[number % len(DAMAGES)](example.output.split(), random_seed, example.id),
+            output=DAMAGES[number % len(DAMAGES)](pieces(example.output), random_seed, example.id),
         )
         for number, example in enumerate(drawn[:count])
     ]
@@ -38,18 +39,18 @@ def fragment(words: list[str], random_seed: int, id: str) -> str:
     """Return a twentieth of the text, 5 words at least, from its middle: it begins and ends in mid-sentence."""
     length = max(5, len(words) // 20)
     start = 1 + draw(random_seed, "start", id) % (len(words) - length - 1)
-    return " ".join(words[start : start + length])
+    return join(words[start : start + length])
 
 
 def shuffled(words: list[str], random_seed: int, id: str) -> str:
     """Return the words in disorder."""
     order = sorted(range(len(words)), key=lambda at: draw(random_seed, "order", id, at))
-    return " ".join(words[at] for at in order)
+    return join([words[at] for at in order])
 
 
 def links(words: list[str], random_seed: int, id: str) -> str:
     """Return a list of link-like titles of a few words of the text each."""
-    titles = [" ".join(words[at : at + LINK_WORDS]).title() for at in range(0, len(words), 4 * LINK_WORDS)]
+    titles = [join(words[at : at + LINK_WORDS]).title() for at in range(0, len(words), 4 * LINK_WORDS)]
     return "\n".join(f"- {title}" for title in titles)
 
 

@@ -17,7 +17,7 @@ from askback.train.rows import schedule
 from askback.train.trackers import check_installed
 
 
-@recorded(version=2, output="model", prompts=("backward",))
+@recorded(version=3, output="model", prompts=("backward",))
 def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequence[Records]) -> Model:
     """Train M_yx: the output is shown, the instruction is learnt (method.md 1.1), or that there is none (`refusals`)."""
     taught = _taught(examples)

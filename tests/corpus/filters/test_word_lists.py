@@ -27,7 +27,8 @@ def options(folder: Path, text: str, **given: object) -> Corpus:
     ("entry", "text", "hits"),
     [
         ("darn", "Darn! DARN (darn) *darn* darn.", 5),
-        ("darn", "darning undarn darn_ darn2", 0),
+        ("darn", "darning undarn darn2", 0),
+        ("darn", "_darn_ so_darn_bad", 2),
         ("go to hell", "Go  to\nHELL, go to. Hell", 1),
         ("go", "go to hell", 1),
         ("f**k", "f**k f(k) f k", 1),

@@ -5,14 +5,16 @@ from collections import Counter
 
 from askback.config import Corpus
 from askback.corpus.filters.prose import without_code
+from askback.endings import PHRASE_SPACE
 
 _MARKS = "> -*+#:0123456789.)"
 _ENDED = ("! ", "? ", '." ', ".” ", ".) ", '?" ', "?” ")
 
 
-_OTHER_ENDS = re.compile(r"[。！？｡۔।॥][」』”’）]?|[؟] ")
-_PAIR = re.compile(r"([\u3040-\u30ff\u3400-\u9fff]{1,2})(?=[^\s.])")
-"""Chinese and Japanese have no spaces: two characters count as a word, or what is left of a run."""
+_OTHER_ENDS = re.compile(rf"[。！？｡۔।॥։።፧။៕។༎][」』”’）]?|[؟] |{PHRASE_SPACE}")
+_PAIR = re.compile(r"([\u3040-\u30ff\u3400-\u9fff]{1,2}|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{1,4})(?=[^\s.])")
+"""Chinese and Japanese have no spaces: two characters count as a word, or what is left of a run; in Thai, Lao, Burmese and
+Khmer, four."""
 
 TINY = 1e-9  # a product of floats may be this much above the whole number it stands for
 
@@ -21,7 +23,7 @@ def sentences(text: str) -> list[str]:
     """Return the sentences of a segment; the marks of lists and headers before them are removed.
 
     Code and tables are left out. A line break ends a sentence, and so does a full stop, question or exclamation mark
-    with a space after it; a Chinese or Japanese one needs none, and there two characters count as a word.
+    with a space after it; a Chinese or Japanese one needs none, and there two characters count as a word, in Thai four.
     """
     text = without_code(text)
     for end in _ENDED:

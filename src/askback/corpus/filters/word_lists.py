@@ -1,18 +1,12 @@
 """Words and phrases that a recipe's own lists do not want: profanity, toxicity, spam (ours; the paper has no such rule)."""
 
-import re
 from functools import lru_cache
 from pathlib import Path
-from unicodedata import normalize
 
 from askback.config import Corpus, WordList
 from askback.errors import InputError
+from askback.words import join, tokens
 
-_UNSPACED = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
-"""Scripts without spaces: Thai, Lao, Tibetan, Burmese, Khmer, kana and Chinese characters."""
-_MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u06d6-\u06dc\u0900-\u0963\u0966-\u0dff"
-"""Vowel signs and accents of Hebrew, Arabic and the Indic scripts, which ``\\w`` leaves out."""
-_TOKEN = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w{_MARKS}\u200c\u200d])+|\S")
 NAMED = 3
 """So many of the words found are named in a rejection."""
 
@@ -37,21 +31,20 @@ class Words:
 
         Where one begins, the longest counts, and what it covers is not looked at again.
         """
-        tokens = _tokens(text)
+        found = _tokens(text)
         hits: list[str] = []
         at = 0
-        while at < len(tokens):
-            lengths = self._lengths.get(tokens[at], ())
-            length = next((size for size in lengths if tuple(tokens[at : at + size]) in self._entries), 0)
+        while at < len(found):
+            lengths = self._lengths.get(found[at], ())
+            length = next((size for size in lengths if tuple(found[at : at + size]) in self._entries), 0)
             if length:
-                hits.append(" ".join(tokens[at : at + length]))
+                hits.append(join(found[at : at + length]))
             at += length or 1
-        return hits, sum(token[0].isalnum() for token in tokens)
+        return hits, sum(token[0].isalnum() for token in found)
 
 
 def _tokens(text: str) -> list[str]:
-    text = text if text.isascii() else normalize("NFKC", text).replace("’", "'")
-    return _TOKEN.findall(text.casefold())
+    return tokens(text if text.isascii() else text.replace("’", "'"))
 
 
 def word_list(text: str, options: Corpus) -> str | None:
