@@ -327,6 +327,17 @@ class Outcome:
         counts.entered += 1
         counts.kept += 1
 
+    def take_back(self, stage: str) -> list[Any]:
+        """Return the records kept at `stage`, the last one, which are then as if they had not come to it yet.
+
+        For a step that decides once more about what another function kept; all else stays counted as it is.
+        """
+        taken, self.kept = self.kept, []
+        counts = self.counts.setdefault(stage, Counts())
+        counts.entered -= len(taken)
+        counts.kept -= len(taken)
+        return taken
+
     def drop(self, rejection: Rejection) -> None:
         """Record a dropped record and count it under its stage and rule."""
         reason = f"{rejection.stage}/{rejection.rule}"

@@ -48,7 +48,7 @@ def load_seed(step: Step, options: Seed) -> Records:
         raise InputError(
             f"{paths}: need seed pairs on both sides, found {splits.count(TRAIN)} to train on and "
             f"{splits.count(HELD_OUT)} held out of {sum(c.entered for c in outcome.counts.values())} read. "
-            f"First dropped: {_first(outcome)}. Check format:, held_out: and the file."
+            f"Dropped: {_dropped(outcome)}. Check format:, held_out: and the file."
         )
     step.metrics = {"train": splits.count(TRAIN), "held_out": splits.count(HELD_OUT)}
     return step.write(Example, [outcome])
@@ -58,12 +58,9 @@ def load_seed(step: Step, options: Seed) -> Records:
 def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
     """Read a file of pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
     side = TRAIN if options.split == TRAIN else HELD_OUT
-    found = gather(Seed(sources=[options.model_copy(update={"split": side})]))
+    outcome = gather(Seed(sources=[options.model_copy(update={"split": side})]))
     others = {normal(one.instruction) for one in seed if one.split != side}
-    outcome = Outcome()
-    for drop in found.dropped:
-        outcome.drop(drop)
-    for one in found.kept:
+    for one in outcome.take_back(STAGE):
         if normal(one.instruction) in others:
             detail = f"the seed has this instruction, and not as {side}"
             outcome.drop(reject(one.id, STAGE, "other-split", detail, uri=one.uri, text=one.instruction))
@@ -72,8 +69,12 @@ def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
     return step.write(Example, [outcome])
 
 
-def _first(outcome: Outcome) -> str:
-    return next((f"{drop.uri} {drop.rule} {drop.detail}" for drop in outcome.dropped), "none")
+def _dropped(outcome: Outcome) -> str:
+    """Say how many pairs each rule dropped, and name one of them."""
+    counted = sorted(outcome.reasons.items(), key=lambda item: -item[1])
+    said = ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in counted)
+    example = next((f" (as {drop.uri} {drop.rule} {drop.detail})" for drop in outcome.dropped), "")
+    return (said or "none") + example
 
 
 def gather(options: Seed) -> Outcome:
