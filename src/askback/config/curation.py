@@ -11,6 +11,10 @@ ScorerName = Literal["rubric", "additive", "ifd", "instruction", "whole"]
 DamageKind = Literal["swapped", "truncated", "furniture", "shuffled", "off-topic", "blog", "repeated"]
 
 
+UNASKED = frozenset({"ifd", "whole"})
+"""Scorers that ask for no rating, so that there is nothing to give reasons for."""
+
+
 class Score(Options):
     """Self-curation, first half: a judgement for every candidate by every scorer (method.md 1.7, 4).
 
@@ -41,7 +45,7 @@ class Score(Options):
     def _sensible(self) -> "Score":
         if len(set(self.scorers)) < len(self.scorers):
             raise ValueError(f"scorers names one twice: {', '.join(self.scorers)}; name each once")
-        if self.reasoning and not {"rubric", "additive", "instruction"} & set(self.scorers):
+        if self.reasoning and UNASKED.issuperset(self.scorers):
             raise ValueError(
                 f"reasoning is of no use to {', '.join(self.scorers)}, as no rating is asked for; add another scorer "
                 "or leave it out"

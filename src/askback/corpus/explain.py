@@ -7,12 +7,12 @@ from pathlib import Path
 from askback.config import Corpus, CorpusSource
 from askback.corpus.cut import NO_PLACE, Offer, offers, sections_of
 from askback.corpus.filters import navigation_header
-from askback.corpus.readers import SUFFIXES, documents
+from askback.corpus.readers import SMALL_FILES, SUFFIXES, documents
 from askback.corpus.segment import Section, blocks_of, with_text
 from askback.errors import InputError
 from askback.records import Document, Rejection
 
-FORMATS = ("html", "markdown", "text", "pdf")
+FORMATS = tuple(SMALL_FILES)
 """Formats of which a file is one document."""
 
 

@@ -3,7 +3,8 @@
 from functools import partial
 
 from askback.config import Resources, Score
-from askback.curate.scorers import PROMPTS, SCORERS, Scorer, check_calls
+from askback.curate.scorers import SCORERS, Scorer
+from askback.curate.scorers.trial import check_calls, used_prompts
 from askback.engines import open_engine
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
@@ -14,11 +15,6 @@ from askback.records import Candidate, Judgement, Outcome
 
 PIECE = 32
 """Candidates in a piece of work; see augment.PIECE."""
-
-
-def used_prompts(options: Score) -> list[str]:
-    """Return the names of the prompts that the scorers use."""
-    return [PROMPTS[name] for name in options.scorers if name in PROMPTS]
 
 
 @recorded(version=3, engine="score", prompts=used_prompts)

@@ -97,7 +97,7 @@ def identify(
     }
     if declared.engine:
         engine = file.resources.engine_for(declared.engine)
-        identity["engine"] = {name: getattr(engine, name) for name in COUNTS[engine.kind]}
+        identity["engine"] = {name: getattr(engine, name) for name in COUNTS.get(engine.kind, ALL_COUNT)}
     return identity
 
 
@@ -108,6 +108,8 @@ COUNTS = {
     "scripted": ("kind", "dtype"),
 }
 """Which options of an engine change what a model answers. A key, or the name of its variable, never does."""
+ALL_COUNT = tuple(dict.fromkeys(name for names in COUNTS.values() for name in names))
+"""Of a kind that does not say so itself, each that counts for another one."""
 
 
 def asked(function: Callable[..., Any], inputs: dict[str, Input], resources: Resources) -> dict[str, Input]:

@@ -14,7 +14,7 @@ from askback.backtranslation import backtranslate
 from askback.config import Augment, Corpus, Gate, HeldOut, Judge, Options, RecipeFile, Score, Seed, Select, Training
 from askback.corpus.dedup import deduplication_bytes
 from askback.curate.choose import ROUNDING
-from askback.curate.scorers import check_calls
+from askback.curate.scorers.trial import check_calls
 from askback.engines import ENGINES, Offer
 from askback.engines.usage import Tokens
 from askback.errors import Drift, MissingExtra
@@ -121,8 +121,12 @@ class Plan:
 
     def _check_engine(self, options: Score) -> None:
         kind = self.file.resources.engine_for("score").kind
-        calls = lookup(ENGINES, kind, "engine").calls
-        self.notes += [note for note in check_calls(options, kind, calls) if note not in self.notes]
+        self.notes += [note for note in check_calls(options, kind, self._judge_calls) if note not in self.notes]
+
+    @cached_property
+    def _judge_calls(self) -> frozenset[str]:
+        found: frozenset[str] = lookup(ENGINES, self.file.resources.engine_for("score").kind, "engine").calls
+        return found
 
     def check_offer(self, offer: Offer) -> list[str]:
         """Return what the scorers have to do without on a server that has told what it offers.
@@ -242,7 +246,7 @@ class Plan:
             case Judge():
                 step.entered, known = of_judge(step.name, options, known)
             case Score():
-                step.tokens = counting.judging(self._ruler, options, known)
+                step.tokens = counting.judging(self._ruler, options, known, self._judge_calls)
             case Select():
                 known = replace(known, count=_chosen(options, known.count))
             case Training():

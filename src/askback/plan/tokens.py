@@ -6,9 +6,10 @@ from typing import Any
 
 from askback import prompts
 from askback.config import Augment, Backward, HeldOut, Score, Training
+from askback.curate.scorers.trial import Noting, Tried, tried
 from askback.engines.base import Prompt
 from askback.engines.usage import Tokens
-from askback.plan.sample import Pair, Pairs
+from askback.plan.sample import Pairs
 from askback.prompts import render
 from askback.train.rows import schedule
 
@@ -17,7 +18,6 @@ CHARS_PER_TOKEN = 4.2
 TURN_TOKENS = 10
 """What a chat template puts around a user's turn."""
 INSTRUCTION_TOKENS = 30.0
-RATED = {"rubric": prompts.rubric, "additive": prompts.additive}
 
 
 class Ruler:
@@ -32,6 +32,11 @@ class Ruler:
         if self._tokenizer is None:
             return len(text) / CHARS_PER_TOKEN
         return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Return about the first so many tokens of a text."""
+        length = self.text(text)
+        return text if length <= max_tokens else text[: int(len(text) * max_tokens / length)]
 
     def prompt(self, prompt: Prompt) -> float:
         """Return the length of a prompt as it is rendered."""
@@ -59,28 +64,18 @@ def writing(ruler: Ruler, options: Augment, segments: Pairs, seed: Pairs) -> Tok
     )
 
 
-def judging(ruler: Ruler, options: Score, pairs: Pairs) -> Tokens:
-    """Return what the scorers read and write; a reasoning is taken to be as long as it may be."""
-    read = _mean(sum(_judged(ruler, options, scorer, pair) for scorer in options.scorers) for pair in pairs.sample)
-    asking = sum(scorer not in ("ifd", "whole") for scorer in options.scorers)
-    written = options.samples * options.reasoning_tokens if options.reasoning else 0
-    return Tokens(round(pairs.count * read), round(pairs.count * asking * written))
-
-
-def _judged(ruler: Ruler, options: Score, scorer: str, pair: Pair) -> float:
-    instruction, output = pair
-    over = max(0.0, ruler.text(output) - options.max_output_tokens)
-    if scorer == "whole":
-        return 0
-    if scorer == "ifd":
-        asked = sum(ruler.prompt(prompts.forward(one, "augmented")) for one in (instruction, ""))
-        return asked + 2 * (ruler.answer(output) - over)
-    if scorer == "instruction":
-        read = ruler.prompt(prompts.instruction(instruction, options.reasoning))
-    else:
-        read = ruler.prompt(RATED[scorer](instruction, output, options.reasoning)) - over
-    # With a reasoning, the prompt is read to write it, and again with it to read the digit.
-    return options.samples * (2 * read + options.reasoning_tokens) if options.reasoning else read
+def judging(ruler: Ruler, options: Score, pairs: Pairs, calls: frozenset[str]) -> Tokens:
+    """Return what the scorers read and write on an engine with these calls; a reasoning is as long as it may be."""
+    shown = [
+        Tried(str(number), instruction, ruler.truncate(output, options.max_output_tokens))
+        for number, (instruction, output) in enumerate(pairs.sample)
+    ]
+    engine = Noting(calls)
+    for scorer in options.scorers:
+        tried(scorer, options, engine, shown)
+    read = sum(ruler.prompt(prompt) + (ruler.answer(text) if text else 0) for prompt, text in engine.read)
+    share = pairs.count / max(1, len(shown))
+    return Tokens(round(share * read), round(share * engine.written))
 
 
 def training(ruler: Ruler, options: Training, taught: Sequence[Pairs]) -> tuple[int, Tokens]:

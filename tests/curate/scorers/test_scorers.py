@@ -10,8 +10,8 @@ import pytest
 from askback import prompts
 from askback.config import Engine as EngineOptions
 from askback.config import RecipeFile, Score
-from askback.curate.score import used_prompts
-from askback.curate.scorers import PROMPTS, SCORERS, Scorer, check_calls, ifd, rubric
+from askback.curate.scorers import SCORERS, Scorer, ifd, rubric
+from askback.curate.scorers.trial import check_calls, used_prompts
 from askback.engines import Offer
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.engines.scripted import Scripted
@@ -67,7 +67,7 @@ def test_one_judgement_each_in_order_whatever_stands_beside_it(name: str, reason
     assert judge(name, Scripted(), options, PAIRS[::-1]) == found[::-1]
     assert judge(name, Scripted(), options, []) == []
     assert len({one.id for one in found}) == len(PAIRS)
-    prompt_id = prompts.prompt_id(PROMPTS[name]) if name in PROMPTS else ""
+    prompt_id = next(map(prompts.prompt_id, used_prompts(Score.model_validate({"scorers": [name]}))), "")
     assert {(one.scorer, one.model_id, one.prompt_id) for one in found} == {(name, "m0", prompt_id)}
     assert all(one.score is not None for one in found)
 

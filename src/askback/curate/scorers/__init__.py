@@ -1,11 +1,10 @@
 """Scorers: one file each; a scorer looks at pairs and returns a judgement for every one of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from askback.config import Score
 from askback.engines.base import Engine
-from askback.errors import RecipeError
 from askback.records import Judgement
 
 SCORERS = {
@@ -15,8 +14,6 @@ SCORERS = {
     "instruction": "askback.curate.scorers.instruction:judge",
     "whole": "askback.curate.scorers.whole:judge",
 }
-PROMPTS = {"rubric": "rubric", "additive": "additive", "ifd": "forward", "instruction": "instruction"}
-"""The prompt that each scorer uses; `whole` asks no model."""
 
 
 class Pair(Protocol):
@@ -31,29 +28,12 @@ class Pair(Protocol):
 
 
 class Scorer(Protocol):
-    """Judge pairs with a model; one judgement each, in their order, the same for the same arguments."""
+    """Judge pairs with a model; one judgement each, in their order, the same for the same arguments.
+
+    A judgement's `prompt_id` is that of the prompt it was asked with (`prompts.prompt_id`), "" if no model was asked. What
+    else there is to know of a scorer follows from what it asks (trial.py).
+    """
 
     def __call__(
         self, engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int
     ) -> list[Judgement]: ...
-
-
-def check_calls(options: Score, engine: str, calls: Iterable[str]) -> list[str]:
-    """Return what the scorers have to do without on an engine that answers `calls` only, a sentence each.
-
-    Raises:
-        RecipeError: one of them cannot do without.
-    """
-    found = frozenset(calls)
-    if "ifd" in options.scorers and "loglikelihood" not in found:
-        raise RecipeError(
-            f"score.scorers has ifd, which needs the probability of a given text, and the engine '{engine}' does not tell "
-            "that; take another scorer or another engine"
-        )
-    rated = [name for name in options.scorers if name in ("rubric", "additive", "instruction")]
-    if rated and "choose" not in found:
-        return [
-            f"the engine '{engine}' does not tell the probabilities of the digits: {', '.join(rated)} will read the score "
-            "in the answer's text, and leave a candidate unscored where there is none"
-        ]
-    return []
