@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Markup = Literal["html", "markdown", "rst", "text"]
+Markup = Literal["html", "xhtml", "markdown", "rst", "text"]
 
 
 def record_id(*parts: str) -> str:

@@ -3,21 +3,17 @@
 A broken row is a value, not an exception: it names its place, and the rows after it are read.
 """
 
-import gzip
-import io
 import json
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from askback.errors import InputError, MissingExtra
-from askback.lookup import nearest
+from askback.packed import open_bytes, unpacked_name
 from askback.remote import File
 
 LONGEST = 64_000_000
 """Bytes of the longest line that is read, so that a file without line ends does not fill the memory."""
-BATCH_ROWS = 256
 
 
 class BrokenRow(ValueError):
@@ -38,8 +34,10 @@ def read_rows(path: Path) -> Rows:
     Raises:
         InputError: the file is of another kind.
     """
-    name = path.name.removesuffix(".gz").removesuffix(".zst")
-    if name.endswith(".parquet"):
+    from askback.parquet import parquet_rows  # it knows what a broken row is from here
+
+    name = unpacked_name(path.name).lower()
+    if name.endswith((".parquet", ".pq")):
         return parquet_rows(path)
     if name.endswith(".json"):
         return array_rows(path)
@@ -61,7 +59,7 @@ def line_rows(path: File, longest: int = LONGEST) -> Rows:
                     yield f"{path}:{number}", BrokenRow("too-large", f"a line of more than {longest} bytes")
                 elif line.strip():
                     yield f"{path}:{number}", _row(line)
-    except (OSError, EOFError, zlib.error) as error:
+    except OSError as error:
         yield f"{path}:{number + 1}", BrokenRow("clipped", f"cannot be read from here on: {error}")
 
 
@@ -70,40 +68,11 @@ def array_rows(path: File) -> Rows:
     try:
         with open_bytes(path) as file:
             rows = json.load(file)
-    except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         yield str(path), BrokenRow("broken-json", f"not valid JSON: {error}")
         return
     for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
         yield f"{path}#{number}", _checked(row)
-
-
-def parquet_rows(path: File, columns: Sequence[str] = ()) -> Rows:
-    """Yield the rows of a Parquet file, a few hundred in memory at a time.
-
-    Args:
-        columns: read only these, as far as they are there; the first has to be.
-
-    Raises:
-        InputError: the first of `columns` is not there.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        with pq.ParquetFile(path if isinstance(path, Path) else path.open()) as file:
-            names = file.schema_arrow.names
-            if columns and columns[0] not in names:
-                hint = nearest(columns[0], names)
-                raise InputError(f"{path}: no column '{columns[0]}'; it has {', '.join(names)}.{hint} Set text_field")
-            wanted = [name for name in columns if name in names] or None
-            for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"{path}#{number}", row
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        rule = "clipped" if number else "unreadable"
-        yield f"{path}#{number + 1}", BrokenRow(rule, f"cannot be read from row {number + 1} on: {error}")
 
 
 def hub_rows(name: str) -> Rows:
@@ -152,34 +121,3 @@ def _checked(row: Any) -> dict[str, Any] | BrokenRow:
     if isinstance(row, dict):
         return row
     return BrokenRow("not-a-record", f"expected an object, found {type(row).__name__}")
-
-
-def open_bytes(path: File) -> IO[bytes]:
-    """Open a file for reading, unpacked by its suffix (.gz, .zst)."""
-    if path.suffix == ".gz":
-        return gzip.open(path if isinstance(path, Path) else path.open("rb"))  # type: ignore[return-value]
-    if path.suffix == ".zst":
-        return io.BufferedReader(_Zstandard(path))
-    return path.open("rb")
-
-
-class _Zstandard(io.RawIOBase):
-    """FastWARC's reader of zstandard files, as a stream that `io` can buffer."""
-
-    def __init__(self, path: File) -> None:
-        from fastwarc.stream_io import ZstdReader
-
-        self._file = path.open("rb")
-        self._reader = ZstdReader(self._file)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._reader.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()

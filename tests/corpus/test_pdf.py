@@ -63,9 +63,9 @@ def test_without_headers_it_is_one_section_under_its_title(tmp_path: Path) -> No
     assert text_of(read(tmp_path, pdf([BODY])))[0][0] == ["name"]
 
 
-def encrypted(data: bytes, password: str) -> bytes:
+def encrypted(data: bytes, password: str, algorithm: str = "RC4-128") -> bytes:
     writer = PdfWriter(PdfReader(io.BytesIO(data)))
-    writer.encrypt(user_password=password, owner_password="owner", algorithm="RC4-128")
+    writer.encrypt(user_password=password, owner_password="owner", algorithm=algorithm)
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()
@@ -82,6 +82,9 @@ def test_bad_files_are_one_rejection_each(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert rule(encrypted(whole, "secret")) == ("encrypted", "rejected")
     assert isinstance(read(tmp_path, encrypted(whole, "")), Document)  # restricted, but open to read
+    for algorithm in ("RC4-40", "AES-128", "AES-256-R5", "AES-256"):
+        assert rule(encrypted(whole, "secret", algorithm)) == ("encrypted", "rejected")
+        assert isinstance(read(tmp_path, encrypted(whole, "", algorithm)), Document)
     assert rule(b"%PDF-1.7\n" + b"\x00junk" * 100) == ("unreadable", "failed")
     assert rule(pdf([""])) == ("no-text", "rejected")
     assert rule(whole, max_document_bytes=100) == ("too-large", "rejected")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from askback.corpus.filters.headers import navigation_header
 from askback.corpus.page import read_blocks
 from askback.corpus.walk import Block
+from askback.corpus.xml import to_html, without_code
 from askback.records import Document, Markup
 
 
@@ -80,7 +81,9 @@ def blocks_of(document: Document) -> list[Block]:
 
 def _html(text: str, markup: Markup) -> str:
     if markup == "html":
-        return text
+        return without_code(text)
+    if markup == "xhtml":
+        return to_html(text)
     from askback.corpus.markup import from_markdown, from_rst  # docutils and markdown-it take long to load
 
     return from_markdown(text) if markup == "markdown" else from_rst(text)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from askback import packed
 from askback.config import Corpus, CorpusSource
 from askback.errors import InputError
 from askback.lookup import lookup
@@ -36,14 +37,14 @@ READERS = {
 
 
 def _packed(*suffixes: str) -> tuple[str, ...]:
-    return tuple(f"{suffix}{packed}" for packed in ("", ".gz", ".zst") for suffix in suffixes)
+    return tuple(f"{suffix}{packing}" for packing in ("", *packed.SUFFIXES) for suffix in suffixes)
 
 
 SUFFIXES = {
-    "html": _packed(".html", ".htm", ".xhtml"),
+    "html": _packed(".html", ".htm", ".xhtml", ".xht"),
     "markdown": _packed(".md", ".markdown", ".mkd", ".mdown"),
     "text": _packed(".txt", ".text", ".rst"),
-    "pdf": (".pdf",),
+    "pdf": _packed(".pdf"),
     "warc": _packed(".warc", ".wet"),
     "jsonl": _packed(".jsonl", ".ndjson", ".json"),
     "parquet": (".parquet", ".pq"),

@@ -2,9 +2,19 @@
 
 import codecs
 import re
+import unicodedata
 
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"\x84\x31\x95\x33", "gb18030"),
+)
+_WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
+_XML_ENCODING = re.compile(rb"""\A\s{0,20}<\?xml[^>]{0,100}?encoding\s*=\s*["']\s*([\w.:-]{1,40})""", re.IGNORECASE)
 _SEVEN_BIT = re.compile(rb"iso-2022-[jkc]|charset=.?hz-gb|^hz", re.IGNORECASE)
 _WEB_NAMES = {
     **dict.fromkeys(("iso-8859-1", "latin1", "latin-1", "ascii", "us-ascii"), "cp1252"),
@@ -14,6 +24,8 @@ _WEB_NAMES = {
     "iso-8859-9": "cp1254",
     "x-euc-jp": "euc_jp",
     "iso-8859-11": "cp874",
+    "x-mac-cyrillic": "mac-cyrillic",
+    "macintosh": "mac-roman",
     "big5": "big5hkscs",
 }
 """What pages mean by a name, which is what browsers take it for."""
@@ -28,24 +40,63 @@ _KNOWN = {
 does, and some are no encodings of pages."""
 
 
+_UNDECLARED = (
+    *("cp1251", "koi8_r", "cp866", "iso8859_5", "mac_cyrillic", "cp1253", "iso8859_7", "cp1255", "cp1256", "cp874"),
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
+)
+"""What a text of mostly other letters than Latin ones may be in, if nothing says so."""
+_MOSTLY_HIGH, _FEW = 0.3, 24
+"""From this share of bytes above 127 on, and so many of them, a text is not in Latin letters."""
+_CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1a\x1b")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1c-\x1f]")
+_BETWEEN = re.compile("[\x00-\u0fff\u3000-\u30ff\uff00-\uffef]")
+_SAMPLE = 32_768
+"""Bytes that are looked at to guess an encoding."""
+MOST_BROKEN = 8, 200
+"""A text may hold so many characters that are none, and one more in so many."""
+
+
+class Undecodable(ValueError):
+    """Bytes that are no text, or too many of them not."""
+
+
 def decode(data: bytes, stated: str = "") -> str:
     """Return the text of a page.
 
-    In this order: a byte order mark; UTF-8, if the bytes are valid as such (that is no accident, whatever the page
-    says); the encoding of the HTTP header (`stated`); that of the page's meta element; else UTF-8 or Windows-1252,
-    whichever fits more of the bytes. What then cannot be decoded becomes U+FFFD.
+    In this order: a byte order mark; UTF-16 or UTF-32 without one, where there are NULs and all fits; UTF-8, if the bytes
+    are valid as such (that is no accident, whatever the page says); the encoding of the HTTP header (`stated`), of the
+    XML declaration, of the page's meta element; else UTF-8 or Windows-1252, whichever fits more of the bytes, or where
+    those are mostly above 127, what charset-normalizer finds. What then cannot be decoded becomes U+FFFD.
+
+    Raises:
+        Undecodable: more characters are NUL, controls or U+FFFD than `MOST_BROKEN` allows.
     """
+    text = _decoded(data, stated)
+    broken = text.count("\ufffd") + (len(_CONTROL.findall(text)) if _controls(data) else 0)
+    most = MOST_BROKEN[0] + len(text) // MOST_BROKEN[1]
+    if broken > most:
+        raise Undecodable(f"{broken} of {len(text)} characters are NUL, controls or undecodable, at most {most} wanted")
+    return text
+
+
+def _controls(data: bytes) -> bool:
+    return len(data) > len(data.translate(None, _CONTROLS))
+
+
+def _decoded(data: bytes, stated: str) -> str:
     for mark, name in _BOMS:
         if data.startswith(mark):
             return data[len(mark) :].decode(name, "replace")
+    if _controls(data[:_SAMPLE]) and (wide := _wide(data)):  # half of "。" or of a space is one
+        return data.decode(wide, "replace")
     if not _SEVEN_BIT.search(stated.encode("ascii", "replace") + data[:1024]):
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError:
             pass
-    found = _META_CHARSET.search(data[:4096])
-    names = [name for name in (stated.strip("\"' "), found[1].decode("ascii", "replace") if found else "") if name]
-    for name in names:
+    found = (_XML_ENCODING.search(data[:200]), _META_CHARSET.search(data[:4096]))
+    names = [stated.strip("\"' "), *(one[1].decode("ascii", "replace") for one in found if one)]
+    for name in filter(None, names):
         if name.lower() in ("utf-8", "utf8", "utf-16"):
             continue
         try:
@@ -57,11 +108,42 @@ def decode(data: bytes, stated: str = "") -> str:
     return _guess(data)
 
 
+def _wide(data: bytes) -> str | None:
+    """Return the encoding of two or four bytes a character that makes text of all of a sample, if one does.
+
+    In the wrong one, letters become characters that are not assigned, or ideographs with no punctuation between them.
+    """
+    best, name = 0.05, None
+    for candidate in _WIDE:
+        try:
+            text = codecs.getincrementaldecoder(candidate)("strict").decode(data[:_SAMPLE])
+        except UnicodeDecodeError:
+            continue
+        if _CONTROL.search(text) or any(unicodedata.category(character) in ("Cn", "Co") for character in set(text)):
+            continue
+        score = len(_BETWEEN.findall(text)) / max(len(text), 1)
+        if score > best:
+            best, name = score, candidate
+    return name
+
+
 def _guess(data: bytes) -> str:
     text = data.decode("utf-8", "replace")
     wrong = text.count("\ufffd")
-    right = len(data) - len(data.decode("ascii", "ignore")) - wrong
-    return text if right > 2 * wrong else data.decode("cp1252", "replace")
+    above = len(data) - len(data.decode("ascii", "ignore"))
+    if above - wrong > 2 * wrong:
+        return text
+    if above >= _FEW and above > _MOSTLY_HIGH * len(re.sub(rb"<[^<>]*>|\s", b"", data)) and (name := _undeclared(data)):
+        return data.decode(name, "replace")
+    return data.decode("cp1252", "replace")
+
+
+def _undeclared(data: bytes) -> str | None:
+    from charset_normalizer import from_bytes  # only such pages need it
+
+    sample = re.sub(rb"<[^<>]*>", b" ", data[: 4 * _SAMPLE])[:_SAMPLE]
+    found = from_bytes(sample, cp_isolation=list(_UNDECLARED)).best()
+    return str(found.encoding) if found else None
 
 
 def clean(text: str) -> str:

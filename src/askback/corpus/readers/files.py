@@ -1,25 +1,25 @@
-"""Files that are one document each: HTML pages, Markdown, reStructuredText and plain text, packed (.gz, .zst) or not."""
+"""Files that are one document each: HTML pages, Markdown, reStructuredText and plain text, packed or not."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 
 from askback.config import Corpus, CorpusSource
-from askback.corpus.readers.encoding import clean, decode
+from askback.corpus.readers.encoding import Undecodable, clean, decode
 from askback.corpus.readers.head import head
+from askback.corpus.xml import is_xhtml
+from askback.packed import Damaged, open_bytes, unpacked_name
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
 from askback.remote import File
-from askback.rows import open_bytes
 
 
 def read_html(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read pages; title, licence and date are what the page states, the licence else the source's."""
-    for path, data in contents(paths, options):
-        if isinstance(data, Rejection):
-            yield data
+    for path, text in texts(paths, options):
+        if isinstance(text, Rejection):
+            yield text
             continue
-        text = decode(data)
         title, licence, date = head(text)
-        yield Document(clean(str(path)), text, "html", "html", title, licence or source.licence, date)
+        markup: Markup = "xhtml" if is_xhtml(text, unpacked_name(path.name)) else "html"
+        yield Document(clean(str(path)), text, markup, "html", title, licence or source.licence, date)
 
 
 def read_markdown(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
@@ -35,14 +35,24 @@ def read_text(paths: Sequence[File], source: CorpusSource, options: Corpus) -> I
 def _plain(
     paths: Sequence[File], source: CorpusSource, options: Corpus, markup: Markup
 ) -> Iterator[Document | Rejection]:
-    for path, data in contents(paths, options):
-        if isinstance(data, Rejection):
-            yield data
+    for path, text in texts(paths, options):
+        if isinstance(text, Rejection):
+            yield text
             continue
-        name = path.name.removesuffix(".gz").removesuffix(".zst")
+        name = unpacked_name(path.name)
         kind: Markup = "rst" if markup == "text" and name.lower().endswith(".rst") else markup
         title = "" if markup == "text" else clean(name.rpartition(".")[0] or name)
-        yield Document(clean(str(path)), decode(data), kind, source.format, title, source.licence)
+        yield Document(clean(str(path)), text, kind, source.format, title, source.licence)
+
+
+def texts(paths: Sequence[File], options: Corpus) -> Iterator[tuple[File, str | Rejection]]:
+    """Yield the text of each file, or why there is none."""
+    for path, data in contents(paths, options):
+        try:
+            yield path, data if isinstance(data, Rejection) else decode(data)
+        except Undecodable as error:
+            uri = clean(str(path))
+            yield path, fail(record_id(uri), "documents", "undecodable", str(error), uri=uri)
 
 
 def contents(paths: Sequence[File], options: Corpus) -> Iterator[tuple[File, bytes | Rejection]]:
@@ -53,9 +63,9 @@ def contents(paths: Sequence[File], options: Corpus) -> Iterator[tuple[File, byt
         try:
             with open_bytes(path) as file:
                 data = file.read(most + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            why = clean(str(getattr(error, "strerror", None) or error))
-            yield path, fail(record_id(uri), "documents", "unreadable", why, uri=uri)
+        except OSError as error:
+            rule = "undecodable" if isinstance(error, Damaged) else "unreadable"
+            yield path, fail(record_id(uri), "documents", rule, clean(error.strerror or str(error)), uri=uri)
             continue
         if len(data) > most:
             detail = f"at least {len(data)} bytes, at most {most} wanted"

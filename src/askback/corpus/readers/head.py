@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import Any, NamedTuple
 
-_TITLE = re.compile(r"<title\b[^>]{0,500}>([^<]*)", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^>]{0,500}(?<!/)>([^<]*)", re.IGNORECASE)
 _HEAD_TAG = re.compile(r"<(?:link|meta)\b[^>]{0,2000}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _LICENCE_NAMES = ("license", "dcterms.license", "dc.rights", "dcterms.rights", "copyright")

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from askback.config import Corpus, CorpusSource
-from askback.corpus.readers.encoding import clean
+from askback.corpus.readers.encoding import Undecodable, clean, decode
 from askback.corpus.readers.head import day, head
-from askback.records import Document, Rejection, fail, record_id, reject
+from askback.corpus.xml import is_xhtml
+from askback.parquet import parquet_rows
+from askback.records import Document, Markup, Rejection, fail, record_id, reject
 from askback.remote import File
-from askback.rows import BrokenRow, Rows, hub_rows, line_rows, parquet_rows
+from askback.rows import BrokenRow, Rows, hub_rows, line_rows
 
 LINE_PER_TEXT = 8
 """A line may be so many times as long as a document: JSON escapes take up to six bytes, and there are other fields."""
@@ -56,6 +58,11 @@ def _document(row: dict[str, Any] | BrokenRow, uri: str, source: CorpusSource, o
         drop = reject if row.rule == "too-large" else fail
         return drop(identity, "documents", row.rule, f"{uri}: {clean(str(row))}", uri=uri)
     text = row.get(source.text_field)
+    if isinstance(text, bytes):
+        try:
+            text = decode(text)
+        except Undecodable as error:
+            return fail(identity, "documents", "undecodable", f"field '{source.text_field}': {error}", uri=uri)
     if not isinstance(text, str):
         found = "is missing" if source.text_field not in row else f"holds {type(text).__name__}, not text"
         fields = ", ".join(str(name)[:40] for name in list(row)[:20])
@@ -73,7 +80,8 @@ def _document(row: dict[str, Any] | BrokenRow, uri: str, source: CorpusSource, o
     title = _text(row, "title") or title
     licence = _text(row, "licence") or _text(row, "license") or licence or source.licence
     date = day(str(row.get("date") or "")) or date
-    return Document(uri, text, source.markup, source.format, title, licence, date)
+    markup: Markup = "xhtml" if source.markup == "html" and is_xhtml(text) else source.markup
+    return Document(uri, text, markup, source.format, title, licence, date)
 
 
 def _text(row: dict[str, Any], name: str) -> str:

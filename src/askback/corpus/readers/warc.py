@@ -1,6 +1,5 @@
 """WARC files: web crawls, plain or compressed with gzip, zstandard or LZ4; with WET, their plain text."""
 
-import io
 import mmap
 import re
 import zlib
@@ -9,19 +8,22 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastwarc.stream_io import BrotliReader, ChunkedReader
 from fastwarc.warc import ArchiveIterator
 
 from askback.config import Corpus, CorpusSource
-from askback.corpus.readers.encoding import clean, decode
+from askback.corpus.readers import coding
+from askback.corpus.readers.encoding import Undecodable, clean, decode
 from askback.corpus.readers.head import head, modified
+from askback.corpus.readers.spelling import spelled
+from askback.corpus.xml import is_xhtml
 from askback.errors import InputError
-from askback.records import Document, Rejection, fail, record_id, reject
+from askback.records import Document, Markup, Rejection, fail, record_id, reject
 from askback.remote import File, Unreachable
 
 _PAGES = {"response", "resource", "conversion"}
 _NOT_PAGES = {"warcinfo", "request", "metadata", "revisit", "continuation"}
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
+_CODINGS = ("Transfer-Encoding", "Content-Encoding")
 
 
 SPAN_BYTES = 6_000_000
@@ -95,7 +97,7 @@ def _file(
                 for record in ArchiveIterator(file, quirks_mode=True):
                     reached = int(record.stream_pos)
                     behind = end is not None and reached >= end
-                    found = None if behind else _document(record, f"{path}@{reached}", source, options)
+                    found = None if behind else _document(record, path, source, options)
                     if lost and lost[0] < reached:
                         yield _lost(path, *lost, f"byte {reached}")
                     lost = None
@@ -167,7 +169,7 @@ def _end(data: mmap.mmap, at: int) -> int | None:
     return end if not behind or behind.startswith(b"WARC/") else None
 
 
-def _document(record: Any, place: str, source: CorpusSource, options: Corpus) -> Document | Rejection | None:
+def _document(record: Any, path: File, source: CorpusSource, options: Corpus) -> Document | Rejection | None:
     """Return the page of a record, or why there is none, or None for a record that is not about a page.
 
     Raises:
@@ -176,10 +178,12 @@ def _document(record: Any, place: str, source: CorpusSource, options: Corpus) ->
     kind = (record.headers.get("WARC-Type") or "").strip().lower()
     if kind in _NOT_PAGES:
         return None
+    place = f"{path}@{record.stream_pos}"
     uri = clean((record.headers.get("WARC-Target-URI") or place).strip("<> "))
     identity = record_id(clean(place), uri)
     if kind not in _PAGES or "Content-Length" not in record.headers:
         return fail(identity, "documents", "clipped", f"record of type {clean(kind)!r} with a broken header", uri=uri)
+    record = spelled(record, path, int(record.stream_pos), options.max_document_bytes + MAX_HEAD)
     headers = record.http_headers if record.is_http else None
     if headers is not None and headers.status_code != 200:
         return reject(identity, "documents", "http-status", f"status {headers.status_code}, wanted 200", uri=uri)
@@ -195,51 +199,24 @@ def _document(record: Any, place: str, source: CorpusSource, options: Corpus) ->
     data = record.reader.read()
     if len(data) < length:
         return fail(identity, "documents", "clipped", f"{len(data)} of {length} bytes", uri=uri)
+    if cut := (record.headers.get("WARC-Truncated") or "").strip():
+        detail = f"{length} bytes, all that the crawler took: WARC-Truncated is {clean(cut)!r}"
+        return fail(identity, "documents", "clipped", detail, uri=uri)
+    transfer, packing = ((headers.get(name) or "") if headers is not None else "" for name in _CODINGS)
     try:
-        data = _unpack(data, headers, most)
-    except (OSError, zlib.error, EOFError) as error:
-        return fail(identity, "documents", "undecodable", f"{clean(str(error))}", uri=uri)
+        data = coding.undo(data, transfer, packing, most)
+        text = decode(data, (record.http_charset if headers is not None else "") or "") if len(data) <= most else ""
+    except Undecodable as error:
+        return fail(identity, "documents", "undecodable", clean(str(error)), uri=uri)
     if len(data) > most:
         detail = f"at least {len(data)} bytes unpacked, at most {most} wanted"
         return reject(identity, "documents", "too-large", detail, uri=uri)
     if not content and b"<html" not in data[:2000].lower() and b"<!doctype html" not in data[:2000].lower():
         return reject(identity, "documents", "not-html", "no type is given, and it does not begin as HTML", uri=uri)
-    text = decode(data, (record.http_charset if headers is not None else "") or "")
     if plain:
         return Document(uri, text, "text", source.format, "", source.licence)
     title, licence, date = head(text)
     if not date and headers is not None:
         date = modified(headers.get("Last-Modified") or "", record.headers.get("WARC-Date") or "")
-    return Document(uri, text, "html", source.format, title, licence or source.licence, date)
-
-
-def _unpack(data: bytes, headers: Any, most: int) -> bytes:
-    """Undo transfer and content encoding, up to just over `most` bytes.
-
-    Many crawlers store the page unpacked and leave the headers as they were, so the bytes have to agree.
-    """
-    if headers is None:
-        return data
-    if "chunked" in (headers.get("Transfer-Encoding") or "").lower() and _chunked(data):
-        data = ChunkedReader(io.BytesIO(data)).read(most + 1)
-    packing = (headers.get("Content-Encoding") or "").lower()
-    if "gzip" in packing and data.startswith(b"\x1f\x8b"):
-        return _inflate(data, 31, most)
-    if "deflate" in packing and b"<" not in data[:100]:
-        return _inflate(data, 15 if data.startswith(b"\x78") else -15, most)
-    if packing == "br" and b"<" not in data[:100]:
-        return bytes(BrotliReader(io.BytesIO(data)).read(most + 1))
-    return data
-
-
-def _inflate(data: bytes, bits: int, most: int) -> bytes:
-    stream = zlib.decompressobj(wbits=bits)
-    text = stream.decompress(data, most + 1)
-    if not stream.eof and len(text) <= most:
-        raise EOFError("the packed page breaks off")
-    return text
-
-
-def _chunked(data: bytes) -> bool:
-    size = data[:20].partition(b"\r\n")[0].partition(b";")[0].strip()
-    return 0 < len(size) <= 8 and all(byte in b"0123456789abcdefABCDEF" for byte in size)
+    markup: Markup = "xhtml" if is_xhtml(text, media=media) else "html"
+    return Document(uri, text, markup, source.format, title, licence or source.licence, date)

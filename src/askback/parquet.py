@@ -1,0 +1,86 @@
+"""Rows of Parquet files. What cannot be read costs the row it is in, or the rest of its row group, and not the file."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from askback.errors import InputError
+from askback.lookup import nearest
+from askback.remote import File, Unreachable
+from askback.rows import BrokenRow, Rows
+
+BATCH_ROWS = 256
+
+
+def parquet_rows(path: File, columns: Sequence[str] = ()) -> Rows:
+    """Yield the rows of a Parquet file, a few hundred in memory at a time.
+
+    A value that is none (text that is not UTF-8, a date out of any calendar) breaks its row. A page that cannot be
+    unpacked or read breaks the rows from there to the end of its row group, which are told as one; the next is read.
+
+    Args:
+        columns: read only these, as far as they are there; the first has to be.
+
+    Raises:
+        InputError: the first of `columns` is not there.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path if isinstance(path, Path) else path.open()) as file:
+            names = file.schema_arrow.names
+            if columns and columns[0] not in names:
+                hint = nearest(columns[0], names)
+                raise InputError(f"{path}: no column '{columns[0]}'; it has {', '.join(names)}.{hint} Set text_field")
+            wanted = [name for name in columns if name in names] or None
+            for group in range(file.num_row_groups):
+                for at, row in enumerate(_group_rows(file, group, wanted), number + 1):
+                    yield f"{path}#{at}", row
+                number += file.metadata.row_group(group).num_rows
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        rule = "clipped" if number else "unreadable"
+        yield f"{path}#{number + 1}", BrokenRow(rule, f"cannot be read from row {number + 1} on: {error}")
+
+
+def _group_rows(file: Any, group: int, columns: Sequence[str] | None) -> Iterator[dict[str, Any] | BrokenRow]:
+    """Yield the rows of a row group; if reading stops, they are read one by one up to the page that is broken."""
+    import pyarrow as pa
+
+    count = file.metadata.row_group(group).num_rows
+    done = 0
+    for size in (BATCH_ROWS, 1):
+        at = 0
+        try:
+            for batch in file.iter_batches(size, row_groups=[group], columns=columns):
+                if at >= done:
+                    for row in _batch_rows(batch):
+                        done += 1
+                        yield row
+                at += batch.num_rows
+            return
+        except Unreachable:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            broken = error
+    lost = f"row {done + 1} to {count} of row group {group + 1} cannot be read"
+    yield BrokenRow("unreadable", f"{lost}: {broken}")
+
+
+def _batch_rows(batch: Any) -> list[dict[str, Any] | BrokenRow]:
+    try:
+        return batch.to_pylist()  # type: ignore[no-any-return]
+    except Exception:  # noqa: BLE001  by the kind of value, pyarrow raises errors of its own, of Unicode, of dates
+        return [_row(batch, at) for at in range(batch.num_rows)]
+
+
+def _row(batch: Any, at: int) -> dict[str, Any] | BrokenRow:
+    row: dict[str, Any] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            row[name] = column[at].as_py()
+        except Exception as error:  # noqa: BLE001  as above
+            rule = "undecodable" if isinstance(error, UnicodeDecodeError) else "unreadable"
+            return BrokenRow(rule, f"column '{name}': {type(error).__name__}: {error}")
+    return row
