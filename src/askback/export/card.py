@@ -12,6 +12,7 @@ from askback.execution.shards import Records
 from askback.export.snippets import snippets
 from askback.prompts import QUALITY_TAG, SEED_TAG, WEB_TAG
 from askback.records import Example
+from askback.report.limits import limits
 from askback.report.read import PROMPTS, agreements, checked, checks, funnel, lengths, losses, result, verdict
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
@@ -35,9 +36,9 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
         f"---\n{_head(pairs, splits, file_type)}---\n",
         f"# {_plain(run.name)}\n",
         f"{len(pairs):,} instruction-output pairs ({', '.join(f'{n:,} {origin}' for origin, n in origins.items())}), "
-        f"in {format} form, made by instruction backtranslation with askback. The outputs are human-written text, "
-        "unchanged; the instructions of augmented pairs were written by a backward model and chosen by a forward model, "
-        "both trained from the base model in the recipe below.\n",
+        f"in {format} form, made by instruction backtranslation with askback. The outputs are text of the "
+        "documents and of the seed, unchanged; the instructions of augmented pairs were written by a backward model and "
+        "chosen by a forward model, both trained from the base model in the recipe below.\n",
         f"Splits: {', '.join(f'{split} {count:,}' for split, count in splits.items())}. Beside the pair, each record has",
         COLUMNS,
         "## How it was made\n",
@@ -59,7 +60,7 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
         "| licence | pairs |\n| --- | ---: |",
         *(f"| {_plain(licence)} | {n:,} |" for licence, n in licences.most_common()),
         "\n## Known limits\n",
-        "- Facts in the outputs are as right as their sources, and were not checked.",
+        *(f"- {one}" for one in limits(_base(run))),
         "- An instruction may ask for less, or for more, than its output gives; `score` is the judge's opinion of that.",
         f'- Training of the recipe\'s own models appended "{SEED_TAG}" to seed instructions and "{WEB_TAG}" to augmented '
         "ones; the paper appends both at inference. The data here are without them.",

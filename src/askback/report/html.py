@@ -12,6 +12,7 @@ from typing import Any
 from askback.execution.shards import atomic
 from askback.report import compare, figures, read, tables
 from askback.report.gather import HELD_OUT, View, gather
+from askback.report.limits import limits
 from askback.report.read import checked, verdict
 
 HERE = Path(__file__).parent
@@ -36,7 +37,12 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     script = (HERE / "page.js").read_text("utf-8")
     files = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     files.filters |= {"verdict": verdict, "checked": checked, "glance": compare.glance, "narrowing": narrowing}
-    files.filters |= {"sections": sections, "best_scorer": figures.best_scorer, "number": "{:,}".format}
+    files.filters |= {
+        "sections": sections,
+        "best_scorer": figures.best_scorer,
+        "number": "{:,}".format,
+        "limits": limits,
+    }
     page = files.get_template("page.html").render(
         title=" · ".join(view.name for view in views),
         views=views,
