@@ -118,7 +118,11 @@ def with_another_scorer(folder: Path) -> Path:
     (package / "curate/scorers/brevity.py").write_text(BREVITY)
     (package / "prompts/brevity.txt").write_text("Is this brief?")
     for path, before, after in (
-        ("curate/scorers/__init__.py", "SCORERS = {", 'SCORERS = {\n    "brevity": "askback.curate.scorers.brevity:judge",'),
+        (
+            "curate/scorers/__init__.py",
+            "SCORERS = {",
+            'SCORERS = {\n    "brevity": "askback.curate.scorers.brevity:judge",',
+        ),
         ("config/curation.py", "ScorerName = Literal[", 'ScorerName = Literal["brevity", '),
     ):
         text = (package / path).read_text()

@@ -12,19 +12,22 @@ from docutils.parsers.rst import Directive, directives, roles
 from docutils.utils import unescape
 from markdown_it import MarkdownIt
 
-_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?:.*\r?\n){0,200}?(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)")
-_ALERT = re.compile(r"^([ \t]*>[ \t]*)\[!(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\][ \t]*$", re.MULTILINE | re.IGNORECASE)
+from askback.corpus.dialects import use_dialects
+from askback.corpus.front_matter import without_front_matter
+from askback.corpus.xml import to_html
 
 
 def from_markdown(text: str) -> str:
-    """Return the HTML of CommonMark with tables and HTML in it; YAML front matter and alert marks are left out."""
-    text = _FRONT_MATTER.sub("", text)
-    return str(_markdown().render(_ALERT.sub(r"\1", text)))
+    """Return the HTML of CommonMark with tables and HTML in it, front matter and the marks of dialects left out.
+
+    HTML in it is taken as XHTML: ``<a name="x"/>`` is empty, as those who write it mean it.
+    """
+    return to_html(str(_markdown().render(without_front_matter(text))))
 
 
 @lru_cache(maxsize=1)
 def _markdown() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    return use_dialects(MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]))
 
 
 _SETTINGS = {

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from askback.corpus.filters.headers import navigation_header
+from askback.corpus.front_matter import without_front_matter
 from askback.corpus.page import read_blocks
 from askback.corpus.walk import Block
 from askback.corpus.xml import to_html, without_code
@@ -75,11 +76,12 @@ def segment(document: Document) -> list[Section]:
 def blocks_of(document: Document) -> list[Block]:
     """Return the headers and texts of a document, in order; raises as `segment` does."""
     if document.markup == "text":
-        return _paragraphs(document.text)
+        return _paragraphs(without_front_matter(document.text, fenced=True))
     return read_blocks(_html(document.text, document.markup))
 
 
 def _html(text: str, markup: Markup) -> str:
+    text = without_front_matter(text, fenced=True) if markup in ("html", "rst") else text
     if markup == "html":
         return without_code(text)
     if markup == "xhtml":
