@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from askback.errors import InputError
+from askback.json_values import BrokenRow, Rows
 from askback.lookup import nearest
 from askback.remote import File, Unreachable
-from askback.rows import BrokenRow, Rows
 
 BATCH_ROWS = 256
 

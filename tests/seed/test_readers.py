@@ -138,7 +138,7 @@ def test_parquet_and_json_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.txt", "x", "expected .jsonl, .json or .parquet"),
+        ("a.txt", "x", "no JSON, it begins with 'x'; JSON Lines, a JSON array or Parquet is wanted"),
         ("a.json", "{", "not valid JSON"),
         ("a.parquet", "PAR1", "cannot be read from row 1 on"),
     ],

@@ -10,16 +10,16 @@ from askback.corpus.xml import is_xhtml
 from askback.parquet import parquet_rows
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
 from askback.remote import File
-from askback.rows import BrokenRow, Rows, hub_rows, line_rows
+from askback.rows import BrokenRow, Rows, hub_rows, json_rows
 
 LINE_PER_TEXT = 8
 """A line may be so many times as long as a document: JSON escapes take up to six bytes, and there are other fields."""
 
 
 def read_jsonl(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read one document per line. A broken line is one failure, named by file and line."""
+    """Read one document per line, or element of a list. A broken one is one failure, named by its place in the file."""
     for path in paths:
-        yield from _documents(line_rows(path, LINE_PER_TEXT * options.max_document_bytes), source, options)
+        yield from _documents(json_rows(path, LINE_PER_TEXT * options.max_document_bytes), source, options)
 
 
 def read_parquet(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
@@ -55,7 +55,7 @@ def _document(row: dict[str, Any] | BrokenRow, uri: str, source: CorpusSource, o
     """
     identity = record_id(uri)
     if isinstance(row, BrokenRow):
-        drop = reject if row.rule == "too-large" else fail
+        drop = reject if row.rule in ("too-large", "empty") else fail
         return drop(identity, "documents", row.rule, f"{uri}: {clean(str(row))}", uri=uri)
     text = row.get(source.text_field)
     if isinstance(text, bytes):

@@ -1,0 +1,132 @@
+"""One JSON value as people write it: what Python's reader refuses or lets pass by mistake is settled here.
+
+NaN and infinities, and whole numbers of more than 4,300 digits, are no values (None); half a surrogate pair, which is no
+text, becomes a question mark; a key that stands twice with different values makes its row broken.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+class BrokenRow(ValueError):
+    """A row that cannot be read: the rule it breaks (``too-large``, ``broken-json`` …) and, as its text, why."""
+
+    def __init__(self, rule: str, why: str) -> None:
+        super().__init__(" ".join(why.split())[:300])
+        self.rule = rule
+
+
+Row = dict[str, Any] | BrokenRow
+Rows = Iterator[tuple[str, Row]]
+"""(where, row): `where` is ``file:line``, ``file#row`` or ``hub:name:split#row``, counted from 1."""
+NAMES = {"dict": "an object", "list": "a list", "str": "text", "NoneType": "null", "bool": "true or false"}
+
+
+def kind(value: object) -> str:
+    """Return what kind of value one is, in JSON's words."""
+    return NAMES.get(type(value).__name__, "a number" if isinstance(value, (int, float)) else type(value).__name__)
+
+
+class _Twice(dict[str, Any]):
+    """An object in which a key stands twice, with different values."""
+
+    key = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    for key, value in pairs:
+        if found[key] != value:
+            twice = _Twice(found)
+            twice.key = key
+            return twice
+    return found
+
+
+def _no_value(written: str) -> None:
+    return None
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= 4300 else None
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_constant=_no_value, object_pairs_hook=_object)
+_LONG_NUMBERS = json.JSONDecoder(strict=False, parse_constant=_no_value, object_pairs_hook=_object, parse_int=_integer)
+
+
+def decode(text: str, at: int = 0) -> tuple[Any, int]:
+    """Return the JSON value that begins at a place, and where it ends.
+
+    Raises:
+        ValueError: there is none; a `json.JSONDecodeError` knows the place.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        value, end = _LONG_NUMBERS.raw_decode(text, at)
+    written = text[at:end]
+    if "\\ud" in written or "\\uD" in written:
+        value = _whole(value)
+    return value, end
+
+
+def _whole(value: Any) -> Any:
+    """Return a value without halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        items = [(_whole(key), _whole(one)) for key, one in value.items()]
+        value.clear()
+        value.update(items)
+    return value
+
+
+def read_value(text: str) -> Any:
+    """Return the one JSON value that a text holds.
+
+    Raises:
+        ValueError: it holds none, or more.
+        RecursionError: it is nested too deeply.
+    """
+    text = text.strip()
+    value, end = decode(text)
+    if text[end:].strip() == ",":
+        raise ValueError("a comma behind it")
+    if end < len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return value
+
+
+def why_broken(error: Exception, place: Callable[[int], str] | None = None) -> str:
+    """Return why a text is no JSON."""
+    if isinstance(error, RecursionError):
+        return "not valid JSON: nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8: byte {error.object[error.start]:#x} at byte {error.start + 1}"
+    if isinstance(error, json.JSONDecodeError) and place:
+        return f"not valid JSON: {error.msg}: {place(error.pos)}"
+    return f"not valid JSON: {error}"
+
+
+def row_of(given: Any) -> Row:
+    """Return a row: of a line of JSON as it stands in a file, or of a value that is an object."""
+    if isinstance(given, bytes):
+        try:
+            given = read_value(given.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            return BrokenRow("broken-json", why_broken(error, lambda at: f"column {at + 1}"))
+    if isinstance(given, _Twice):
+        return BrokenRow("broken-json", f"key '{given.key[:40]}' stands twice, with different values")
+    if not isinstance(given, dict):
+        return BrokenRow("not-a-record", f"expected an object, found {kind(given)}")
+    inner = given.get("row")
+    return inner if "row_idx" in given and isinstance(inner, dict) else given
