@@ -156,6 +156,10 @@ class Separation:
     high: float
 
 
+UNSCORED = "no score: "
+"""What begins the reason, in `Judgement.raw`, for which there is no score."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What a scorer said of one candidate.
@@ -163,7 +167,8 @@ class Judgement:
     `score` is on the scorer's scale, None when the answer held no score ("unscored"). `distribution` is the probability
     of each level from the lowest up, summing to 1, or empty when there is none; `mass` is the share of the model's whole
     probability that fell on the levels (a small one says that it had other words in mind). Over several samples, both are
-    means. `raw` is the model's own text, one for each sample, if it wrote any, so that another parser costs no model time.
+    means. `raw` is the model's own text, one for each sample, if it wrote any, so that another parser costs no model time;
+    then, for each sample that gave no score, `UNSCORED` and why.
     `losses`, of `ifd` alone, are mean nats per token of the output: given the instruction, and without it.
     """
 

@@ -39,6 +39,13 @@ class Engine(Options):
     """For one request, from sending it to the last byte of its answer."""
     retries: Annotated[int, Field(ge=0)] = 6
     """Further tries, with growing pauses (a minute together), where a fault may pass. Being pushed back does not count."""
+    leave_out: tuple[Literal["seed", "top_p", "temperature", "logprobs"], ...] = ()
+    """Parameters that the server refuses, and that are not sent. Without `logprobs` a score is read from text; without the
+    others the server draws as it does by default, and another attempt may give another answer."""
+    accept_refusals: tuple[Literal[200, 400, 403, 413, 422, 451], ...] = ()
+    """Statuses with which the server refuses what a record says, as a content filter does: these records fail one by one,
+    however many there are. Other refusals that come one after the other, or of a plain question too, stop the run. 200 is
+    of an answer that was withheld or holds no text."""
     command: Annotated[tuple[str, ...], Field(min_length=1)] = ("vllm", "serve")
     """Of `vllm_server`: what starts it; {model} in it stands for the model's folder, which else comes last."""
     arguments: tuple[str, ...] = ()
@@ -58,6 +65,8 @@ class Engine(Options):
             raise ValueError("kind 'openai_http' needs a url")
         if self.kind == "openai_http" and self.api == "completions" and not self.tokenizer:
             raise ValueError("api 'completions' needs a tokenizer, to send prompts as tokens; or use api: chat")
+        if any(re.match(r"--?api[-_]?key\b", part) for part in (*self.command, *self.arguments)):
+            raise ValueError("command and arguments are written to disk: they hold no key; one is made for each server")
         if self.kind != "openai_http" and self.priced:
             raise ValueError(
                 "prices of tokens are of 'openai_http'; the price of this machine is resources.usd_per_hour"

@@ -17,7 +17,7 @@ PIECE = 32
 """Candidates in a piece of work; see augment.PIECE."""
 
 
-@recorded(version=3, engine="score", prompts=used_prompts)
+@recorded(version=4, engine="score", prompts=used_prompts)
 def score(step: Step, options: Score, *, model: Model, candidates: Records) -> Records:
     """Write a judgement of every candidate by every scorer, so that another threshold later costs no model time."""
     work = partial(score_piece, options, step.resources, model, step.random_seed)

@@ -1,6 +1,7 @@
 """Self-curation, second half: choose the candidates to train on. Pure, and a matter of seconds (method.md 1.7)."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from askback.config import Select
 from askback.curate.agreement import agreement
@@ -10,7 +11,7 @@ from askback.errors import InputError
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.records import Candidate, Example, Outcome, fail, reject
+from askback.records import UNSCORED, Candidate, Example, Judgement, Outcome, fail, reject
 
 STAGE = "candidates"
 
@@ -33,10 +34,13 @@ def select(
     """
     scores = combine(judgements, options.weights)
     unscored = sum(score is None for score in scores.values())
+    why = reasons_of(judgements)
     if unscored > options.max_unscored * len(scores):
+        often, count = Counter(why.values()).most_common(1)[0] if why else ("none is told", unscored)
         raise InputError(
             f"{judgements.folder}: {unscored:,} of {len(scores):,} candidates have no score, more than the share of "
-            f"{options.max_unscored} that select.max_unscored allows. Read the raw judgements there."
+            f"{options.max_unscored} that select.max_unscored allows. The reason of {count:,} of them: {often}. All are in "
+            "the raw judgements there."
         )
     reasons = unhelpful(judgements) if options.drop_unhelpful else {}
     eligible = [
@@ -56,7 +60,8 @@ def select(
     for candidate in candidates:
         score = scores[candidate.id]
         if score is None:
-            outcome.drop(fail(candidate.id, STAGE, "unscored", uri=candidate.uri, text=candidate.instruction))
+            detail = why.get(candidate.id, "")
+            outcome.drop(fail(candidate.id, STAGE, "unscored", detail, uri=candidate.uri, text=candidate.instruction))
         elif candidate.id in reasons:
             rule, detail = reasons[candidate.id]
             outcome.drop(reject(candidate.id, STAGE, rule, detail, uri=candidate.uri, text=candidate.instruction))
@@ -67,6 +72,16 @@ def select(
         chosen = {example.id for example in chosen_before}
         step.metrics["agreement"] = agreement(combine(earlier, options.weights), scores, chosen, kept)
     return step.write(Example, [outcome])
+
+
+def reasons_of(judgements: Iterable[Judgement]) -> dict[str, str]:
+    """Return why candidates have no score, by id: what the first scorer that has none for it says."""
+    found: dict[str, str] = {}
+    for judgement in judgements:
+        said = [text.removeprefix(UNSCORED) for text in judgement.raw if text.startswith(UNSCORED)]
+        if judgement.score is None and said:
+            found.setdefault(judgement.candidate_id, f"{judgement.scorer}: {said[0]}")
+    return found
 
 
 def unhelpful(judgements: Records) -> dict[str, tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Answers that were paid for, kept on disk until the piece of work they belong to is written.
 
 A line of JSON per answer, appended and fsynced before the answer is used, keyed by the hash of the request. After a kill
-the piece is worked on again and finds there what it had been given; a last line that a kill cut short is passed over.
+the piece is worked on again and finds there what it had been given; a line that a kill cut short, or that is anything
+else, is passed over. Whoever looks for an answer checks that it is one of the kind that is looked for.
 """
 
 import json
@@ -26,15 +27,20 @@ class Answers:
         for line in path.read_bytes().splitlines() if path is not None and path.exists() else []:
             try:
                 key, value = json.loads(line)
-            except ValueError:
+            except (ValueError, TypeError, RecursionError):
                 continue
-            self._known[key] = value
+            if isinstance(key, str):
+                self._known[key] = value
 
     def __contains__(self, key: str) -> bool:
         return key in self._known
 
     def __getitem__(self, key: str) -> Any:
         return self._known[key]
+
+    def get(self, key: str) -> Any:
+        """Return an answer, None if there is none."""
+        return self._known.get(key)
 
     def add(self, key: str, value: Any) -> None:
         """Keep an answer; on return it is on disk.

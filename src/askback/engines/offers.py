@@ -1,15 +1,20 @@
 """What a server offers beyond plain answers, found by asking: log-probabilities, prefill, names of options.
 
-Nothing is taken on trust from a server's name or version. A parameter it refuses (400), or silently leaves out of its
-answer, is one it lacks.
+Nothing is taken on trust from a server's name or version. What it refuses, or silently leaves out of its answer, is what
+it lacks. The first question has every parameter that a run sends, and a server that refuses it, or answers with nothing,
+is refused with its own words.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from askback.config import Engine as EngineOptions
 from askback.engines.base import CALLS
-from askback.engines.endpoint import ContentRefused, Endpoint, Refused
+from askback.engines.blame import Refused, hint
+from askback.engines.endpoint import Endpoint
+from askback.engines.reading import ODD, ContentRefused, finish_reason, first_choice, read_text
+from askback.engines.tokens import read_tokens, told
 from askback.errors import InputError
 
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
@@ -17,6 +22,9 @@ LOOKS = 3
 """A server that leaves out what was asked for is asked so often, as a fault may pass for a lack."""
 PREFILL = {"continue_final_message": True, "add_generation_prompt": False}
 """vLLM's and SGLang's way to have an answer go on from its beginning."""
+HELLO = "Reply with one word: yes."
+HELLO_TOKENS = 64
+"""For an answer of one word, and for a model that embellishes it."""
 _TOP = (20, 5)
 """The most likely tokens to ask for; many servers allow 20, some 5."""
 
@@ -34,30 +42,69 @@ class Offers:
     by_id: bool = False
     reading: dict[str, Any] = field(default_factory=dict)
 
-    def read_prompt(self, body: Any, payload: dict[str, Any]) -> list[float]:
-        """Return the log-probability of each token of the prompt; the first has none, and is given as 0."""
-        choice, prompt = body["choices"][0], payload["prompt"]
+    def read_prompt(self, body: Any, payload: dict[str, Any]) -> list[float | None]:
+        """Return the log-probability of each token of the prompt, None where the server tells none, as of the first."""
+        choice, prompt = first_choice(body), payload["prompt"]
         if "echo" in self.reading:
-            values = [value or 0.0 for value in choice["logprobs"]["token_logprobs"]][: len(prompt)]
+            given = choice["logprobs"]["token_logprobs"][: len(prompt)]
         else:
             found = zip(prompt, choice["prompt_logprobs"], strict=True)
-            values = [float(likely[str(token)]["logprob"]) if likely else 0.0 for token, likely in found]
+            given = [likely[str(token)]["logprob"] if likely else None for token, likely in found]
+        values = [told(one) for one in given]
         if len(values) != len(prompt):
             raise ValueError(f"{len(values)} log-probabilities for {len(prompt)} tokens")
+        if all(value is None for value in values[1:]):
+            raise ValueError("no log-probabilities of the prompt")
         return values
 
 
-def find_out(endpoint: Endpoint, model: str, hello: Sequence[int]) -> Offers:
-    """Return what a server offers: by tokens if `hello`, a short prompt, has any; else over chat."""
-    return _by_tokens(endpoint, model, list(hello)) if hello else _by_chat(endpoint, model)
+def drawing(options: EngineOptions, temperature: float, top_p: float, seed: int) -> dict[str, Any]:
+    """Return the parameters that draw an answer, but for those that the recipe leaves out."""
+    given: dict[str, Any] = {"temperature": temperature}
+    if temperature > 0:
+        given |= {"top_p": top_p, "seed": seed}
+    return {name: value for name, value in given.items() if name not in options.leave_out}
 
 
-def _by_tokens(endpoint: Endpoint, model: str, hello: list[int]) -> Offers:
-    plain = {"model": model, "prompt": hello, "max_tokens": 1, "temperature": 0}
+def find_out(endpoint: Endpoint, options: EngineOptions, model: str, hello: Sequence[int]) -> Offers:
+    """Return what a server offers: by tokens if `hello`, a short prompt, has any; else over chat.
+
+    Raises:
+        InputError: it refuses what a run will send, or answers with nothing.
+    """
+    return _by_tokens(endpoint, options, model, list(hello)) if hello else _by_chat(endpoint, options, model)
+
+
+def _answered(endpoint: Endpoint, path: str, payload: dict[str, Any]) -> Refused | None:
+    """Ask a plain question; return why there is no answer, None if there is one. A reasoning that is cut short is one."""
+
+    def read(body: Any, _: dict[str, Any]) -> bool:
+        try:
+            read_text(body, HELLO_TOKENS, path == CHAT)
+        except ContentRefused:
+            if "length" not in finish_reason(first_choice(body)):
+                raise
+        return True
+
+    found = endpoint.ask(path, payload, read)
+    return found if isinstance(found, Refused) else None
+
+
+def _no(endpoint: Endpoint, found: Refused) -> InputError:
+    return InputError(f"{endpoint.url}: does not answer a plain question: {found.reason}.{hint(found.reason)}")
+
+
+def _by_tokens(endpoint: Endpoint, options: EngineOptions, model: str, hello: list[int]) -> Offers:
+    draw = drawing(options, 0.7, 0.9, 0)
+    if found := _answered(endpoint, COMPLETIONS, {"model": model, "prompt": hello, "max_tokens": HELLO_TOKENS} | draw):
+        raise _no(endpoint, found)
+    if "logprobs" in options.leave_out:
+        return Offers(lacking="logprobs is left out")
+    plain = {"model": model, "prompt": hello, "max_tokens": 1} | drawing(options, 0.0, 1.0, 0)
     wanted = hello[-3:]
 
     def by_id(body: Any) -> bool:
-        likely = body["choices"][0]["logprobs"]["top_logprobs"][0]
+        likely = first_choice(body)["logprobs"]["top_logprobs"][0]
         return all(f"token_id:{token}" in likely for token in wanted)
 
     asking: dict[str, Any] = {"logprobs": 5, "return_tokens_as_token_ids": True}
@@ -75,24 +122,28 @@ def _by_tokens(endpoint: Endpoint, model: str, hello: list[int]) -> Offers:
     return Offers(lacking="no log-probabilities, neither of chosen tokens nor of the prompt")
 
 
-def _by_chat(endpoint: Endpoint, model: str) -> Offers:
-    question = {"role": "user", "content": "Reply with one word: yes."}
-    base = {"model": model, "messages": [question], "temperature": 0}
+def _by_chat(endpoint: Endpoint, options: EngineOptions, model: str) -> Offers:
+    question = {"role": "user", "content": HELLO}
+    base = {"model": model, "messages": [question]}
     length = "max_tokens"
-    said = endpoint.ask(CHAT, base | {length: 1}, lambda body, _: bool(body["choices"][0]))
-    if isinstance(said, Refused):
-        if "max_completion_tokens" not in said.reason:
-            raise InputError(f"{endpoint.url}: does not answer a plain question: {said.reason}")
+    found = _answered(endpoint, CHAT, base | drawing(options, 0.7, 0.9, 0) | {length: HELLO_TOKENS})
+    if found and "max_completion_tokens" in found.reason:
         length = "max_completion_tokens"
-    opened = base | {"messages": [question, {"role": "assistant", "content": "The word:"}], length: 4}
-    prefill = PREFILL if _finds(endpoint, CHAT, opened | PREFILL, lambda body: bool(body["choices"][0])) else {}
+        found = _answered(endpoint, CHAT, base | drawing(options, 0.7, 0.9, 0) | {length: HELLO_TOKENS})
+    if found:
+        raise _no(endpoint, found)
+    plain = base | drawing(options, 0.0, 1.0, 0)
+    opened = plain | {"messages": [question, {"role": "assistant", "content": "The word:"}], length: 4}
+    prefill = PREFILL if _finds(endpoint, CHAT, opened | PREFILL, lambda body: bool(first_choice(body))) else {}
+    if "logprobs" in options.leave_out:
+        return Offers(lacking="logprobs is left out", length=length, prefill=prefill)
 
     def has_logprobs(body: Any) -> bool:
-        return bool(body["choices"][0]["logprobs"]["content"][0]["top_logprobs"])
+        return any(own is not None or likely for _, own, likely in read_tokens(body))
 
     for top in _TOP:
         asking = {"logprobs": True, "top_logprobs": top}
-        if _finds(endpoint, CHAT, base | asking | {length: 1}, has_logprobs):
+        if _finds(endpoint, CHAT, plain | asking | {length: 8}, has_logprobs):
             lacking = "a chat API has no likelihoods of given answers"
             return Offers(CALLS - {"loglikelihood"}, lacking, length, prefill, asking)
     return Offers(lacking="no log-probabilities", length=length, prefill=prefill)
@@ -102,10 +153,10 @@ def _finds(endpoint: Endpoint, path: str, payload: dict[str, Any], there: Any) -
     """Tell whether an answer to `payload` holds what `there` looks for."""
 
     def look(body: Any, _: dict[str, Any]) -> bool:
-        choice = body["choices"][0]  # without one it is a fault, to be tried again
+        choice = first_choice(body)  # without one it is a fault, to be tried again
         try:
             return bool(there({"choices": [choice]}))
-        except (KeyError, IndexError, TypeError, ValueError, ContentRefused):
+        except (*ODD, ContentRefused):
             return False
 
     for _ in range(LOOKS):

@@ -10,19 +10,44 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, FiniteFloat, TypeAdapter
+from typing_extensions import TypedDict
 
 from askback.config import Engine as EngineOptions
-from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
+from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling, Unanswered
 from askback.engines.batching import common_prefix
-from askback.engines.endpoint import ContentRefused, Endpoint, Refused
-from askback.engines.offers import CHAT, COMPLETIONS, find_out
+from askback.engines.blame import Refused
+from askback.engines.endpoint import Endpoint
+from askback.engines.offers import CHAT, COMPLETIONS, HELLO, drawing, find_out
+from askback.engines.reading import first_choice, read_text
+from askback.engines.tokens import choice_in, read_tokens, told
 from askback.errors import InputError
 from askback.prompts import render, render_pair
 
 BYTES_PER_TOKEN = 4
 """Taken for the length of a token where there is no tokenizer: about right for English prose, and on the safe side for
 scripts that take several bytes a character."""
+CHOICE_TOKENS = 8
+"""For a choice behind the words that the answer is to begin with."""
+Logprob = FiniteFloat | None
+
+
+class Text(TypedDict):
+    """What is kept of an answer: its text, its tokens, whether the model ended it."""
+
+    text: str
+    tokens: Annotated[int, Field(ge=0)]
+    finished: bool
+
+
+TEXT = TypeAdapter(Text)
+TOLD = TypeAdapter(list[tuple[str, Logprob, list[tuple[str, Logprob]]]])
+NEXT = TypeAdapter(dict[str, Logprob])
+ROW = TypeAdapter(list[Logprob])
+Measured = list[float | None] | Refused
+"""Log-probabilities of the tokens of an answer, None where it is 0 or not told; or why there are none."""
 
 
 class OpenAIHttp:
@@ -43,13 +68,14 @@ class OpenAIHttp:
     calls = CALLS
 
     def __init__(self, model_folder: str, options: EngineOptions, chat_template: str = "") -> None:
+        self._options = options
         self._endpoint = Endpoint(options)
         self._model = options.model or _only_model(self._endpoint)
         self._tokenizer = _tokenizer(options.tokenizer, chat_template) if options.tokenizer else None
         self._chat = options.api == "chat" or (options.api == "auto" and self._tokenizer is None)
         self._path = CHAT if self._chat else COMPLETIONS
-        hello = [] if self._chat else render(self._tokenizer, Prompt("Is it raining?"))
-        self._offers = find_out(self._endpoint, self._model, hello)
+        self._hello = [] if self._chat else render(self._tokenizer, Prompt(HELLO))
+        self._offers = find_out(self._endpoint, options, self._model, self._hello)
         self.calls = self._offers.calls
         if self.calls != CALLS:
             logging.getLogger(__name__).warning(self.describe())
@@ -59,33 +85,35 @@ class OpenAIHttp:
         how = "chat" if self._chat else "completions, prompts sent as tokens"
         lacks = ", ".join(sorted(CALLS - self.calls))
         lacking = f"; cannot {lacks} ({self._offers.lacking})" if lacks else ""
-        return f"{self._endpoint.url}: model {self._model}, {how}; can {', '.join(sorted(self.calls))}{lacking}"
+        left = f"; left out: {', '.join(self._options.leave_out)}" if self._options.leave_out else ""
+        return f"{self._endpoint.url}: model {self._model}, {how}; can {', '.join(sorted(self.calls))}{lacking}{left}"
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """Draw one answer per prompt; where there is none, its `error` says why."""
         payloads = []
         for prompt, seed in zip(prompts, seeds, strict=True):
-            drawing = {"temperature": sampling.temperature, self._offers.length: sampling.max_new_tokens}
-            if sampling.temperature > 0:
-                drawing |= {"top_p": sampling.top_p, "seed": _seed(seed)}
-            payloads.append(self._payload(prompt) | drawing)
-        found = self._endpoint.ask_all(self._path, payloads, self._read_text)
+            given = drawing(self._options, sampling.temperature, sampling.top_p, _seed(seed))
+            payloads.append(self._payload(prompt) | given | {self._offers.length: sampling.max_new_tokens})
+        found = self._ask(payloads, self._read_text, TEXT)
         return [self._completion(prompt, answer) for prompt, answer in zip(prompts, found, strict=True)]
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
-        """Return, per prompt, the log-probability of each choice; of NaNs where the server gave no answer.
+        """Return, per prompt, the log-probability of each choice; `Unanswered` where the server gave none.
 
-        Over chat, a choice that is not among the most likely tokens gets the most that is left for it, an upper bound.
+        Over chat, a choice that is not among the most likely tokens has an even part of what these leave.
         """
         self._must("choose")
-        if self._chat:
-            payloads = [
-                self._payload(prompt) | self._offers.asking | {"temperature": 0, self._offers.length: 8}
-                for prompt in prompts
-            ]
-            found = self._endpoint.ask_all(CHAT, payloads, _read_tokens)
-            return [_choices_in(answer, prompt, choices) for prompt, answer in zip(prompts, found, strict=True)]
-        return self._choose_by_tokens(prompts, choices)
+        if not self._chat:
+            return self._choose_by_tokens(prompts, choices)
+        asking = self._offers.asking | self._greedy() | {self._offers.length: CHOICE_TOKENS}
+        payloads = [self._payload(prompt) | asking for prompt in prompts]
+        found = self._ask(payloads, lambda body, _: read_tokens(body), TOLD)
+        return [
+            Unanswered(len(choices), answer.reason)
+            if isinstance(answer, Refused)
+            else choice_in(answer, prompt, choices)
+            for prompt, answer in zip(prompts, found, strict=True)
+        ]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
         """Return how likely each continuation is as the whole answer; NaN where the server gave no answer."""
@@ -95,8 +123,7 @@ class OpenAIHttp:
         ]
         self._must("loglikelihood")
         return [
-            Likelihood(math.fsum(values), len(answer))
-            for values, (_, answer) in zip(self._logprobs(pairs), pairs, strict=True)
+            _likelihood(values, len(answer)) for values, (_, answer) in zip(self._logprobs(pairs), pairs, strict=True)
         ]
 
     def truncate(self, text: str, max_tokens: int) -> str:
@@ -114,6 +141,12 @@ class OpenAIHttp:
         if call not in self.calls:
             raise InputError(f"{self.describe()}; use another server, or give `tokenizer` if it has a completions API")
 
+    def _ask(self, payloads: list[dict[str, Any]], read: Any, shape: TypeAdapter[Any]) -> list[Any]:
+        return self._endpoint.ask_all(self._path, payloads, read, shape, self._plain)
+
+    def _greedy(self) -> dict[str, Any]:
+        return drawing(self._options, 0.0, 1.0, 0)
+
     def _payload(self, prompt: Prompt) -> dict[str, Any]:
         if not self._chat:
             return {"model": self._model, "prompt": render(self._tokenizer, prompt)}
@@ -123,15 +156,19 @@ class OpenAIHttp:
             return {"model": self._model, "messages": turns} | self._offers.prefill
         return {"model": self._model, "messages": turns}
 
-    def _read_text(self, body: Any, _: dict[str, Any]) -> dict[str, Any]:
-        choice = body["choices"][0]
-        text = choice["message"]["content"] if self._chat else choice["text"]
-        if choice["finish_reason"] not in ("stop", "length"):
-            raise ContentRefused(f"the server ended its answer with '{choice['finish_reason']}'")
-        if not isinstance(text, str):
-            raise ContentRefused("the server's answer holds no text")
-        tokens = (body.get("usage") or {}).get("completion_tokens") or -(-len(text) // BYTES_PER_TOKEN)
-        return {"text": text, "tokens": int(tokens), "finished": choice["finish_reason"] == "stop"}
+    def _plain(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return a request with a plain question in place of its own, and all else as it is."""
+        if not self._chat:
+            wanted = {"logprob_token_ids": self._hello[-1:]} if "logprob_token_ids" in payload else {}
+            return payload | {"prompt": self._hello} | wanted
+        words = {"user": HELLO, "assistant": "The word:"}
+        return payload | {"messages": [turn | {"content": words[turn["role"]]} for turn in payload["messages"]]}
+
+    def _read_text(self, body: Any, payload: dict[str, Any]) -> Text:
+        most = payload[self._offers.length]
+        found = read_text(body, most, self._chat)
+        tokens = -(-len(found.text) // BYTES_PER_TOKEN) if found.tokens is None else found.tokens
+        return {"text": found.text, "tokens": tokens, "finished": found.finished}
 
     def _completion(self, prompt: Prompt, found: Any) -> Completion:
         if isinstance(found, Refused):
@@ -148,11 +185,10 @@ class OpenAIHttp:
             whole = [render(self._tokenizer, Prompt(prompt.user, prompt.answer_start + choice)) for choice in choices]
             same = common_prefix([alone, *whole])
             asked += [(alone[:same], ids[same:]) for ids in whole]
-        measure = self._by_next_tokens if self._offers.by_id else self._logprobs
-        sums = map(math.fsum, measure(asked))
-        return [[next(sums) for _ in choices] for _ in prompts]
+        measured = iter(self._by_next_tokens(asked) if self._offers.by_id else self._logprobs(asked))
+        return [_row([next(measured) for _ in choices]) for _ in prompts]
 
-    def _by_next_tokens(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[list[float]]:
+    def _by_next_tokens(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[Measured]:
         """Return what `_logprobs` does, by asking what comes next after every beginning; cheap for a few tokens, and what
         prompts share is read once by a server that keeps prefixes."""
         wanted: dict[tuple[int, ...], list[int]] = {}
@@ -162,28 +198,51 @@ class OpenAIHttp:
                 if token not in tokens:
                     tokens.append(token)
         payloads = [
-            {"model": self._model, "prompt": list(beginning), "max_tokens": 1, "temperature": 0}
+            {"model": self._model, "prompt": list(beginning), "max_tokens": 1}
+            | self._greedy()
             | self._offers.asking
             | {"logprob_token_ids": tokens}
             for beginning, tokens in wanted.items()
         ]
-        found = dict(zip(wanted, self._endpoint.ask_all(COMPLETIONS, payloads, _read_next), strict=True))
-        return [
-            [_of(found[(*context, *answer[:at])], token) for at, token in enumerate(answer)]
-            for context, answer in pairs
-        ]
+        found = dict(zip(wanted, self._ask(payloads, _read_next, NEXT), strict=True))
 
-    def _logprobs(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[list[float]]:
+        def measured(context: list[int], answer: list[int]) -> Measured:
+            steps = [(found[(*context, *answer[:at])], str(token)) for at, token in enumerate(answer)]
+            refusals = [one for one, _ in steps if isinstance(one, Refused)]
+            return refusals[0] if refusals else [one[token] for one, token in steps]
+
+        return [measured(*pair) for pair in pairs]
+
+    def _logprobs(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[Measured]:
         """Return the log-probabilities of the tokens of each answer after its context."""
         payloads = [
-            {"model": self._model, "prompt": context + answer, "max_tokens": 1, "temperature": 0} | self._offers.reading
+            {"model": self._model, "prompt": context + answer, "max_tokens": 1} | self._greedy() | self._offers.reading
             for context, answer in pairs
         ]
-        found = self._endpoint.ask_all(COMPLETIONS, payloads, self._offers.read_prompt)
+        found = self._ask(payloads, self._offers.read_prompt, ROW)
         return [
-            [math.nan] if isinstance(values, Refused) else values[len(context) : len(context) + len(answer)]
+            values if isinstance(values, Refused) else values[len(context) : len(context) + len(answer)]
             for values, (context, answer) in zip(found, pairs, strict=True)
         ]
+
+
+def _row(measured: Sequence[Measured]) -> list[float]:
+    """Return the log-probability of each choice; of one with a token that has none it is minus infinity."""
+    for one in measured:
+        if isinstance(one, Refused):
+            return Unanswered(len(measured), one.reason)
+    known = [[-math.inf if value is None else value for value in one] for one in measured if isinstance(one, list)]
+    return [math.fsum(values) for values in known]
+
+
+def _likelihood(measured: Measured, tokens: int) -> Likelihood:
+    if isinstance(measured, Refused):
+        return Likelihood(math.nan, tokens, measured.reason)
+    known = [value for value in measured if value is not None]
+    if len(known) < len(measured):
+        lacking = len(measured) - len(known)
+        return Likelihood(math.nan, tokens, f"the server tells no probability of {lacking} of the {tokens} tokens")
+    return Likelihood(math.fsum(known), tokens)
 
 
 def _only_model(endpoint: Endpoint) -> str:
@@ -205,47 +264,6 @@ def _seed(seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=4).digest(), "big") >> 1
 
 
-def _read_next(body: Any, payload: dict[str, Any]) -> dict[str, float]:
-    likely = body["choices"][0]["logprobs"]["top_logprobs"][0]
-    return {str(token): float(likely[f"token_id:{token}"]) for token in payload["logprob_token_ids"]}
-
-
-def _of(found: Any, token: int) -> float:
-    return math.nan if isinstance(found, Refused) else float(found[str(token)])
-
-
-def _read_tokens(body: Any, _: dict[str, Any]) -> list[list[Any]]:
-    """Return, of each token written, its text, its log-probability, and those of the most likely in its place."""
-    content = body["choices"][0]["logprobs"]["content"]
-    if not content:
-        raise ValueError("no log-probabilities")
-    return [
-        [token["token"], token["logprob"], [[one["token"], one["logprob"]] for one in token["top_logprobs"]]]
-        for token in content
-    ]
-
-
-def _choices_in(tokens: Any, prompt: Prompt, choices: Sequence[str]) -> list[float]:
-    """Find where the answer gives its choice, right after `answer_start` or at once, and read the choices there.
-
-    Spaces do not count: " 4" and "4" are one choice, whose probabilities add up.
-    """
-    if not isinstance(tokens, Refused):
-        said, before = "", 0.0
-        wanted = {choice.strip(): at for at, choice in enumerate(choices)}
-        for text, logprob, likely in tokens:
-            if said.strip() in ("", prompt.answer_start.strip()) and text.strip() in wanted and likely:
-                return [before + value for value in _shares(likely, wanted)]
-            before = before + logprob if not text.strip() else 0.0
-            said += text
-    return [math.nan] * len(choices)
-
-
-def _shares(likely: list[list[Any]], wanted: dict[str, int]) -> list[float]:
-    shares = [0.0] * len(wanted)
-    for text, logprob in likely:
-        if text.strip() in wanted:
-            shares[wanted[text.strip()]] += math.exp(logprob)
-    left = max(1e-9, 1 - sum(math.exp(logprob) for _, logprob in likely))
-    bound = max(1e-30, min(left, min(math.exp(logprob) for _, logprob in likely)))
-    return [math.log(share or bound) for share in shares]
+def _read_next(body: Any, payload: dict[str, Any]) -> dict[str, float | None]:
+    likely = first_choice(body)["logprobs"]["top_logprobs"][0]
+    return {str(token): told(likely[f"token_id:{token}"]) for token in payload["logprob_token_ids"]}

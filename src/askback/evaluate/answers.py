@@ -67,7 +67,7 @@ def prompt(instruction: str, reference: str, uri: str, source: str) -> Example:
     return Example(record_id(instruction), instruction, reference, "inference", "held-out", uri, source, "", "")
 
 
-@recorded(version=1, engine="loss", prompts=("forward",))
+@recorded(version=2, engine="loss", prompts=("forward",))
 def write_answers(step: Step, options: Answering, *, model: Model, prompts: Records) -> Records:
     """Let a model answer every prompt, under both tags as the paper does (method.md 1.6), at T 0.7 and p 0.9."""
     work = partial(answer_piece, options, step.resources, model, step.random_seed)
@@ -94,6 +94,9 @@ def answer_piece(
         [draw(random_seed, one.id, "answer") for one in asked],
     )
     for one, made in zip(asked, completions, strict=True):
+        if made.error:
+            outcome.drop(fail(one.id, "answers", "no-answer", made.error, uri=one.uri, text=one.instruction))
+            continue
         text = made.text.strip()
         id = record_id(one.id, text, model.id)
         outcome.keep("answers", Answer(id, one.id, one.instruction, text, model.id, made.tokens, made.finished))

@@ -69,8 +69,10 @@ def measure_piece(options: HeldOut, resources: Resources, model: Model, examples
     others = {tag: measured(*[tag] * len(whole)) for tag in options.tags}
     for number, (example, own) in enumerate(zip(whole, likelihoods, strict=True)):
         under = {f"nats_{tag}": -found[number].logprob for tag, found in others.items()}
-        if any(map(math.isnan, (own.logprob, *under.values()))):
-            outcome.drop(fail(example.id, "pairs", "no-answer", "the engine's server gave none", uri=example.uri))
+        if not all(map(math.isfinite, (own.logprob, *under.values()))):
+            errors = [one.error for one in (own, *(found[number] for found in others.values())) if one.error]
+            detail = errors[0] if errors else "the model's numbers overflow"
+            outcome.drop(fail(example.id, "pairs", "no-answer", detail, uri=example.uri))
             continue
         id = record_id(example.id, model.id)
         outcome.keep("pairs", Loss(id, example.id, model.id, -own.logprob, own.tokens, **under))

@@ -26,7 +26,7 @@ Trio = tuple[Example, Answer | None, Answer | None]
 """A prompt, the model's answer and the baseline's."""
 
 
-@recorded(version=2, engine="compare", prompts=("pairwise",))
+@recorded(version=3, engine="compare", prompts=("pairwise",))
 def compare(
     step: Step, options: Judging, *, model: Model, prompts: Records, answers: Records, baseline: Records
 ) -> Records:

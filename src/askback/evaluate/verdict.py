@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from askback.engines.base import Engine, Prompt, Sampling
+from askback.engines.base import Engine, Prompt, Sampling, why_none
 from askback.prompts import BETTER_START
 
 CHOICES = (" A", " B")
@@ -39,7 +39,7 @@ def read_verdicts(engine: Engine, questions: Sequence[Prompt]) -> list[Verdict]:
     gives 0 or 1, and no verdict where it holds none.
     """
     if "choose" in engine.calls:
-        return [_read(*row) for row in engine.choose(questions, CHOICES)]
+        return [_read(row) for row in engine.choose(questions, CHOICES)]
     written = engine.generate(questions, Sampling(0.0, 1.0, REPLY_TOKENS), [0] * len(questions))
     found = []
     for question, one in zip(questions, written, strict=True):
@@ -59,7 +59,8 @@ def parse(text: str) -> str:
     return letters[-1] if letters else ""
 
 
-def _read(a: float, b: float) -> Verdict:
-    if not (math.isfinite(a) and math.isfinite(b)):
-        return Verdict(None, None, f"log-probabilities {a} and {b}")
+def _read(row: Sequence[float]) -> Verdict:
+    if why := why_none(row):
+        return Verdict(None, None, why)
+    a, b = row
     return Verdict(1 / (1 + math.exp(min(700.0, b - a))), math.exp(a) + math.exp(b), "")

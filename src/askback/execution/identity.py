@@ -96,15 +96,15 @@ def identify(
         "inputs": {key: _fingerprints(value) for key, value in inputs.items()},
     }
     if declared.engine:
-        engine = file.resources.engine_for(declared.engine)
-        identity["engine"] = {name: getattr(engine, name) for name in COUNTS.get(engine.kind, ALL_COUNT)}
+        engine = file.resources.engine_for(declared.engine).model_dump(mode="json")
+        identity["engine"] = {name: engine[name] for name in COUNTS.get(engine["kind"], ALL_COUNT)}
     return identity
 
 
 COUNTS = {
     "transformers": ("kind", "dtype"),
     "vllm_server": ("kind", "dtype", "arguments"),
-    "openai_http": ("kind", "url", "model", "api", "tokenizer"),
+    "openai_http": ("kind", "url", "model", "api", "tokenizer", "leave_out"),
     "scripted": ("kind", "dtype"),
 }
 """Which options of an engine change what a model answers. A key, or the name of its variable, never does."""

@@ -99,7 +99,8 @@ def test_without_probabilities_the_written_score_is_read() -> None:
     engine = Writing("Clear and right.\nScore: 4", "I would not know.", "Score: 2")
     found = judge("rubric", engine, Score(reasoning=True, temperature=0.5), PAIRS[:3])
     assert [one.score for one in found] == [4.0, None, 2.0]
-    assert [one.raw for one in found] == [[text] for text in engine.texts], "so that another parser costs no model time"
+    assert [one.raw[0] for one in found] == list(engine.texts), "so that another parser costs no model time"
+    assert [one.raw[1:] for one in found] == [[], ["no score: none in the text 'I would not know.'"], []]
     assert all(one.distribution == [] and one.mass is None for one in found)
     assert {(sampling.temperature, sampling.max_new_tokens) for _, sampling, _ in engine.asked} == {(0.5, 96 + 16)}
 
@@ -120,7 +121,7 @@ def test_without_probabilities_or_reasoning_the_likeliest_digit_is_taken() -> No
 def test_samples_without_a_score_are_left_out_of_the_mean() -> None:
     engine = Writing("Score: 5", "Score: 9", "Score: 2")
     (one,) = judge("rubric", engine, Score(reasoning=True, samples=3), PAIRS[:1])
-    assert one.score == 3.5 and len(one.raw) == 3
+    assert one.score == 3.5 and len(one.raw) == 4 and one.raw[3].startswith("no score: ")
     assert len({seed for _, _, seed in engine.asked}) == 3
 
 

@@ -7,7 +7,7 @@ from askback import prompts
 from askback.config import Score
 from askback.curate.scorers import Pair
 from askback.engines.base import Engine, Likelihood
-from askback.records import Judgement, record_id
+from askback.records import UNSCORED, Judgement, record_id
 
 
 def judge(engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int) -> list[Judgement]:
@@ -22,7 +22,8 @@ def judge(engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], 
 
     Departure: Cherry LLM ranks by the ratio of the losses, highest first, to find what is difficult; here a wrong
     instruction is to be found, and the difference, unlike the ratio, is not larger for outputs that are easy anyway.
-    Nothing is drawn, so `random_seed` has no effect. Unscored only where the model's numbers overflow.
+    Nothing is drawn, so `random_seed` has no effect. Unscored only where the model's numbers overflow, or a server gives
+    none.
     """
     outputs = [engine.truncate(pair.output, options.max_output_tokens) for pair in pairs]
     given = [prompts.forward(pair.instruction, "augmented") for pair in pairs]
@@ -33,8 +34,9 @@ def judge(engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], 
 
 def _judgement(model_id: str, pair: Pair, given: Likelihood, alone: Likelihood) -> Judgement:
     prompt_id = prompts.prompt_id("forward")
-    losses = [-one.logprob / one.tokens for one in (given, alone)]
+    losses = [-one.logprob / one.tokens if one.tokens else math.nan for one in (given, alone)]
     finite = all(math.isfinite(loss) for loss in losses)
+    why = given.error or alone.error or "the model's numbers overflow"
     return Judgement(
         id=record_id(pair.id, "ifd", prompt_id, model_id),
         candidate_id=pair.id,
@@ -42,7 +44,7 @@ def _judgement(model_id: str, pair: Pair, given: Likelihood, alone: Likelihood) 
         score=losses[1] - losses[0] if finite else None,
         distribution=[],
         mass=None,
-        raw=[],
+        raw=[] if finite else [f"{UNSCORED}{why}"],
         losses=losses if finite else [],
         prompt_id=prompt_id,
         model_id=model_id,

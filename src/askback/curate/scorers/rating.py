@@ -10,8 +10,8 @@ from askback import prompts
 from askback.config import Score
 from askback.curate.scorers import Pair
 from askback.curate.scorers.parse import parse
-from askback.engines.base import Completion, Engine, Prompt, Sampling
-from askback.records import Judgement, draw, record_id
+from askback.engines.base import Completion, Engine, Prompt, Sampling, why_none
+from askback.records import UNSCORED, Judgement, draw, record_id
 
 REPLY_TOKENS = 16
 """Enough for "Score: 4" in any tokenizer, and for a model that embellishes it."""
@@ -19,11 +19,12 @@ REPLY_TOKENS = 16
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One reading of one answer; see `Judgement`."""
+    """One reading of one answer; see `Judgement`. Without a score, `why` says why there is none."""
 
-    score: float
+    score: float | None
     distribution: list[float]
     mass: float | None
+    why: str = ""
 
 
 def rate(
@@ -50,21 +51,24 @@ def rate(
     if options.reasoning or not readable:
         seeds = [[draw(random_seed, pair.id, scorer, number) for number in range(options.samples)] for pair in pairs]
         written = _written(engine, options, asked, seeds, readable)
-    texts = [[one.text for one in own] for own in written]
     if readable:
         ended = [
-            prompts.after_reasoning(prompt, text) for prompt, own in zip(asked, texts, strict=True) for text in own
+            prompts.after_reasoning(prompt, one.text)
+            for prompt, own in zip(asked, written, strict=True)
+            for one in own
+            if not one.error
         ]
-        rows = engine.choose(ended or asked, [f" {level}" for level in levels])
-        readings = iter([_read(row, levels) for row in rows])
+        rows = iter(engine.choose(ended if options.reasoning else asked, [f" {level}" for level in levels]))
+        found = [
+            [_none(one) if one.error else _read(next(rows), levels) for one in own] or [_read(next(rows), levels)]
+            for own in written
+        ]
     else:
-        # A reasoning that was cut short has not come to its score: one in it is quoted.
-        whole = [one.text if one.finished or not options.reasoning else "" for own in written for one in own]
-        readings = iter([_parsed(text, levels) for text in whole])
+        found = [[_parsed(one, levels, options.reasoning) for one in own] for own in written]
     prompt_id = prompts.prompt_id(scorer)
     return [
-        _judgement(scorer, prompt_id, model_id, pair, own, [next(readings) for _ in range(max(1, len(own)))])
-        for pair, own in zip(pairs, texts, strict=True)
+        _judgement(scorer, prompt_id, model_id, pair, [one.text for one in own if not one.error], readings)
+        for pair, own, readings in zip(pairs, written, found, strict=True)
     ]
 
 
@@ -84,22 +88,31 @@ def _written(
     return [[replace(one, text=prompt.answer_start + one.text) for one in islice(found, samples)] for prompt in asked]
 
 
-def _read(logprobs: Sequence[float], levels: Sequence[int]) -> Rating | None:
-    if not all(map(math.isfinite, logprobs)):
-        return None
+def _none(one: Completion) -> Rating:
+    return Rating(None, [], None, one.error)
+
+
+def _read(logprobs: Sequence[float], levels: Sequence[int]) -> Rating:
+    if why := why_none(logprobs):
+        return Rating(None, [], None, why)
     distribution, mass = normalise(logprobs)
     return Rating(sum(level * share for level, share in zip(levels, distribution, strict=True)), distribution, mass)
 
 
-def _parsed(text: str, levels: Sequence[int]) -> Rating | None:
-    score = parse(text, min(levels), max(levels))
-    return None if score is None else Rating(score, [], None)
+def _parsed(one: Completion, levels: Sequence[int], reasoned: bool) -> Rating:
+    if one.error:
+        return _none(one)
+    if reasoned and not one.finished:
+        return Rating(None, [], None, "the reasoning was cut short before its score")  # one in it is quoted
+    score = parse(one.text, min(levels), max(levels))
+    return Rating(score, [], None, "" if score is not None else f"none in the text {one.text[-100:]!r}")
 
 
 def _judgement(
-    scorer: str, prompt_id: str, model_id: str, pair: Pair, texts: list[str], readings: Sequence[Rating | None]
+    scorer: str, prompt_id: str, model_id: str, pair: Pair, texts: list[str], readings: Sequence[Rating]
 ) -> Judgement:
-    found = _mean([reading for reading in readings if reading is not None])
+    found = _mean([reading for reading in readings if reading.score is not None])
+    reasons = [f"{UNSCORED}{reading.why}" for reading in readings if reading.why]
     return Judgement(
         id=record_id(pair.id, scorer, prompt_id, model_id),
         candidate_id=pair.id,
@@ -107,7 +120,7 @@ def _judgement(
         score=found.score if found else None,
         distribution=found.distribution if found else [],
         mass=found.mass if found else None,
-        raw=texts,
+        raw=texts + reasons,
         losses=[],
         prompt_id=prompt_id,
         model_id=model_id,
@@ -120,7 +133,7 @@ def _mean(readings: Sequence[Rating]) -> Rating | None:
         return readings[0] if readings else None
     masses = [reading.mass for reading in readings if reading.mass is not None]
     return Rating(
-        fmean(reading.score for reading in readings),
+        fmean(reading.score for reading in readings if reading.score is not None),
         [fmean(shares) for shares in zip(*(reading.distribution for reading in readings), strict=True)],
         fmean(masses) if masses else None,
     )

@@ -1,0 +1,101 @@
+"""A server's key: read from the environment, checked before it is sent, and taken out of all that a server says.
+
+Spellings that real servers, proxies and logs write a key in are known: as it is or in another case, with JSON's, HTML's or
+a URL's escapes for some of its characters, broken by white space, backwards, in hexadecimal, and in base64, also as part
+of something longer (the header it is sent in, say).
+"""
+
+import base64
+import os
+import re
+from typing import Any
+
+from askback.errors import InputError
+
+SHOWN = "***"
+"""In place of the key."""
+FEWEST = 6
+"""A key of fewer characters is a placeholder ("none", "EMPTY"), and is left alone in answers, where it is a word."""
+PART = 6
+"""In an error, a word that holds so many characters of the key in a row is hidden whole, as servers like to tell a part."""
+_AROUND = " \t\r\n\f\v\ufeff\u200b\u00a0\u2060\"'`“”‘’"
+"""What files, shells and web pages put around a key: white space and quotation marks, which no key has."""
+_BREAK = r"(?:[\s\u200b\u2060]|\\[nrt]){0,4}"
+"""What may stand between two characters of a key: line breaks and spaces, also as they look in JSON."""
+
+
+def read_key(name: str) -> str:
+    """Return the key in the environment variable `name`, without what stands around it; "" for no name.
+
+    Raises:
+        InputError: it is not set, empty, or holds a character that a header cannot. The key is not repeated.
+    """
+    if not name:
+        return ""
+    found = os.environ.get(name, "").strip(_AROUND)
+    if found[:7].lower() == "bearer ":
+        found = found[7:].strip(_AROUND)
+    if not found:
+        raise InputError(f"api_key_env: the environment variable {name} is not set; set it to the server's key")
+    for place, character in enumerate(found, 1):
+        if not "!" <= character <= "~":
+            kind = "white space" if character.isspace() else "a control character" if character < " " else "not ASCII"
+            raise InputError(
+                f"api_key_env: the environment variable {name} is no key: its character {place} of {len(found)} is "
+                f"{kind}; a key is letters, digits and signs of ASCII without spaces"
+            )
+    return found
+
+
+class Scrubber:
+    """Takes a key out of text and of decoded JSON."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._whole = re.compile("|".join(_spellings(key)), re.IGNORECASE) if len(key) >= FEWEST else None
+        starts = range(len(key) - PART + 1)
+        parts = "|".join(sorted({re.escape(key[at : at + PART]) for at in starts}))
+        self._part = re.compile(rf"[^\s\"'<>]{{0,200}}?(?:{parts})[^\s\"'<>]*") if parts else None
+
+    def text(self, text: str) -> str:
+        """Return text without the key."""
+        return self._whole.sub(SHOWN, text) if self._whole else text
+
+    def value(self, value: Any) -> Any:
+        """Return a decoded JSON value with the key in none of its strings, names included."""
+        if self._whole is None:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.value(one) for one in value]
+        if isinstance(value, dict):
+            return {self.text(name): self.value(one) for name, one in value.items()}
+        return value
+
+    def said(self, text: str, most: int = 300) -> str:
+        """Return what is to be shown of a server's words: on one line, short, without the key or a part of it."""
+        line = " ".join("".join(c if c.isprintable() else " " for c in self.text(text)).split())
+        line = line[: 4 * most]  # of a long one, no more is looked at
+        return (self._part.sub(SHOWN, line) if self._part else line)[:most]
+
+
+def _spellings(key: str) -> list[str]:
+    """Return patterns of all ways to write the key."""
+    raw = key.encode()
+    found = [_BREAK.join(_character(c) for c in text) for text in (key, key[::-1])]
+    found.append(re.escape(raw.hex()))
+    for before in (b"", b"-", b"--"):  # the three ways in which its bits may lie in something longer
+        coded = base64.b64encode(before + raw).decode().rstrip("=")
+        inner = coded[len(before) + bool(before) : -1]  # without what its neighbours have a part in
+        if len(inner) >= FEWEST:
+            found += [re.escape(inner), re.escape(inner.replace("+", "-").replace("/", "_"))]
+    return found
+
+
+def _character(character: str) -> str:
+    code = ord(character)
+    return (
+        rf"(?:\\{{0,4}}{re.escape(character)}|\\{{1,4}}u00{code:02x}|\\{{1,4}}x{code:02x}|%(?:25)?{code:02x}"
+        rf"|&#0{{0,4}}{code};|&#x0{{0,4}}{code:x};)"
+    )
