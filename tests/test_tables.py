@@ -104,7 +104,7 @@ def judge(engine, model_id, options, pairs, random_seed):
     rows = engine.choose(asked, [" no", " yes"])
     prompt_id = prompts.prompt_id("brevity")
     return [
-        Judgement(record_id(pair.id, prompt_id, model_id), pair.id, "brevity", row[1], [], None, [], [], prompt_id, model_id)
+        Judgement(record_id(pair.id, model_id), pair.id, "brevity", row[1], [], None, [], [], prompt_id, model_id)
         for pair, row in zip(pairs, rows, strict=True)
     ]
 '''
@@ -170,4 +170,4 @@ def test_an_engine_that_does_not_say_what_counts_has_all_that_may_count(monkeypa
     engine = Engine(kind="scripted", model="one", arguments=("--fast",))
     file = RecipeFile.model_validate({"name": "x", "recipe": recipe, "resources": Resources(engine=engine)})
     made = identify("score-1", score, file.recipe.score, {"model": Model(Path("m"), "m", "f")}, file)
-    assert made["engine"] == {name: getattr(engine, name) for name in ALL_COUNT}
+    assert made["engine"] == engine.model_dump(mode="json", include=set(ALL_COUNT))
