@@ -95,8 +95,8 @@ def test_a_template_that_never_stops_is_refused(tokenizer: Any) -> None:
         tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
         with pytest.raises(InputError, match="stop token"):
             prompts.render_pair(tokenizer, PROMPTS["backward"], OUTPUT)
-        tokenizer.chat_template = "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}"
-        with pytest.raises(InputError, match="renders the prompt otherwise"):
+        tokenizer.chat_template = "{{ messages[0].content }}<|im_end|>"
+        with pytest.raises(InputError, match="rewrites an answer, or leaves it out"):
             prompts.render_pair(tokenizer, PROMPTS["backward"], OUTPUT)
     finally:
         tokenizer.chat_template = kept

@@ -12,6 +12,7 @@ from typing import Any
 
 from askback.builtin import BUILTIN, fetch
 from askback.errors import InputError, MissingExtra
+from askback.prompts.chat_template import MOST_SOURCE
 
 _DOWNLOADED = [
     "config.json",
@@ -107,14 +108,31 @@ def read_chat_template(path: str) -> str | None:
     """Return the chat template a recipe names by path; None for "", so that the tokenizer's own is used.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: it is no file, is empty or too large, or is not UTF-8.
     """
     if not path:
         return None
+    file = Path(path).expanduser()
     try:
-        return Path(path).expanduser().read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        if file.exists() and not file.is_file():
+            raise InputError(f"{path}: the chat template is not a file; give the path of a Jinja file")
+        if file.stat().st_size > MOST_SOURCE:
+            raise InputError(f"{path}: the chat template has {file.stat().st_size:,} bytes, at most {MOST_SOURCE:,}")
+        text = file.read_text("utf-8-sig")
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot read the chat template: {error}") from error
+    if not text.strip():
+        raise InputError(f"{path}: the chat template is empty; leave chat_template out to use the tokenizer's own")
+    return text
+
+
+def template_file(folder: Path, chat_template: str = "") -> str:
+    """Return where a model's chat template is from: the recipe's file, or one in the folder of its tokenizer."""
+    if chat_template:
+        return chat_template
+    folder = tokenizer_folder(folder)
+    names = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
+    return str(next((folder / name for name in names if (folder / name).is_file()), folder))
 
 
 def _check_weights(folder: Path) -> None:

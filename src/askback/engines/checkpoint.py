@@ -7,6 +7,7 @@ from typing import Any
 
 from askback import models
 from askback.errors import AskbackError, InputError, MissingExtra
+from askback.prompts.rendering import check_template
 
 
 def load(folder: Path, dtype: Any, chat_template: str = "", **how: Any) -> tuple[Any, Any]:
@@ -27,7 +28,7 @@ def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
     """Return the tokenizer of a model, with the chat template of that path if one is given; needs no torch.
 
     Raises:
-        InputError: transformers cannot load it, or the template cannot be read.
+        InputError: transformers cannot load it, or the template cannot be read or is not fit for use.
         MissingExtra: transformers is not installed.
     """
     try:
@@ -37,6 +38,7 @@ def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
     with _loading(folder):
         tokenizer = AutoTokenizer.from_pretrained(models.tokenizer_folder(folder), local_files_only=True)
     tokenizer.chat_template = models.read_chat_template(chat_template) or tokenizer.chat_template
+    check_template(tokenizer, models.template_file(folder, chat_template))
     return tokenizer
 
 

@@ -21,7 +21,7 @@ from askback.engines.decoding import Drawing
 from askback.engines.place import token_bytes
 from askback.engines.sampling import SeededSampler, draw
 from askback.errors import InputError, MissingExtra
-from askback.prompts import render, render_pair
+from askback.prompts import read, render, render_pair
 
 if TYPE_CHECKING:
     from askback.config import Engine as EngineOptions
@@ -216,8 +216,7 @@ class TransformersLocal:
 
     def _completion(self, answer: list[int]) -> Completion:
         length = next((at for at, token in enumerate(answer) if token in self._stops), len(answer))
-        text = self._tokenizer.decode(answer[:length], skip_special_tokens=True)
-        return Completion(str(text), length, length < len(answer))
+        return Completion(read(self._tokenizer, answer[:length]), length, length < len(answer))
 
 
 @contextmanager

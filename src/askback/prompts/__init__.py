@@ -1,4 +1,4 @@
-"""Every prompt, and the one function that renders them (`render`).
+"""Every prompt, and the one function that renders them (`render`, in rendering.py).
 
 Training, sampling, scoring and evaluation all go through `render`, so the prefix a model was trained on is, token by
 token, the prefix it is used with. The public reproduction of the method trained with one template and inferred with
@@ -13,11 +13,15 @@ import re
 from functools import lru_cache
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from askback.engines.base import Prompt
-from askback.errors import InputError
+from askback.prompts.chat_template import TODAY
+from askback.prompts.markup import MARKUP, inert
+from askback.prompts.reasoning import without_reasoning
+from askback.prompts.rendering import check_template, read, render, render_pair, rewrites
 from askback.prompts.votes import FORMS, without_votes
+
+__all__ = ["check_template", "inert", "read", "render", "render_pair", "rewrites", "without_reasoning"]
 
 SEED_TAG = "Answer in the style of an AI Assistant."
 """S_a (method.md 1.6): appended to seed instructions in training, and first at inference."""
@@ -39,6 +43,9 @@ REASONED_REPLY = (
     "digit from {} to {}."
 )
 """How a judge is to answer; the last thing it reads."""
+
+RENDERING = 2
+"""Version of rendering.py: a prompt that is rendered otherwise is another prompt."""
 
 JUDGED = ("rubric", "additive", "instruction", "pairwise")
 """Prompts that ask for a judgement: they leave out what a text says to its judge (votes.py)."""
@@ -125,22 +132,6 @@ def marker(*texts: str) -> str:
     return hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-_MARKUP = re.compile(
-    r"<\|[^<>|\s]{1,40}\|>|<\uff5c[^<>\s]{1,40}\uff5c>|</?s>|<(?:bos|eos|pad|unk)>"
-    r"|\[/?(?:INST|SYS)\]|<</?SYS>>|</?(?:start|end)_of_turn>|</?think>"
-)
-
-
-def inert(text: str) -> str:
-    """Put a word joiner (U+2060, invisible) into whatever a chat template or tokenizer may read as markup.
-
-    A document about chat templates stays readable, and cannot end its own turn.
-    """
-    if "<" not in text and "[" not in text:
-        return text
-    return _MARKUP.sub(lambda match: f"{match[0][0]}\u2060{match[0][1:]}", text)
-
-
 def _fill(name: str, mark: str, **fields: str) -> Prompt:
     filled = _form(name) % ({key: inert(value) for key, value in fields.items()} | {"marker": mark})
     return Prompt(filled.strip())
@@ -162,11 +153,12 @@ def _text(name: str) -> str:
 def prompt_id(name: str) -> str:
     """Return the id of a prompt: its name and a hash of all its words, as in ``rubric-1f0c9a2b``."""
     words = [
+        f"{RENDERING} {TODAY:%Y-%m-%d}",
         *TAGS.values(),
         ANSWER_START,
         REPLY,
         REASONED_REPLY,
-        _MARKUP.pattern,
+        MARKUP.pattern,
         QUALITY_TAG if name == "forward" else _text(name),
     ]
     words += [BETTER_START] if name == "pairwise" else []
@@ -177,67 +169,3 @@ def prompt_id(name: str) -> str:
 @lru_cache
 def _mark(words: tuple[str, ...]) -> str:
     return hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:8]
-
-
-def render(tokenizer: Any, prompt: Prompt) -> list[int]:
-    """Return the tokens of a prompt as `tokenizer`'s chat template wants them, up to where the answer begins or goes on.
-
-    Only a user turn is sent, so a template without a system role does as well as one with.
-    """
-    return _encode(tokenizer, _turns(tokenizer, prompt.user, None) + _defuse(tokenizer, prompt.answer_start))
-
-
-def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> tuple[list[int], list[int]]:
-    """Return (prompt tokens, answer tokens) of a finished exchange; the answer ends with the stop token.
-
-    The prompt tokens are those of `render`, by construction: the two halves are encoded apart.
-
-    Raises:
-        InputError: the template rewrites the prompt when an answer follows, or does not end an answer with the stop
-            token, so that a model trained on it would never stop.
-    """
-    start, opening = _turns(tokenizer, prompt.user, None), _defuse(tokenizer, prompt.answer_start)
-    whole = _turns(tokenizer, prompt.user, inert((prompt.answer_start + answer).strip()))
-    stop = tokenizer.eos_token
-    if not whole.startswith(start):
-        raise InputError(
-            f"{tokenizer.name_or_path}: its chat template renders the prompt otherwise when an answer follows; "
-            "give another with chat_template:"
-        )
-    finished, found, _ = whole[len(start) :].rpartition(stop)
-    if not found:
-        raise InputError(
-            f"{tokenizer.name_or_path}: its chat template does not end an answer with the stop token {stop!r}; "
-            "give another with chat_template:"
-        )
-    if not finished.startswith(opening):
-        raise InputError(
-            f"{tokenizer.name_or_path}: its chat template rewrites an answer; give another with chat_template:"
-        )
-    return _encode(tokenizer, start + opening), _encode(tokenizer, finished[len(opening) :] + stop)
-
-
-def _turns(tokenizer: Any, user: str, assistant: str | None) -> str:
-    turns = [{"role": "user", "content": _defuse(tokenizer, user)}]
-    if assistant is not None:
-        turns.append({"role": "assistant", "content": _defuse(tokenizer, assistant)})
-    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=assistant is None))
-
-
-def _defuse(tokenizer: Any, text: str) -> str:
-    """Do as `inert` to the special tokens of this very tokenizer, whatever they look like."""
-    for token in _special_tokens(tokenizer):
-        if token in text:
-            text = text.replace(token, f"{token[0]}\u2060{token[1:]}")
-    return text
-
-
-@lru_cache(maxsize=8)
-def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
-    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
-    return tuple(sorted(token for token in added.union(tokenizer.all_special_tokens) if len(token) > 1))
-
-
-def _encode(tokenizer: Any, text: str) -> list[int]:
-    # The template has written every special token already.
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -18,7 +18,7 @@ from askback.execution.shards import atomic, write_records
 from askback.records import Example, Rejection, record_id, reject
 from askback.train import ranks
 from askback.train.dropout import dropout_of, with_dropout
-from askback.train.rows import Direction, Row, arrange, schedule, tokenize
+from askback.train.rows import Direction, Row, arrange, rewritten, schedule, tokenize
 from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options, quantisation
 from askback.train.watch import Watch, flush
@@ -57,8 +57,9 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
 
     Returns:
         steps, examples, epochs, tokens and label_tokens (no padding), truncated (examples cut to `max_tokens`), left_out
-        (examples of which nothing to learn fits; they are in ``rejected-00000.parquet``), first_loss and final_loss (of
-        the first and the last step, in nats per label token), seconds (of training, over all attempts).
+        (examples of which nothing to learn fits, or that the template alters; they are in ``rejected-00000.parquet``),
+        first_loss and final_loss (of the first and the last step, in nats per label token), seconds (of training, over
+        all attempts).
 
     Raises:
         RecipeError: an option is wrong.
@@ -73,9 +74,9 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
     if (finished := _finished(folder, mark)) is not None:
         return finished
     model, tokenizer = _base(job)
-    rows = [row for one in job.examples if (row := tokenize(tokenizer, one, job.direction, job.options.max_tokens))]
+    rows, left_out = _rows(job, tokenizer)
     if ranks.is_first():
-        write_records(folder / "rejected-00000.parquet", Rejection, _left_out(job, rows))
+        write_records(folder / "rejected-00000.parquet", Rejection, left_out)
     if not rows:
         raise EmptyStep(
             f"{folder.name}: none of {len(job.examples)} examples leaves anything to learn within "
@@ -169,12 +170,19 @@ def _metrics(job: Job, rows: list[Row], batches: list[list[int]]) -> dict[str, f
     }
 
 
-def _left_out(job: Job, rows: list[Row]) -> list[Rejection]:
-    """Say which examples leave nothing to learn."""
-    kept = {row.id for row in rows}
-    detail = f"the prompt alone fills {job.options.max_tokens} tokens"
-    dropped = [one for one in job.examples if one.id not in kept]
-    return [reject(one.id, "examples", "over-max-tokens", detail, uri=one.uri, text=one.instruction) for one in dropped]
+def _rows(job: Job, tokenizer: Any) -> tuple[list[Row], list[Rejection]]:
+    """Return the examples as tokens, and those that leave nothing to learn or that the chat template alters."""
+    rows, left_out = list[Row](), list[Rejection]()
+    for one in job.examples:
+        if rewritten(tokenizer, one, job.direction):
+            rule, detail = "rewritten", "the chat template renders it otherwise than it is"
+        elif row := tokenize(tokenizer, one, job.direction, job.options.max_tokens):
+            rows.append(row)
+            continue
+        else:
+            rule, detail = "over-max-tokens", f"the prompt alone fills {job.options.max_tokens} tokens"
+        left_out.append(reject(one.id, "examples", rule, detail, uri=one.uri, text=one.instruction))
+    return rows, left_out
 
 
 def _save(trainer: Any, job: Job) -> None:
@@ -234,7 +242,7 @@ def rehearse(job: Job, seconds: float) -> tuple[int, float]:
         EmptyStep: no example leaves anything to learn.
     """
     model, tokenizer = _base(job)
-    rows = [row for one in job.examples if (row := tokenize(tokenizer, one, job.direction, job.options.max_tokens))]
+    rows, _ = _rows(job, tokenizer)
     if not rows:
         raise EmptyStep(
             f"none of {len(job.examples)} examples leaves anything to learn in {job.options.max_tokens} tokens"

@@ -92,6 +92,16 @@ def tokenize(tokenizer: Any, example: Example, direction: Direction, max_tokens:
     return cut(tokenizer, example, max_tokens)
 
 
+def rewritten(tokenizer: Any, example: Example, direction: Direction) -> bool:
+    """Tell whether the chat template would render an example otherwise than it is (`prompts.rewrites`)."""
+    if direction == "backward":
+        return prompts.rewrites(tokenizer, prompts.backward(example.output), example.instruction)
+    if example.origin == "judgement":
+        return prompts.rewrites(tokenizer, prompts.rubric(example.instruction, example.output), f" {example.score:.0f}")
+    asked = prompts.forward(example.instruction, example.origin, example.quality)
+    return prompts.rewrites(tokenizer, asked, example.output)
+
+
 def _forward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
     asked = prompts.forward(example.instruction, example.origin, example.quality)
     prompt, answer = prompts.render_pair(tokenizer, asked, example.output)

@@ -1,0 +1,264 @@
+"""Chat templates: strangers' Jinja, rendered without reach and within bounds, the same on every day and machine.
+
+A template comes with a model that somebody else made. It sees plain text and nothing else: no files, no imports, no
+attributes of Python's objects. Rounds of loops, calls of macros and the length of what is written are counted, which does
+not depend on the machine; what a count cannot bound (one filter that asks for a gigabyte) ends with the process of
+`outputs`, which has a clock in CPU seconds and a limit of memory, before the template is used.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
+
+TODAY = datetime(2026, 1, 1)
+"""The date of every rendering, for templates that write one: a training and its use must not differ by the day."""
+THINKING_OFF = {"enable_thinking": False, "thinking": False}
+"""For templates that offer to switch a model's reasoning off: what is taught here is an answer without one."""
+MOST_SOURCE = 256 * 1024
+"""Characters of a template; the longest in use have 30,000."""
+MOST_ROUNDS = 100_000
+"""Rounds of all loops and calls of macros in one rendering."""
+MOST_OUTPUT = 1_000_000
+"""Characters that one rendering may have beyond four times those of its messages."""
+MOST_BITS = 256
+"""Of a whole number."""
+CPU_SECONDS, MEMORY = 5, 2**29
+"""Of the process that tries a template: time on a core, and bytes beyond those it starts with."""
+
+Turns = Sequence[dict[str, str]]
+
+
+class TemplateFault(Exception):
+    """A template cannot be used; says why, in a clause."""
+
+
+def render_chat(source: str, turns: Turns, special: dict[str, str], generation: bool) -> str:
+    """Return what a template makes of a conversation.
+
+    Args:
+        special: the special tokens that templates name, such as ``eos_token``.
+        generation: ask for the beginning of an answer after the last turn.
+
+    Raises:
+        TemplateFault: it cannot be compiled or rendered, or exceeds a bound.
+    """
+    try:
+        template = _compiled(source)
+        environment: Any = template.environment
+        size = sum(len(turn["content"]) for turn in turns)
+        environment.begin(MOST_OUTPUT + 4 * size)
+        given = {"messages": [dict(turn) for turn in turns], "add_generation_prompt": generation}
+        parts = template.generate(**special, **THINKING_OFF, **given, tools=None, documents=None)
+        return "".join(environment.counted(parts))
+    except TemplateFault:
+        raise
+    except RecursionError as error:
+        raise TemplateFault("calls itself without end, or is nested too deeply") from error
+    except MemoryError as error:
+        raise TemplateFault("needs too much memory") from error
+    except Exception as error:  # a template can raise whatever Python's operators and methods raise
+        what = "" if isinstance(error, TemplateError) else f"{type(error).__name__}: "
+        raise TemplateFault(f"cannot be rendered: {what}{' '.join(str(error).split())[:200]}") from error
+
+
+def outputs(source: str, conversations: Sequence[Turns], special: dict[str, str]) -> list[str]:
+    """Return what a template makes of each conversation, tried first in a process with limits of time and memory.
+
+    Raises:
+        TemplateFault: as `render_chat`; or the process met a limit, or rendered otherwise than this one does.
+    """
+    if len(source) > MOST_SOURCE:
+        raise TemplateFault(f"has {len(source):,} characters, at most {MOST_SOURCE:,}")
+    work = json.dumps({"source": source, "conversations": conversations, "special": special})
+    child = subprocess.run(
+        [sys.executable, "-P", __file__],
+        input=work.encode("utf-8", "surrogatepass"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"PYTHONHASHSEED": "1", "PATH": os.environ.get("PATH", "")},
+        check=False,
+    )
+    try:
+        told = json.loads(child.stdout) if child.returncode == 0 else None
+    except ValueError:
+        told = None
+    if told is None:
+        raise TemplateFault(f"takes more than {CPU_SECONDS} CPU seconds or {MEMORY // 2**20} MiB of memory")
+    if "fault" in told:
+        raise TemplateFault(told["fault"])
+    here = [render_chat(source, turns, special, False) for turns in conversations]
+    if here != told["outputs"]:
+        raise TemplateFault("renders the same conversation otherwise each time (an address in memory, say)")
+    return here
+
+
+def _main() -> None:
+    """In the process: render what stdin holds within the limits, and write the outputs or the fault."""
+    _limit()
+    work = json.loads(sys.stdin.buffer.read())
+    try:
+        found = [render_chat(work["source"], turns, work["special"], False) for turns in work["conversations"]]
+        told: dict[str, Any] = {"outputs": found}
+    except TemplateFault as fault:
+        told = {"fault": str(fault)}
+    sys.stdout.write(json.dumps(told))
+
+
+def _limit() -> None:
+    try:
+        import resource
+    except ImportError:
+        return  # not on Windows: the counts alone hold there
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + CPU_SECONDS,) * 2)
+    # Address space is what is limited, and a little of it is taken before anything is read.
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY + 2**28,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, with the functions that chat templates use, counted, and nothing that depends on the moment."""
+
+    intercepted_binops = frozenset(("+", "*", "**", "%"))
+
+    def __init__(self) -> None:
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
+        self.begin(MOST_OUTPUT)
+        del self.filters["random"], self.globals["lipsum"]
+        self.filters["tojson"] = _tojson
+        self.globals |= {
+            "raise_exception": _raise,
+            "strftime_now": _strftime,
+            "dict": lambda *given, **named: dict(*given, **named),
+            "namespace": _Names,
+        }
+
+    def begin(self, most: int) -> None:
+        """Start counting anew, for a rendering of at most so many characters."""
+        self.rounds, self.most = 0, most
+
+    def spend(self) -> None:
+        """Count one round of a loop, or one call of a macro."""
+        self.rounds += 1
+        if self.rounds > MOST_ROUNDS:
+            raise TemplateFault(f"takes more than {MOST_ROUNDS:,} rounds of its loops")
+
+    def counted(self, parts: Iterable[str]) -> Iterator[str]:
+        """Yield parts of an output while they are short enough together."""
+        length = 0
+        for part in parts:
+            length += len(part)
+            if length > self.most:
+                raise TemplateFault(f"writes more than {self.most:,} characters")
+            yield part
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Refuse powers and products that grow beyond what a template can want."""
+        if operator == "**" and not (isinstance(right, int | float) and abs(right) <= 64):
+            raise TemplateFault("raises a number to a power that is too large")
+        if operator == "*" and not (_is_number(left) and _is_number(right)):
+            self._check(_size(left) * _size(right))
+        made = super().call_binop(context, operator, left, right)
+        if isinstance(made, int) and made.bit_length() > MOST_BITS:
+            raise TemplateFault(f"makes a number of more than {MOST_BITS} bits")
+        if not _is_number(made):
+            self._check(_size(made))
+        return made
+
+    def joined(self, *parts: Any) -> str:
+        """Return what ``~`` makes of its operands."""
+        texts = [str(part) for part in parts]
+        self._check(sum(map(len, texts)))
+        return "".join(texts)
+
+    def _check(self, size: int) -> None:
+        if size > self.most:
+            raise TemplateFault(f"makes a text or list of more than {self.most:,} items")
+
+    def _generate(self, source: nodes.Template, *given: Any, **named: Any) -> str:
+        for node in list(source.find_all((nodes.For, nodes.Macro, nodes.CallBlock))):
+            spend = nodes.Call(nodes.EnvironmentAttribute("spend"), [], [], None, None)
+            counting = nodes.ExprStmt(spend).set_lineno(node.lineno).set_environment(self)
+            node.body.insert(0, counting)  # type: ignore[attr-defined]
+        for concat in list(source.find_all(nodes.Concat)):
+            joined = nodes.Call(nodes.EnvironmentAttribute("joined"), concat.nodes, [], None, None)
+            joined.set_lineno(concat.lineno).set_environment(self)
+            concat.nodes = [joined]
+        return str(super()._generate(source, *given, **named))
+
+
+class _Generation(Extension):
+    """The tag that marks what a model is to learn; here it only holds its body together."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Any) -> nodes.Node:
+        line = next(parser.stream).lineno
+        return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True)).set_lineno(line)
+
+
+class _Names(Namespace):
+    """A namespace whose names cannot be those of Python's own machinery."""
+
+    def __init__(*given: Any, **named: Any) -> None:
+        own, *rest = given
+        attributes = dict(*rest, **named)
+        for name in attributes:
+            _check_name(name)
+        Namespace.__init__(own, attributes)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _check_name(name)
+        super().__setitem__(name, value)
+
+
+def _check_name(name: Any) -> None:
+    if str(name).startswith("_"):
+        raise TemplateError(f"names in a namespace do not begin with '_', as {name!r} does")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str | list | tuple) else abs(value) if isinstance(value, int) else 1
+
+
+def _raise(message: str) -> None:
+    raise TemplateError(message)
+
+
+def _strftime(pattern: str) -> str:
+    # %s, %c, %x, %X and %Z follow the machine's time zone or language.
+    if any(f"%{letter}" in pattern for letter in "scxXzZ"):
+        raise TemplateError(f"strftime_now({pattern!r}) depends on the machine")
+    return TODAY.strftime(pattern)
+
+
+def _tojson(
+    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+) -> str:
+    """Jinja's own writes for HTML."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+@lru_cache(maxsize=8)
+def _compiled(source: str) -> Any:
+    if len(source) > MOST_SOURCE:
+        raise TemplateFault(f"has {len(source):,} characters, at most {MOST_SOURCE:,}")
+    return _Sandbox().from_string(source)
+
+
+if __name__ == "__main__":
+    _main()
