@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from askback.config import RecipeFile
 from askback.errors import InputError, RecipeError
 from askback.lookup import nearest
+from askback.recipe_yaml import DEEPEST, MOST_BYTES, read_yaml
 
 
 def load_recipe(path: str | Path, overrides: list[str] | None = None) -> RecipeFile:
@@ -23,16 +23,7 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> RecipeF
         InputError: the file cannot be read.
         RecipeError: anything is wrong in it; the message lists every problem.
     """
-    try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read the recipe: {error}. Start one with: askback init NAME") from error
-    try:
-        tree = _yaml(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise RecipeError(f"{path}: expected a mapping with 'name' and 'recipe', found {type(tree).__name__}")
+    tree = _read(path)
     for override in overrides or []:
         _override(tree, override)
     missing: list[str] = []
@@ -40,33 +31,58 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> RecipeF
     try:
         checked = RecipeFile.model_validate(tree)
     except ValidationError as error:
-        problems = [_problem(dict(detail)) for detail in error.errors()]
-        raise RecipeError("\n".join(f"{path}: {problem}" for problem in missing + problems)) from error
+        problems = missing + [_problem(dict(detail)) for detail in error.errors()]
+        more = [f"and {len(problems) - MOST_TOLD:,} more problems"] if len(problems) > MOST_TOLD else []
+        raise RecipeError("\n".join(f"{path}: {one}" for one in problems[:MOST_TOLD] + more)) from error
     if missing:
         raise RecipeError("\n".join(f"{path}: {problem}" for problem in missing))
     return checked
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: 1e-5 is a number, not a word."""
+MOST_TOLD = 50
+"""Problems in one message."""
+SHOWN = 200
+"""Characters of a value that are repeated in a message."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+def _read(path: str | Path) -> dict[str, Any]:
+    """Read the file, which is not trusted to be short, or a file.
 
-
-def _yaml(text: str) -> Any:
-    return yaml.load(text, _Loader)
+    Raises:
+        InputError: the file cannot be read.
+        RecipeError: it is not YAML, or more than a recipe may hold.
+    """
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise InputError(f"{path}: not a file; give the path of a recipe. Start one with: askback init NAME")
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise RecipeError(f"{path}: more than {MOST_BYTES:,} bytes, which no recipe has")
+        text = data.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot read the recipe: {error}. Start one with: askback init NAME") from error
+    try:
+        tree = read_yaml(text)
+    except ValueError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path}: expected a mapping with 'name' and 'recipe', found {type(tree).__name__}")
+    return tree
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
     """Set one dotted key in the tree; numbers index lists (``recipe.corpus.sources.0.path=x``)."""
     key, equals, value = override.partition("=")
+    shown = f"--set {_shown(override)}"
     if not equals:
-        raise RecipeError(f"--set {override}: expected KEY=VALUE, as in --set recipe.rounds=1")
-    *parents, last = key.split(".")
+        raise RecipeError(f"{shown}: expected KEY=VALUE, as in --set recipe.rounds=1")
+    *parents, last = key.split(".", DEEPEST)
     node: Any = tree
+    try:
+        given = read_yaml(value)
+    except ValueError as error:
+        raise RecipeError(f"{shown}: {error}") from error
     try:
         for part in parents:
             if isinstance(node, list):
@@ -74,9 +90,15 @@ def _override(tree: dict[str, Any], override: str) -> None:
             else:
                 node[part] = {} if node.get(part) is None else node[part]
                 node = node[part]
-        node[int(last) if isinstance(node, list) else last] = _yaml(value)
-    except (ValueError, IndexError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise RecipeError(f"--set {override}: there is no such place in the recipe ({error})") from error
+        node[int(last) if isinstance(node, list) else last] = given
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise RecipeError(f"{shown}: there is no such place in the recipe ({_shown(str(error))})") from error
+
+
+def _shown(text: str) -> str:
+    """Return a text as it can stand in one line of a message."""
+    line = " ".join(text.split()).encode("utf-8", "replace").decode("utf-8")
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
