@@ -1,5 +1,6 @@
 """A recipe is checked whole, and each problem is one line that says where, what was found and what is allowed."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -271,3 +272,145 @@ def test_scorers_and_weights_that_make_no_sense_are_refused(tmp_path: Path, give
 def test_one_of_several_scorers_may_count_alone_on_its_own_scale(tmp_path: Path) -> None:
     given = ["recipe.score.scorers=[rubric, ifd]", "recipe.select={min_score: 4.5, weights: {rubric: 1}}"]
     assert load_recipe(write(tmp_path, GOOD), given).recipe.select.min_score == 4.5
+
+
+def laughing(merge: bool) -> str:
+    lines = ["a0: &a0 {k0: 1, k1: 2}"]
+    for at in range(1, 12):
+        copies = ", ".join([f"*a{at - 1}"] * 9)
+        lines.append(f"a{at}: &a{at} " + (f"{{<<: [{copies}]}}" if merge else f"[{copies}]"))
+    return "\n".join(lines)
+
+
+ODD_YAML = {
+    "aliases that multiply": (laughing(False), "aliases counted each time"),
+    "merges that multiply": (laughing(True), "aliases counted each time"),
+    "a list that holds itself": ("&a [*a]", "an alias holds itself"),
+    "a mapping that holds itself": ("name: &a {b: [*a]}", "an alias holds itself"),
+    "a merge of itself": ("a: &a\n  <<: *a\n  b: 1", "an alias holds itself"),
+    "lists in lists": ("[" * 50_000, "nested more than"),
+    "mappings in mappings": ("{a: " * 50_000, "nested more than"),
+    "dashes": ("- " * 50_000 + "x", "nested more than"),
+    "a chain of aliases": (
+        "a0: &a0 [x]\n" + "\n".join(f"a{at}: &a{at} [*a{at - 1}]" for at in range(1, 100)),
+        "nested more than",
+    ),
+    "many values": ("[" + "a," * 60_000 + "]", "more than 25,000 values"),
+    "a number of 5,000 digits": ("name: 1" + "0" * 5000, "is too large"),
+    "a hexadecimal number": ("name: 0x" + "f" * 5000, "is too large"),
+    "a number in sixties": ("name: " + "59:" * 5000 + "59", "is too large"),
+    "1e999": ("name: 1e999", "no finite number"),
+    "-.inf": ("name: -.inf", "no finite number"),
+    ".nan": ("name: .NaN", "no finite number"),
+    "no number": ("name: 0x_", "not a number"),
+    "a key twice": ("name: a\nname: b", "the key 'name' stands there twice"),
+    "a key twice, deep down": ("recipe: {seed: {held_out: 1, 'held_out': 0}}", "the key 'held_out' stands there twice"),
+    "python": ("name: !!python/object/apply:os.system [ls]", "the tag"),
+    "bytes": ("name: !!binary aGk=", "the tag"),
+    "a set": ("name: !!set {a}", "the tag"),
+    "a timestamp": ("name: !!timestamp 2026-02-30", "the tag"),
+    "a tag of its own": ("name: !mine x", "the tag"),
+    "a mark of zero": ('name: "a\\0b"', "U+0000"),
+    "half a surrogate": ('name: "\\ud800"', "U+D800"),
+    "a bell": ("name: \x07", "not valid YAML"),
+    "a tab": ("name:\n\t- x", "cannot start any token"),
+    "two documents": ("name: a\n---\nname: b", "another document"),
+    "a key that is a list": ("{[a]: b}", "unhashable key"),
+    "no such alias": ("name: *a", "undefined alias"),
+    "an open bracket": ("name: [", "line 1"),
+    "a merge with a number": ("name: {<<: 3}", "for merging"),
+    "nothing": ("", "expected a mapping with 'name' and 'recipe', found NoneType"),
+    "a comment": ("# nothing\n", "found NoneType"),
+    "a list": ("- name\n- recipe", "found list"),
+    "a word": ("recipe", "found str"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_YAML)
+def test_whatever_yaml_can_hold_is_one_line(tmp_path: Path, name: str) -> None:
+    text, said = ODD_YAML[name]
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and said in message and "\n" not in message and len(message) < 600, message
+    if not text.startswith(("#", "- name")) and text not in ("", "recipe"):
+        with pytest.raises(RecipeError, match=r"^--set "):
+            load_recipe(write(tmp_path, GOOD), [f"recipe.forward.trl={text}"])
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "said"),
+    [
+        (b"\xff\xfen\x00a\x00", InputError, "cannot read the recipe"),
+        (b"name: \xe9", InputError, "cannot read the recipe"),
+        (b"name: a\0", RecipeError, "not valid YAML"),
+        (b"#" * 1_000_001, RecipeError, "more than 1,000,000 bytes"),
+        (b"\x1f\x8b\x08\x00", InputError, "cannot read the recipe"),
+        (b"\x7fELF\x00", RecipeError, "not valid YAML"),
+    ],
+)
+def test_bytes_that_are_no_recipe_are_one_line(tmp_path: Path, data: bytes, error: type[Exception], said: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(data)
+    with pytest.raises(error, match=said) as caught:
+        load_recipe(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_file_is_one_line(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero"), tmp_path / "nowhere", tmp_path / ("n" * 300), "a\0b"):
+        with pytest.raises(InputError) as caught:
+            load_recipe(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_mark_at_the_beginning_merges_and_dates_are_read_as_they_look(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    merged = GOOD + "  forward: &f {learning_rate: 1e-4, steps: 3}\n  backward: {<<: *f, steps: 5}\n"
+    path.write_bytes(b"\xef\xbb\xbf" + merged.replace("name: x", "name: 2026-02-30").encode())
+    file = load_recipe(path)
+    assert (file.name, file.recipe.backward.steps, file.recipe.backward.learning_rate) == ("2026-02-30", 5, 1e-4)
+
+
+ODD_VALUES = [
+    ("recipe.base", "n" * 300, "a name in it 255"),
+    ("recipe.base", "a/" * 3000, "at most 4096 bytes"),
+    ("recipe.chat_template", "é" * 130, "a name in it 255"),
+    ("recipe.corpus.sources.0.path", '"a\\nb"', "no control characters"),
+    ("recipe.corpus.sources.0.path", "~no-such-user-here/x", "there is no such user"),
+    ("recipe.seed.sources.0.path", "~no-such-user-here", "there is no such user"),
+    ("recipe.seed.decontaminate", f"[{'n' * 300}]", "a name in it 255"),
+    ("recipe.corpus.word_lists", f"[{{path: {'n' * 300}}}]", "a name in it 255"),
+    ("recipe.judge.ranked", f"[{{path: {'n' * 300}, format: oasst-trees}}]", "a name in it 255"),
+    ("resources.runs", "n" * 300, "a name in it 255"),
+    ("resources.engine.tokenizer", "n" * 300, "a name in it 255"),
+    ("name", "n" * 101, "should match pattern"),
+    ("recipe.random_seed", "99999999999999999999", "is too large"),
+    ("recipe.augment.temperature", "inf", "finite number"),
+    ("recipe.forward.learning_rate", "'nan'", "finite number"),
+    ("resources.usd_per_hour", "Infinity", "finite number"),
+    ("x" * 5000, "1", "unknown key"),
+    (".".join(["recipe"] * 5000), "1", "unknown key"),
+    ("recipe.corpus.sources." + "9" * 5000, "1", "no such place"),
+    ("recipe.base", "[1, {a: b}]", "valid string"),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"), ODD_VALUES, ids=[f"{key[:30]}-{at}" for at, (key, *_) in enumerate(ODD_VALUES)]
+)
+def test_odd_values_are_one_line(tmp_path: Path, key: str, value: str, said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write(tmp_path, GOOD), [f"{key}={value}"])
+    message = str(caught.value)
+    assert said in message and "\n" not in message and len(message) < 900, message
+
+
+def test_a_thousand_problems_are_told_in_part(tmp_path: Path) -> None:
+    text = GOOD + "".join(f"  unknown{at}: 1\n" for at in range(1000))
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write(tmp_path, text))
+    assert str(caught.value).count("\n") == 50 and str(caught.value).endswith("and 950 more problems")

@@ -123,16 +123,16 @@ def _environment(node: Any, missing: list[str]) -> Any:
 
 def _problem(detail: dict[str, Any]) -> str:
     """Say one validation error as: path, what was found, what is allowed, nearest name."""
-    where = ".".join(str(part) for part in detail["loc"]) or "the file"
+    where = _shown(".".join(str(part) for part in detail["loc"])) or "the file"
     if detail["type"] == "extra_forbidden":
         allowed = _fields_at(detail["loc"][:-1])
-        name = str(detail["loc"][-1])
+        name = _shown(str(detail["loc"][-1]))
         return f"{where}: unknown key; allowed: {', '.join(allowed)}.{nearest(name, allowed)}"
     if detail["type"] == "missing":
         return f"{where}: missing and required"
     found = detail["input"]
-    shown = "" if isinstance(found, (dict, list)) else f"; found {found!r}"
-    hint = nearest(str(found), re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", ""))))
+    shown = "" if isinstance(found, (dict, list)) else f"; found {_shown(repr(found))}"
+    hint = nearest(_shown(str(found)), re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", ""))))
     return f"{where}: {detail['msg'].removeprefix('Value error, ')}{shown}.{hint}".replace("..", ".")
 
 

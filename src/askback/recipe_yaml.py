@@ -55,12 +55,13 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Count before more of the text is looked at."""
         self._depth, self._nodes = self._depth + 1, self._nodes + 1
-        if tag := getattr(self.peek_event(), "tag", None):
-            raise _error(self.peek_event(), f"the tag {tag[:80]!r}; a recipe has none, put text in quotation marks")
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if tag := getattr(event, "tag", None):
+            raise _error(event, f"the tag {tag[:80]!r}; a recipe has none, put text in quotation marks")
         if self._depth > DEEPEST:
-            raise _error(self.peek_event(), f"nested more than {DEEPEST} deep")
+            raise _error(event, f"nested more than {DEEPEST} deep")
         if self._nodes > MOST_NODES:
-            raise _error(self.peek_event(), f"more than {MOST_NODES:,} values")
+            raise _error(event, f"more than {MOST_NODES:,} values")
         node = super().compose_node(parent, index)
         self._depth -= 1
         if isinstance(node, yaml.MappingNode):
@@ -99,25 +100,27 @@ _Loader.add_implicit_resolver(
 
 
 def _check_size(root: Any) -> None:
-    """Refuse what is too large when every alias stands for its own copy; one that holds itself is without end."""
-    sizes: dict[int, int] = {}
+    """Refuse what is too large or deep when every alias stands for its own copy; one that holds itself is without end."""
+    measured: dict[int, tuple[int, int]] = {}
     open_nodes: set[int] = set()
 
-    def size(node: Any, depth: int) -> int:
+    def measure(node: Any) -> tuple[int, int]:
+        """Return how many nodes there are from this one on, and how deep they go."""
         if id(node) in open_nodes:
             raise _error(node, "an alias holds itself")
-        if depth > DEEPEST:
-            raise _error(node, f"nested more than {DEEPEST} deep")
-        if id(node) not in sizes:
+        if id(node) not in measured:
             open_nodes.add(id(node))
-            inner = _inner(node)
-            sizes[id(node)] = 1 + sum(size(one, depth + 1) for one in inner)
+            inner = [measure(one) for one in _inner(node)]
             open_nodes.remove(id(node))
-        if sizes[id(node)] > MOST_NODES:
-            raise _error(node, f"more than {MOST_NODES:,} values, aliases counted each time")
-        return sizes[id(node)]
+            count, depth = 1 + sum(one[0] for one in inner), 1 + max((one[1] for one in inner), default=0)
+            if count > MOST_NODES:
+                raise _error(node, f"more than {MOST_NODES:,} values, aliases counted each time")
+            if depth > DEEPEST:
+                raise _error(node, f"nested more than {DEEPEST} deep")
+            measured[id(node)] = count, depth
+        return measured[id(node)]
 
-    size(root, 1)
+    measure(root)
 
 
 def _check_keys(node: yaml.MappingNode) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from askback.config.base import NAME, Options, Share
+from askback.config.base import NAME, FilePath, Options, Share
 from askback.config.curation import HIGHEST, PAPERS_LEAST, Check, Gate, Judge, Labels, Score, Select
 from askback.config.inputs import PRESETS, Corpus, CorpusSource, DocumentFormat, Seed, SeedSource, WordList
 from askback.config.resources import Engine, Engines, Launch, Resources
@@ -50,9 +50,9 @@ __all__ = [
 class Recipe(Options):
     """What defines the result. Two runs with equal recipes, inputs and code give equal data."""
 
-    base: str = "builtin:smollm2-135m"
+    base: FilePath = "builtin:smollm2-135m"
     """The model every M is trained from: a builtin, a local folder, or a hub name."""
-    chat_template: str = ""
+    chat_template: FilePath = ""
     """Path of a Jinja chat template, for a base model whose tokenizer has none."""
     seed: Seed
     corpus: Corpus

@@ -1,11 +1,32 @@
 """What every room's options stand on."""
 
+from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 """Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
+LONGEST_PATH, LONGEST_NAME = 4096, 255
+"""Bytes of a path, and of one name in it: what file systems take."""
+
+
+def _path(text: str) -> str:
+    encoded = text.encode("utf-8", "surrogateescape")
+    names = [] if "://" in text or text.startswith("hub:") else encoded.split(b"/")
+    if len(encoded) > LONGEST_PATH or any(len(name) > LONGEST_NAME for name in names):
+        raise ValueError(f"a path has at most {LONGEST_PATH} bytes, and a name in it {LONGEST_NAME}")
+    if any(ord(character) < 32 for character in text):
+        raise ValueError("a path holds no control characters")
+    try:
+        Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError("there is no such user; give the folder in place of ~NAME") from error
+    return text
+
+
+FilePath = Annotated[str, AfterValidator(_path)]
+"""A path, glob or URL, "" for none, that any call of the system takes; whether it is there is not looked at."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Value = TypeVar("Value")
 PerRound: TypeAlias = Annotated[
@@ -18,4 +39,4 @@ PerRound: TypeAlias = Annotated[
 class Options(BaseModel):
     """Frozen, and strict about names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

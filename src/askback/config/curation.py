@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from askback.config.base import Options, PerRound, Share
+from askback.config.base import FilePath, Options, PerRound, Share
 from askback.config.inputs import SeedSource
 
 ScorerName = Literal["rubric", "additive", "ifd", "instruction", "whole"]
@@ -204,7 +204,7 @@ class Check(Options):
 class Labels(Options):
     """Pairs that a user has rated, to measure a judge against (`askback calibrate --labels`)."""
 
-    path: str
+    path: FilePath
     """Rows of instruction, output, and label or rating: a number, true or false, or good or bad."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Take the first so many."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from askback.config.base import Options, Share
+from askback.config.base import FilePath, Options, Share
 
 DocumentFormat = Literal["html", "warc", "markdown", "text", "pdf", "jsonl", "parquet", "hub", "installed-docs"]
 PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
@@ -13,7 +13,7 @@ PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages"
 class SeedSource(Options):
     """One file (or hub dataset) of seed pairs."""
 
-    path: str
+    path: FilePath
     """A .jsonl, .json or .parquet file (also .gz), `builtin:demo`, or `hub:NAME[:SPLIT]`."""
     format: PairFormat = "pairs"
     split: Literal["auto", "train", "held-out"] = "auto"
@@ -35,7 +35,7 @@ class Seed(Options):
     min_output_chars: int = 1
     max_output_chars: int = 20_000
     """Pairs outside are rejected. The paper sets no bounds; a small model and a short run may want some."""
-    decontaminate: list[str] = []
+    decontaminate: list[FilePath] = []
     """Files of evaluation prompts, as under `corpus`; a pair whose instruction shares as much with one is dropped."""
 
 
@@ -43,7 +43,7 @@ class CorpusSource(Options):
     """One place documents come from."""
 
     format: DocumentFormat
-    path: str = ""
+    path: FilePath = ""
     """File, folder or glob, or a URL of one (``s3://``, ``https://``, ``zip://*.html::file.zip``, whatever fsspec reads);
     `NAME[:SPLIT]` for `hub`; not used by `installed-docs`."""
     text_field: str = "text"
@@ -69,7 +69,7 @@ class CorpusSource(Options):
 class WordList(Options):
     """A list of words and phrases that are not wanted, such as profanity."""
 
-    path: str
+    path: FilePath
     """A text file (UTF-8) with a word or phrase a line; lines that begin with # are comments."""
     max_share: Share = 0.0
     """A segment is dropped when more than this share of its words are hits (a phrase is one hit; in scripts without
@@ -142,7 +142,7 @@ class Corpus(Options):
     model of the language is installed. It takes far more time, so it is not the default."""
     word_lists: list[WordList] = []
     """A segment with too many words of one of these lists is dropped (corpus/filters/word_lists.py)."""
-    decontaminate: list[str] = []
+    decontaminate: list[FilePath] = []
     """Files of evaluation prompts; a segment that shares 13 words in a row with one, or all of a shorter one, is
     dropped."""
     max_document_bytes: Annotated[int, Field(ge=1)] = 8_000_000

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from askback.config.base import Options
+from askback.config.base import FilePath, Options
 
 
 class Engine(Options):
@@ -25,7 +25,7 @@ class Engine(Options):
     """The model's name there; "" asks the server, if it has one alone."""
     api: Literal["auto", "chat", "completions"] = "auto"
     """`auto` is completions where there is a `tokenizer`, else chat."""
-    tokenizer: str = ""
+    tokenizer: FilePath = ""
     """Folder of the checkpoint that the server runs, if it is here: prompts are then rendered here and sent as tokens."""
     api_key_env: str = ""
     """NAME of the environment variable that holds the server's key. The key itself is written nowhere."""
@@ -123,7 +123,7 @@ class Resources(Options):
     """How the recipe is run. None of it changes what comes out, beyond the rounding of floating-point sums; the engines'
     kind, dtype, server and model do, and count as part of the steps that ask a model."""
 
-    runs: str = "runs"
+    runs: FilePath = "runs"
     """Folder that holds run folders."""
     workers: Annotated[int, Field(ge=1)] = 1
     """Worker processes for augment, score and corpus; each holds a model, or its requests to a server. With Ray, over the

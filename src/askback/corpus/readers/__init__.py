@@ -5,6 +5,7 @@ A reader is a function ``read(paths, source, options)`` that yields each documen
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -129,7 +130,10 @@ def _files(pattern: str, kind: str) -> list[Path]:
     elif path.exists():
         found, missing = [path], ""
     elif any(character in pattern for character in "*?["):
-        found = list(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+        try:
+            found = list(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+        except (ValueError, NotImplementedError, OSError, re.error) as error:
+            raise InputError(f"{pattern}: not a pattern of files: {error}") from error
         missing = f"{pattern}: no file matches this pattern"
     else:
         raise InputError(f"{path}: there is no such file or folder; corpus sources take a file, a folder or a glob")
