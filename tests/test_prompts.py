@@ -36,14 +36,14 @@ PROMPTS: dict[str, Prompt] = {
 }
 
 
-@pytest.fixture(scope="module", params=["system", "no-system"])
+@pytest.fixture(scope="module", params=["system", "no-system", "inst"])
 def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One whose template has a system role, and one whose template refuses it."""
-    from transformers import AutoTokenizer
+    """One whose template has a system role, one whose template refuses it, and the form [INST] … [/INST]."""
+    from askback.engines.checkpoint import load_tokenizer
 
     folder = tmp_path_factory.mktemp("model")
     build_tiny_model(folder, system_role=request.param == "system")
-    loaded = AutoTokenizer.from_pretrained(folder)
+    loaded = load_tokenizer(folder, "builtin:inst" if request.param == "inst" else "")
     loaded.kind = request.param
     return loaded
 
@@ -59,7 +59,7 @@ def test_golden(name: str, tokenizer: Any) -> None:
 
 def test_every_golden_file_is_used() -> None:
     assert {path.name for path in GOLDEN.glob("*.txt")} == {
-        f"{n}.{k}.txt" for n in PROMPTS for k in ("system", "no-system")
+        f"{n}.{k}.txt" for n in PROMPTS for k in ("system", "no-system", "inst")
     }
 
 

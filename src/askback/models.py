@@ -12,7 +12,8 @@ from typing import Any
 
 from askback.builtin import BUILTIN, fetch
 from askback.errors import InputError, MissingExtra
-from askback.prompts.chat_template import MOST_SOURCE
+from askback.prompts.chat_template import BUILTIN as TEMPLATES
+from askback.prompts.chat_template import MOST_SOURCE, template_path
 
 _DOWNLOADED = [
     "config.json",
@@ -112,7 +113,7 @@ def read_chat_template(path: str) -> str | None:
     """
     if not path:
         return None
-    file = Path(path).expanduser()
+    file = template_path(path)
     try:
         if file.exists() and not file.is_file():
             raise InputError(f"{path}: the chat template is not a file; give the path of a Jinja file")
@@ -169,7 +170,7 @@ def _check_tokenizer(folder: Path, chat_template: str) -> None:
     if not (config.is_file() and _read_json(config).get("chat_template")):
         raise InputError(
             f"{folder}: its tokenizer has no chat template (chat_template.jinja); "
-            "give the path of one in the recipe with chat_template:"
+            f"give the path of one in the recipe with chat_template:, or {' or '.join(TEMPLATES)}"
         )
 
 

@@ -53,7 +53,8 @@ class Recipe(Options):
     base: FilePath = "builtin:smollm2-135m"
     """The model every M is trained from: a builtin, a local folder, or a hub name."""
     chat_template: FilePath = ""
-    """Path of a Jinja chat template, for a base model whose tokenizer has none."""
+    """Path of a Jinja chat template, for a base model whose tokenizer has none; or ``builtin:inst``, [INST] … [/INST] as
+    Llama 2 and the paper's authors have it."""
     seed: Seed
     corpus: Corpus
     backward: Backward = Backward()

@@ -171,9 +171,10 @@ def base_model(name: str, chat_template: str, path: Path) -> Model:
         path: where it is; for a builtin or hub model that is not fetched yet, anything.
     """
     from askback.builtin import mark_of
+    from askback.prompts.chat_template import template_path
 
     folder = Path(name).expanduser()
-    template = (Path(chat_template).expanduser(),) if chat_template else ()
+    template = (template_path(chat_template),) if chat_template else ()
     if name.startswith("builtin:"):
         mark = mark_of(name)
     elif folder.is_dir():

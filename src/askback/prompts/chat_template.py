@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError, nodes
@@ -35,11 +36,19 @@ MOST_BITS = 256
 CPU_SECONDS, MEMORY = 5, 2**29
 """Of the process that tries a template: time on a core, and bytes beyond those it starts with."""
 
+BUILTIN = {"builtin:inst": Path(__file__).parent / "inst.jinja"}
+"""Templates that come along, for base models that have none."""
+
 Turns = Sequence[dict[str, str]]
 
 
 class TemplateFault(Exception):
     """A template cannot be used; says why, in a clause."""
+
+
+def template_path(name: str) -> Path:
+    """Return the file of a chat template: one that comes along (`BUILTIN`), or the path that `name` is."""
+    return BUILTIN.get(name) or Path(name).expanduser()
 
 
 def render_chat(source: str, turns: Turns, special: dict[str, str], generation: bool) -> str:
