@@ -13,13 +13,15 @@ from askback.execution.identity import Model, recorded
 from askback.execution.run import Run
 from askback.execution.step import Step
 from askback.records import Counts
+from askback.train.rounding import write_bfloat16
 
 WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()  # noqa: SIM905
 
 
 @recorded(version=1, output="model")
 def copied(step: Step, options: Options, **inputs: Any) -> Model:
-    shutil.copytree(inputs["base"].path, step.folder / "model", dirs_exist_ok=True)
+    shutil.copytree(inputs["base"].path, step.output.path)
+    write_bfloat16(step.output.path, step.output.bfloat16, step.random_seed, step.name)
     step.counts = {"examples": Counts(1, 1)}
     return step.output  # type: ignore[no-any-return]
 

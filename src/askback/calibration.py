@@ -16,7 +16,7 @@ from askback.curate.score import score
 from askback.curate.scorers import SCORERS
 from askback.curate.teach import make_probes
 from askback.errors import InputError, RecipeError
-from askback.execution.identity import Model, asked, base_model, fingerprint, identify
+from askback.execution.identity import Model, asked, base_model, fingerprint, identify, trained_model
 from askback.execution.run import Steps
 from askback.execution.shards import Records, write_json
 from askback.lookup import nearest
@@ -87,7 +87,7 @@ def _judge_model(run: Path, base: Model, judge: str) -> Model:
     record = run / name / "step.json"
     if record.exists() and (run / name / "model").is_dir():
         mark = json.loads(record.read_text("utf-8"))["fingerprint"]
-        return Model(run / name / "model", f"{name}-{mark[:8]}", mark)
+        return trained_model(run / name, name, mark)
     if Path(judge).is_dir():
         return base_model(judge, "", Path(judge))
     raise InputError(f"--model {judge}: neither a model of {run} that is trained, nor 'base', nor a model folder")

@@ -83,6 +83,11 @@ def check_model(folder: Path, chat_template: str = "") -> None:
     _check_tokenizer(tokenizer_folder(folder), chat_template)
 
 
+def bfloat16_form(folder: Path) -> Path:
+    """Return where the bfloat16 form of a checkpoint that was trained here is, beside it (train/rounding.py)."""
+    return folder.parent / f"{folder.name}-bfloat16"
+
+
 def base_of(adapter: Path) -> Path:
     """Return the folder of the base model that an adapter folder names.
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from askback.config import Engine, Options, RecipeFile
 from askback.errors import InputError, RecipeError
-from askback.execution.identity import Input, Model, base_model, fingerprint, identify
+from askback.execution.identity import Input, Model, base_model, fingerprint, identify, trained_model
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records
@@ -65,13 +65,20 @@ class RunFolder:
 
         Raises:
             RecipeError: it has none of that name.
+            InputError: it was trained by an earlier version, which left no bfloat16 form of it.
         """
         if name not in self.models:
             allowed = ", ".join(self.models)
             raise RecipeError(f"{name}: no such model in {self.folder}; it has {allowed}.{nearest(name, self.models)}")
         if name == "base":
             return self.base
-        return Model(self.folder / name / "model", f"{name}-{self.steps[name][:8]}", self.steps[name])
+        model = trained_model(self.folder / name, name, self.steps[name])
+        if model.bfloat16 is None or not model.bfloat16.is_dir():
+            raise InputError(
+                f"{self.folder / name}: has no {model.bfloat16 and model.bfloat16.name}, as an earlier version trained it; "
+                f"train it again: askback run RECIPE --redo {name}"
+            )
+        return model
 
     def records(self, name: str) -> Records:
         """Return what a finished step kept."""

@@ -16,6 +16,7 @@ from askback.config import Lora, Training
 from askback.errors import EmptyStep, InputError, Interrupted, MissingExtra
 from askback.execution.shards import rejections
 from askback.train import Job, finetune
+from askback.train.rounding import write_bfloat16
 from tests.train.examples import example, examples
 
 torch = pytest.importorskip("torch")
@@ -42,6 +43,11 @@ def ignore(_: int, __: int) -> None:
 
 def sha256(folder: Path) -> str:
     return hashlib.sha256((folder / "model/model.safetensors").read_bytes()).hexdigest()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Both forms of a model, file by file; the draws of the rounding are of the folder's name, which is the step's."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("model*/*")}
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
@@ -76,13 +82,18 @@ def test_a_job_leaves_a_model_that_engines_load(
 
     folder = tmp_path / "m0"
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("metrics.jsonl", "model", "rejected-00000.parquet", "result.json")
+        *("metrics.jsonl", "model", "model-bfloat16", "rejected-00000.parquet", "result.json")
     ]
-    _, report = AutoModelForCausalLM.from_pretrained(folder / "model", output_loading_info=True)
-    assert not any(report.values())
-    assert AutoTokenizer.from_pretrained(folder / "model").chat_template == template.read_text("utf-8")
-    configs = [json.loads((place / "config.json").read_text("utf-8")) for place in (tiny_model, folder / "model")]
-    assert configs[0] == configs[1]
+    for name, dtype in (("model", torch.float32), ("model-bfloat16", torch.bfloat16)):
+        model, report = AutoModelForCausalLM.from_pretrained(folder / name, output_loading_info=True)
+        assert not any(report.values())
+        assert model.dtype == dtype
+        assert model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()  # tied, and rounded once
+        assert AutoTokenizer.from_pretrained(folder / name).chat_template == template.read_text("utf-8")
+    places = (tiny_model, folder / "model", folder / "model-bfloat16")
+    configs = [json.loads((place / "config.json").read_text("utf-8")) for place in places]
+    assert configs[0] == configs[1] == configs[2] | {"dtype": "float32"}
+    assert configs[2]["dtype"] == "bfloat16"
 
     lines = lines_of(folder)
     assert [line["step"] for line in lines] == list(range(1, 11))
@@ -179,10 +190,10 @@ finetune(pickle.load(sys.stdin.buffer), report)
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_and_resumed_is_as_never_killed(tiny_model: Path, tmp_path: Path, kind: str) -> None:
     """kill -9 after the seventh step; the sixth step's checkpoint is the last that is whole."""
-    straight = job_of(tiny_model, tmp_path / "straight", options=KINDS[kind])
+    straight = job_of(tiny_model, tmp_path / "straight/m0", options=KINDS[kind])
     finetune(straight, ignore)
 
-    job = replace(straight, folder=str(tmp_path / "killed"), checkpoint_seconds=0.0)
+    job = replace(straight, folder=str(tmp_path / "killed/m0"), checkpoint_seconds=0.0)
     with subprocess.Popen(
         [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as child:
@@ -199,16 +210,43 @@ def test_killed_and_resumed_is_as_never_killed(tiny_model: Path, tmp_path: Path,
                 break
         assert seen[-1:] == [b"7"], child.stderr.read().decode()
     assert child.returncode == -signal.SIGKILL
-    assert (tmp_path / "killed/checkpoints/checkpoint-6/sealed").is_file()
-    assert not (tmp_path / "killed/model").exists()
+    assert (tmp_path / "killed/m0/checkpoints/checkpoint-6/sealed").is_file()
+    assert not (tmp_path / "killed/m0/model").exists()
 
     told: list[tuple[int, int]] = []
     finetune(job, lambda steps, tokens: told.append((steps, tokens)))
     assert told[0] == (6, 0)
     assert len(told) == 5
-    assert sha256(tmp_path / "killed") == sha256(tmp_path / "straight")
-    assert lines_of(tmp_path / "killed") == lines_of(tmp_path / "straight")
-    assert not (tmp_path / "killed/checkpoints").exists()
+    assert contents(tmp_path / "killed/m0") == contents(tmp_path / "straight/m0")
+    assert lines_of(tmp_path / "killed/m0") == lines_of(tmp_path / "straight/m0")
+    assert not (tmp_path / "killed/m0/checkpoints").exists()
+
+
+@pytest.mark.parametrize("written", ["nothing", "half", "all"])
+def test_a_kill_while_the_bfloat16_form_is_written_leaves_none_of_it(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    from askback.train import finetune as module
+
+    def killed(checkpoint: Path, target: Path, random_seed: int, step: str) -> None:
+        if written != "nothing":
+            write_bfloat16(checkpoint, target, random_seed, step)
+        if written == "half":
+            os.truncate(target / "model.safetensors", 1000)
+        raise KeyboardInterrupt
+
+    straight, job = (job_of(tiny_model, tmp_path / name / "m0") for name in ("straight", "killed"))
+    finetune(straight, ignore)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(sys.modules[module.__module__], "write_bfloat16", killed)
+        finetune(job, ignore)
+    assert not (tmp_path / "killed/m0/model-bfloat16").exists()
+    finetune(job, ignore)
+    assert contents(tmp_path / "killed/m0") == contents(tmp_path / "straight/m0")
+    assert not list((tmp_path / "killed/m0").glob("*.tmp"))
+    shutil.rmtree(tmp_path / "killed/m0/model-bfloat16")
+    finetune(job, ignore)  # a job is finished with both forms alone
+    assert contents(tmp_path / "killed/m0") == contents(tmp_path / "straight/m0")
 
 
 @pytest.mark.parametrize("step", [3, 10])

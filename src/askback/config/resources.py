@@ -15,7 +15,8 @@ class Engine(Options):
     """`transformers` runs the run's models in this process, `vllm_server` in a vLLM it starts and stops; `openai_http`
     asks a server's own model, so it is for the roles under `engines` alone; `scripted` has no model."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """`auto` is bfloat16."""
+    """`auto` is float32 to measure losses, else bfloat16; of a trained model, bfloat16 is the form that training rounded
+    stochastically. `bfloat16` is for a model that is too large to measure its loss in float32."""
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
     """Tokens in flight at once, padding included; by default 65,536 on a GPU, and on a CPU 1,024 to read, and to draw
     8,192 to 32,768, as many as 1 GiB holds. Of `transformers` alone."""
@@ -175,5 +176,8 @@ class Resources(Options):
         return self.usd_per_hour > 0 or any(self.engine_for(role).priced for role in ("augment", "score"))
 
     def engine_for(self, role: str) -> Engine:
-        """Return the engine of a role: "augment", "score", "compare" or "loss"."""
-        return getattr(self.engines, role, None) or self.engine
+        """Return the engine of a role, "augment", "score", "compare", "answer" or "loss", with its dtype decided."""
+        engine: Engine = getattr(self.engines, role, None) or self.engine
+        if engine.dtype != "auto":
+            return engine
+        return engine.model_copy(update={"dtype": "float32" if role == "loss" else "bfloat16"})

@@ -67,7 +67,7 @@ def prompt(instruction: str, reference: str, uri: str, source: str) -> Example:
     return Example(record_id(instruction), instruction, reference, "inference", "held-out", uri, source, "", "")
 
 
-@recorded(version=2, engine="loss", prompts=("forward",))
+@recorded(version=2, engine="answer", prompts=("forward",))
 def write_answers(step: Step, options: Answering, *, model: Model, prompts: Records) -> Records:
     """Let a model answer every prompt, under both tags as the paper does (method.md 1.6), at T 0.7 and p 0.9."""
     work = partial(answer_piece, options, step.resources, model, step.random_seed)

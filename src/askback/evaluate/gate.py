@@ -6,6 +6,7 @@ The paper takes the last M_t without a look; on a public reproduction M_1 was wo
 import math
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from askback.config import Gate
@@ -18,9 +19,9 @@ from askback.records import Counts, Loss, Rejection, reject
 STAGE = "models"
 
 
-@recorded(version=2, output="model")
+@recorded(version=3, output="model")
 def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Sequence[Records]) -> Model:
-    """Link the result among M_0 … M_T as this step's model.
+    """Link the result among M_0 … M_T, in both its forms, as this step's model.
 
     In `step.json`, metrics: `round` of the result, and `gates`, one for each later round, as `judge_rounds` has them.
     """
@@ -28,9 +29,9 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     gates = judge_rounds(measured, options.confidence)
     passed = [0, *(gate["round"] for gate in gates if gate["passed"])]
     result = passed[-1] if options.enabled else len(models) - 1
-    target = step.folder / "model"
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(models[result].path, target, copy_function=link)
+    for source, target in zip(_forms(models[result]), _forms(step.output), strict=True):
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target, copy_function=link)
     step.metrics = {"round": result, "enabled": options.enabled, "gates": gates}
     others = [
         reject(model.id, STAGE, "later-is-no-worse" if t in passed else "worse", f"the result is m{result}")
@@ -40,6 +41,11 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     write_records(step.folder / "rejected-00000.parquet", Rejection, others)
     step.counts = {STAGE: Counts(len(models), 1, len(others))}
     return step.output  # type: ignore[no-any-return]
+
+
+def _forms(model: Model) -> tuple[Path, Path]:
+    assert model.bfloat16 is not None
+    return model.path, model.bfloat16
 
 
 def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float) -> list[dict[str, Any]]:

@@ -20,9 +20,9 @@ TAGGED = ("augmented", "inference")
 """Tags that a loss can be measured under beside that of the pair's own origin (`HeldOut.tags`)."""
 
 
-@recorded(version=2, engine="loss", prompts=("forward",))
+@recorded(version=3, engine="loss", prompts=("forward",))
 def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Records) -> Records:
-    """Measure the loss per output token, stop token included, on the held-out examples.
+    """Measure the loss per output token, stop token included, on the held-out examples; in float32 unless a dtype is given.
 
     The prompt carries the tag that the example's origin has in training (S_a for seed pairs), so that no model meets a
     prompt here that it has not met before; `tags` asks for other tags beside it. A pair longer than `max_tokens` is left

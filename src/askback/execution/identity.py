@@ -9,7 +9,7 @@ no part of it; it changes numbers by floating-point rounding at most.
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,8 +17,12 @@ from typing import Any, TypeVar
 from askback.config import Options, RecipeFile, Resources
 from askback.errors import Drift, InputError
 from askback.execution.shards import Records
+from askback.models import bfloat16_form
 
 T = TypeVar("T", bound="Records | Model")
+
+MODEL = "model"
+"""The folder of a trained checkpoint, in that of its step; its bfloat16 form is beside it."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,16 @@ class Model:
     fingerprint: str
     chat_template: str = ""
     """Path of a Jinja chat template; only for a base model that has none of its own."""
+    bfloat16: Path | None = None
+    """The folder of its bfloat16 form (train/rounding.py), of a model that was trained here; None where there is none."""
     steps: frozenset[str] = frozenset()
+
+    def read_in(self, dtype: str) -> "Model":
+        """Return the handle of what an engine of this dtype is to read: of bfloat16, that form, if there is one."""
+        if dtype == "float32" or self.bfloat16 is None:
+            return self
+        mark = fingerprint({"model": self.fingerprint, "form": "bfloat16"})
+        return replace(self, path=self.bfloat16, bfloat16=None, fingerprint=mark)
 
 
 Input = Records | Model | Sequence[Records] | Sequence[Model]
@@ -59,8 +72,8 @@ def recorded(
     Args:
         version: bump it when the same options and inputs would give another result.
         output: "records" or "model".
-        engine: the role in which it asks its input `model` ("augment", "score", "compare", "loss"); the engine of that role
-            then counts.
+        engine: the role in which it asks its input `model` ("augment", "score", "compare", "answer", "loss"); the engine of
+            that role then counts.
         prompts: names of the prompts it uses, or a function from its options to them; their text is part of its identity.
         sources: from its options, the outside inputs: what it reads → a fingerprint of that.
     """
@@ -113,16 +126,20 @@ ALL_COUNT = tuple(dict.fromkeys(name for names in COUNTS.values() for name in na
 
 
 def asked(function: Callable[..., Any], inputs: dict[str, Input], resources: Resources) -> dict[str, Input]:
-    """Return a step's inputs with the model that it really asks: a server's own, where that is what its engine asks.
+    """Return a step's inputs with the model that it really asks: the form that its engine reads, or a server's own model.
 
-    The step then does not depend on the model that this run trained for it, and its records name the one that answered.
+    Of a server's own, the step does not depend on the model that this run trained for it, and its records name the one
+    that answered.
     """
     role = function.recorded.engine  # type: ignore[attr-defined]
     engine = resources.engine_for(role)
-    if not role or engine.kind != "openai_http":
+    if not role:
         return inputs
-    name = engine.model or engine.url
-    return inputs | {"model": Model(Path(), name, f"{engine.url} {engine.model}")}
+    if engine.kind == "openai_http":
+        return inputs | {"model": Model(Path(), engine.model or engine.url, f"{engine.url} {engine.model}")}
+    model = inputs["model"]
+    assert isinstance(model, Model)
+    return inputs | {"model": model.read_in(engine.dtype)}
 
 
 def _fingerprints(value: Input) -> Any:
@@ -173,15 +190,27 @@ def base_model(name: str, chat_template: str, path: Path) -> Model:
     from askback.builtin import mark_of
     from askback.prompts.chat_template import template_path
 
-    folder = Path(name).expanduser()
+    folder, form = Path(name).expanduser(), None
     template = (template_path(chat_template),) if chat_template else ()
     if name.startswith("builtin:"):
         mark = mark_of(name)
     elif folder.is_dir():
-        mark = file_fingerprint(*sorted(file for file in folder.glob("*") if file.is_file()))
+        form = bfloat16_form(folder.absolute()) if bfloat16_form(folder.absolute()).is_dir() else None
+        mark = file_fingerprint(*_files(folder), *(_files(form) if form else ()))
     else:
         mark = f"hub {name}"
-    return Model(path, name, f"{mark} {file_fingerprint(*template) if template else ''}".strip(), chat_template)
+    mark = f"{mark} {file_fingerprint(*template) if template else ''}".strip()
+    return Model(path, name, mark, chat_template, form)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*") if file.is_file())
+
+
+def trained_model(folder: Path, name: str, mark: str, steps: frozenset[str] = frozenset()) -> Model:
+    """Return the handle of what a training leaves in the folder of its step: a checkpoint in float32, and in bfloat16."""
+    checkpoint = folder / MODEL
+    return Model(checkpoint, f"{name}-{mark[:8]}", mark, "", bfloat16_form(checkpoint), steps)
 
 
 def handle(
@@ -191,7 +220,7 @@ def handle(
     mark = fingerprint(identity)
     through = steps | {name}
     if function.recorded.output == "model":  # type: ignore[attr-defined]
-        return Model(folder / "model", f"{name}-{mark[:8]}", mark, steps=through)
+        return trained_model(folder, name, mark, through)
     return Records(folder, mark, through)
 
 
@@ -227,5 +256,5 @@ def check_drift(folder: Path, name: str, identity: dict[str, Any]) -> None:
 
 def holds_work(folder: Path) -> bool:
     """Tell whether a step's folder has anything in it that would be lost or mixed up."""
-    names = ("step.json", "kept-*", "rejected-*", "checkpoints", "model")
+    names = ("step.json", "kept-*", "rejected-*", "checkpoints", f"{MODEL}*")
     return (folder / "plan.json").exists() and any(next(folder.glob(name), None) for name in names)

@@ -121,6 +121,10 @@ def _models(run: Path) -> list[str]:
     for t in range(1, found.rounds + 1 if found else 2):
         if judged := _first(run / f"score-{t}"):
             said.append(f"- judged them in round {t}: {_plain(judged.model_id)}, prompt {judged.prompt_id}")
+    said.append(
+        "- the run's own result is `result/model` in float32, to train on, and `result/model-bfloat16`, to use: rounded "
+        "stochastically, as a training is partly undone where its weights are rounded to nearest on loading"
+    )
     return said
 
 

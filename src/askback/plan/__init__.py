@@ -43,8 +43,8 @@ PACKED = 0.5
 """Bytes on disk for a character of text, in compressed Parquet."""
 ROW_BYTES = 250
 """Of a record beside its text: ids, where it is from."""
-WEIGHT_BYTES, CHECKPOINT_BYTES = 4, 12
-"""For each parameter: float32, and the optimiser's two moments with it."""
+WEIGHT_BYTES, CHECKPOINT_BYTES = 4 + 2, 12
+"""For each parameter: float32 and the bfloat16 form; in a checkpoint, float32 and the optimiser's two moments."""
 
 
 @dataclass

@@ -62,7 +62,9 @@ def show_losses(folder: Path, console: Console) -> None:
     if (result := read.result(folder)) is not None:
         for line in read.verdict(result):
             console.print(line, highlight=False, markup=False)
-        console.print(f"Its model: {folder / 'result/model'}", highlight=False, markup=False, soft_wrap=True)
+        for name, use in (("model", "float32, to train on"), ("model-bfloat16", "bfloat16, to use")):
+            line = f"Its model: {folder / 'result' / name}  ({use})"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_pairs(folder: Path, console: Console, count: int = 3) -> None:

@@ -6,7 +6,8 @@ left at the libraries' defaults: AdamW with betas 0.9 and 0.999, gradients clipp
 
 * No dropout unless `dropout` (or, for adapters, `lora.dropout`) asks for it. The paper states 0.1 and not where; LLaMA's
   architecture has it at the attention weights alone (dropout.py).
-* Weights are float32 and the arithmetic bfloat16 (autocast): a bfloat16 weight loses updates of 1e-5 to rounding.
+* Weights are float32 and the arithmetic bfloat16 (autocast): a bfloat16 weight loses updates of 1e-5 to rounding. What
+  engines read in bfloat16 is rounded stochastically, once, at the end (rounding.py).
 * Batches hold examples of like length, so that little is padding. Which examples share a batch changes each epoch.
 
 The same job gives the same model on the same machine, whether it was killed and resumed or not.

@@ -14,10 +14,12 @@ from askback import models
 from askback.config import Training
 from askback.engines.checkpoint import load, stop_tokens
 from askback.errors import EmptyStep, MissingExtra
+from askback.execution.identity import MODEL
 from askback.execution.shards import atomic, write_records
 from askback.records import Example, Rejection, record_id, reject
 from askback.train import ranks
 from askback.train.dropout import dropout_of, with_dropout
+from askback.train.rounding import write_bfloat16
 from askback.train.rows import Direction, Row, arrange, rewritten, schedule, tokenize
 from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options, quantisation
@@ -31,8 +33,9 @@ REHEARSED = 4
 class Job:
     """All that a training process needs; picklable.
 
-    `base` is a local model folder, `chat_template` the path of a Jinja file or "". In `folder`, ``model`` will be the
-    finished checkpoint, ``checkpoints`` holds resumable ones meanwhile, and ``metrics.jsonl`` has a line per step.
+    `base` is a local model folder, `chat_template` the path of a Jinja file or "". In `folder`, the step's, ``model`` will
+    be the finished checkpoint in float32 and ``model-bfloat16`` its bfloat16 form (rounding.py), ``checkpoints`` holds
+    resumable ones meanwhile, and ``metrics.jsonl`` has a line per step.
     `checkpoint_seconds` is the least time between two checkpoints. `device_map` is how transformers lays a model out over
     the devices of one process, as "auto" does; None takes one. `trackers` are told the losses too (trackers.py).
     """
@@ -50,7 +53,7 @@ class Job:
 
 
 def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | int]:
-    """Train from `job.base` on `job.examples` and write ``folder/model``; go on from a checkpoint if there is one.
+    """Train from `job.base` on `job.examples` and write the model, in both its forms; go on from a checkpoint if any.
 
     `report(steps, tokens)` is called after every step; steps done by an earlier attempt are told first, with 0 tokens. If
     it raises `Interrupted`, a checkpoint is saved before that goes on. A job finished in this folder is not done again.
@@ -120,7 +123,7 @@ def _finished(folder: Path, mark: str) -> dict[str, float | int] | None:
         result = json.loads((folder / "result.json").read_text("utf-8"))
     except FileNotFoundError:
         return None
-    same = result["job"] == mark and (folder / "model").is_dir()
+    same = result["job"] == mark and models.bfloat16_form(folder / MODEL).is_dir() and (folder / MODEL).is_dir()
     return result["metrics"] if same else None
 
 
@@ -186,7 +189,7 @@ def _rows(job: Job, tokenizer: Any) -> tuple[list[Row], list[Rejection]]:
 
 
 def _save(trainer: Any, job: Job) -> None:
-    """Write ``folder/model``, whole or not at all: weights, config, tokenizer and its chat template.
+    """Write the model in float32 and in bfloat16, each whole or not at all: weights, config, tokenizer, chat template.
 
     An adapter is merged into the base model first, since every engine can load a full checkpoint and not every engine an
     adapter.
@@ -207,11 +210,20 @@ def _save(trainer: Any, job: Job) -> None:
     if job.options.dropout:  # it is a way to train, and no part of the model
         for name, value in dropout_of(Path(job.base)).items():
             setattr(model.config, name, value)
-    temporary, final = folder / "model.tmp", folder / "model"
+    with _appearing(folder / MODEL) as temporary:
+        model.save_pretrained(temporary)
+        trainer.processing_class.save_pretrained(temporary)
+    with _appearing(models.bfloat16_form(folder / MODEL)) as temporary:
+        write_bfloat16(folder / MODEL, temporary, job.random_seed, folder.name)
+
+
+@contextmanager
+def _appearing(final: Path) -> Iterator[Path]:
+    """Let a folder be written under another name; it takes the place of what was there once all of it is on disk."""
+    temporary = final.with_name(f"{final.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.rmtree(final, ignore_errors=True)
-    model.save_pretrained(temporary)
-    trainer.processing_class.save_pretrained(temporary)
+    yield temporary
     flush(*temporary.rglob("*"))
     temporary.rename(final)
 

@@ -17,14 +17,14 @@ from askback.train.rows import schedule
 from askback.train.trackers import check_installed
 
 
-@recorded(version=3, output="model", prompts=("backward",))
+@recorded(version=4, output="model", prompts=("backward",))
 def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequence[Records]) -> Model:
     """Train M_yx: the output is shown, the instruction is learnt (method.md 1.1), or that there is none (`refusals`)."""
     taught = _taught(examples)
     return _train(step, options, "backward", base, taught + refusals(taught, options.refusals, step.random_seed))
 
 
-@recorded(version=1, output="model", prompts=("forward",))
+@recorded(version=2, output="model", prompts=("forward",))
 def train_forward(step: Step, options: Training, *, base: Model, examples: Sequence[Records]) -> Model:
     """Train M_0 or M_t: the tagged instruction is shown, the output is learnt (method.md 1.1, 1.6).
 

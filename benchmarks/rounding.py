@@ -1,0 +1,81 @@
+"""What bfloat16 keeps of a training: python benchmarks/rounding.py RECIPE [--set KEY=VALUE]
+
+The recipe's seed is loaded and M_0 trained, as `askback run` would (a run folder that has them is used as it is, with its
+later models). Held-out losses are then measured of the float32 checkpoint, of the same in bfloat16 rounded to nearest, and
+of its bfloat16 form under three random seeds. What is kept is the gain over the base model, as a share of that in float32.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from askback.config import HeldOut, Resources
+from askback.engines import open_engine
+from askback.evaluate.loss import measure_piece
+from askback.execution.identity import MODEL, Model
+from askback.execution.progress import Progress
+from askback.execution.run import Run
+from askback.recipe_file import load_recipe
+from askback.records import Example
+from askback.seed.load import load_seed
+from askback.train.rounding import write_bfloat16
+from askback.train.steps import train_forward
+
+SEEDS = (0, 1, 2)
+
+
+class Trained(Run):
+    """A run of the seed and M_0 alone."""
+
+    def begin(self) -> None:
+        """Check nothing: other steps of the run folder are not looked at."""
+
+
+def loss(folder: Path, dtype: str, options: HeldOut, examples: list[Example]) -> float:
+    """Return nats per token of a model folder that the embedded engine reads in a dtype."""
+    resources = Resources.model_validate({"engine": {"dtype": dtype}})
+    open_engine.cache_clear()
+    kept = measure_piece(options, resources, Model(folder, "", ""), examples).kept
+    return float(sum(one.nats for one in kept) / sum(one.tokens for one in kept))
+
+
+def losses(checkpoint: Path, options: HeldOut, examples: list[Example]) -> dict[str, float]:
+    """Return the loss of every form of a trained model."""
+    found = {"float32": loss(checkpoint, "float32", options, examples)}
+    found["bfloat16, nearest"] = loss(checkpoint, "bfloat16", options, examples)
+    for seed in SEEDS:
+        with TemporaryDirectory() as scratch:
+            form = Path(scratch) / "form"
+            write_bfloat16(checkpoint, form, seed, checkpoint.parent.name)
+            found[f"bfloat16, stochastic, seed {seed}"] = loss(form, "bfloat16", options, examples)
+            shutil.rmtree(form)
+    return found
+
+
+def main() -> None:
+    """Train what is missing, measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("--set", action="append", default=[], dest="changes")
+    given = parser.parse_args()
+    file = load_recipe(given.recipe, given.changes)
+    recipe = file.recipe
+    with Trained(file, Progress()) as run:
+        base = run.base()
+        seed = run.step("seed", load_seed, recipe.seed)
+        run.step("m0", train_forward, recipe.forward, base=base, examples=[seed])
+    examples = [one for one in seed if one.split == "held-out"]
+    start = loss(base.path, "float32", recipe.evaluate, examples)
+    print(f"base: {start:.4f}, {len(examples)} pairs\n")
+    print("| model | weights | nats per token | gain kept |\n| --- | --- | ---: | ---: |")
+    for folder in sorted(path.parent for path in run.folder.glob("m*/step.json")):
+        found = losses(folder / MODEL, recipe.evaluate, examples)
+        for name, nats in found.items():
+            print(f"| {folder.name} | {name} | {nats:.4f} | {(start - nats) / (start - found['float32']):.1%} |")
+        print(json.dumps({folder.name: found}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
