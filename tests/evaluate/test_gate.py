@@ -8,7 +8,7 @@ import pytest
 
 from askback.config import Gate, RecipeFile
 from askback.evaluate.gate import judge_rounds, keep_best
-from askback.execution.identity import Model
+from askback.execution.identity import Model, trained_model
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections, write_records
 from askback.records import Loss
@@ -76,20 +76,26 @@ def gated(folder: Path, measured: list[list[Loss]], options: Gate) -> Model:
     models, handles = [], []
     with Run(recipe(folder)) as run:
         for t, found in enumerate(measured):
-            (run.folder / f"m{t}/model").mkdir(parents=True)
-            (run.folder / f"m{t}/model/model.safetensors").write_text(f"weights {t}")
+            for name in ("model", "model-bfloat16"):
+                (run.folder / f"m{t}/{name}").mkdir(parents=True)
+                (run.folder / f"m{t}/{name}/model.safetensors").write_text(f"weights {t} of {name}")
             (run.folder / f"loss-m{t}").mkdir()
             write_records(run.folder / f"loss-m{t}/kept-00000.parquet", Loss, found)
-            models.append(Model(run.folder / f"m{t}/model", f"m{t}", f"{t}"))
+            models.append(trained_model(run.folder / f"m{t}", f"m{t}", f"{t}"))
             handles.append(Records(run.folder / f"loss-m{t}", f"{t}"))
         return run.step("result", keep_best, options, models=models, losses=handles)
 
 
 def test_the_step_links_the_model_that_passed_and_says_why(tmp_path: Path) -> None:
     model = gated(tmp_path, [shifted(0), shifted(-1), shifted(1)], Gate())
-    weights = model.path / "model.safetensors"
-    assert weights.read_text() == "weights 1"
-    assert weights.stat().st_ino == (tmp_path / "x/m1/model/model.safetensors").stat().st_ino, "no second copy"
+    for name in ("model", "model-bfloat16"):
+        weights = tmp_path / "x/result" / name / "model.safetensors"
+        assert weights.read_text() == f"weights 1 of {name}"
+        assert weights.stat().st_ino == (tmp_path / "x/m1" / name / "model.safetensors").stat().st_ino, "no second copy"
+    assert [model.path, model.read_in("bfloat16").path] == [
+        tmp_path / "x/result/model",
+        tmp_path / "x/result/model-bfloat16",
+    ]
     step = json.loads((tmp_path / "x/result/step.json").read_text())
     assert step["metrics"]["round"] == 1 and step["counts"]["models"] == {
         "entered": 3,
@@ -102,7 +108,7 @@ def test_the_step_links_the_model_that_passed_and_says_why(tmp_path: Path) -> No
 
 def test_the_gate_can_be_off(tmp_path: Path) -> None:
     model = gated(tmp_path, [shifted(0), shifted(1)], Gate(enabled=False))
-    assert (model.path / "model.safetensors").read_text() == "weights 1"
+    assert (model.path / "model.safetensors").read_text() == "weights 1 of model"
 
 
 def gate(t: int, against: int, passed: bool) -> dict[str, object]:

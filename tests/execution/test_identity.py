@@ -7,12 +7,14 @@ import pytest
 
 from askback import prompts
 from askback.augment import write_instructions
-from askback.config import Augment, RecipeFile, Score, Select
+from askback.config import Augment, RecipeFile, Resources, Score, Select
 from askback.curate.score import score
 from askback.curate.select import select
+from askback.evaluate.answers import write_answers
 from askback.evaluate.loss import measure_loss
 from askback.execution import identity
-from askback.execution.identity import Model, asked, base_model, file_fingerprint, identify
+from askback.execution.identity import Model, asked, base_model, file_fingerprint, identify, trained_model
+from askback.execution.shards import Records
 from askback.train.steps import train_forward
 
 
@@ -89,3 +91,37 @@ def test_a_base_model_is_known_by_its_files_wherever_it_lies(tmp_path: Path) -> 
     identity.file_fingerprint.cache_clear()
     assert base_model(str(tmp_path / "b"), "", tmp_path).fingerprint != one.fingerprint
     assert base_model("builtin:smollm2-135m", "", tmp_path).fingerprint != "builtin:smollm2-135m"
+
+
+def test_an_engine_reads_the_form_of_its_dtype(tmp_path: Path) -> None:
+    """Losses read float32, all else the bfloat16 form, unless a dtype is given; each is another step."""
+    model = trained_model(tmp_path / "m0", "m0", "mark", frozenset({"seed", "m0"}))
+    base = Model(tmp_path, "base", "mark")
+    read: dict[tuple[str, str, str], str] = {}
+    marks = set()
+    for kind in ("transformers", "vllm_server"):
+        for dtype in ("auto", "bfloat16", "float32"):
+            resources = Resources.model_validate({"engine": {"kind": kind, "dtype": dtype}})
+            for role, function in {"loss": measure_loss, "score": score, "answer": write_answers}.items():
+                found = asked(function, {"model": model, "examples": Records(tmp_path, "r")}, resources)["model"]
+                assert isinstance(found, Model) and found.steps == model.steps and found.id == model.id
+                assert asked(function, {"model": base}, resources)["model"] == base
+                read[kind, dtype, role] = found.path.name
+                marks.add((found.path.name, found.fingerprint))
+    for kind in ("transformers", "vllm_server"):
+        assert read[kind, "auto", "loss"] == "model"
+        assert read[kind, "auto", "score"] == read[kind, "auto", "answer"] == "model-bfloat16"
+        assert {read[kind, "bfloat16", role] for role in ("loss", "score", "answer")} == {"model-bfloat16"}
+        assert {read[kind, "float32", role] for role in ("loss", "score", "answer")} == {"model"}
+    assert len(marks) == 2 and len({mark for _, mark in marks}) == 2
+
+
+def test_a_folder_with_its_bfloat16_form_beside_it_is_read_so(tmp_path: Path) -> None:
+    for name in ("model", "alone", "model-bfloat16"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(name)
+    found = base_model(str(tmp_path / "model"), "", tmp_path / "model")
+    assert found.read_in("bfloat16").path == tmp_path / "model-bfloat16"
+    assert found.read_in("float32") == found
+    alone = base_model(str(tmp_path / "alone"), "", tmp_path / "alone")
+    assert alone.read_in("bfloat16") == alone
