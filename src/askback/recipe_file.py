@@ -1,6 +1,5 @@
 """Reading a recipe file: overrides, environment, and every problem told at once, each with its place in the YAML."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -11,13 +10,17 @@ from askback.config import RecipeFile
 from askback.errors import InputError, RecipeError
 from askback.lookup import nearest
 from askback.recipe_yaml import DEEPEST, MOST_BYTES, read_yaml
+from askback.variables import VARIABLE, fill, hide
 
 
-def load_recipe(path: str | Path, overrides: list[str] | None = None) -> RecipeFile:
+def load_recipe(path: str | Path, overrides: list[str] | None = None, unset: bool = False) -> RecipeFile:
     """Read a recipe, apply ``key=value`` overrides (``recipe.rounds=1``), and check all of it.
 
-    ``${NAME}`` and ``${NAME:-default}`` in strings are taken from the environment. Relative paths are relative to the
-    working directory, as on any command line.
+    ``${NAME}`` and ``${NAME:-default}`` in strings are taken from the environment, and what they stand for is written
+    nowhere (variables.py). Relative paths are relative to the working directory, as on any command line.
+
+    Args:
+        unset: let variables that are not set stand as they are written, to look at a run that is made.
 
     Raises:
         InputError: the file cannot be read.
@@ -26,16 +29,20 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> RecipeF
     tree = _read(path)
     for override in overrides or []:
         _override(tree, override)
-    missing: list[str] = []
-    tree = _environment(tree, missing)
+    names: list[str] = []
+    written: dict[Place, str] = {}
+    tree = _filled(tree, names, written)
+    missing = [f"${{{name}}} is not set; set it in the environment, or give the value with --set" for name in names]
+    missing = [] if unset else missing
     try:
         checked = RecipeFile.model_validate(tree)
     except ValidationError as error:
-        problems = missing + [_problem(dict(detail)) for detail in error.errors()]
+        problems = missing + [_problem(dict(detail), written) for detail in error.errors()]
         more = [f"and {len(problems) - MOST_TOLD:,} more problems"] if len(problems) > MOST_TOLD else []
         raise RecipeError("\n".join(f"{path}: {one}" for one in problems[:MOST_TOLD] + more)) from error
     if missing:
         raise RecipeError("\n".join(f"{path}: {problem}" for problem in missing))
+    checked.keep_written(written)
     return checked
 
 
@@ -97,32 +104,27 @@ def _override(tree: dict[str, Any], override: str) -> None:
 
 def _shown(text: str) -> str:
     """Return a text as it can stand in one line of a message."""
-    line = " ".join(text.split()).encode("utf-8", "replace").decode("utf-8")
+    line = " ".join(hide(text).split()).encode("utf-8", "replace").decode("utf-8")
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+Place = tuple[str | int, ...]
 
 
-def _environment(node: Any, missing: list[str]) -> Any:
-    """Fill in ``${NAME}`` in every string; collect names that are not set."""
-
-    def fill(match: re.Match[str]) -> str:
-        value = os.environ.get(match[1], match[2])
-        if value is None:
-            missing.append(f"${{{match[1]}}} is not set; set it in the environment, or give the value with --set")
-            return ""
-        return value
-
+def _filled(node: Any, missing: list[str], written: dict[Place, str], place: Place = ()) -> Any:
+    """Fill in ``${NAME}`` in every text; collect names that are not set, and each such text as it is written, by place."""
     if isinstance(node, dict):
-        return {key: _environment(value, missing) for key, value in node.items()}
+        return {key: _filled(value, missing, written, (*place, key)) for key, value in node.items()}
     if isinstance(node, list):
-        return [_environment(value, missing) for value in node]
-    return _VARIABLE.sub(fill, node) if isinstance(node, str) else node
+        return [_filled(value, missing, written, (*place, at)) for at, value in enumerate(node)]
+    if not isinstance(node, str) or not VARIABLE.search(node):
+        return node
+    written[place] = node
+    return fill(node, missing)
 
 
-def _problem(detail: dict[str, Any]) -> str:
-    """Say one validation error as: path, what was found, what is allowed, nearest name."""
+def _problem(detail: dict[str, Any], written: dict[Place, str]) -> str:
+    """Say one validation error as: path, what was found (as it is written), what is allowed, nearest name."""
     where = _shown(".".join(str(part) for part in detail["loc"])) or "the file"
     if detail["type"] == "extra_forbidden":
         allowed = _fields_at(detail["loc"][:-1])
@@ -130,7 +132,7 @@ def _problem(detail: dict[str, Any]) -> str:
         return f"{where}: unknown key; allowed: {', '.join(allowed)}.{nearest(name, allowed)}"
     if detail["type"] == "missing":
         return f"{where}: missing and required"
-    found = detail["input"]
+    found = written.get(tuple(detail["loc"]), detail["input"])
     shown = "" if isinstance(found, (dict, list)) else f"; found {_shown(repr(found))}"
     hint = nearest(_shown(str(found)), re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", ""))))
     return f"{where}: {detail['msg'].removeprefix('Value error, ')}{shown}.{hint}".replace("..", ".")

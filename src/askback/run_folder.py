@@ -117,7 +117,7 @@ def look(folder: Path) -> RunFolder:
         raise InputError(
             f"{folder}: not a run folder (it has no recipe.yaml). Run folders are made by: askback run RECIPE"
         )
-    found = RunFolder(folder.resolve(), load_recipe(folder / "recipe.yaml"))
+    found = RunFolder(folder.resolve(), load_recipe(folder / "recipe.yaml", unset=True))
     page = ["seed", "augment", "loss-base", "m0", "loss-m0"]
     page += [
         f"{step}{t}" for t in range(1, found.file.recipe.rounds + 1) for step in ("score-", "select-", "m", "loss-m")

@@ -7,6 +7,7 @@ import typer
 
 from askback.cli import making, results
 from askback.errors import AskbackError, BudgetReached, Interrupted
+from askback.variables import hide
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,9 +35,9 @@ def main() -> None:
         app(standalone_mode=True)
     except AskbackError as error:
         said = str(error) if isinstance(error, BudgetReached | Interrupted) else f"error: {error}"
-        print(said, file=sys.stderr)  # noqa: T201
+        print(hide(said), file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        print(hide(f"error: {where}{error.strerror or error}"), file=sys.stderr)  # noqa: T201
         raise SystemExit(7) from None

@@ -159,7 +159,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
 
     run = run.resolve()
     done = finished(run)
-    file = load_recipe(run / "recipe.yaml")
+    file = load_recipe(run / "recipe.yaml", unset=True)
     here = file.resources.model_copy(update={"runs": str(run.parent)})
     try:
         steps = Plan(file.model_copy(update={"name": run.name, "resources": here})).steps

@@ -6,9 +6,9 @@ tells all of them at once.
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from askback.config.base import NAME, FilePath, Options, Share
 from askback.config.curation import HIGHEST, PAPERS_LEAST, Check, Gate, Judge, Labels, Score, Select
@@ -130,6 +130,20 @@ class RecipeFile(Options):
     """Name of the run folder."""
     recipe: Recipe
     resources: Resources = Resources()
+    _written: dict[tuple[str | int, ...], tuple[str, Any]] = PrivateAttr(default_factory=dict)
+
+    def keep_written(self, texts: dict[tuple[str | int, ...], str]) -> None:
+        """Note the texts in which variables were filled in, by their place, as they were written."""
+        tree = self.model_dump(mode="json")
+        self._written.update({place: (text, _at(tree, place)) for place, text in texts.items()})
+
+    def as_written(self) -> dict[str, Any]:
+        """Return all options as plain values, with ``${NAME}`` where that is what the recipe has."""
+        tree = self.model_dump(mode="json")
+        for place, (text, value) in self._written.items():
+            if _at(tree, place) == value:
+                _at(tree, place[:-1])[place[-1]] = text
+        return tree
 
     @model_validator(mode="after")
     def _fixed_judge_once(self) -> "RecipeFile":
@@ -138,3 +152,13 @@ class RecipeFile(Options):
                 "engines.score is one judge for all rounds, which would choose the same again; give recipe.rounds: 1"
             )
         return self
+
+
+def _at(tree: Any, place: tuple[str | int, ...]) -> Any:
+    """Return what stands at a place of plain values, None if nothing does."""
+    for part in place:
+        held = (isinstance(tree, dict) and part in tree) or (isinstance(tree, list) and isinstance(part, int))
+        if not held:
+            return None
+        tree = tree[part]
+    return tree

@@ -25,6 +25,7 @@ from askback.engines.reading import first_choice, read_text
 from askback.engines.tokens import choice_in, read_tokens, told
 from askback.errors import InputError
 from askback.prompts import render, render_pair, rendering, without_reasoning
+from askback.variables import hide
 
 BYTES_PER_TOKEN = 4
 """Taken for the length of a token where there is no tokenizer: about right for English prose, and on the safe side for
@@ -86,7 +87,8 @@ class OpenAIHttp:
         lacks = ", ".join(sorted(CALLS - self.calls))
         lacking = f"; cannot {lacks} ({self._offers.lacking})" if lacks else ""
         left = f"; left out: {', '.join(self._options.leave_out)}" if self._options.leave_out else ""
-        return f"{self._endpoint.url}: model {self._model}, {how}; can {', '.join(sorted(self.calls))}{lacking}{left}"
+        can = ", ".join(sorted(self.calls))
+        return hide(f"{self._endpoint.url}: model {self._model}, {how}; can {can}{lacking}{left}")
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """Draw one answer per prompt; where there is none, its `error` says why."""

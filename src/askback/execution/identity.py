@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 from askback.config import Options, RecipeFile, Resources
 from askback.errors import Drift, InputError
 from askback.execution.shards import Records
-from askback.models import bfloat16_form
+from askback.models import base_of, bfloat16_form
+from askback.variables import hide_in, marks
 
 T = TypeVar("T", bound="Records | Model")
 
@@ -98,7 +99,7 @@ def identify(
 
     declared: Recorded = function.recorded  # type: ignore[attr-defined]
     used = declared.prompts(options) if callable(declared.prompts) else declared.prompts
-    identity = {
+    identity: dict[str, Any] = {
         "step": name,
         "function": f"{function.__module__}:{function.__name__}",
         "version": declared.version,
@@ -111,7 +112,19 @@ def identify(
     if declared.engine:
         engine = file.resources.engine_for(declared.engine).model_dump(mode="json")
         identity["engine"] = {name: engine[name] for name in COUNTS.get(engine["kind"], ALL_COUNT)}
-    return identity
+        if mark := _tokenizer_mark(engine["tokenizer"]):
+            identity["engine"]["tokenizer_files"] = mark
+    # A value of the environment that the recipe names counts by its hash, and is written nowhere.
+    variables = marks(json.dumps(identity, ensure_ascii=False))
+    return hide_in(identity) | ({"variables": variables} if variables else {})  # type: ignore[no-any-return]
+
+
+def _tokenizer_mark(folder: str) -> str:
+    """Return a hash of what prompts are rendered with where a server's tokenizer is here, "" if there is none."""
+    place = Path(folder).expanduser()
+    patterns = ("tokenizer*", "chat_template*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt")
+    files = {file for pattern in patterns for file in place.glob(pattern) if file.is_file()} if folder else set()
+    return file_fingerprint(*sorted(files)) if files else ""
 
 
 COUNTS = {
@@ -197,6 +210,9 @@ def base_model(name: str, chat_template: str, path: Path) -> Model:
     elif folder.is_dir():
         form = bfloat16_form(folder.absolute()) if bfloat16_form(folder.absolute()).is_dir() else None
         mark = file_fingerprint(*_files(folder), *(_files(form) if form else ()))
+        if (folder / "adapter_config.json").is_file():
+            # Its base has the weights, and mostly the tokenizer and the chat template.
+            mark += f" on {base_model(str(base := base_of(folder)), '', base).fingerprint}"
     else:
         mark = f"hub {name}"
     mark = f"{mark} {file_fingerprint(*template) if template else ''}".strip()

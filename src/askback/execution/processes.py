@@ -25,6 +25,7 @@ from askback.engines import usage
 from askback.engines.usage import Tokens
 from askback.errors import AskbackError, Interrupted, WorkerDied
 from askback.execution.shards import storage_error
+from askback.variables import hide
 
 Report = Callable[[int, Tokens], None]
 """``report(records, tokens)``: so many more are done."""
@@ -139,7 +140,7 @@ def answer(work: Callable[..., Any], log: Path, *piece: Any) -> Any:
 
 
 def _unforeseen(error: Exception, log: Path) -> WorkerDied:
-    traceback.print_exc()
+    sys.stderr.write(hide(traceback.format_exc()))
     said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     hint = "; a smaller batch_tokens needs less memory" if "memory" in said.lower() else ""
     return WorkerDied(f"a worker process failed: {said}{hint}. The whole story is in {log}")

@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from askback.variables import hide
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -90,7 +92,7 @@ class Progress:
     def say(self, line: str) -> None:
         """Print one line."""
         if self._console is not None:
-            self._console.print(line, highlight=False, markup=False)
+            self._console.print(hide(line), highlight=False, markup=False)
             sys.stderr.flush()
 
     def bar(self, name: str, total: int | None, done: int = 0, unit: str = "records") -> Bar:

@@ -131,7 +131,7 @@ class Run:
                 for note in plan.check_offer(offer):
                     self.progress.say(f"{offer.role}: {note}")
         with atomic(self.folder / "recipe.yaml") as temporary:
-            tree = self.file.model_dump(mode="json")
+            tree = self.file.as_written()
             temporary.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), "utf-8")
         self._begun = True
 

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from socket import gethostname
@@ -18,6 +18,7 @@ from typing import Any
 
 from askback.errors import StorageError
 from askback.records import RECORDS, Counts, Outcome, Rejection, sampled, schema
+from askback.variables import any_hidden, hide, hide_in
 
 ROW_GROUP = 2048
 """Records that are compressed together, so that a piece of a large file is read without the rest of it."""
@@ -161,18 +162,29 @@ def link(source: str, target: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON, whole or not at all."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(json.dumps(hide_in(value), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def write_outcome(folder: Path, piece: int, kind: type, outcome: Outcome) -> None:
     """Write what one piece of work gave; the kept file, which says that the piece is done, comes last."""
     assert all(counts.balanced() for counts in outcome.counts.values()), outcome.counts
-    write_records(folder / f"rejected-{piece:05d}.parquet", Rejection, sampled(outcome.dropped))
+    write_records(folder / f"rejected-{piece:05d}.parquet", Rejection, _hidden(sampled(outcome.dropped)))
     metadata = {"askback.counts": json.dumps({stage: asdict(count) for stage, count in outcome.counts.items()})}
     for name, numbers in (("reasons", outcome.reasons), ("tallies", outcome.tallies)):
         if numbers:
             metadata[f"askback.{name}"] = json.dumps(numbers, sort_keys=True)
-    write_records(_kept(folder, piece), kind, outcome.kept, metadata)
+    write_records(_kept(folder, piece), kind, _hidden(outcome.kept), metadata)
+
+
+def _hidden(records: list[Any]) -> list[Any]:
+    """Return records without the values of variables in what they say of where they are from and what went wrong."""
+    if not any_hidden():
+        return records
+    hidden = []
+    for record in records:
+        texts = {name: getattr(record, name, "") for name in ("uri", "source", "detail", "model_id")}
+        hidden.append(replace(record, **{name: hide(text) for name, text in texts.items() if text}))
+    return hidden
 
 
 def is_done(folder: Path, piece: int) -> bool:

@@ -32,10 +32,12 @@ from askback.execution.identity import (
 from askback.execution.processes import Drain
 from askback.execution.shards import Records
 from askback.lookup import lookup
-from askback.models import check_model, is_remote, resolve
+from askback.models import check_model, is_remote, resolve, template_file
 from askback.plan import tokens as counting
 from askback.plan.rates import parameters, rates_for
 from askback.plan.sample import Pairs, entered, of_corpus, of_finished, of_judge, of_seed
+from askback.plan.template import try_pairs
+from askback.variables import hide
 
 T = TypeVar("T", bound=Records | Model)
 
@@ -198,6 +200,11 @@ class Plan:
         except MissingExtra:
             return None
 
+    @property
+    def _template(self) -> str:
+        assert self._base_folder is not None
+        return template_file(self._base_folder, self.file.recipe.chat_template)
+
     @cached_property
     def _base_folder(self) -> Path | None:
         from askback.builtin import cached
@@ -234,7 +241,8 @@ class Plan:
             case Score() | Training() | HeldOut() if step.state == "done":
                 step.entered = entered(self.folder / step.name)
             case Corpus() if not inputs:
-                self.documents, known = of_corpus(options)
+                documents, known = of_corpus(options)
+                self.documents = {hide(place): count for place, count in documents.items()}
                 step.entered = sum(self.documents.values())
             case Corpus():
                 step.scratch = deduplication_bytes(known.count, options.duplicate_jaccard)
@@ -250,6 +258,8 @@ class Plan:
             case Select():
                 known = replace(known, count=_chosen(options, known.count))
             case Training():
+                if self.tokenizer is not None:
+                    try_pairs(self.tokenizer, self._template, options, pairs)
                 step.entered, step.tokens = counting.training(self._ruler, options, pairs)
             case Gate():
                 step.entered = len(losses) if isinstance(losses := inputs["losses"], Sequence) else 0

@@ -1,0 +1,77 @@
+"""Environment variables in a recipe: their values are used, and written nowhere; ``${NAME}`` stands in their place.
+
+Which variables there are is told to worker processes through the environment, from which they have the values too.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+HIDDEN = "ASKBACK_HIDDEN"
+"""Set in this process for its workers, to the names of the variables whose values a recipe holds."""
+SHORTEST = 4
+"""Characters of a value that is looked for in other text; a shorter one is hidden only where it is the recipe's own."""
+
+
+def fill(text: str, missing: list[str]) -> str:
+    """Return a text with ``${NAME}`` and ``${NAME:-default}`` filled in; collect names that are not set."""
+
+    def value_of(match: re.Match[str]) -> str:
+        name, default = match[1], match[2]
+        value = os.environ.get(name)
+        if value is None and default is None:
+            missing.append(name)
+            return match[0]
+        if value is not None:
+            os.environ[HIDDEN] = ",".join(sorted({*_names(), name}))
+        return default if value is None else value
+
+    return VARIABLE.sub(value_of, text)
+
+
+def hide(text: str) -> str:
+    """Return a text with the names of variables in place of their values, however those are spelled."""
+    for name in _names():
+        for spelled in _spellings(os.environ.get(name, "")):
+            if spelled in text:
+                text = text.replace(spelled, f"${{{name}}}")
+    return text
+
+
+def hide_in(tree: Any) -> Any:
+    """Return plain values with `hide` done to every text in them, keys included."""
+    if not _names():
+        return tree
+    if isinstance(tree, dict):
+        return {hide_in(key): hide_in(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [hide_in(value) for value in tree]
+    return hide(tree) if isinstance(tree, str) else tree
+
+
+def marks(text: str) -> dict[str, str]:
+    """Return a hash of each value that a text holds, by name: another value is another text, and none can be read."""
+    held = [name for name in _names() if any(one in text for one in _spellings(os.environ.get(name, "")))]
+    return {name: hashlib.sha256(os.environ[name].encode("utf-8", "surrogateescape")).hexdigest()[:8] for name in held}
+
+
+def any_hidden() -> bool:
+    """Tell whether a recipe of this process, or of the one that started it, has a value from the environment."""
+    return bool(_names())
+
+
+def _names() -> list[str]:
+    return [name for name in os.environ.get(HIDDEN, "").split(",") if name]
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Yield a value as it stands in text, in JSON, in Python and in addresses, the longest first."""
+    plain = value.encode("utf-8", "replace").decode("utf-8")
+    ways = {value, plain, quote(plain), quote(plain, safe=""), quote_plus(plain), repr(value)[1:-1]}
+    ways |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], " ".join(value.split())}
+    return iter(sorted((way for way in ways if len(way) >= SHORTEST), key=len, reverse=True))
