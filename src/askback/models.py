@@ -5,13 +5,12 @@ LoRA adapter that names such a folder. Pickled weights, and code that comes with
 """
 
 import importlib.util
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from askback.builtin import BUILTIN, fetch
 from askback.errors import InputError, MissingExtra
+from askback.model_code import check_adapter, check_config, read_json
 from askback.prompts.chat_template import BUILTIN as TEMPLATES
 from askback.prompts.chat_template import MOST_SOURCE, template_path
 
@@ -77,6 +76,7 @@ def check_model(folder: Path, chat_template: str = "") -> None:
     if (folder / "adapter_config.json").is_file():
         if not (folder / "adapter_model.safetensors").is_file():
             raise InputError(f"{folder}: has adapter_config.json but no adapter_model.safetensors; train it again")
+        check_adapter(folder)
         _check_weights(base_of(folder))
     else:
         _check_weights(folder)
@@ -94,7 +94,7 @@ def base_of(adapter: Path) -> Path:
     Raises:
         InputError: it names none, or one that is not there.
     """
-    name = _read_json(adapter / "adapter_config.json").get("base_model_name_or_path")
+    name = read_json(adapter / "adapter_config.json").get("base_model_name_or_path")
     if not name:
         raise InputError(
             f"{adapter}: adapter_config.json names no base_model_name_or_path; add it, or merge the adapter"
@@ -144,9 +144,10 @@ def template_file(folder: Path, chat_template: str = "") -> str:
 def _check_weights(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: has no config.json; expected a model folder as written by save_pretrained")
+    check_config(folder)
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        files = sorted(set(_read_json(index).get("weight_map", {}).values()))
+        files = sorted(set(read_json(index).get("weight_map", {}).values()))
         missing = [name for name in files if not (folder / name).is_file()]
         if missing:
             raise InputError(f"{folder}: lacks {missing[0]}, which its index names; copy or download the model again")
@@ -172,21 +173,11 @@ def _check_tokenizer(folder: Path, chat_template: str) -> None:
     if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
         return
     config = folder / "tokenizer_config.json"
-    if not (config.is_file() and _read_json(config).get("chat_template")):
+    if not (config.is_file() and read_json(config).get("chat_template")):
         raise InputError(
             f"{folder}: its tokenizer has no chat template (chat_template.jinja); "
             f"give the path of one in the recipe with chat_template:, or {' or '.join(TEMPLATES)}"
         )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON: {error}; copy or download the model again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}; download the model again")
-    return content
 
 
 def _download(name: str) -> Path:

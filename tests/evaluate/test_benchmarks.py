@@ -41,7 +41,7 @@ def test_the_command_line(tmp_path: Path) -> None:
         "--model",
         "hf",
         "--model_args",
-        f"pretrained={tmp_path}/m2/model",
+        f"pretrained={tmp_path}/m2/model,dtype=float32,trust_remote_code=False",
     ]
     pairs = dict(zip(words[8::2], words[9::2], strict=True))
     assert pairs["--tasks"].split(",") == list(PAPER) and pairs["--output_path"] == str(tmp_path / "out")

@@ -36,7 +36,9 @@ def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
     except ImportError as error:
         raise MissingExtra("transformers", "local", f"the tokenizer of {folder}") from error
     with _loading(folder):
-        tokenizer = AutoTokenizer.from_pretrained(models.tokenizer_folder(folder), local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            models.tokenizer_folder(folder), local_files_only=True, trust_remote_code=False
+        )
     tokenizer.chat_template = models.read_chat_template(chat_template) or tokenizer.chat_template
     check_template(tokenizer, models.template_file(folder, chat_template))
     return tokenizer
@@ -101,6 +103,11 @@ def _loading(folder: Path) -> Iterator[None]:
     except AskbackError:
         raise
     except Exception as error:  # damaged files and unknown architectures raise all kinds
+        if "trust_remote_code" in str(error):
+            raise InputError(
+                f"{folder}: needs code that is in the model's folder, and such code is never run; use a model of an "
+                "architecture that transformers has itself"
+            ) from error
         raise InputError(f"{folder}: transformers cannot load this model: {' '.join(str(error).split())}") from error
     finally:
         if shown:

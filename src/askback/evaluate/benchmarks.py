@@ -4,6 +4,7 @@ They do not measure what this data changes (method.md 6.2), but they show what i
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from askback.errors import InputError, Interrupted, MissingExtra, WorkerDied
 from askback.evaluate.options import Benchmarks
 from askback.execution.identity import Model, file_fingerprint, recorded
-from askback.execution.processes import stopping
+from askback.execution.processes import SAFE_PATH, stopping
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.records import Counts
@@ -29,7 +30,7 @@ def _task_files(options: Benchmarks) -> dict[str, str]:
     return {options.include_path: file_fingerprint(*found)} if found else {}
 
 
-@recorded(version=1, sources=_task_files)
+@recorded(version=2, sources=_task_files)
 def run_benchmarks(step: Step, options: Benchmarks, *, model: Model) -> Records:
     """Run tasks on a model. In `step.json`, metrics: task → its scores and their standard errors; lm-eval's own file of
     results stays in the step's folder.
@@ -49,11 +50,16 @@ def run_benchmarks(step: Step, options: Benchmarks, *, model: Model) -> Records:
 
 def command(python: str, model: Model, options: Benchmarks, out: Path) -> list[str]:
     """Return the command line: the model as plain text continuation, without chat template, as the paper has it."""
-    words = [python, "-m", "lm_eval", "run", "--model", "hf", "--model_args", f"pretrained={model.path}"]
+    words = [python, "-m", "lm_eval", "run", "--model", "hf", "--model_args", _model(model)]
     words += ["--tasks", ",".join(options.tasks), "--batch_size", str(options.batch_size), "--output_path", str(out)]
     for name, value in (("num_fewshot", options.few_shot), ("limit", options.limit)):
         words += [f"--{name}", str(value)] if value is not None else []
     return words + (["--include_path", options.include_path] if options.include_path else [])
+
+
+def _model(model: Model) -> str:
+    """Return lm-eval's model arguments: in float32, as losses are read, and without code of the model's folder."""
+    return f"pretrained={model.path},dtype=float32,trust_remote_code=False"
 
 
 def check_installed(python: str) -> None:
@@ -65,7 +71,11 @@ def check_installed(python: str) -> None:
     """
     look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('lm_eval') is None)"
     try:
-        found = subprocess.run([python, "-c", look], capture_output=True, check=False).returncode == 0
+        asked = [python, "-c", look]
+        done = subprocess.run(
+            asked, stdin=subprocess.DEVNULL, env=os.environ | SAFE_PATH, capture_output=True, check=False
+        )
+        found = done.returncode == 0
     except OSError as error:
         raise InputError(
             f"{python}: cannot be run: {error.strerror}; give the path of a Python that has lm-eval"
@@ -76,7 +86,7 @@ def check_installed(python: str) -> None:
 
 def run_program(words: list[str], log: str) -> None:
     """In a process of its own: run a program to its end; what it says goes to the step's log."""
-    process = subprocess.Popen(words)
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=os.environ | SAFE_PATH)
     while True:
         try:
             code = process.wait(timeout=0.5)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from askback import model_code
 from askback.errors import InputError, Interrupted, MissingExtra
 from askback.evaluate.options import Embedding
 from askback.execution.identity import file_fingerprint, recorded
@@ -83,7 +84,8 @@ def cosines(folder: str, pairs: Sequence[tuple[str, str]]) -> tuple[list[float],
     import numpy as np
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(folder, local_files_only=True)
+    model_code.check_embedder(Path(folder))
+    model = SentenceTransformer(folder, local_files_only=True, trust_remote_code=False)
     texts = [text for pair in pairs for text in pair]
     rows = []
     for start in range(0, len(texts), BATCH):

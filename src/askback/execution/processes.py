@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_sentinel
 from pathlib import Path
@@ -29,6 +30,10 @@ from askback.variables import hide
 
 Report = Callable[[int, Tokens], None]
 """``report(records, tokens)``: so many more are done."""
+
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+"""In the environment of a Python program: it looks for modules nowhere in the working directory, where documents and
+models may lie that hold programs too."""
 
 STOPPED = "stopped; everything finished is saved. The same command goes on from there."
 
@@ -82,8 +87,9 @@ def run_pieces(
         WorkerDied: a process ended without an answer.
     """
     context = get_context("spawn")
-    reports = context.SimpleQueue()
-    stop = context.Event()
+    with _safe_path():  # the first of these starts a process of its own
+        reports = context.SimpleQueue()
+        stop = context.Event()
     pool = ProcessPoolExecutor(
         workers, context, begin, (str(log), max(1, (os.cpu_count() or 1) // workers), reports, stop)
     )
@@ -120,9 +126,24 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], log: Path, piec
     terminal sends to all, and a scheduler's SIGTERM reach the parent alone, from the first moment on."""
     signal.pthread_sigmask(signal.SIG_BLOCK, Drain.SIGNALS)
     try:
-        return pool.submit(answer, work, log, *piece)
+        with _safe_path():
+            return pool.submit(answer, work, log, *piece)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Drain.SIGNALS)
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Start processes under `SAFE_PATH`; this one's environment is as before."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ.update(SAFE_PATH)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def answer(work: Callable[..., Any], log: Path, *piece: Any) -> Any:

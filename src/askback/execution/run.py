@@ -291,6 +291,7 @@ def _commit() -> str:
         asked = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
             cwd=here,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=5,

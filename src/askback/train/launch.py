@@ -21,6 +21,7 @@ from askback import errors
 from askback.config import Backward, Launch, Training
 from askback.engines import guard
 from askback.errors import AskbackError, RecipeError, WorkerDied
+from askback.execution.processes import SAFE_PATH
 from askback.execution.shards import write_json
 from askback.records import Example
 from askback.train.finetune import Job
@@ -138,7 +139,7 @@ def launched(folder: Path, node: int = 0) -> Iterator["subprocess.Popen[bytes]"]
     with subprocess.Popen(
         [sys.executable, "-P", guard.__file__, *command],
         stdin=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": str(max(1, threads // here))},
+        env=os.environ | SAFE_PATH | {"OMP_NUM_THREADS": str(max(1, threads // here))},
         start_new_session=True,
     ) as process:
         assert process.stdin is not None

@@ -1,0 +1,91 @@
+"""Code of a model folder is never run: what in its files would have some run, fetched or unpickled is refused.
+
+Loading passes `trust_remote_code=False` throughout, so that transformers neither runs code that an `auto_map` names nor
+asks on standard input whether it may. What is looked for here goes past that switch.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from askback.errors import InputError
+
+KERNELS = ("attn_implementation", "experts_implementation")
+"""How keys of a configuration end that may name a kernel, OWNER/NAME, which transformers fetches and runs."""
+SENTENCES = "sentence_transformers."
+
+
+def check_config(folder: Path) -> None:
+    """Check that a checkpoint's config.json names no code and no pickled weights.
+
+    Raises:
+        InputError: it does.
+    """
+    path = folder / "config.json"
+    for key, value in _values(read_json(path)):
+        if key.endswith(KERNELS) and "/" in value:
+            raise InputError(f"{path}: {key} names {value}, code to be fetched and run, which never is; take it out")
+        if key == "transformers_weights" and not value.endswith((".safetensors", ".safetensors.index.json")):
+            raise InputError(f"{path}: {key} names {value}; expected safetensors, as pickles can run code when loaded")
+
+
+def check_adapter(folder: Path) -> None:
+    """Check that an adapter is LoRA and names no module to import; other kinds load more than their folder.
+
+    Raises:
+        InputError: it is another kind, or does.
+    """
+    path = folder / "adapter_config.json"
+    config = read_json(path)
+    if str(config.get("peft_type", "LORA")).upper() != "LORA":
+        raise InputError(f"{path}: peft_type is {config['peft_type']}, expected LORA; merge the adapter into its base")
+    if config.get("megatron_config"):
+        raise InputError(f"{path}: megatron_config names a module to be imported, which never is; take it out")
+
+
+def check_embedder(folder: Path) -> None:
+    """Check that a folder of sentence-transformers is made of that library's own modules, with safetensors weights.
+
+    Raises:
+        InputError: it has a module of its own, or pickled weights alone.
+    """
+    path = folder / "modules.json"
+    modules = read_json(path, list)
+    for module in modules:
+        kind = module.get("type") if isinstance(module, dict) else None
+        if not isinstance(kind, str) or not kind.startswith(SENTENCES):
+            raise InputError(
+                f"{path}: type {kind}: a module of the folder's own, which is never run; use another model"
+            )
+    for pickled in sorted(folder.rglob("pytorch_model*.bin")):
+        if not any(pickled.parent.glob("*.safetensors")):
+            raise InputError(f"{pickled}: pickled weights, which can run code when loaded; expected *.safetensors")
+
+
+def read_json(path: Path, kind: type = dict) -> Any:
+    """Return what a file of a model folder holds, a JSON object or, if asked for, a list.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON: {error}; copy or download the model again") from error
+    if not isinstance(content, kind):
+        wanted = "object" if kind is dict else "list"
+        raise InputError(f"{path}: expected a JSON {wanted}, found {type(content).__name__}; download the model again")
+    return content
+
+
+def _values(tree: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every string of a tree with its key; what is inside a mapping or list has the nearest key that is known."""
+    if isinstance(tree, str):
+        yield key, tree
+    elif isinstance(tree, dict):
+        for name, value in tree.items():
+            yield from _values(value, key if key.endswith(KERNELS) else name)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _values(value, key)
