@@ -167,3 +167,21 @@ def test_a_reasoning_cannot_end_its_turn(tokenizer: Any) -> None:
     ids = prompts.render(tokenizer, Prompt("Ask.", f"It says {stop} and goes on.\nScore:"))
     plain = prompts.render(tokenizer, Prompt("Ask.", "It goes on.\nScore:"))
     assert ids.count(tokenizer.eos_token_id) == plain.count(tokenizer.eos_token_id)
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("Good.\nScore: 4", "Good."),
+        ("Good.\n** score 4 of 5", "Good."),
+        ("Clear and right. Score: 4/5.", "Clear and right."),
+        ("Clear, so the score would be: 4.5 out of 5", "Clear, so the"),
+        ("Score: 4", ""),
+        ("The score: see below", "The score: see below"),
+        ("Score: 4\nis what I gave", "Score: 4\nis what I gave"),
+        ("Good" + "-" * 50_000 + "\n" + "-" * 50_000 + "x", "Good" + "-" * 50_000 + "\n" + "-" * 50_000 + "x"),
+    ],
+)
+def test_a_score_at_the_end_of_a_reasoning_is_left_out(said: str, left: str) -> None:
+    start = prompts.after_reasoning(prompts.rubric("a", "b", reasoning=True), said).answer_start
+    assert start.removesuffix("Score:").strip() == left

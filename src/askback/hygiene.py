@@ -104,7 +104,7 @@ DANGLING = [
 MATERIAL_WORDS = 5
 """An instruction with so many words after a colon, on a further line or between quotation marks brings the text that it
 speaks of (ours)."""
-_MATERIAL = re.compile(r":\s+(?P<colon>\S.*)|\n+(?P<line>\S.*)|[\"“](?P<quoted>[^\"”]+)[\"”]", re.DOTALL)
+_MATERIAL = re.compile(r":\s+(?P<colon>\S.*)|(?<!\n)\n+(?P<line>\S.*)|[\"“](?P<quoted>[^\"“”]+)[\"”]", re.DOTALL)
 
 
 def dangling(instruction: str, segment: Segment, options: Augment) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^{}]*))?\}")
 HIDDEN = "ASKBACK_HIDDEN"
 """Set in this process for its workers, to the names of the variables whose values a recipe holds."""
 SHORTEST = 4

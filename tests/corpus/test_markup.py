@@ -102,3 +102,36 @@ def test_docutils_is_left_as_it_was() -> None:
 def test_any_text_is_converted(text: str) -> None:
     assert "system-message" not in from_rst(text)
     assert isinstance(from_markdown(text), str)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        (["---", "a: b", "---", "# T"], True),
+        (["\ufeff---", "a: b", "...", "# T"], True),
+        (["--- ", *["a: b"] * 200, "---\t", "# T"], True),
+        (["---", *["a: b"] * 201, "---", "# T"], False),
+        (["---", *["a: b"] * 60], False),
+        (["---", *[""] * 60, "--"], False),
+        (["----", "a: b", "---", "# T"], False),
+    ],
+)
+def test_front_matter_is_left_out_where_it_ends(lines: list[str], left: bool, end: str) -> None:
+    html = from_markdown(end.join(lines))
+    assert ("a: b" not in html and "<h1>T</h1>" in html) == left
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        (":ref:`The guide <guide>`", "The guide"),
+        (":ref:`The guide<guide>`", "The guide"),
+        (":ref:`<guide>`", "&lt;guide&gt;"),
+        (":doc:`a <b> c`", "a &lt;b&gt; c"),
+        (":doc:`a < b`", "a &lt; b"),
+        (":doc:`a <b <c>`", "a &lt;b"),
+    ],
+)
+def test_a_role_shows_its_title(role: str, words: str) -> None:
+    assert f">{words}<" in from_rst(role)

@@ -11,7 +11,7 @@ BREAK = "\x01"
 _POWER = re.compile(r"[-+−–]?\d+(?:\.\d+)?|[a-zA-Z]|\d*[-+−–]")
 _BASE = re.compile(r"[\w)\]]$")
 _NUMBER = re.compile(r"\[?[\d*†‡§,–-]{1,9}\]?")
-_LONG_WORD = re.compile(r"(?:[^\W\d_]{4,}|[.,;:!?”\"'’])\s*$")
+_LONG_WORD = re.compile(r"(?:[^\W\d_]{4}|[.,;:!?”\"'’])\Z")
 
 CODE = {"code", "kbd", "samp", "tt"}
 
@@ -102,9 +102,9 @@ class Line:
         """Write a power with ``^`` (10^6, not 106); drop the number of a footnote; leave the rest (1st, ™)."""
         kind, text = self.close()
         text = text.strip()
-        before = "".join(self.pieces[-3:])[-80:]  # more says nothing, and a long word is searched in its square
+        before = "".join(self.pieces[-3:])[-80:]  # more says nothing
         linked = kind == "linked sup" or self.links > 0
-        if _NUMBER.fullmatch(text) and (linked or text[0] == "[" or _LONG_WORD.search(before)):
+        if _NUMBER.fullmatch(text) and (linked or text[0] == "[" or _LONG_WORD.search(before.rstrip())):
             return
         self.pieces.append(f"^{text}" if _POWER.fullmatch(text) and _BASE.search(before) else text)
 

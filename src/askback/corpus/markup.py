@@ -186,14 +186,12 @@ def _parsed(directive: Directive) -> list[nodes.Node]:
     return around.children
 
 
-_TARGET = re.compile(r"^(.*?)\s*<[^<>]*>$", re.DOTALL)
-
-
 def _mention(name: str, source: str, text: str, *_: Any) -> tuple[list[nodes.Node], list[nodes.Node]]:
     """A role that docutils does not know: the words it shows."""
     words = unescape(text)
-    if titled := _TARGET.match(words):
-        words = titled[1] or words
+    title, target, behind = words.rpartition("<")
+    if target and behind.endswith(">") and behind.count(">") == 1:
+        words = title.rstrip() or words
     elif _CODE_ROLE.fullmatch(name.lower()):
         words = words.rpartition(".")[2] if words.startswith("~") else words.lstrip("!")
     kind = nodes.literal if _CODE_ROLE.fullmatch(name.lower()) else nodes.inline

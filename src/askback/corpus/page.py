@@ -19,7 +19,7 @@ MAX_DEPTH = 1000
 MAX_TAGS = 500_000
 """Most tags of a page that are read, a few hundred bytes of memory each."""
 
-_TOKEN = re.compile(r"<(?:(/?[a-zA-Z][^\s/>]*)([^>]*)|!--.*?--)>", re.DOTALL)
+_TOKEN = re.compile(r"<(?:(/?[a-zA-Z][^\s/>]*)([^>]*)(?:>|\Z)|!--.*?(?:-->|\Z))", re.DOTALL)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 _CONTROL_REFERENCE = re.compile(
     r"&#(?:[xX]0*(?:[01]?[\da-fA-F]|7[fF]|[89][\da-fA-F])(?![\da-fA-F])|0*(?:[0-2]?\d|3[01]|12[7-9]|1[345]\d)(?!\d))"

@@ -15,7 +15,7 @@ from askback.records import Rejection
 
 Redact = Callable[[str], tuple[str, Counter[str]]]
 
-_EXAMPLES = re.compile(r"@(?:.*\.)?(?:example(?:\.(?:com|org|net))?|test|invalid|localhost)$", re.IGNORECASE)
+_EXAMPLES = re.compile(r"[@.](?:example(?:\.(?:com|org|net))?|test|invalid|localhost)\Z", re.IGNORECASE)
 _UNICAST = ip_network("2000::/3")
 
 

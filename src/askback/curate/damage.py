@@ -32,7 +32,7 @@ _STOPS = "".join(FINAL).replace(".!?", "")
 _CLOSING = "」』”’）"
 _BREAK = re.compile(
     rf"((?<=[.!?])[ \t]+(?=\S)|(?:(?<=[{_STOPS}])|(?<=[{_STOPS}][{_CLOSING}]))[ \t]*(?=[^\s{_STOPS}{_CLOSING}])"
-    rf"|{PHRASE_SPACE}|\s*\n\s*)"
+    rf"|{PHRASE_SPACE}|(?<!\s)\s*\n\s*)"
 )
 """What is between two sentences: space or nothing after a full stop that is in one script only."""
 _INSIDE = regex.compile(

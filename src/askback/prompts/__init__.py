@@ -92,12 +92,9 @@ def instruction(instruction: str, reasoning: bool = False) -> Prompt:
     return _rating("instruction", (1, 5), reasoning, instruction=instruction)
 
 
-_OWN_SCORE = re.compile(
-    r"(?:(?:^|\n)[^\w\n]*score\b[^\n]*"
-    r"|[^\w\n.!?]*\bscore\b[^\n:.!?]{0,20}:[^\w\n]*\d[^\w\n]*(?:\d+[^\w\n]*)?(?:out of[^\w\n]*\d+[^\w\n]*)?)\Z",
-    re.IGNORECASE,
-)
-"""A last line that begins with the word, or the word, a colon and a digit (or "4/5", "4.5") at the end of one."""
+_SCORE_FIRST = re.compile(r"\W*score\b", re.IGNORECASE)
+_SCORE_LAST = re.compile(r"\bscore\b[^:.!?]{0,20}:\W*\d\W*(?:\d+\W*)?(?:out of\W*\d+\W*)?\Z", re.IGNORECASE)
+_SPACED = re.compile(r"[^\w.!?]")
 
 
 def after_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
@@ -106,8 +103,21 @@ def after_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
     A last line that gives a score, or a score at the end of it, is left out, or the digit to come would be a copy. The
     reasoning may quote a document.
     """
-    said = _OWN_SCORE.sub("", reasoning.rstrip())
+    said = _without_own_score(reasoning.rstrip())
     return Prompt(prompt.user, f"{inert(said.strip())}\n{ANSWER_START}".lstrip())
+
+
+def _without_own_score(said: str) -> str:
+    """Leave out a last line that begins with the word, or the word, a colon and a digit ("4/5", "4.5") at its end."""
+    before, _, last = said.rpartition("\n")
+    if _SCORE_FIRST.match(last):
+        return before
+    if not (found := _SCORE_LAST.search(last)):
+        return said
+    end = found.start()
+    while end and _SPACED.match(last[end - 1]):
+        end -= 1
+    return f"{before}\n{last[:end]}"
 
 
 def _rating(name: str, scale: tuple[int, int], reasoning: bool, **texts: str) -> Prompt:

@@ -86,7 +86,7 @@ def gerund(verb: str) -> str:
     return f"{verb}{verb[-1]}ing" if doubled else f"{verb}ing"
 
 
-_QUOTED = re.compile(r"“[^”\n]*”|\"[^\"\n]*\"")
+_QUOTED = re.compile(r"“[^“”\n]*”|\"[^\"\n]*\"")
 _ENDED = re.compile(r"(?<=[.!?])\s+")
 _FIRST_PERSON = re.compile(r"\bI(?:['’](?:m|ve|d|ll))?(?= [a-z])|\b(?:[Mm]y|[Mm]yself|me)\b")
 

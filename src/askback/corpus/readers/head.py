@@ -9,14 +9,17 @@ from html import unescape
 from typing import Any, NamedTuple
 
 _TITLE = re.compile(r"<title\b[^>]{0,500}(?<!/)>([^<]*)", re.IGNORECASE)
-_HEAD_TAG = re.compile(r"<(?:link|meta)\b[^>]{0,2000}>", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+_HEAD_TAG = re.compile(r"<(?:link|meta)\b", re.IGNORECASE)
+_TAG_CHARS = 2000
+_ATTRIBUTE = re.compile(r"""(?<![\w:.-])([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _LICENCE_NAMES = ("license", "dcterms.license", "dc.rights", "dcterms.rights", "copyright")
 _DATE_NAMES = ("article:published_time", "dc.date", "dcterms.date", "dc.date.issued", "dcterms.issued")
 _HEAD_CHARS = 50_000
 _TITLE_CHARS = 2000  # as of a tag; `unescape` fails on a number of more than 4,300 digits
 _JSON_LD_SCRIPTS, _JSON_LD_CHARS, _JSON_LD_NODES = 10, 200_000, 1000
-_TIME = re.compile(r"""<time\b[^>]{0,300}?\bdatetime\s*=\s*["']?(\d{4}-\d\d-\d\d)""", re.IGNORECASE)
+_TIME = re.compile(r"<time\b", re.IGNORECASE)
+_TIME_CHARS = 340
+_DATETIME = re.compile(r"""\bdatetime\s*=\s*["']?(\d{4}-\d\d-\d\d)""", re.IGNORECASE)
 _DAY = re.compile(r"\s*(\d{4})-?(\d\d)-?(\d\d)(?!\d)")
 
 
@@ -42,7 +45,7 @@ def head(html: str) -> Head:
     words = " ".join(unescape(title[1][:_TITLE_CHARS]).split()) if title else ""
     stated: dict[str, str] = {}
     if any(word in lower for word in ("licen", "rights", "copyright", "published_time", "dc.date", "dcterms")):
-        for tag in _HEAD_TAG.findall(start):
+        for tag in _head_tags(start):
             given = {name.lower(): unescape(a or b or c).strip() for name, a, b, c in _ATTRIBUTE.findall(tag)}
             if "license" in given.get("rel", "").lower().split():
                 stated.setdefault("rel=license", given.get("href", ""))
@@ -82,8 +85,18 @@ def modified(last_modified: str, fetched: str) -> str:
 
 
 def _only_time(html: str) -> str:
-    days = set(_TIME.findall(html)) if "<time" in html else set()
+    tags = (html[tag.end() : tag.end() + _TIME_CHARS].partition(">")[0] for tag in _TIME.finditer(html))
+    days = {found[1] for tag in tags if (found := _DATETIME.search(tag))} if "<time" in html else set()
     return day(days.pop()) if len(days) == 1 else ""
+
+
+def _head_tags(html: str) -> Iterator[str]:
+    """Yield the link and meta elements that end within `_TAG_CHARS` characters, none of them inside another."""
+    end = 0
+    for found in _HEAD_TAG.finditer(html):
+        if found.start() >= end and (close := html.find(">", found.end(), found.end() + _TAG_CHARS)) >= 0:
+            end = close + 1
+            yield html[found.start() : end]
 
 
 def _json_ld(html: str) -> dict[str, str]:

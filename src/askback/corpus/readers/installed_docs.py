@@ -93,7 +93,9 @@ def _topics(options: Corpus) -> Iterator[Document | Rejection]:
 
 _UNDERLINE = re.compile(r"([*=\-^~\"])\1{2,}")
 _LIST_MARK = re.compile(r"\s*(?:[*-]|\d+\.) +")
-_SIGNATURE = re.compile(r"(?:(?:class|exception|classmethod|static|async|abstract) )*[\w.]+(?:\(.*\))?(?: -> .*)?")
+_SIGNATURE = re.compile(
+    r"(?:(?:class|exception|classmethod|static|async|abstract) )*[\w.]+(?:\(.*\))?(?: -> .*)?", re.DOTALL
+)
 _QUOTED = re.compile(r"""(\w?)"([^"`\s](?:[^"`]*[^"`\s])?)"(\w?)|\\""")
 _RUBRIC = re.compile(r"-\[ (.*) \]-")
 _HYPHEN = re.compile(r"(?<=\w)-\n *(?=\w)")

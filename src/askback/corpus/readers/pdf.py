@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from string import digits
 from typing import Any, NamedTuple
 
 from askback.config import Corpus, CorpusSource
@@ -32,7 +33,8 @@ _HEADER_CHARS, _HEADER_LINES = 200, 3
 _REPEATED_PAGES = 3
 """A line at the top or bottom of so many pages is a running head; of one page less, if it begins or ends in a number."""
 _BULLET = re.compile(r"[•‣◦▪●∙·–]\s*(?=\S)")
-_LEADERS = re.compile(r"(?:\.\s?){5,}\s*\d*\s*$")
+_LEADERS = re.compile(r"\.(?:\s?\.){4}\Z")
+"""What leads from a title to its page in a table of contents."""
 _GOES_ON = -1  # the level of a further line of the header above
 _ENDS = (".", "!", "?", ":", "。", "！", "？", "؟", "।")
 
@@ -157,9 +159,14 @@ def _without_running_heads(pages: list[list[Line]]) -> list[Line]:
             name = _letters(line.text)
             at_edge = at < 2 or at >= len(lines) - 2
             often = _REPEATED_PAGES - (line.text[0].isdigit() or line.text[-1].isdigit())
-            if not (at_edge and (not name or on_pages[name] >= often)) and not _LEADERS.search(line.text):
+            if not (at_edge and (not name or on_pages[name] >= often)) and not _leads(line.text):
                 kept.append(line)
     return kept
+
+
+def _leads(text: str) -> bool:
+    """Tell whether a line ends in dots, and perhaps a number behind them."""
+    return bool(_LEADERS.search(text.rstrip().rstrip(digits).rstrip()[-9:]))
 
 
 def _html(lines: list[Line]) -> Iterator[str]:
