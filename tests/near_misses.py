@@ -74,7 +74,7 @@ def _text(kind: Any, value: Any, pool: list[str], turn: int) -> str:
         fitting = [one for one in pool if _fits(one, kind, value)] or [_first_of(value)]
         return str(fitting[turn % len(fitting)])
     if kind in _REPEATS:
-        return _sample(value[2], pool, turn) * max(1, min(value[0], 50))
+        return _sample(value[2], pool, turn) * max(1, min(int(value[0]), 50))
     if kind is op.BRANCH:
         return _sample(value[1][turn % len(value[1])], pool, turn // len(value[1]))
     if kind is op.SUBPATTERN:

@@ -18,6 +18,7 @@ import regex
 
 import askback
 from askback.config import NAME
+from askback.engines.key import Scrubber
 from askback.hygiene import DANGLING
 from tests.near_misses import near_misses
 
@@ -32,8 +33,21 @@ _CALLS = {"compile", "search", "match", "fullmatch", "split", "findall", "findit
 
 RUN_TIME: dict[str, Callable[[], list[Any]]] = {
     "askback.cli.making:NAME": lambda: [NAME],
+    "askback.corpus.xml:f'<(/?){re.escape(prefix)}:(?=[a-zA-Z])'": lambda: [r"<(/?)h\-t:(?=[a-zA-Z])"],
+    "askback.engines.blame:f'\\\\b{name}\\\\b|\\\\btop_{name}\\\\b'": lambda: [r"\bseed\b|\btop_seed\b"],
+    "askback.engines.key:'|'.join(_spellings(key))": lambda: [Scrubber("sk-a/b+c=0123456789")._whole],
+    'askback.engines.key:f"""[^\\\\s\\\\"\'<>]{{0,200}}?(?:{parts})[^\\\\s\\\\"\'<>]*"""': lambda: [
+        Scrubber("sk-a/b+c=0123456789")._part
+    ],
+    "askback.engines.reading:sign": lambda: [
+        r"rate.?limit|too.many.requests|quota",
+        r"invalid.api.key|unauthori[sz]ed",
+    ],
     "askback.hygiene:pattern": lambda: [pattern for _, pattern in DANGLING],
     "askback.hygiene:f'\\\\b{re.escape(noun)}s?\\\\b'": lambda: [re.compile(r"\btexts?\b", re.IGNORECASE)],
+    "askback.json_text:f'\\\\n(?:{re.escape(indent)}(?=[{{\\\\[])|[^\\\\S\\\\n]*(?=\\\\]))'": lambda: [
+        rf"\n(?:{indent}(?=[{{\[])|[^\S\n]*(?=\]))" for indent in ("", r"\ \ ")
+    ],
 }
 """Where an expression is made of what only a running function knows, or in a loop: examples of it, by module and code."""
 
@@ -62,7 +76,11 @@ def calls() -> list[tuple[ModuleType, ast.Call, str]]:
                 f"{module.__name__}: import re, whole"
             )
             called = node.func if isinstance(node, ast.Call) else None
-            if isinstance(called, ast.Attribute) and called.attr in _CALLS and ast.unparse(called.value) in ("re", "regex"):
+            if (
+                isinstance(called, ast.Attribute)
+                and called.attr in _CALLS
+                and ast.unparse(called.value) in ("re", "regex")
+            ):
                 assert isinstance(node, ast.Call)
                 found.append((module, node, called.attr))
     return found

@@ -27,7 +27,7 @@ WRAPPERS = frozenset(
 """Where the rows of a file are, if it is one object that holds a list of objects under such a name."""
 _RECORD_FIELDS = frozenset(["instruction", "prompt", "question", "text", "messages", "conversations", "output"])
 _ARRAY = re.compile(rb"\[\s*(?:[\[{\"\]0-9tfn-]|\Z)")
-_KEY = re.compile(r'\s*,?\s*"(\w+)"\s*:\s*')
+_KEY = re.compile(r'\s*+(?:,\s*+)?"(\w+)"\s*:\s*')
 _LIST = re.compile(r"\[\s*[{\]]")
 
 

@@ -15,7 +15,7 @@ BACK = 200
 _SPACE = re.compile(r"[\s\ufeff]*")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NEXT_OBJECT = re.compile(r"\}\s*(?=,\s*\{)")
-_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]"]', re.DOTALL)
+_NESTING = re.compile(r'"(?:[^"\\]|\\.?)*+("|\Z)|[{}\[\]]', re.DOTALL)
 
 
 def _read(stream: "io.BufferedReader[Any]", size: int) -> bytes:
@@ -93,7 +93,7 @@ class Text:
         line_start = self.text.rfind("\n", max(0, self.at - BACK), self.at) + 1
         indent = self.text[line_start : self.at]
         own_line = line_start > 0 and not indent.strip()
-        following = re.compile(rf"\n(?:{re.escape(indent)}(?=[{{\[])|\s*(?=\]))") if own_line else None
+        following = re.compile(rf"\n(?:{re.escape(indent)}(?=[{{\[])|[^\S\n]*(?=\]))") if own_line else None
         while True:
             found = following.search(self.text, self.at) if following else None
             end = found.end() if found else None if following else _closed(self.text, self.at)
@@ -110,7 +110,7 @@ def _closed(text: str, at: int) -> int | None:
     """Return where the brackets that open at a place are all closed, None if they are not."""
     depth = 0
     for found in _NESTING.finditer(text, at):
-        if found[0] == '"':
+        if found[1] == "":
             return None  # a string without an end: what is a bracket cannot be told
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(found[0], 0)
         if depth <= 0:

@@ -12,7 +12,7 @@ _AT_THE_END = re.compile(rf"(?:[ \t]#{{1,6}})?[ \t]{{0,10}}{_BRACES}\s{{0,10}}\Z
 _ALONE = re.compile(rf"[ \t]{{0,10}}{_BRACES}[ \t]{{0,10}}\Z")
 _AT_THE_START = re.compile(_BRACES)
 _ALERT = re.compile(r"\[![A-Za-z][\w -]{0,30}(?:\|[^\]\n]{0,60})?\][+-]?(?![(\[:])[ \t]{0,10}\n?")
-_FENCE = re.compile(r"[ \t]{0,3}:{3,}[ \t]*(?:\{[^{}\n]{0,200}\}|[\w-]{0,40})[ \t]*(?P<title>[^\n]{0,200})\Z")
+_FENCE = re.compile(r"[ \t]{0,3}:{3,}[ \t]*+(?:\{[^{}\n]{0,200}\}|[\w-]{0,40})[ \t]*+(?P<title>[^\n]{0,200})\Z")
 _AFTER = {"link_close", "image", "code_inline", "em_close", "strong_close", "html_inline"}
 _LONGEST_LINE = 2000
 

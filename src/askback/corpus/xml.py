@@ -26,7 +26,7 @@ _IN_XHTML = re.compile(
     rf"(?P<empty><(?!{_VOID}\b)(?P<name>[a-z][\w:.-]*+){_ATTRIBUTES})/>|<!\[CDATA\[|</br\s*+>|{_CODE}|{_SKIPPED}",
     re.IGNORECASE,
 )
-_SUBSET = re.compile(r"(<!DOCTYPE\s[^<>\[\]]{0,500})\[([^\]]{0,20000})\](\s*>)", re.IGNORECASE)
+_SUBSET = re.compile(r"(<!DOCTYPE\s[^<>\[\]]{0,500})\[([^\[\]]{0,20000})\](\s*>)", re.IGNORECASE)
 _ENTITY = re.compile(
     r"""<!ENTITY\s+([\w.-]{1,50})\s+(?:"((?:[^"<>%&]|&\#\w{1,8};){0,500})"|'((?:[^'<>%&]|&\#\w{1,8};){0,500})')\s*>"""
 )

@@ -14,7 +14,9 @@ _BOMS = (
 )
 _WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s{0,40}=[\s"']{0,40}([\w.:-]{1,40})""", re.IGNORECASE)
-_XML_ENCODING = re.compile(rb"""\A\s{0,20}<\?xml[^>]{0,100}?encoding\s{0,40}=[\s"']{1,40}([\w.:-]{1,40})""", re.IGNORECASE)
+_XML_ENCODING = re.compile(
+    rb"""\A\s{0,20}<\?xml[^>]{0,100}?encoding\s{0,40}=[\s"']{1,40}([\w.:-]{1,40})""", re.IGNORECASE
+)
 _SEVEN_BIT = re.compile(rb"iso-2022-[jkc]|charset=.?hz-gb|^hz", re.IGNORECASE)
 _WEB_NAMES = {
     **dict.fromkeys(("iso-8859-1", "latin1", "latin-1", "ascii", "us-ascii"), "cp1252"),
