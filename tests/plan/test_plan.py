@@ -12,7 +12,8 @@ import pytest
 from askback.engines.usage import Tokens
 from askback.execution.budget import Spent
 from askback.plan import Plan
-from askback.plan.rates import ASSUMED, FIRST, Rates, parameters
+from askback.plan.devices import CPU, parameters
+from askback.plan.rates import Rates
 from askback.plan.tokens import Ruler
 from askback.recipe_file import load_recipe
 from tests.test_smoke_run import write_inputs
@@ -92,14 +93,14 @@ def test_measuring_writes_rates_that_the_next_plan_uses(recipe: Path) -> None:
 
 
 def test_rates_are_learnt_by_what_was_done() -> None:
-    rates = Rates()
-    assert str(rates) == ASSUMED
+    rates = Rates(CPU, "assumed")
+    assert str(rates) == "assumed"
     rates.learn({"loss": Spent(10, prompt=1000), "augment": Spent(30, prompt=2000, output=500)}, "measured")
     assert rates.rates["loss"].prompt == 100
-    assert rates.rates["augment"] == Tokens(100, 50, FIRST.train)  # 20 s of 30 were reading
+    assert rates.rates["augment"] == Tokens(100, 50, CPU.train)  # 20 s of 30 were reading
     assert rates.seconds("augment", Tokens(prompt=400, output=100)) == rates.startup + 4 + 2
     assert rates.seconds("train", Tokens()) == 0
-    assert str(rates) == f"augment, loss: measured; score, train: {ASSUMED}"
+    assert str(rates) == "augment, loss: measured; score, train: assumed"
 
 
 def test_money_is_reckoned_by_the_prices_given(recipe: Path) -> None:

@@ -74,9 +74,10 @@ def plan(
         typer.echo(json.dumps(looked.as_json(), indent=2))
     else:
         show_plan(looked, console())
-        typer.echo(f"\nNext: askback run {recipe}")
-    if any(step.state == "changed" for step in looked.steps):
-        looked.drift()
+        if not looked.refusals.found:
+            typer.echo(f"\nNext: askback run {recipe}")
+    looked.refusals.refuse()
+    looked.drift()
 
 
 def corpus(

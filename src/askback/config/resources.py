@@ -140,6 +140,11 @@ class Resources(Options):
     gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
     """Of `ray`: what a worker that holds a model takes, and each process of a training; by default 1 where the cluster has
     GPUs, else 0."""
+    device: Literal[
+        "auto", "cpu", "b200", "h200", "h100", "a100", "l40s", "rtx5090", "rtx4090", "rtx3090", "a10", "l4", "mi300x"
+    ] = "auto"
+    """What the run is planned for, where nothing was measured: its speed and memory are known (plan/devices.py). `auto` is
+    the NVIDIA card of this machine, or else its CPU."""
     usd_per_hour: Annotated[float, Field(ge=0)] = 0.0
     """Price of this machine in US dollars, for a plan's forecast and `--max-usd`."""
     engine: Engine = Engine()

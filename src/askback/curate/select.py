@@ -7,7 +7,7 @@ from askback.config import Select
 from askback.curate.agreement import agreement
 from askback.curate.choose import choose, quality_bins, scored
 from askback.curate.combine import combine
-from askback.errors import InputError
+from askback.errors import EmptyStep, InputError
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
@@ -30,6 +30,7 @@ def select(
         before: the judgements and the chosen examples of the round before; none for the first.
 
     Raises:
+        EmptyStep: none is chosen; the message says how the scores lie.
         InputError: more than `max_unscored` of the candidates have no score, or there are fewer to train on than `bins`.
     """
     scores = combine(judgements, options.weights)
@@ -67,6 +68,10 @@ def select(
             outcome.drop(reject(candidate.id, STAGE, rule, detail, uri=candidate.uri, text=candidate.instruction))
         else:
             outcome.keep(STAGE, _example(candidate, score, qualities.get(candidate.id, "")))
+    if not kept:
+        raise EmptyStep(
+            f"{step.folder}: {none_chosen([one.score for one in eligible], options, Counter(outcome.reasons))}"
+        )
     if before:
         earlier, chosen_before = before
         chosen = {example.id for example in chosen_before}
@@ -82,6 +87,31 @@ def reasons_of(judgements: Iterable[Judgement]) -> dict[str, str]:
         if judgement.score is None and said:
             found.setdefault(judgement.candidate_id, f"{judgement.scorer}: {said[0]}")
     return found
+
+
+WOULD_CHOOSE = (0.5, 0.2, 0.1, 0.05)
+"""Shares of the candidates whose thresholds are told where a threshold chooses none."""
+
+
+def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str]) -> str:
+    """Say why no candidate is chosen: what dropped them, how the scores lie, and what other thresholds would choose."""
+    why = (
+        ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in reasons.most_common()) or "none came in"
+    )
+    said = f"none of {sum(reasons.values()):,} candidates is chosen ({why})"
+    if not scores or options.min_score is None:
+        return f"{said}. Read the judgements, and change score or select"
+    ordered = sorted(scores)
+    would = [
+        f"{at:.2f} would choose {sum(score >= at for score in ordered):,}"
+        for share in WOULD_CHOOSE
+        if (at := ordered[min(len(ordered) - 1, int((1 - share) * len(ordered)))])
+    ]
+    return (
+        f"{said}: select.min_score is {options.min_score}, and the scores go from {ordered[0]:.2f} to {ordered[-1]:.2f}, "
+        f"half of them below {ordered[len(ordered) // 2]:.2f}. {', '.join(dict.fromkeys(would))}. Give a lower min_score, "
+        "or top_fraction or top_n; nothing else is made again"
+    )
 
 
 def unhelpful(judgements: Records) -> dict[str, tuple[str, str]]:

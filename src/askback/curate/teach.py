@@ -5,6 +5,7 @@ is a 5, and the same pair damaged has the level of its damage; seed/ranked.py ad
 """
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from random import Random
 
 from askback.config import Judge
@@ -61,11 +62,7 @@ def make_probes(step: Step, options: Judge, *, seed: Records) -> Records:
     outcome = Outcome()
     found = _in_order(step.random_seed, seed, "held-out")
     pairs = _short_enough(found, options.probes, options.max_chars, outcome)
-    if found and not pairs:
-        raise EmptyStep(
-            f"{step.folder}: each of {len(found):,} held-out pairs is longer than judge.max_chars {options.max_chars}, so "
-            "there is none to try the judge on. Raise it, or give shorter held-out pairs; judge.check: false runs untried."
-        )
+    check_length(len(found), len(pairs), options.max_chars, step.folder)
     for at, pair in enumerate(pairs):
         outcome.keep("probes", _probe(pair, "true", Pair(pair.instruction, pair.output)))
         for kind in KINDS:
@@ -76,6 +73,19 @@ def make_probes(step: Step, options: Judge, *, seed: Records) -> Records:
                 outcome.keep("probes", _probe(pair, kind, damaged))
         outcome.keep("probes", _probe(pair, "scrambled", _scrambled(pair, step.random_seed)))
     return step.write(Probe, [outcome])
+
+
+def check_length(found: int, fitting: int, max_chars: int, folder: Path) -> None:
+    """Check that of `found` held-out pairs some are no longer than `max_chars`.
+
+    Raises:
+        EmptyStep: there are some, and none fits.
+    """
+    if found and not fitting:
+        raise EmptyStep(
+            f"{folder}: each of {found:,} held-out pairs is longer than judge.max_chars {max_chars}, so "
+            "there is none to try the judge on. Raise it, or give shorter held-out pairs; judge.check: false runs untried."
+        )
 
 
 def damage(

@@ -20,7 +20,7 @@ from askback.config import Options, RecipeFile
 from askback.engines import ask_servers
 from askback.engines.usage import Tokens
 from askback.engines.vllm_server import Serving
-from askback.errors import EmptyStep, Interrupted, RunBusy
+from askback.errors import Interrupted, RunBusy
 from askback.execution.budget import TIMINGS, Budget, Meter, Spending
 from askback.execution.identity import (
     Input,
@@ -39,7 +39,7 @@ from askback.execution.metrics import write_metrics
 from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
 from askback.execution.shards import atomic, link, storage_error, write_json
-from askback.execution.step import Step
+from askback.execution.step import Step, nothing_kept
 from askback.records import Counts
 
 
@@ -194,14 +194,8 @@ class Run:
         for stage, counts in step.counts.items():
             assert counts.balanced(), (step.name, stage, counts)
         reasons = step.reasons
-        last = next(reversed(step.counts.values()), Counts())
-        if last.kept == 0:
-            why = ", ".join(f"{reason.partition('/')[2]} {n:,}" for reason, n in reasons.most_common(5))
-            raise EmptyStep(
-                f"{step.folder}: step '{step.name}' would output nothing: of {last.entered:,} in, 0 kept "
-                f"({why or 'nothing came in'}). The dropped records are in its rejected-*.parquet. Change the recipe, "
-                f"then --redo {step.name}."
-            )
+        if next(reversed(step.counts.values()), Counts()).kept == 0:
+            raise nothing_kept(step.folder, step.counts, reasons)
         spent = step.meter.totals()
         write_json(
             step.folder / "step.json",

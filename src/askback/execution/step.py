@@ -6,7 +6,7 @@ A step's folder: ``plan.json`` (its identity and how its work is cut into pieces
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from askback.config import Resources
 from askback.engines.answers import kept_in
 from askback.engines.usage import Tokens
-from askback.errors import Drift
+from askback.errors import Drift, EmptyStep
 from askback.execution.budget import Meter
 from askback.execution.processes import Drain, Report, run_pieces
 from askback.execution.progress import Bar, Progress
@@ -181,6 +181,17 @@ class Step:
         if key not in plan:
             write_json(path, {**plan, key: value})
         return int(plan.get(key, value))
+
+
+def nothing_kept(folder: Path, counts: Mapping[str, Counts], reasons: Mapping[str, int]) -> EmptyStep:
+    """Return the error of a step whose last stage keeps nothing: how many came in, and what dropped them."""
+    entered = next(reversed(list(counts.values())), Counts()).entered
+    most = Counter(dict(reasons)).most_common(5)
+    why = ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in most) or "nothing came in"
+    return EmptyStep(
+        f"{folder}: step '{folder.name}' would output nothing: of {entered:,} in, 0 kept ({why}). The dropped records are "
+        f"in its rejected-*.parquet. Change the recipe, then --redo {folder.name}."
+    )
 
 
 MANY_PIECES = 500

@@ -3,9 +3,8 @@
 `Plan` walks the page (backtranslation.py) in place of a `Run`, so that the plan cannot drift from what is run.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,60 +12,31 @@ from typing import Any, TypeVar
 from askback.backtranslation import backtranslate
 from askback.config import Augment, Corpus, Gate, HeldOut, Judge, Options, RecipeFile, Score, Seed, Select, Training
 from askback.corpus.dedup import deduplication_bytes
-from askback.curate.choose import ROUNDING
+from askback.curate.measures import FEWEST
 from askback.curate.scorers.trial import check_calls
 from askback.engines import ENGINES, Offer
-from askback.engines.usage import Tokens
-from askback.errors import Drift, MissingExtra
+from askback.errors import Drift
 from askback.execution.budget import cost
-from askback.execution.identity import (
-    Input,
-    Model,
-    ancestors,
-    asked,
-    base_model,
-    check_drift,
-    handle,
-    identify,
-)
+from askback.execution.identity import Input, Model, ancestors, asked, base_model, handle, identify
 from askback.execution.processes import Drain
 from askback.execution.shards import Records
 from askback.lookup import lookup
 from askback.models import check_model, is_remote, resolve, template_file
 from askback.plan import tokens as counting
-from askback.plan.rates import parameters, rates_for
-from askback.plan.sample import Pairs, entered, of_corpus, of_finished, of_judge, of_seed
+from askback.plan.devices import card_of, does_not_fit, parameters, training_gigabytes
+from askback.plan.rates import rates_for
+from askback.plan.refusals import Refusals, check_packages, check_training, no_room
+from askback.plan.sample import Pairs, augmented, entered, of_corpus, of_finished, of_judge, of_seed
+from askback.plan.steps import PlannedStep
 from askback.plan.template import try_pairs
+from askback.plan.thresholds import chosen, known_scores
+from askback.train.rows import schedule
 from askback.variables import hide
 
 T = TypeVar("T", bound=Records | Model)
 
-PACKED = 0.5
-"""Bytes on disk for a character of text, in compressed Parquet."""
-ROW_BYTES = 250
-"""Of a record beside its text: ids, where it is from."""
-WEIGHT_BYTES, CHECKPOINT_BYTES = 4 + 2, 12
-"""For each parameter: float32 and the bfloat16 form; in a checkpoint, float32 and the optimiser's two moments."""
-
-
-@dataclass
-class PlannedStep:
-    """One step of the plan. `state` is done, begun, to do, or changed (its folder was made with something else)."""
-
-    name: str
-    state: str
-    inputs: frozenset[str]
-    entered: int = 0
-    role: str = ""
-    """Whose rates it goes at: "augment", "score", "loss" or "train"; "" for what asks no model."""
-    tokens: Tokens = field(default_factory=Tokens)
-    seconds: float = 0.0
-    usd: float = 0.0
-    disk: int = 0
-    """Bytes of its output."""
-    scratch: int = 0
-    """Bytes that it needs beside its output while it runs."""
-    drift: str = ""
+OWN = {"transformers": 2, "vllm_server": 2}
+"""Engines that hold the run's own models on this machine's card, and the bytes of a weight there, in bfloat16."""
 
 
 class Plan:
@@ -83,19 +53,25 @@ class Plan:
         self.steps: list[PlannedStep] = []
         self.documents: dict[str, int] = {}
         self.notes: list[str] = []
-        """What the recipe asks for and the engine cannot give, where there is a way round it."""
+        """What is to be said of the plan: where the engine or the machine cannot give what the recipe asks for, and what
+        will not come out as hoped."""
+        self.refusals = Refusals(at_once=not forecast)
         self._forecast = forecast
         self._known: dict[str, Pairs] = {}
         self._source = source
+        if forecast:
+            check_packages(file, self.refusals)
         backtranslate(file.recipe, self)
         if forecast:
             self._reckon()
+            self._weigh()
 
     def base(self) -> Model:
         """Return the base model's handle, checked as far as that goes without fetching it."""
         recipe = self.file.recipe
         if recipe.base and Path(recipe.base).expanduser().is_dir():
-            check_model(Path(recipe.base).expanduser(), recipe.chat_template)
+            with self.refusals.noted():
+                check_model(Path(recipe.base).expanduser(), recipe.chat_template)
         elif not is_remote(recipe.base):
             resolve(recipe.base)  # says what is wrong with the name
         return base_model(self.file.recipe.base, self.file.recipe.chat_template, Path(self.file.recipe.base))
@@ -113,7 +89,7 @@ class Plan:
         output: T = handle(folder, name, function, identity, through)
         role = "train" if isinstance(options, Training) else function.recorded.engine  # type: ignore[attr-defined]
         step = PlannedStep(name, "to do", through, role=role)
-        _look_at_disk(step, folder, identity)
+        step.look_at_disk(folder, identity)
         self.steps.append(step)
         if isinstance(options, Score):
             self._check_engine(options)
@@ -123,7 +99,8 @@ class Plan:
 
     def _check_engine(self, options: Score) -> None:
         kind = self.file.resources.engine_for("score").kind
-        self.notes += [note for note in check_calls(options, kind, self._judge_calls) if note not in self.notes]
+        for said in check_calls(options, kind, self._judge_calls):
+            self._note(said)
 
     @cached_property
     def _judge_calls(self) -> frozenset[str]:
@@ -149,18 +126,13 @@ class Plan:
             "rates": str(self.rates),
             "tokenizer": self.tokenizer is not None,
             "device_hours": self.device_hours,
-            "steps": [_plain(step) for step in self.steps],
+            "steps": [step.plain() for step in self.steps],
         }
 
     @property
     def device_hours(self) -> float:
         """Hours in which a model is at work, on one device."""
         return sum(step.seconds for step in self.steps if any(step.tokens)) / 3600
-
-    @property
-    def rates_from(self) -> str:
-        """Where the rates are from, in words."""
-        return str(self.rates)
 
     def measure(self) -> None:
         """Have the base model work for a minute to see how fast it is, and reckon with that (plan/measure.py).
@@ -179,11 +151,23 @@ class Plan:
     def _reckon(self) -> None:
         """Work out time and money from tokens and rates."""
         resources = self.file.resources
-        self.rates = rates_for(self.folder, resources, self._source)
+        self.rates = rates_for(self.folder, resources, self._source, self._parameters)
         for step in self.steps:
             if step.state != "done":
                 step.seconds = self.rates.seconds(step.role, step.tokens)
                 step.usd = cost(step.tokens, step.seconds, resources.engine_for(step.role), resources)
+
+    def _weigh(self) -> None:
+        """Note what does not fit the memory of the card."""
+        if (card := card_of(self.file.resources)) is not None:
+            own = [role for role in ("augment", "score", "loss") if self.file.resources.engine_for(role).kind in OWN]
+            asked = self._parameters * max((OWN[self.file.resources.engine_for(role).kind] for role in own), default=0)
+            trainings = {step.name: step.memory for step in self.steps if step.memory}
+            for said in does_not_fit(card, trainings, asked / 1e9):
+                self._note(said)
+        needed = sum(step.disk for step in self.steps if step.state != "done")
+        for said in no_room(self.folder, needed + max(step.scratch for step in self.steps)):
+            self._note(said)
 
     @cached_property
     def _ruler(self) -> counting.Ruler:
@@ -195,10 +179,9 @@ class Plan:
         from askback.engines.checkpoint import load_tokenizer
 
         folder = self._base_folder
-        try:
+        with self.refusals.noted():
             return load_tokenizer(folder, self.file.recipe.chat_template) if folder else None
-        except MissingExtra:
-            return None
+        return None
 
     @property
     def _template(self) -> str:
@@ -232,16 +215,17 @@ class Plan:
         pairs = [self._known.get(_name(handle), Pairs()) for handle in _handles(inputs)]
         known = pairs[0] if pairs else Pairs()
         step.entered = known.count
+        folder = self.folder / step.name
         match options:
             case Seed():
-                known = of_seed(options)
+                known = of_seed(options, self.refusals)
                 step.entered = known.count + known.held_out
             case Corpus() | Augment() | Select() if step.state == "done":
                 step.entered, known = of_finished(self.folder / step.name)
             case Score() | Training() | HeldOut() if step.state == "done":
                 step.entered = entered(self.folder / step.name)
             case Corpus() if not inputs:
-                documents, known = of_corpus(options)
+                documents, known = of_corpus(options, folder, self.refusals)
                 self.documents = {hide(place): count for place, count in documents.items()}
                 step.entered = sum(self.documents.values())
             case Corpus():
@@ -250,72 +234,61 @@ class Plan:
             case Augment():
                 seed = self._known["seed"]
                 step.tokens = counting.writing(self._ruler, options, known, seed)
-                known = _augmented(options, known, seed)
+                known = augmented(options, known, seed)
             case Judge():
-                step.entered, known = of_judge(step.name, options, known)
+                step.entered, known = of_judge(folder, options, known, self.refusals)
+                if step.name == "probes" and 0 < step.entered < FEWEST:
+                    self._note(
+                        f"too few held-out pairs to check the judge ({step.entered}, at least {FEWEST}); going on"
+                    )
             case Score():
                 step.tokens = counting.judging(self._ruler, options, known, self._judge_calls)
             case Select():
-                known = replace(known, count=_chosen(options, known.count))
+                known = replace(known, count=self._choose(options, known.count))
             case Training():
-                if self.tokenizer is not None:
-                    try_pairs(self.tokenizer, self._template, options, pairs)
+                with self.refusals.noted():
+                    if self.tokenizer is not None:
+                        try_pairs(self.tokenizer, self._template, options, pairs)
                 step.entered, step.tokens = counting.training(self._ruler, options, pairs)
+                self._teach(step, options)
             case Gate():
                 step.entered = len(losses) if isinstance(losses := inputs["losses"], Sequence) else 0
             case HeldOut():
                 step.entered, step.tokens = counting.measuring(self._ruler, options, known)
         self._known[step.name] = known
-        self._fill(step, options, known)
+        step.fill(options, known, self._parameters)
 
-    def _fill(self, step: PlannedStep, options: Options, known: Pairs) -> None:
-        """Say how much disk a step takes."""
-        if isinstance(options, Training):
-            step.disk = WEIGHT_BYTES * self._parameters
-            # A new checkpoint is whole before the one before it goes.
-            step.scratch = 0 if options.lora else 2 * CHECKPOINT_BYTES * self._parameters
-        elif isinstance(options, Score):
-            step.disk = ROW_BYTES * known.count * len(options.scorers)
-        elif not isinstance(options, Gate | HeldOut):
-            step.disk = round(known.count * (ROW_BYTES + PACKED * known.chars))
+    def _teach(self, step: PlannedStep, options: Training) -> None:
+        """Look at a training's options, and at the memory it needs."""
+        batch, launch = schedule(options, step.entered)[0], self.file.resources.training
+        step.memory = training_gigabytes(self._base_folder, self._parameters, options, launch, batch)
+        check_training(options, batch, self.file, self._base_folder, self.refusals)
+        seen = (options.steps or 0) * batch
+        if 0 < seen < step.entered:
+            self._note(
+                f"{step.name}: {options.steps} steps of {batch} go over {seen:,} of {step.entered:,} examples; leave steps "
+                "out for the paper's number"
+            )
+
+    def _choose(self, options: Select, count: int) -> int:
+        """Return about how many candidates a round chooses."""
+        recipe = self.file.recipe
+        weights = options.weights or dict.fromkeys(recipe.score.scorers, 1.0)
+        counting = [name for name in recipe.score.scorers if weights.get(name)]
+        known = (
+            known_scores(self.folder, self._source, recipe.score, options) if options.min_score is not None else None
+        )
+        found, said = chosen(options, count, counting, known, self._parameters)
+        self._note(said)
+        return found
+
+    def _note(self, said: str) -> None:
+        if said and said not in self.notes:
+            self.notes.append(said)
 
     @cached_property
     def _parameters(self) -> int:
-        return parameters(self._base_folder) if self._base_folder else 0
-
-
-def _augmented(options: Augment, segments: Pairs, seed: Pairs) -> Pairs:
-    """Return candidates: texts of the corpus, each with the instruction of a seed pair in place of its own."""
-    asked = [instruction for instruction, _ in seed.sample] or [""]
-    sample = tuple((asked[at % len(asked)], text) for at, (_, text) in enumerate(segments.sample))
-    return Pairs(segments.count * options.per_segment, sample, origin="augmented")
-
-
-def _chosen(options: Select, count: int) -> int:
-    """Return about how many of `count` candidates one round chooses; a tenth, where that depends on their scores."""
-    assert not isinstance(options.top_n, list) and not isinstance(options.top_fraction, list)
-    if options.bins:
-        return count
-    share = options.top_fraction if options.top_fraction is not None else 0.1
-    return min(options.top_n if options.top_n is not None else math.ceil(count * share - ROUNDING), count)
-
-
-def _look_at_disk(step: PlannedStep, folder: Path, identity: dict[str, Any]) -> None:
-    try:
-        check_drift(folder, step.name, identity)
-    except Drift as drift:
-        step.state, step.drift = "changed", str(drift)
-        return
-    if (folder / "step.json").exists():
-        step.state = "done"
-    elif (folder / "plan.json").exists():
-        step.state = "begun"
-
-
-def _plain(step: PlannedStep) -> dict[str, Any]:
-    fields = ("name", "state", "entered", "seconds", "usd", "disk", "scratch")
-    tokens = {kind: count for kind, count in step.tokens._asdict().items() if count}
-    return {name: getattr(step, name) for name in fields} | {"tokens": tokens}
+        return parameters(self._base_folder, self.file.recipe.base)
 
 
 def _name(handle: Records | Model) -> str:
@@ -329,3 +302,6 @@ def _handles(inputs: dict[str, Input]) -> Iterator[Records]:
             yield value
         elif not isinstance(value, Model):
             yield from (one for one in value if isinstance(one, Records))
+
+
+__all__ = ["Plan", "PlannedStep"]

@@ -53,8 +53,9 @@ def measure(
 def work_a_little(
     recipe: Recipe, resources: Resources, base: str, pairs: list[Pair], candidates: list[Pair]
 ) -> dict[str, Any]:
-    """In a worker: return seconds until the model was ready, and seconds and tokens of each role."""
+    """In a worker: return seconds until the model was ready, seconds and tokens of each role, and scores of seed pairs."""
     began = time.monotonic()
+    judge = resources.engine_for("score")
     local = resources.engine.model_copy(update={"kind": "transformers"})
     resources = resources.model_copy(update={"engine": local})
     model = Model(Path(base), "base", "", recipe.chat_template)
@@ -66,11 +67,14 @@ def work_a_little(
         "score": _timed(lambda some: score_piece(recipe.score, resources, model, 0, _candidates(some)), candidates),
         "augment": _timed(lambda some: write_piece(augment, resources, model, 0, _segments(some)), candidates),
     }
+    own = judge.kind != "openai_http"  # else it is another model that will judge
+    judged = score_piece(recipe.score, resources, model, 0, _candidates(pairs[:MOST])).kept if own else []
     open_engine.cache_clear()
     gc.collect()
     spent["train"] = _trained(recipe, base, pairs)
     shown = {role: asdict(one) for role, one in spent.items()}
-    return {"engine": local.kind, "startup": round(startup, 2), "spent": shown}
+    scores = [(one.scorer, one.candidate_id, one.score) for one in judged]
+    return {"engine": local.kind, "startup": round(startup, 2), "spent": shown, "scores": scores}
 
 
 def _timed(work: Callable[[list[Pair]], Any], pairs: list[Pair]) -> Spent:

@@ -5,17 +5,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from askback.config import Resources
 from askback.engines.usage import Tokens
 from askback.errors import InputError
 from askback.execution.budget import Spent
+from askback.plan.devices import prior
 
 MEASURED = "rates.json"
-ASSUMED = "assumed for a 135M model on two CPU cores (a larger model or another machine will differ)"
-FIRST = Tokens(prompt=700, output=60, train=240)
-"""Tokens per second assumed where nothing is known."""
 STARTUP = 6.0
 """Seconds assumed until a model is loaded and at work."""
 SCRIPTED = 1_000_000
@@ -25,8 +22,13 @@ ROLES = {"augment": "augment", "score": "score", "probe": "score", "loss": "loss
 
 @dataclass
 class Rates:
-    """Tokens per second of each role ("augment", "score", "loss", "train") and kind, and where each is from."""
+    """Tokens per second of each role ("augment", "score", "loss", "train") and kind, and where each is from.
 
+    `first` are those assumed of a role of which nothing is known, for the reason `assumed`.
+    """
+
+    first: Tokens
+    assumed: str
     rates: dict[str, Tokens] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     startup: float = STARTUP
@@ -35,7 +37,7 @@ class Rates:
         """Return how long a step takes, its model's loading included."""
         if not any(tokens):
             return 0.0
-        rates = self.rates.get(role, FIRST)
+        rates = self.rates.get(role, self.first)
         return self.startup + sum(count / rate for count, rate in zip(tokens, rates, strict=True) if rate)
 
     def learn(self, spent: Mapping[str, Spent], source: str) -> None:
@@ -43,7 +45,7 @@ class Rates:
         reading = [one for one in spent.values() if one.prompt and not one.output]
         read = sum(one.prompt for one in reading) / max(1e-3, sum(one.seconds for one in reading))
         for role, one in spent.items():
-            known, seconds = self.rates.get(role, FIRST)._asdict(), max(1e-3, one.seconds)
+            known, seconds = self.rates.get(role, self.first)._asdict(), max(1e-3, one.seconds)
             if one.output:
                 known["prompt"] = read or known["prompt"]
                 # Reading never takes all of the time: something was written.
@@ -59,21 +61,24 @@ class Rates:
         """Say where the rates are from."""
         by_source: dict[str, list[str]] = {}
         for role in (*dict.fromkeys(ROLES.values()), "train"):
-            by_source.setdefault(self.sources.get(role, ASSUMED), []).append(role)
+            by_source.setdefault(self.sources.get(role, self.assumed), []).append(role)
         if len(by_source) == 1:
             return next(iter(by_source))
         return "; ".join(f"{', '.join(roles)}: {source}" for source, roles in by_source.items())
 
 
-def rates_for(folder: Path, resources: Resources, source: Path | None = None) -> Rates:
+def rates_for(folder: Path, resources: Resources, source: Path | None = None, size: int = 0) -> Rates:
     """Return the rates of a run: those measured for it, or else of its finished steps, of `source`'s, or assumed.
+
+    Args:
+        size: parameters of the base model, 0 if they are not known.
 
     Raises:
         InputError: `source` is no run folder.
     """
     if source is not None and not (source / "recipe.yaml").exists():
         raise InputError(f"--from {source}: not a run folder (it has no recipe.yaml)")
-    found = Rates()
+    found = Rates(*prior(size, resources))
     for role in set(ROLES.values()):
         if resources.engine_for(role).kind == "scripted":
             found.rates[role] = Tokens(SCRIPTED, SCRIPTED)
@@ -108,17 +113,3 @@ def _finished(folder: Path, resources: Resources) -> dict[str, Spent]:
 
 def _of_this_engine(spent: Mapping[str, Spent], engine: str, resources: Resources) -> dict[str, Spent]:
     return {role: one for role, one in spent.items() if role == "train" or resources.engine_for(role).kind == engine}
-
-
-def parameters(folder: Path) -> int:
-    """Return how many numbers the weights in a checkpoint folder are, by the files' headers; 0 if there are none."""
-    total = 0
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        for name, tensor in header.items():
-            size = 1
-            for length in tensor["shape"] if name != "__metadata__" else [0]:
-                size *= length
-            total += size
-    return total

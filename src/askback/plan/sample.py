@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from askback.config import Corpus, Judge, Seed
+from askback.config import Augment, Corpus, Judge, Seed
 from askback.execution.shards import Records
-from askback.records import Document, Rejection, Segment
+from askback.execution.step import nothing_kept
+from askback.plan.refusals import Refusals
+from askback.records import Document, Outcome, Rejection, Segment
 
 SAMPLE_DOCUMENTS = 200
 SAMPLE_SECONDS = 3.0
@@ -28,6 +30,8 @@ class Pairs:
     sample: tuple[Pair, ...] = ()
     held_out: int = 0
     origin: str = "seed"
+    tried: tuple[Pair, ...] = ()
+    """Of the seed, all held-out pairs."""
 
     @property
     def chars(self) -> float:
@@ -40,23 +44,33 @@ def spread(pairs: list[Pair]) -> tuple[Pair, ...]:
     return tuple(pairs[:: -(-len(pairs) // SAMPLE_PAIRS) or 1])
 
 
-def of_seed(options: Seed) -> Pairs:
+def of_seed(options: Seed, refusals: Refusals) -> Pairs:
     """Return the seed pairs, of which all are read."""
-    from askback.seed.load import gather
+    from askback.seed.load import check_sides, gather
 
-    kept = gather(options).kept
-    held_out = sum(example.split == "held-out" for example in kept)
-    return Pairs(len(kept) - held_out, spread([(one.instruction, one.output) for one in kept]), held_out)
+    outcome = gather(options)
+    with refusals.noted():
+        check_sides(outcome, options)
+    pairs = [(one.instruction, one.output) for one in outcome.kept]
+    tried = tuple(pair for pair, one in zip(pairs, outcome.kept, strict=True) if one.split == "held-out")
+    return Pairs(len(pairs) - len(tried), spread(pairs), len(tried), tried=tried)
 
 
-def of_corpus(options: Corpus) -> tuple[dict[str, int], Pairs]:
-    """Count documents and estimate segments from the first documents of each source, for a few seconds."""
+def of_corpus(options: Corpus, folder: Path, refusals: Refusals) -> tuple[dict[str, int], Pairs]:
+    """Count documents and estimate segments from the first documents of each source, for a few seconds.
+
+    Where all of it is looked at, and nothing is kept, that is refused.
+
+    Args:
+        folder: of the step that is to cut it.
+    """
     from askback.corpus import cut
     from askback.corpus.readers import documents as read
     from askback.corpus.readers import pieces as pieces_of
 
     documents: dict[str, int] = {}
-    segments, found_pairs = 0.0, list[Pair]()
+    segments, found_pairs, whole_corpus = 0.0, list[Pair](), True
+    cut_so_far = Outcome()
     for source in options.sources:
         pieces = pieces_of(source)
         # A small sample would have the whole source read, so what is looked at is its beginning.
@@ -78,23 +92,44 @@ def of_corpus(options: Corpus) -> tuple[dict[str, int], Pairs]:
         # What was not reached is taken to be like what was.
         count = round(count * len(pieces) / max(done, 1)) if done < len(pieces) else count
         count = round(count * source.sample)
-        kept = cut(iter(sample), options).kept
+        whole_corpus &= done == len(pieces) and count == len(sample)
+        outcome = cut(iter(sample), options)
+        cut_so_far.add(outcome)
+        kept = outcome.kept
         documents[f"{source.format} {source.path}".strip()] = count
         segments += len(kept) / max(1, len(sample)) * count
         found_pairs += [("", segment.text) for segment in kept]
+    with refusals.noted():
+        if whole_corpus and not found_pairs:
+            raise nothing_kept(folder, cut_so_far.counts, cut_so_far.reasons)
     return documents, Pairs(round(segments), spread(found_pairs))
 
 
-def of_judge(step: str, options: Judge, seed: Pairs) -> tuple[int, Pairs]:
-    """Return how many seed pairs are taken to teach or to try a judge, and what is made of them."""
+def augmented(options: Augment, segments: Pairs, seed: Pairs) -> Pairs:
+    """Return candidates: texts of the corpus, each with the instruction of a seed pair in place of its own."""
+    asked = [instruction for instruction, _ in seed.sample] or [""]
+    sample = tuple((asked[at % len(asked)], text) for at, (_, text) in enumerate(segments.sample))
+    return Pairs(segments.count * options.per_segment, sample, origin="augmented")
+
+
+def of_judge(folder: Path, options: Judge, seed: Pairs, refusals: Refusals) -> tuple[int, Pairs]:
+    """Return how many seed pairs are taken to teach or to try a judge, and what is made of them.
+
+    Args:
+        folder: of the step that is to make them.
+    """
     from askback.curate.damage import KINDS
+    from askback.curate.teach import check_length
 
     short = tuple(pair for pair in seed.sample if len(pair[0]) + len(pair[1]) <= options.max_chars)
     share = len(short) / max(1, len(seed.sample))
-    if step == "probes":
-        pairs = min(options.probes, math.ceil(seed.held_out * share))
+    if folder.name == "probes":
+        fitting = sum(len(asked) + len(output) <= options.max_chars for asked, output in seed.tried)
+        with refusals.noted():
+            check_length(len(seed.tried), fitting, options.max_chars, folder)
+        pairs = min(options.probes, fitting)
         return pairs, Pairs(pairs * (len(KINDS) + 2), short)
-    if step == "ranked":
+    if folder.name == "ranked":
         return 0, Pairs()  # how many there are is not known before they are read
     pairs = min(options.pairs, math.ceil(seed.count * share))
     return pairs, Pairs(pairs * (1 + options.per_pair), short, origin="judgement")

@@ -122,7 +122,7 @@ def _closing_lines(plan: Plan) -> Iterator[str]:
     how = (
         "counted with the model's tokenizer" if plan.tokenizer is not None else "by characters, as no tokenizer is here"
     )
-    yield f"Records and tokens are estimated from a sample, {how}; time from rates {plan.rates_from}."
+    yield f"Records and tokens are estimated from a sample, {how}; time from rates {plan.rates}."
 
 
 def _number(count: int) -> str:

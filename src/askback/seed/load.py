@@ -42,6 +42,18 @@ def load_seed(step: Step, options: Seed) -> Records:
         InputError: a file is missing or unreadable, or no pair is left to train on.
     """
     outcome = gather(options)
+    check_sides(outcome, options)
+    splits = [example.split for example in outcome.kept]
+    step.metrics = {"train": splits.count(TRAIN), "held_out": splits.count(HELD_OUT)}
+    return step.write(Example, [outcome])
+
+
+def check_sides(outcome: Outcome, options: Seed) -> None:
+    """Check that there are pairs to train on and pairs held out.
+
+    Raises:
+        InputError: there are none on one side.
+    """
     splits = [example.split for example in outcome.kept]
     if TRAIN not in splits or HELD_OUT not in splits:
         paths = ", ".join(source.path for source in options.sources)
@@ -50,8 +62,6 @@ def load_seed(step: Step, options: Seed) -> Records:
             f"{splits.count(HELD_OUT)} held out of {sum(c.entered for c in outcome.counts.values())} read. "
             f"Dropped: {_dropped(outcome)}. Check format:, held_out: and the file."
         )
-    step.metrics = {"train": splits.count(TRAIN), "held_out": splits.count(HELD_OUT)}
-    return step.write(Example, [outcome])
 
 
 @recorded(version=2, sources=lambda source: sources(Seed(sources=[source])))

@@ -1,0 +1,178 @@
+"""How fast a card is and what it holds, and the size of a model: what a plan reckons with where nothing was measured."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from askback.config import Launch, Resources, Training
+from askback.engines.usage import Tokens
+
+USED = 0.4
+"""Share of a card's peak that work with a model reaches."""
+READ_FLOPS, TRAIN_FLOPS = 2, 6
+"""For each parameter and token: a forward pass; that and a backward pass, which takes twice as much."""
+CPU_PARAMETERS = 134_515_008
+CPU = Tokens(prompt=700, output=60, train=240)
+"""Tokens per second of a model with so many parameters on two CPU cores."""
+WRITING = 0.25
+"""Of the rate at which tokens are read, that at which they are written: each asks for all weights once more."""
+GB = 1e9
+
+
+class Card(NamedTuple):
+    """A kind of GPU: its peak of dense bfloat16 arithmetic in TFLOP/s, and its memory in GB."""
+
+    name: str
+    tflops: float
+    gigabytes: float
+
+
+CARDS = {
+    "b200": Card("b200", 2250, 180),
+    "h200": Card("h200", 989, 141),
+    "h100": Card("h100", 989, 80),
+    "a100": Card("a100", 312, 80),
+    "l40s": Card("l40s", 362, 48),
+    "rtx5090": Card("rtx5090", 209, 32),
+    "rtx4090": Card("rtx4090", 165, 24),
+    "rtx3090": Card("rtx3090", 71, 24),
+    "a10": Card("a10", 125, 24),
+    "l4": Card("l4", 121, 24),
+    "mi300x": Card("mi300x", 1307, 192),
+}
+"""By the makers' data sheets, without sparsity and with float32 sums; of cards with several sizes, the largest memory."""
+
+
+def card_of(resources: Resources) -> Card | None:
+    """Return the card that `resources.device` names, or the one found in this machine; None is a CPU."""
+    return found_here() if resources.device == "auto" else CARDS.get(resources.device)
+
+
+def found_here(driver: Path = Path("/proc/driver/nvidia/gpus")) -> Card | None:
+    """Return the first NVIDIA card of this machine, by its driver; one that is not listed is taken for the slowest."""
+    for path in sorted(driver.glob("*/information")):
+        name = re.search(r"^Model:\s*(.+)$", path.read_text("utf-8", "replace"), re.MULTILINE)
+        words = re.sub(r"[^a-z0-9]", "", name[1].lower()) if name else ""
+        listed = [card for key, card in CARDS.items() if key in words]
+        return (
+            max(listed, key=lambda card: len(card.name)) if listed else min(CARDS.values(), key=lambda one: one.tflops)
+        )
+    return None
+
+
+def prior(parameters: int, resources: Resources) -> tuple[Tokens, str]:
+    """Return tokens per second to assume for a model of so many parameters (0: unknown), and where that is from."""
+    card, size = card_of(resources), parameters or CPU_PARAMETERS
+    processes = resources.training.total
+    said = f"a model of {size / 1e9:.2g} billion parameters" if size >= 1e9 else f"a {size / 1e6:.0f}M model"
+    if card is None:
+        slower = CPU_PARAMETERS / size
+        rates = Tokens(*(max(1e-6, rate * slower) for rate in CPU))  # type: ignore[arg-type]
+        return rates, f"assumed for {said} on two CPU cores (another machine will differ; resources.device names a GPU)"
+    read = USED * card.tflops * 1e12 / (READ_FLOPS * size)
+    train = processes * USED * card.tflops * 1e12 / (TRAIN_FLOPS * size)
+    source = f"assumed for {said} at {USED:.0%} of the bfloat16 peak of {card.name}, {card.tflops:,.0f} TFLOP/s"
+    return Tokens(read, read * WRITING, train), source  # type: ignore[arg-type]
+
+
+def parameters(folder: Path | None, name: str = "") -> int:
+    """Return how many numbers a model's weights are: by the headers of its files or its configuration, whichever is more
+    (packed weights are fewer, larger numbers), or else by its name, as in owner/model-7b; 0 if nothing says so."""
+    if folder is not None and (found := max(_by_headers(folder), _by_config(folder))):
+        return found
+    said = re.findall(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
+    return int(float(said[-1][0]) * {"b": 1e9, "m": 1e6}[said[-1][1]]) if said else 0
+
+
+def _by_headers(folder: Path) -> int:
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            size = 1
+            for length in tensor["shape"] if name != "__metadata__" else [0]:
+                size *= length
+            total += size
+    return total
+
+
+def _by_config(folder: Path) -> int:
+    """Return the parameters of a decoder with gated layers, as Llama, Mistral, Qwen and most others are."""
+    shape = shape_of(folder)
+    if not shape:
+        return 0
+    width, layers, inner, vocabulary = shape["hidden_size"], shape["layers"], shape["inner"], shape["vocabulary"]
+    key_values = width * shape["key_value_heads"] // shape["heads"]
+    layer = 2 * width * width + 2 * width * key_values + 3 * width * inner * shape["experts"] + 2 * width
+    return int(layers * layer + (1 if shape["tied"] else 2) * vocabulary * width + width)
+
+
+def shape_of(folder: Path) -> dict[str, int]:
+    """Return the sizes that config.json states, {} where it does not state them."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        text = config.get("text_config") or config
+        heads = text["num_attention_heads"]
+        return {
+            "hidden_size": int(text["hidden_size"]),
+            "layers": int(text["num_hidden_layers"]),
+            "inner": int(text["intermediate_size"]),
+            "vocabulary": int(text["vocab_size"]),
+            "heads": int(heads),
+            "key_value_heads": int(text.get("num_key_value_heads") or heads),
+            "experts": int(text.get("num_local_experts") or text.get("num_experts") or 1),
+            "tied": int(bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False)))),
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+WEIGHT, GRADIENT, MOMENTS = 4, 4, 8
+"""Bytes for each parameter that learns: float32, its gradient, the optimiser's two moments."""
+BFLOAT16 = 2
+PACKED = 0.55
+"""Bytes for each parameter in 4 bits, with its scales."""
+ACTIVATION = 34
+"""Bytes kept for the backward pass for each token, layer and unit of width, in bfloat16 with fused attention."""
+MICRO_TOKENS = 16384
+"""Most tokens of one pass on a GPU (train/trainer.py)."""
+
+
+def training_gigabytes(folder: Path | None, size: int, options: Training, launch: Launch, batch: int) -> float:
+    """Return about how much memory each process of a training takes on its card: weights, gradients, the optimiser's
+    moments, and what is kept between the passes; an adapter's own are a hundredth of the model or less."""
+    shares = launch.total if launch.strategy == "fsdp" else 1
+    if options.lora is None:
+        held = size * (WEIGHT + GRADIENT + MOMENTS) / shares + BFLOAT16 * size / shares
+    else:
+        held = size * ((PACKED if options.lora.quantised else WEIGHT) + 0.01 * (WEIGHT + GRADIENT + MOMENTS)) / shares
+    rows = options.trl.get("per_device_train_batch_size")
+    most = options.max_tokens * (rows if isinstance(rows, int) else max(1, batch // launch.total))
+    tokens = most if isinstance(rows, int) else max(options.max_tokens, min(most, MICRO_TOKENS))
+    shape = shape_of(folder) if folder else {}
+    width, layers = shape.get("hidden_size", 0), shape.get("layers", 0)
+    redone = options.trl.get("gradient_checkpointing") or options.trl.get("activation_checkpointing")
+    kept = tokens * width * (BFLOAT16 * layers + ACTIVATION if redone else ACTIVATION * layers)
+    return float(held + kept) / GB
+
+
+def does_not_fit(card: Card, training: dict[str, float], asking: float) -> list[str]:
+    """Return, a sentence each, what does not fit a card: trainings, by step in GB, and a model that is asked, in GB."""
+    said = []
+    over = {name: need for name, need in training.items() if need > card.gigabytes}
+    if over:
+        name, need = max(over.items(), key=lambda item: item[1])
+        others = f" ({len(over)} trainings do)" if len(over) > 1 else ""
+        said.append(
+            f"{name} takes about {need:,.0f} GB of a card's memory{others}, and {card.name} has {card.gigabytes:,.0f}: "
+            "give resources.training {processes: N, strategy: fsdp}, or lora (with quantised: nf4), or "
+            "trl {per_device_train_batch_size: 1, gradient_checkpointing: true}"
+        )
+    if asking > card.gigabytes:
+        said.append(
+            f"the model takes about {asking:,.0f} GB to be asked, and {card.name} has {card.gigabytes:,.0f}: give "
+            "resources.engine vllm_server with arguments for several cards, or a smaller model"
+        )
+    return said

@@ -1,0 +1,106 @@
+"""How many candidates a least score will choose: by scores that are known, or else by a rule of thumb that is said."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from askback.config import Score, Select
+from askback.curate.choose import ROUNDING
+from askback.curate.combine import combine
+from askback.execution.shards import Records
+from askback.plan.rates import MEASURED
+from askback.records import Judgement
+
+SMALL = 1_000_000_000
+"""Parameters below which a model is small."""
+SMALL_LEVEL = 3.7
+"""Expected level that no pair reached with a small model: the 135M one gave 3.67 at most (docs/results.md)."""
+TENTH = 0.1
+"""Share assumed where nothing is known; the paper's is 8.3 %, of digits that were sampled."""
+FEW = 20
+"""Chosen pairs: fewer are nearly nothing."""
+LEVELS = frozenset({"rubric", "additive", "instruction"})
+"""Scorers whose score is an expected level, of which `SMALL_LEVEL` speaks."""
+
+
+class Known(NamedTuple):
+    """Scores that a recipe's own scorers gave, and of what."""
+
+    scores: tuple[float, ...]
+    of: str
+
+
+def known_scores(folder: Path, source: Path | None, options: Score, select: Select) -> Known | None:
+    """Return the scores of the last round that was judged with these scorers, here or in `source`, or those measured."""
+    for run in (folder, *([source] if source else [])):
+        rounds = [path.parent for path in run.glob("score-*/step.json") if re.fullmatch(r"score-\d+", path.parent.name)]
+        for step in sorted(rounds, key=lambda path: -int(path.name.removeprefix("score-"))):
+            judgements: list[Judgement] = list(Records(step, ""))
+            if {one.scorer for one in judgements} == set(options.scorers):
+                return Known(_combined(judgements, select), f"{run.name}'s {step.name}")
+    measured = json.loads((folder / MEASURED).read_text("utf-8")) if (folder / MEASURED).exists() else {}
+    judgements = [
+        Judgement("", id, scorer, score, [], None, [], [], "", "") for scorer, id, score in measured.get("scores", [])
+    ]
+    if {one.scorer for one in judgements} == set(options.scorers):
+        return Known(_combined(judgements, select), "seed pairs with the base model")
+    return None
+
+
+def _combined(judgements: Sequence[Judgement], select: Select) -> tuple[float, ...]:
+    return tuple(sorted(score for score in combine(judgements, select.weights).values() if score is not None))
+
+
+def chosen(options: Select, count: int, scorers: Sequence[str], known: Known | None, size: int) -> tuple[int, str]:
+    """Return about how many of `count` candidates one round chooses, and what is to be said about it.
+
+    Args:
+        scorers: those that count.
+        size: parameters of the base model, 0 if they are not known.
+    """
+    least, most, fraction = options.min_score, options.top_n, options.top_fraction
+    assert not isinstance(least, list) and not isinstance(most, list) and not isinstance(fraction, list)
+    if most is not None:
+        return min(most, count), ""
+    if fraction is not None or least is None:
+        return min(math.ceil((fraction or 1) * count - ROUNDING), count), ""
+    if known is not None and known.scores:
+        share = sum(score >= least for score in known.scores) / len(known.scores)
+        found = round(share * count)
+        half, best = _at(known.scores, 0.5), _at(known.scores, 0.9)
+        said = (
+            f"{share:.1%} of {len(known.scores):,} scores of {known.of} reach it (half are below {half:.2f}, nine in ten "
+            f"below {best:.2f}, the highest is {known.scores[-1]:.2f})"
+        )
+    else:
+        share, said = _by_rule(least, scorers, size)
+        found = round(share * count)
+    said = f"select.min_score {least:g}: {said}, so about {found:,} of {count:,} would be chosen"
+    if found >= min(FEW, count):
+        return found, said if known is None else ""
+    advice = "a run that chooses none stops there; give top_fraction or top_n, or a lower min_score"
+    return found, f"{said}: {advice}" + ("" if known else " (plan --measure scores a few pairs)")
+
+
+def _by_rule(least: float, scorers: Sequence[str], size: int) -> tuple[float, str]:
+    """Return the share of candidates that reach a least score, by a rule of thumb, and that rule in words."""
+    if len(scorers) > 1:
+        # The weighted geometric mean of k independent ranks is above x with the chance that k unit exponentials sum to
+        # less than -k ln x.
+        most = -len(scorers) * math.log(least) if least > 0 else math.inf
+        tail = sum(math.exp(-most) * most**number / math.factorial(number) for number in range(len(scorers)))
+        share = 1.0 if math.isinf(most) else 1 - tail
+        return share, f"of {len(scorers)} scorers that do not agree, {share:.1%} of the combined ranks reach it"
+    if LEVELS.issuperset(scorers) and 0 < size < SMALL and least > SMALL_LEVEL:
+        return 0.0, (
+            f"an expected level is much stricter than a digit, and of a model of {size / 1e6:,.0f}M parameters is at most "
+            f"{SMALL_LEVEL} or so"
+        )
+    return TENTH, f"no scores are known, and a share of {TENTH:.0%} is assumed to reach it"
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
