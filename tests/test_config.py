@@ -64,7 +64,7 @@ recipe:
         "found 'many'",
         "recipe.augment.temprature: unknown key",
         "Did you mean 'temperature'?",
-        "recipe.select: give exactly one of min_score, top_fraction, top_n, bins; found min_score and top_n",
+        "recipe.select: give exactly one of min_score, min_probability, top_fraction, top_n, bins; found min_score and top_n",
     ):
         assert expected in whole, (expected, whole)
     assert all(line.startswith(str(tmp_path / "recipe.yaml")) for line in said)
@@ -187,6 +187,7 @@ def test_what_the_template_leaves_to_the_preset_is_shown_with_its_default() -> N
     shown = yaml.safe_load(
         re.sub(r"^    # (?=[a-z_]+: )", "    ", text, flags=re.MULTILINE)
         .replace("    min_score", "    # min_score")
+        .replace("    min_probability", "    # min_probability")
         .replace("    top_n", "    # top_n")
         .replace("    bins", "    # bins")
     )

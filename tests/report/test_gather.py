@@ -23,10 +23,13 @@ def test_what_a_run_holds(planted: Path) -> None:
         "left": 3,
     }
     scores = [one.score for one in Records(planted / "score-1", "") if one.scorer == "rubric"]
-    spread = next(one for one in view.spreads if (one.scorer, one.round) == ("rubric", 1))
+    spread = next(one for t, one in view.spreads if (one.scorer, t) == ("rubric", 1))
     assert spread.scored == 12 and spread.unscored == 0
     assert spread.mean == pytest.approx(statistics.fmean(scores))
-    assert spread.low <= spread.median <= spread.high
+    assert spread.low <= spread.median <= spread.high <= spread.highest == max(scores)
+    top = [one.distribution[-1] for one in Records(planted / "score-1", "") if one.scorer == "rubric"]
+    assert spread.sampled == pytest.approx(statistics.fmean(top))
+    assert spread.likely == sum(share >= 0.5 for share in top) / len(top)
 
     asked = view.diversity["seed"]
     assert asked.looked_at == 60 and asked.coverage == 1 and list(asked.top[0][:2]) == ["write", 60]

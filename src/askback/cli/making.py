@@ -156,7 +156,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
     from askback.plan import Plan, PlannedStep
     from askback.recipe_file import load_recipe
     from askback.report.read import finished, forecast, progress
-    from askback.report.terminal import show_funnel, show_losses, show_status
+    from askback.report.terminal import show_funnel, show_losses, show_scores, show_status
 
     run = run.resolve()
     done = finished(run)
@@ -174,6 +174,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
         return
     show_status(run, steps, console())
     show_funnel(run, console())
+    show_scores(run, console())
     show_losses(run, console())
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, model_validator
 
 from askback.config.base import NAME, FilePath, Options, Share
-from askback.config.curation import HIGHEST, PAPERS_LEAST, Check, Gate, Judge, Labels, Score, Select
+from askback.config.curation import HIGHEST, PAPERS_LEAST, UNASKED, Check, Gate, Judge, Labels, Score, Select
 from askback.config.inputs import PRESETS, Corpus, CorpusSource, DocumentFormat, Seed, SeedSource, WordList
 from askback.config.resources import Engine, Engines, Launch, Resources
 from askback.config.training import Augment, Backward, HeldOut, Lora, Training
@@ -103,6 +103,11 @@ class Recipe(Options):
                 f"select.weights has {', '.join(unknown)}, which score.scorers lacks; allowed: {', '.join(scorers)}"
             )
         counting = [name for name in scorers if weights.get(name, 0.0 if weights else 1.0) > 0]
+        if self.select.min_probability is not None and (len(counting) != 1 or UNASKED.issuperset(counting)):
+            raise ValueError(
+                "select.min_probability is that of the highest level of one scorer, and those that count are "
+                f"{', '.join(counting)}; let one alone count, as rubric, or give top_fraction or top_n"
+            )
         least = self.select.min_score or 0.0
         least = max(least) if isinstance(least, list) else least
         if len(counting) == 1 and least > (highest := HIGHEST.get(counting[0], math.inf)):

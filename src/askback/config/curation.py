@@ -65,10 +65,16 @@ HIGHEST = {"rubric": 5, "additive": 5, "instruction": 5, "whole": 1}
 
 
 class Select(Options):
-    """Self-curation, second half: which candidates to train on. Give exactly one of the first four."""
+    """Self-curation, second half: which candidates to train on. Give exactly one of the first five."""
 
     min_score: PerRound[float] | None = None
-    """The paper's k = 5 is a score of at least 4.5 (method.md 1.7)."""
+    """The paper's k = 5 is a score of at least 4.5 (method.md 1.7). The paper samples a digit, and the score here is the
+    expected level, so 4.5 is much stricter than a sampled 5: 0.02, 0.05, 0.13, 0.30 and 0.50 for the digits 1 to 5 are
+    4.21. `min_probability: 0.5` is nearer to the paper's."""
+    min_probability: PerRound[Annotated[float, Field(gt=0, le=1)]] | None = None
+    """Choose by the probability of the highest level, at least so much, in place of the expected level (ours): 0.5 takes
+    the pairs that a digit that is sampled would put there more often than not. For one scorer that gives levels, on an
+    engine that tells probabilities; it is also the `score` of the pairs chosen."""
     top_fraction: PerRound[Annotated[float, Field(gt=0, le=1)]] | None = None
     top_n: PerRound[Annotated[int, Field(ge=1)]] | None = None
     """For models whose absolute scale is off: the best by score, ties broken by id. This and the two above are one value
@@ -101,13 +107,13 @@ class Select(Options):
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Select":
-        names = ("min_score", "top_fraction", "top_n", "bins")
+        names = ("min_score", "min_probability", "top_fraction", "top_n", "bins")
         given = [name for name in names if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(names)}; found {' and '.join(given) or 'none'}")
         if self.weights and not any(self.weights.values()):
             raise ValueError("weights: at least one must be above 0, or leave them out to weigh all alike")
-        if given[0] in ("min_score", "bins") and (self.spread != "none" or self.match_lengths):
+        if given[0] in ("min_score", "min_probability", "bins") and (self.spread != "none" or self.match_lengths):
             name = "match_lengths" if self.match_lengths else "spread"
             raise ValueError(
                 f"{name} says which of many to prefer, and {given[0]} takes all; give top_n or top_fraction"
@@ -125,7 +131,8 @@ class Select(Options):
 
     def per_round(self) -> dict[str, list[Any]]:
         """Return the options that have a value for each round."""
-        values = {name: getattr(self, name) for name in ("min_score", "top_fraction", "top_n")}
+        names = ("min_score", "min_probability", "top_fraction", "top_n")
+        values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if isinstance(value, list)}
 
 

@@ -51,7 +51,7 @@ def choose(candidates: Sequence[Scored], options: Select, total: int) -> dict[st
     All candidates are gone through, the best score first and ties by id, and with `spread` the best of each source or
     document before the second of any. Each is skipped by the first of these that holds, or else chosen:
 
-    1. "not-chosen": its score is below `min_score`, or as many as are wanted are chosen;
+    1. "not-chosen": its score is below `min_score` or `min_probability`, or as many as are wanted are chosen;
     2. "near-copy": its instruction is too like one chosen before (`max_similarity`);
     3. "source-cap", "licence-cap": so many of its source or licence are chosen;
     4. "length-quota": so many of its fifth of lengths are chosen (`match_lengths`).
@@ -66,8 +66,7 @@ def choose(candidates: Sequence[Scored], options: Select, total: int) -> dict[st
     """
     ranked = sorted(candidates, key=lambda one: (-one.score, one.id))
     wanted = _wanted(ranked, options, total)
-    least = options.min_score
-    assert not isinstance(least, list)
+    least = least_score(options)
     rules = _rules(ranked, options, wanted)
     reasons: dict[str, tuple[str, str]] = {}
     chosen = 0
@@ -85,6 +84,13 @@ def choose(candidates: Sequence[Scored], options: Select, total: int) -> dict[st
     return reasons
 
 
+def least_score(options: Select) -> float | None:
+    """Return the least score that is chosen, on the scale that one round goes by; None where another rule decides."""
+    least = options.min_score if options.min_score is not None else options.min_probability
+    assert not isinstance(least, list)
+    return least
+
+
 def quality_bins(scores: dict[str, float], bins: int) -> dict[str, str]:
     """Return each candidate's quantile of the score, as in "3 of 5", even but for ties.
 
@@ -99,8 +105,8 @@ def quality_bins(scores: dict[str, float], bins: int) -> dict[str, str]:
 
 def _wanted(ranked: Sequence[Scored], options: Select, total: int) -> int:
     """Return how many are to be chosen, if no rule stands in the way."""
-    least, most, fraction = options.min_score, options.top_n, options.top_fraction
-    assert not isinstance(least, list) and not isinstance(most, list) and not isinstance(fraction, list)
+    least, most, fraction = least_score(options), options.top_n, options.top_fraction
+    assert not isinstance(most, list) and not isinstance(fraction, list)
     if least is not None:
         return sum(one.score >= least for one in ranked)
     if most is not None:

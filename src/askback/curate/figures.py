@@ -2,11 +2,13 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from askback.curate.agreement import spearman
 from askback.curate.check import MEAN, separations
 from askback.curate.combine import combine
+from askback.curate.levels import spreads
 from askback.curate.measures import auroc, kendall, separation, wilson
 from askback.records import Judgement, Probe, draw
 
@@ -25,9 +27,12 @@ def measure(
         used = {name: weight for name, weight in weights.items() if name in names}
         columns[COMBINED] = combine(judgements, used)
     found = {name: _figures(name, probes, scores, good, random_seed) for name, scores in columns.items()}
+    true = {probe.id for probe in probes if probe.kind == "true"}
     for name in names:
         own = [one for one in judgements if one.scorer == name and one.distribution]
         found[name]["digits"] = _digits(probes, own)
+        of_true = [one for one in judgements if one.scorer == name and one.candidate_id in true]
+        found[name]["spread"] = [asdict(one) for one in spreads(of_true)]
     return {
         "pairs": sum(probe.kind == "true" for probe in probes),
         "labelled": sum(probe.kind == "labelled" for probe in probes),

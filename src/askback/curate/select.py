@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from askback.config import Select
 from askback.curate.agreement import agreement
-from askback.curate.choose import choose, quality_bins, scored
+from askback.curate.choose import choose, least_score, quality_bins, scored
 from askback.curate.combine import combine
+from askback.curate.levels import by_highest_level
 from askback.errors import EmptyStep, InputError
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
@@ -33,7 +34,7 @@ def select(
         EmptyStep: none is chosen; the message says how the scores lie.
         InputError: more than `max_unscored` of the candidates have no score, or there are fewer to train on than `bins`.
     """
-    scores = combine(judgements, options.weights)
+    scores = _scores(judgements, options)
     unscored = sum(score is None for score in scores.values())
     why = reasons_of(judgements)
     if unscored > options.max_unscored * len(scores):
@@ -75,7 +76,7 @@ def select(
     if before:
         earlier, chosen_before = before
         chosen = {example.id for example in chosen_before}
-        step.metrics["agreement"] = agreement(combine(earlier, options.weights), scores, chosen, kept)
+        step.metrics["agreement"] = agreement(_scores(earlier, options), scores, chosen, kept)
     return step.write(Example, [outcome])
 
 
@@ -89,6 +90,12 @@ def reasons_of(judgements: Iterable[Judgement]) -> dict[str, str]:
     return found
 
 
+def _scores(judgements: Iterable[Judgement], options: Select) -> dict[str, float | None]:
+    """Return the score that `options` goes by of each candidate."""
+    read = judgements if options.min_probability is None else by_highest_level(judgements)
+    return combine(read, options.weights)
+
+
 WOULD_CHOOSE = (0.5, 0.2, 0.1, 0.05)
 """Shares of the candidates whose thresholds are told where a threshold chooses none."""
 
@@ -99,7 +106,8 @@ def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str])
         ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in reasons.most_common()) or "none came in"
     )
     said = f"none of {sum(reasons.values()):,} candidates is chosen ({why})"
-    if not scores or options.min_score is None:
+    name = "min_score" if options.min_score is not None else "min_probability"
+    if not scores or least_score(options) is None:
         return f"{said}. Read the judgements, and change score or select"
     ordered = sorted(scores)
     would = [
@@ -108,8 +116,8 @@ def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str])
         if (at := ordered[min(len(ordered) - 1, int((1 - share) * len(ordered)))])
     ]
     return (
-        f"{said}: select.min_score is {options.min_score}, and the scores go from {ordered[0]:.2f} to {ordered[-1]:.2f}, "
-        f"half of them below {ordered[len(ordered) // 2]:.2f}. {', '.join(dict.fromkeys(would))}. Give a lower min_score, "
+        f"{said}: select.{name} is {least_score(options)}, and the scores go from {ordered[0]:.2f} to {ordered[-1]:.2f}, "
+        f"half of them below {ordered[len(ordered) // 2]:.2f}. {', '.join(dict.fromkeys(would))}. Give a lower {name}, "
         "or top_fraction or top_n; nothing else is made again"
     )
 

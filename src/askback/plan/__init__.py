@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from askback.backtranslation import backtranslate
 from askback.config import Augment, Corpus, Gate, HeldOut, Judge, Options, RecipeFile, Score, Seed, Select, Training
 from askback.corpus.dedup import deduplication_bytes
+from askback.curate.choose import least_score
 from askback.curate.measures import FEWEST
 from askback.curate.scorers.trial import check_calls
 from askback.engines import ENGINES, Offer
@@ -179,9 +180,10 @@ class Plan:
         from askback.engines.checkpoint import load_tokenizer
 
         folder = self._base_folder
+        found = None
         with self.refusals.noted():
-            return load_tokenizer(folder, self.file.recipe.chat_template) if folder else None
-        return None
+            found = load_tokenizer(folder, self.file.recipe.chat_template) if folder else None
+        return found if getattr(found, "chat_template", None) else None
 
     @property
     def _template(self) -> str:
@@ -276,7 +278,7 @@ class Plan:
         weights = options.weights or dict.fromkeys(recipe.score.scorers, 1.0)
         counting = [name for name in recipe.score.scorers if weights.get(name)]
         known = (
-            known_scores(self.folder, self._source, recipe.score, options) if options.min_score is not None else None
+            known_scores(self.folder, self._source, recipe.score, options) if least_score(options) is not None else None
         )
         found, said = chosen(options, count, counting, known, self._parameters)
         self._note(said)

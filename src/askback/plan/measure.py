@@ -73,7 +73,7 @@ def work_a_little(
     gc.collect()
     spent["train"] = _trained(recipe, base, pairs)
     shown = {role: asdict(one) for role, one in spent.items()}
-    scores = [(one.scorer, one.candidate_id, one.score) for one in judged]
+    scores = [(one.scorer, one.candidate_id, one.score, one.distribution) for one in judged]
     return {"engine": local.kind, "startup": round(startup, 2), "spent": shown, "scores": scores}
 
 

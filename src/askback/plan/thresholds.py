@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from askback.config import Score, Select
-from askback.curate.choose import ROUNDING
+from askback.curate.choose import ROUNDING, least_score
 from askback.curate.combine import combine
+from askback.curate.levels import by_highest_level
 from askback.execution.shards import Records
 from askback.plan.rates import MEASURED
 from askback.records import Judgement
@@ -42,16 +43,16 @@ def known_scores(folder: Path, source: Path | None, options: Score, select: Sele
             if {one.scorer for one in judgements} == set(options.scorers):
                 return Known(_combined(judgements, select), f"{run.name}'s {step.name}")
     measured = json.loads((folder / MEASURED).read_text("utf-8")) if (folder / MEASURED).exists() else {}
-    judgements = [
-        Judgement("", id, scorer, score, [], None, [], [], "", "") for scorer, id, score in measured.get("scores", [])
-    ]
+    rows = measured.get("scores", [])
+    judgements = [Judgement("", id, scorer, score, found, None, [], [], "", "") for scorer, id, score, found in rows]
     if {one.scorer for one in judgements} == set(options.scorers):
         return Known(_combined(judgements, select), "seed pairs with the base model")
     return None
 
 
 def _combined(judgements: Sequence[Judgement], select: Select) -> tuple[float, ...]:
-    return tuple(sorted(score for score in combine(judgements, select.weights).values() if score is not None))
+    read = judgements if select.min_probability is None else by_highest_level(judgements)
+    return tuple(sorted(score for score in combine(read, select.weights).values() if score is not None))
 
 
 def chosen(options: Select, count: int, scorers: Sequence[str], known: Known | None, size: int) -> tuple[int, str]:
@@ -61,8 +62,9 @@ def chosen(options: Select, count: int, scorers: Sequence[str], known: Known | N
         scorers: those that count.
         size: parameters of the base model, 0 if they are not known.
     """
-    least, most, fraction = options.min_score, options.top_n, options.top_fraction
-    assert not isinstance(least, list) and not isinstance(most, list) and not isinstance(fraction, list)
+    least, most, fraction = least_score(options), options.top_n, options.top_fraction
+    assert not isinstance(most, list) and not isinstance(fraction, list)
+    name = "min_score" if options.min_score is not None else "min_probability"
     if most is not None:
         return min(most, count), ""
     if fraction is not None or least is None:
@@ -76,12 +78,12 @@ def chosen(options: Select, count: int, scorers: Sequence[str], known: Known | N
             f"below {best:.2f}, the highest is {known.scores[-1]:.2f})"
         )
     else:
-        share, said = _by_rule(least, scorers, size)
+        share, said = _by_rule(least, () if name == "min_probability" else scorers, size)
         found = round(share * count)
-    said = f"select.min_score {least:g}: {said}, so about {found:,} of {count:,} would be chosen"
+    said = f"select.{name} {least:g}: {said}, so about {found:,} of {count:,} would be chosen"
     if found >= min(FEW, count):
         return found, said if known is None else ""
-    advice = "a run that chooses none stops there; give top_fraction or top_n, or a lower min_score"
+    advice = f"a run that chooses none stops there; give top_fraction or top_n, or a lower {name}"
     return found, f"{said}: {advice}" + ("" if known else " (plan --measure scores a few pairs)")
 
 
@@ -94,7 +96,7 @@ def _by_rule(least: float, scorers: Sequence[str], size: int) -> tuple[float, st
         tail = sum(math.exp(-most) * most**number / math.factorial(number) for number in range(len(scorers)))
         share = 1.0 if math.isinf(most) else 1 - tail
         return share, f"of {len(scorers)} scorers that do not agree, {share:.1%} of the combined ranks reach it"
-    if LEVELS.issuperset(scorers) and 0 < size < SMALL and least > SMALL_LEVEL:
+    if scorers and LEVELS.issuperset(scorers) and 0 < size < SMALL and least > SMALL_LEVEL:
         return 0.0, (
             f"an expected level is much stricter than a digit, and of a model of {size / 1e6:,.0f}M parameters is at most "
             f"{SMALL_LEVEL} or so"

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from askback.curate.check import MEAN
+from askback.curate.levels import Spread, said
 
 
 def show_calibration(folder: Path, metrics: dict[str, Any], console: Console) -> None:
@@ -29,6 +30,8 @@ def show_calibration(folder: Path, metrics: dict[str, Any], console: Console) ->
             table.add_row(title, *(_interval(figures.get("labels", {}).get(key)) for figures in scorers.values()))
     console.print(table)
     _show_habits(scorers, console)
+    for one in (one for figures in scorers.values() for one in figures.get("spread", [])):
+        console.print(f"Scores of true pairs, {said(Spread(**one))}.", highlight=False, markup=False)
     best = metrics["recommended"]
     for what, rows in _threshold_tables(scorers):
         _show_thresholds(what, rows, console)

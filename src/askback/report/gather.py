@@ -3,7 +3,6 @@
 import heapq
 import itertools
 import json
-import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,9 @@ from typing import Any
 import yaml
 
 from askback.corpus.filters.voice import verbs
+from askback.curate import levels
 from askback.curate.combine import combine
+from askback.curate.levels import Spread
 from askback.describe import LOOKED_AT
 from askback.evaluate.verbs import RULES, count_verbs, verb_noun
 from askback.evaluation import compared
@@ -32,20 +33,6 @@ WHERE = {
     (True, False): "left",
 }
 """Chosen in the round before, chosen in this one → what that is called."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """How one scorer's scores of one round are spread: their number, mean and deciles; `unscored` are without one."""
-
-    scorer: str
-    round: int
-    scored: int
-    unscored: int
-    mean: float
-    low: float
-    median: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -95,7 +82,7 @@ class View:
     diversity: dict[str, Diversity]
     losses: dict[str, dict[str, dict[str, Any]]]
     scores: dict[str, dict[int, list[float]]]
-    spreads: list[Spread]
+    spreads: list[tuple[int, Spread]]
     movements: list[Movement]
     checks: dict[str, list[Separation]]
     training: dict[str, list[tuple[float, float]]]
@@ -142,10 +129,10 @@ def gather(folder: Path, name: str = "") -> View:
         losses={HELD_OUT: _held_out(folder, names), **evaluation.get("losses", {})},
         scores=_present(by_scorer),
         spreads=[
-            _spread(scorer, t, found[scorer])
+            (t, by_scorer[t][scorer].spread())
             for scorer in dict.fromkeys(name for found in by_scorer.values() for name in found)
-            for t, found in by_scorer.items()
-            if scorer in found
+            for t in by_scorer
+            if scorer in by_scorer[t]
         ],
         movements=list(_movements(read.agreements(folder), picks, combined)),
         checks=read.checks(folder),
@@ -184,30 +171,24 @@ def _held_out(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     return compared({model: own for model, own in losses.items() if own})
 
 
-def _judged(folder: Path, weights: Mapping[str, float]) -> tuple[dict[str, list[float | None]], Scores]:
+def _judged(folder: Path, weights: Mapping[str, float]) -> tuple[dict[str, levels.Scores], Scores]:
     """Return the scores of a round by scorer, and those that its selection went by, by candidate."""
-    by_scorer: dict[str, list[float | None]] = defaultdict(list)
+    by_scorer: dict[str, levels.Scores] = {}
 
     def noted() -> Iterator[Judgement]:
         for judgement in Records(folder, ""):
-            by_scorer[judgement.scorer].append(judgement.score)
+            by_scorer.setdefault(judgement.scorer, levels.Scores(judgement.scorer)).add(judgement)
             yield judgement
 
     return by_scorer, combine(noted(), weights)
 
 
-def _present(judged: Mapping[int, Mapping[str, list[float | None]]]) -> dict[str, dict[int, list[float]]]:
+def _present(judged: Mapping[int, Mapping[str, levels.Scores]]) -> dict[str, dict[int, list[float]]]:
     found: dict[str, dict[int, list[float]]] = defaultdict(dict)
     for t, scorers in judged.items():
         for scorer, scores in scorers.items():
-            found[scorer][t] = [score for score in scores if score is not None]
+            found[scorer][t] = [score for score in scores.scores if score is not None]
     return found
-
-
-def _spread(scorer: str, t: int, scores: Sequence[float | None]) -> Spread:
-    own = sorted(score for score in scores if score is not None)
-    low, median, high = (own[round(share * (len(own) - 1))] if own else 0.0 for share in (0.1, 0.5, 0.9))
-    return Spread(scorer, t, len(own), len(scores) - len(own), statistics.fmean(own or [0.0]), low, median, high)
 
 
 def _movements(

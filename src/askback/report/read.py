@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from askback.curate.levels import Spread, spreads
 from askback.errors import InputError
 from askback.evaluate.difference import HOLDS
 from askback.execution.shards import Records
@@ -150,6 +151,12 @@ def checked(found: dict[str, list[Separation]]) -> list[str]:
         for one in separations
         if one.kind == "mean" and one.scorer == "combined"
     ]
+
+
+def scores(folder: Path) -> dict[str, list[Spread]]:
+    """Return, by round, how the scores of each scorer are spread."""
+    names = [step["step"] for step in finished(folder) if re.fullmatch(r"score-\d+", step["step"])]
+    return {name.removeprefix("score-"): spreads(Records(folder / name, "")) for name in names}
 
 
 def agreements(folder: Path) -> dict[str, dict[str, float | None]]:

@@ -159,14 +159,16 @@ def _fits(scaling: Mapping[str, Any]) -> Iterator[Table]:
 def _spreads(view: View) -> Table:
     rows = [
         [
-            f"{one.scorer}, round {one.round}",
+            f"{one.scorer}, round {t}",
             f"{one.scored:,}",
             f"{one.unscored:,}",
-            *(f"{value:.3f}" for value in (one.mean, one.low, one.median, one.high)),
+            *(f"{value:.3f}" for value in (one.mean, one.low, one.median, one.high, one.highest)),
+            *("" if share is None else percent(share) for share in (one.sampled, one.likely)),
         ]
-        for one in view.spreads
+        for t, one in view.spreads
     ]
-    heads = ["scorer", "scored", "unscored", "mean", "a tenth is below", "median", "a tenth is above"]
+    heads = ["scorer", "scored", "unscored", "mean", "a tenth is below", "median", "a tenth is above", "highest"]
+    heads += ["a sampled digit is the highest level", "P(highest level) ≥ 0.5"]
     return Table("Scores", heads, rows)
 
 

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from askback.curate.levels import said
 from askback.execution.budget import spent_by
 from askback.execution.progress import duration
 from askback.plan import Plan, PlannedStep
@@ -65,6 +66,13 @@ def show_losses(folder: Path, console: Console) -> None:
         for name, use in (("model", "float32, to train on"), ("model-bfloat16", "bfloat16, to use")):
             line = f"Its model: {folder / 'result' / name}  ({use})"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def show_scores(folder: Path, console: Console) -> None:
+    """Print how the scores of each round are spread, expected levels beside the probability of the highest one."""
+    for t, found in read.scores(folder).items():
+        for spread in found:
+            console.print(f"Scores of round {t}, {said(spread)}.", highlight=False, markup=False)
 
 
 def show_pairs(folder: Path, console: Console, count: int = 3) -> None:

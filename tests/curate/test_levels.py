@@ -1,0 +1,134 @@
+"""An expected level, the probability of the highest one and a sampled digit, side by side and told apart."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback.config import RecipeFile, Select
+from askback.curate.levels import by_highest_level, said, spreads
+from askback.curate.select import select
+from askback.errors import EmptyStep, RecipeError
+from askback.execution.run import Run
+from askback.execution.shards import Records, write_outcome
+from askback.recipe_file import load_recipe
+from askback.records import Candidate, Judgement, Outcome
+
+PAPERS = [0.02, 0.05, 0.13, 0.30, 0.50]
+SURE = [0.0, 0.0, 0.0, 0.05, 0.95]
+MIDDLING = [0.1, 0.2, 0.4, 0.2, 0.1]
+SPLIT = [0.45, 0.0, 0.0, 0.0, 0.55]
+LOW = [0.9, 0.1, 0.0, 0.0, 0.0]
+
+
+def judgement(id: str, shares: list[float], scorer: str = "rubric") -> Judgement:
+    score = sum(level * share for level, share in enumerate(shares, 1)) if shares else 0.3
+    return Judgement(f"j{id}", id, scorer, score, shares, None, [], [], "", "")
+
+
+def records(folder: Path, kind: type, found: list[Any]) -> Records:
+    folder.mkdir(parents=True)
+    write_outcome(folder, 0, kind, Outcome(kept=found))
+    return Records(folder, folder.name, frozenset({folder.name}))
+
+
+def selected(folder: Path, options: Select, shares: list[list[float]]) -> dict[str, float]:
+    candidates = [
+        Candidate(f"c{n}", "", f"What of {n}?", "So.", "u/x", [], "", "", "en", "", "", 0) for n in range(len(shares))
+    ]
+    judged = [judgement(f"c{n}", own) for n, own in enumerate(shares)]
+    inputs = {
+        "seed": {"sources": [{"path": "builtin:demo"}]},
+        "corpus": {"sources": [{"format": "text", "path": __file__}]},
+    }
+    file = {"name": "run", "recipe": inputs, "resources": {"runs": str(folder / "runs")}}
+    given = records(folder / "candidates", Candidate, candidates), records(folder / "judged", Judgement, judged)
+    with Run(RecipeFile.model_validate(file)) as run:
+        run.begin()
+        made = run.step("select-1", select, options, candidates=given[0], judgements=given[1])
+    return {one.id: one.score for one in made}
+
+
+def test_half_of_the_digits_may_be_a_5_and_the_expected_level_4_21() -> None:
+    (spread,) = spreads([judgement("a", PAPERS)])
+    assert spread.highest == pytest.approx(4.21) and spread.sampled == 0.5 and spread.likely == 1.0
+    assert "4.21" in said(spread) and "50.0%" in said(spread) and "100.0%" in said(spread)
+
+
+def test_a_spread_has_quantiles_and_both_shares_for_levels_alone() -> None:
+    shares = [PAPERS, SURE, MIDDLING, SPLIT, LOW]
+    found = {one.scorer: one for one in spreads([judgement(f"c{n}", own) for n, own in enumerate(shares)])}
+    rubric = found["rubric"]
+    assert rubric.scored == 5 and rubric.low == pytest.approx(1.1) and rubric.highest == pytest.approx(4.95)
+    assert rubric.median == pytest.approx(3.2) and rubric.sampled == pytest.approx((0.5 + 0.95 + 0.1 + 0.55) / 5)
+    assert rubric.likely == 3 / 5
+    (ifd,) = spreads([judgement("c", [], "ifd")])
+    assert ifd.sampled is None and ifd.likely is None and "sampled" not in said(ifd)
+    (none,) = spreads([Judgement("j", "c", "rubric", None, [], None, [], [], "", "")])
+    assert (none.scored, none.unscored, none.highest) == (0, 1, 0.0)
+
+
+def test_a_least_probability_chooses_what_a_least_level_does_not(tmp_path: Path) -> None:
+    shares = [PAPERS, SURE, MIDDLING, SPLIT, LOW]
+    by_level = selected(tmp_path / "a", Select(min_score=4.5), shares)
+    by_probability = selected(tmp_path / "b", Select(min_probability=0.5), shares)
+    assert set(by_level) == {"c1"} and set(by_probability) == {"c0", "c1", "c3"}
+    assert by_probability["c3"] == 0.55, "the score is what was gone by"
+    assert set(selected(tmp_path / "c", Select(min_probability=0.9), shares)) == {"c1"}
+    assert [one.score for one in by_highest_level([judgement("a", PAPERS), judgement("b", [])])] == [0.5, None]
+
+
+@pytest.mark.parametrize(
+    ("options", "shares", "words"),
+    [
+        (
+            Select(min_score=4.5),
+            [MIDDLING] * 6 + [PAPERS] * 2,
+            ["min_score is 4.5", "3.00 to 4.21", "4.21 would choose 2"],
+        ),
+        (Select(min_score=4.9), [LOW] * 9 + [SPLIT], ["1.10 to 3.20", "not-chosen 10", "3.20 would choose 1"]),
+        (Select(min_score=5), [SURE] * 3, ["4.95 to 4.95", "4.95 would choose 3"]),
+        (Select(min_probability=0.6), [PAPERS, SPLIT], ["min_probability is 0.6", "0.50 to 0.55"]),
+        (Select(min_probability=1.0), [SURE, LOW], ["0.00 to 0.95", "0.95 would choose 1"]),
+    ],
+)
+def test_a_threshold_that_chooses_none_is_told_with_the_scores(
+    options: Select, shares: list[list[float]], words: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(EmptyStep) as refused:
+        selected(tmp_path, options, shares)
+    assert refused.value.exit_code == 4
+    for word in [*words, f"none of {len(shares)} candidates", "top_fraction or top_n"]:
+        assert word in str(refused.value)
+    # Another threshold goes on in the same folder, and nothing is made again for it.
+    made = json.loads((tmp_path / "runs/run/select-1/plan.json").read_text())
+    assert made["identity"]["options"]["min_score"] == options.min_score
+    assert not list((tmp_path / "runs/run/select-1").glob("kept-*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["recipe.score.scorers=[ifd]"], "select.min_probability is that of the highest level of one scorer"),
+        (["recipe.score.scorers=[rubric, additive]"], "rubric, additive; let one alone count"),
+        (["recipe.score.scorers=[whole]"], "those that count are whole"),
+        (["recipe.score.scorers=[rubric]", "recipe.select.min_score=4"], "exactly one"),
+        (["recipe.score.scorers=[rubric]", "recipe.select.min_probability=1.5"], "less than or equal to 1"),
+        (["recipe.score.scorers=[rubric]", "recipe.select.min_probability=[0.5, 0.6, 0.7]"], "3 values for 2 rounds"),
+    ],
+)
+def test_a_least_probability_that_means_nothing_is_refused(changes: list[str], said: str) -> None:
+    demo = Path(__file__).parents[2] / "recipes/demo.yaml"
+    with pytest.raises(RecipeError, match=said):
+        load_recipe(demo, ["recipe.select={min_probability: 0.5}", *changes])
+
+
+def test_a_least_probability_may_be_one_for_each_round() -> None:
+    demo = Path(__file__).parents[2] / "recipes/demo.yaml"
+    changes = [
+        "recipe.score.scorers=[rubric, ifd]",
+        "recipe.select={min_probability: [0.5, 0.6], weights: {rubric: 1}}",
+    ]
+    file = load_recipe(demo, changes)
+    assert [file.recipe.select.of_round(t).min_probability for t in (1, 2)] == [0.5, 0.6]
