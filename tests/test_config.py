@@ -64,7 +64,8 @@ recipe:
         "found 'many'",
         "recipe.augment.temprature: unknown key",
         "Did you mean 'temperature'?",
-        "recipe.select: give exactly one of min_score, min_probability, top_fraction, top_n, bins; found min_score and top_n",
+        "recipe.select: give exactly one of min_score, min_probability, top_fraction, top_n, bins; ",
+        "found min_score and top_n",
     ):
         assert expected in whole, (expected, whole)
     assert all(line.startswith(str(tmp_path / "recipe.yaml")) for line in said)

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from askback.config import RecipeFile, Select
+from askback.config import RecipeFile, Score, Select
 from askback.curate.levels import by_highest_level, said, spreads
+from askback.curate.scorers.trial import check_calls
 from askback.curate.select import select
+from askback.engines.base import CALLS
 from askback.errors import EmptyStep, RecipeError
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_outcome
@@ -122,6 +124,15 @@ def test_a_least_probability_that_means_nothing_is_refused(changes: list[str], s
     demo = Path(__file__).parents[2] / "recipes/demo.yaml"
     with pytest.raises(RecipeError, match=said):
         load_recipe(demo, ["recipe.select={min_probability: 0.5}", *changes])
+
+
+def test_a_least_probability_needs_an_engine_that_tells_probabilities() -> None:
+    options, select = Score(), Select(min_probability=0.5)
+    assert check_calls(options, "e", CALLS, select) == []
+    with pytest.raises(RecipeError, match=r"min_probability needs the probabilities of given words.*'e'"):
+        check_calls(options, "e", {"generate"}, select)
+    (note,) = check_calls(options, "e", {"generate"}, Select(min_score=4))
+    assert "read the score in the answer's text" in note
 
 
 def test_a_least_probability_may_be_one_for_each_round() -> None:

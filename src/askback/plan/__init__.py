@@ -28,7 +28,7 @@ from askback.plan.devices import card_of, does_not_fit, parameters, training_gig
 from askback.plan.rates import rates_for
 from askback.plan.refusals import Refusals, check_packages, check_training, no_room
 from askback.plan.sample import Pairs, augmented, entered, of_corpus, of_finished, of_judge, of_seed
-from askback.plan.steps import PlannedStep
+from askback.plan.steps import PlannedStep, record_sets, step_of
 from askback.plan.template import try_pairs
 from askback.plan.thresholds import chosen, known_scores
 from askback.train.rows import schedule
@@ -99,8 +99,8 @@ class Plan:
         return output
 
     def _check_engine(self, options: Score) -> None:
-        kind = self.file.resources.engine_for("score").kind
-        for said in check_calls(options, kind, self._judge_calls):
+        kind, select = self.file.resources.engine_for("score").kind, self.file.recipe.select
+        for said in check_calls(options, kind, self._judge_calls, select):
             self._note(said)
 
     @cached_property
@@ -116,7 +116,8 @@ class Plan:
         """
         if offer.role != "score":
             return []
-        return check_calls(self.file.recipe.score, self.file.resources.engine_for("score").kind, offer.calls)
+        recipe = self.file.recipe
+        return check_calls(recipe.score, self.file.resources.engine_for("score").kind, offer.calls, recipe.select)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain values."""
@@ -214,7 +215,7 @@ class Plan:
                 raise Drift(step.drift)
 
     def _look_ahead(self, step: PlannedStep, options: Options, inputs: dict[str, Input]) -> None:
-        pairs = [self._known.get(_name(handle), Pairs()) for handle in _handles(inputs)]
+        pairs = [self._known.get(step_of(handle), Pairs()) for handle in record_sets(inputs)]
         known = pairs[0] if pairs else Pairs()
         step.entered = known.count
         folder = self.folder / step.name
@@ -291,19 +292,6 @@ class Plan:
     @cached_property
     def _parameters(self) -> int:
         return parameters(self._base_folder, self.file.recipe.base)
-
-
-def _name(handle: Records | Model) -> str:
-    return (handle.folder if isinstance(handle, Records) else handle.path.parent).name
-
-
-def _handles(inputs: dict[str, Input]) -> Iterator[Records]:
-    """Yield the record sets among a step's inputs; lists first come first."""
-    for value in inputs.values():
-        if isinstance(value, Records):
-            yield value
-        elif not isinstance(value, Model):
-            yield from (one for one in value if isinstance(one, Records))
 
 
 __all__ = ["Plan", "PlannedStep"]

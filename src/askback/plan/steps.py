@@ -1,5 +1,6 @@
 """One step of a plan, and what is on disk of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 from askback.config import Gate, HeldOut, Options, Score, Training
 from askback.engines.usage import Tokens
 from askback.errors import Drift
-from askback.execution.identity import check_drift
+from askback.execution.identity import Input, Model, check_drift
+from askback.execution.shards import Records
 from askback.plan.sample import Pairs
 
 PACKED = 0.5
@@ -67,3 +69,17 @@ class PlannedStep:
         fields = ("name", "state", "entered", "seconds", "usd", "disk", "scratch", "memory")
         tokens = {kind: count for kind, count in self.tokens._asdict().items() if count}
         return {name: getattr(self, name) for name in fields} | {"tokens": tokens}
+
+
+def step_of(handle: Records | Model) -> str:
+    """Return the name of the step that makes something."""
+    return (handle.folder if isinstance(handle, Records) else handle.path.parent).name
+
+
+def record_sets(inputs: dict[str, Input]) -> Iterator[Records]:
+    """Yield the record sets among a step's inputs; lists first come first."""
+    for value in inputs.values():
+        if isinstance(value, Records):
+            yield value
+        elif not isinstance(value, Model):
+            yield from (one for one in value if isinstance(one, Records))

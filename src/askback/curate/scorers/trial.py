@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from askback.config import Score
+from askback.config import Score, Select
 from askback.curate.scorers import SCORERS, Scorer
 from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
 from askback.errors import RecipeError
@@ -89,12 +89,20 @@ def used_prompts(options: Score) -> list[str]:
     return [prompt_id.rpartition("-")[0] for prompt_id in ids if prompt_id]
 
 
-def check_calls(options: Score, engine: str, calls: Iterable[str]) -> list[str]:
+def check_calls(options: Score, engine: str, calls: Iterable[str], select: Select | None = None) -> list[str]:
     """Return what the scorers have to do without on an engine that answers `calls` only, a sentence each.
 
+    Args:
+        select: what is to be chosen by their judgements, if that is known.
+
     Raises:
-        RecipeError: one of them cannot do without.
+        RecipeError: one of them cannot do without, or the choice cannot.
     """
+    if select is not None and select.min_probability is not None and "choose" not in calls:
+        raise RecipeError(
+            f"select.min_probability needs {NEEDS['choose']}, and the engine '{engine}' does not tell that; give "
+            "min_score, top_fraction or top_n, or take another engine"
+        )
     found, rated = frozenset(calls), []
     for name in options.scorers:
         able, here = Noting(), Noting(found)
