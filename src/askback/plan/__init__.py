@@ -3,7 +3,7 @@
 `Plan` walks the page (backtranslation.py) in place of a `Run`, so that the plan cannot drift from what is run.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
