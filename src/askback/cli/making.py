@@ -44,7 +44,7 @@ def plan(
     recipe: RecipePath,
     set: Set = None,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Ask the servers of the recipe one small question: what can they do?")
+        bool, typer.Option("--probe", help="Ask the servers of the recipe what the run will ask: do they answer?")
     ] = False,
     measure: Annotated[
         bool, typer.Option("--measure", help="Have the base model work for a minute first, to see how fast it is here.")
@@ -59,15 +59,15 @@ def plan(
 
     Runs nothing, and loads no model without --measure, which keeps what it found in the run folder.
     """
-    from askback.engines import ask_servers
     from askback.plan import Plan
+    from askback.plan.servers import ROLES, ask_servers
     from askback.report.terminal import show_plan
 
     looked = Plan(load(recipe, set), source=source)
     if measure:
         typer.echo("Measuring how fast the base model is here: about a minute.", err=True)
         looked.measure()
-    for offer in ask_servers(looked.file.resources) if probe else []:
+    for offer in ask_servers(looked.file, (*ROLES, "compare")) if probe else []:
         for said in (offer.said, *looked.check_offer(offer)):
             typer.echo(said, err=True)
     if as_json:

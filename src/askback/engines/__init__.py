@@ -8,7 +8,6 @@ from askback.lookup import lookup
 
 if TYPE_CHECKING:
     from askback.config import Engine as EngineOptions
-    from askback.config import Resources
 
 ENGINES = {
     "transformers": "askback.engines.transformers_local:TransformersLocal",
@@ -37,16 +36,3 @@ class Offer(NamedTuple):
     role: str
     said: str
     calls: frozenset[str]
-
-
-def ask_servers(resources: "Resources") -> list[Offer]:
-    """Ask each server that steps are to use one small question, and return what it offers.
-
-    Raises:
-        InputError: one cannot be used.
-    """
-    from askback.engines.openai_http import OpenAIHttp
-
-    roles = {role: resources.engine_for(role) for role in ("augment", "score")}
-    engines = {role: OpenAIHttp("", one) for role, one in roles.items() if one.kind == "openai_http"}
-    return [Offer(role, f"{role}: {engine.describe()}", engine.calls) for role, engine in engines.items()]

@@ -71,13 +71,17 @@ _current = Answers()
 
 
 @contextmanager
-def kept_in(path: Path) -> Iterator[None]:
-    """Keep all answers that engines of this process get meanwhile in `path`; leaving without an error deletes it."""
+def kept_in(path: Path | None) -> Iterator[None]:
+    """Keep all answers that engines of this process get meanwhile in `path`; leaving without an error deletes it.
+
+    Without a path they are kept in memory, apart from those of before.
+    """
     global _current
     before, _current = _current, Answers(path)
     try:
         yield
-        path.unlink(missing_ok=True)
+        if path is not None:
+            path.unlink(missing_ok=True)
     finally:
         _current.close()
         _current = before

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from askback.config import Options, RecipeFile
-from askback.engines import ask_servers
 from askback.engines.usage import Tokens
 from askback.engines.vllm_server import Serving
 from askback.errors import Interrupted, RunBusy
@@ -117,6 +116,7 @@ class Run:
 
         from askback.plan import Plan
         from askback.plan.saved import keep_forecast
+        from askback.plan.servers import ask_servers
         from askback.train.trackers import check_installed
 
         if self._begun:
@@ -126,7 +126,7 @@ class Run:
         keep_forecast(self.file, [step.name for step in plan.steps if step.state != "done"])
         if any(step.state != "done" for step in plan.steps):
             check_installed(self.file.resources.trackers)
-            for offer in ask_servers(self.file.resources):
+            for offer in ask_servers(self.file):
                 self.progress.say(offer.said)
                 for note in plan.check_offer(offer):
                     self.progress.say(f"{offer.role}: {note}")

@@ -1,0 +1,97 @@
+"""Servers tried before a run: asked what the run will ask them, at its length, through the steps' own code."""
+
+from pathlib import Path
+
+from askback.augment import write_piece
+from askback.config import Engine, RecipeFile, Resources
+from askback.curate.score import score_piece
+from askback.curate.scorers.trial import check_calls
+from askback.engines import Offer, open_engine
+from askback.engines.answers import kept_in
+from askback.engines.blame import hint
+from askback.errors import InputError
+from askback.evaluate.options import Judging
+from askback.evaluate.pairwise import compare_piece
+from askback.execution.identity import Model
+from askback.records import UNSCORED, Answer, Candidate, Example, Segment
+
+ROLES = ("augment", "score")
+"""Whom a run asks."""
+CHARS_PER_TOKEN = 4
+SENTENCE = "The keeper of the harbour writes down each evening which boats came in, and what they carried. "
+ASKED = ("What does the keeper of a harbour write down each evening?", "How is a harbour's day book kept?")
+
+
+def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ROLES) -> list[Offer]:
+    """Ask each server that these roles have one or two questions as the run will put them; return what it offers.
+
+    Raises:
+        InputError: one cannot be reached, refuses what a run sends, or answers with nothing; in its own words.
+        RecipeError: a scorer needs what its server does not offer.
+    """
+    from askback.engines.openai_http import OpenAIHttp
+
+    open_engine.cache_clear()  # a server that was asked before may answer otherwise now
+    found = []
+    for role in roles:
+        options = file.resources.engine_for(role)
+        if options.kind == "openai_http":
+            engine = open_engine(options, str(Path()), "")
+            assert isinstance(engine, OpenAIHttp)
+            if role == "score":
+                check_calls(file.recipe.score, options.kind, engine.calls)
+            with kept_in(None):
+                why = _tried(role, file, options)
+            if why:
+                raise InputError(
+                    f"engines.{role}: {options.url}: answers a trial as the run will ask it with nothing of use: {why}."
+                    f"{hint(why)}"
+                )
+            found.append(Offer(role, f"{role}: {engine.describe()}", engine.calls))
+    return found
+
+
+def _tried(role: str, file: RecipeFile, options: Engine) -> str:
+    """Return why a server gave nothing of use to the step of a role, "" where it gave something."""
+    resources = file.resources.model_copy(update={"engine": options})
+    model = Model(Path(), options.model or options.url, "")
+    return {"augment": _augment, "score": _score, "compare": _compare}[role](file, resources, model)
+
+
+def _augment(file: RecipeFile, resources: Resources, model: Model) -> str:
+    options = file.recipe.augment.model_copy(update={"per_segment": 1})
+    most = min(file.recipe.corpus.max_chars, options.max_document_tokens * CHARS_PER_TOKEN)
+    segments = [Segment(f"trial {at}", _text(most, asked), [], "trial", "", "", "en") for at, asked in enumerate(ASKED)]
+    made = write_piece(options, resources, model, file.recipe.random_seed, segments)
+    lost = [one.detail for one in made.dropped if one.rule in ("no-answer", "empty")]
+    return lost[0] if len(lost) == len(segments) else ""
+
+
+def _score(file: RecipeFile, resources: Resources, model: Model) -> str:
+    options = file.recipe.score
+    most = min(file.recipe.corpus.max_chars, options.max_output_tokens * CHARS_PER_TOKEN)
+    pairs = [
+        Candidate(f"trial {at}", "", asked, _text(most, asked), "trial", [], "", "", "en", "", "", 0)
+        for at, asked in enumerate(ASKED)
+    ]
+    made = score_piece(options, resources, model, file.recipe.random_seed, pairs)
+    for scorer in options.scorers:
+        own = [one for one in made.kept if one.scorer == scorer]
+        if all(one.score is None for one in own):
+            return f"{scorer}: {' '.join(own[0].raw).removeprefix(UNSCORED)}"
+    return ""
+
+
+def _compare(file: RecipeFile, resources: Resources, model: Model) -> str:
+    most = Judging().max_output_tokens * CHARS_PER_TOKEN
+    first, second = (
+        Answer(f"trial {at}", "trial", ASKED[0], _text(most, asked), "", 0, True) for at, asked in enumerate(ASKED)
+    )
+    prompt = Example("trial", ASKED[0], "", "inference", "held-out", "trial", "", "", "")
+    made = compare_piece(Judging(), resources, model, ("one", "two"), [(prompt, first, second)])
+    return made.kept[0].raw if all(one.preference is None for one in made.kept) else ""
+
+
+def _text(chars: int, beginning: str) -> str:
+    """Return a text of about so many characters."""
+    return f"{beginning} {SENTENCE * (chars // len(SENTENCE) + 1)}"[:chars]
