@@ -123,6 +123,10 @@ def _filled(node: Any, missing: list[str], written: dict[Place, str], place: Pla
     return fill(node, missing)
 
 
+MAY_HOLD_SECRETS = {"api_key_env", "url", "command", "arguments"}
+"""Options whose values are not repeated, as a key may be there by mistake."""
+
+
 def _problem(detail: dict[str, Any], written: dict[Place, str]) -> str:
     """Say one validation error as: path, what was found (as it is written), what is allowed, nearest name."""
     where = _shown(".".join(str(part) for part in detail["loc"])) or "the file"
@@ -133,7 +137,8 @@ def _problem(detail: dict[str, Any], written: dict[Place, str]) -> str:
     if detail["type"] == "missing":
         return f"{where}: missing and required"
     found = written.get(tuple(detail["loc"]), detail["input"])
-    shown = "" if isinstance(found, (dict, list)) else f"; found {_shown(repr(found))}"
+    secret = not MAY_HOLD_SECRETS.isdisjoint(detail["loc"])
+    shown = "" if secret or isinstance(found, (dict, list)) else f"; found {_shown(repr(found))}"
     hint = nearest(_shown(str(found)), re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", ""))))
     return f"{where}: {detail['msg'].removeprefix('Value error, ')}{shown}.{hint}".replace("..", ".")
 

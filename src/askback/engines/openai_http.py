@@ -24,7 +24,7 @@ from askback.engines.offers import CHAT, COMPLETIONS, HELLO, drawing, find_out
 from askback.engines.reading import first_choice, read_text
 from askback.engines.tokens import choice_in, read_tokens, told
 from askback.errors import InputError
-from askback.prompts import render, render_pair, rendering, without_reasoning
+from askback.prompts import render, render_pair, rendering
 from askback.variables import hide
 
 BYTES_PER_TOKEN = 4
@@ -177,7 +177,7 @@ class OpenAIHttp:
             return Completion("", 0, False, found.reason)
         # Without prefill, or where a server starts its answer anew, the start comes again.
         text = found["text"].removeprefix(prompt.answer_start) if self._chat else found["text"]
-        text = without_reasoning(text) if self._tokenizer is None else rendering.read_text(self._tokenizer, text)
+        text = text if self._tokenizer is None else rendering.read_text(self._tokenizer, text)
         return Completion(text, found["tokens"], found["finished"])
 
     def _choose_by_tokens(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:

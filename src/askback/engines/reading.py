@@ -9,6 +9,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from askback.prompts.reasoning import FORMS, without_reasoning
+
 ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What reading a body of another form may raise."""
 MOST_TOKENS = 10**8
@@ -192,12 +194,13 @@ def read_text(body: Any, most: int, chat: bool) -> Written:
     if _BROKEN.search(ended):
         raise ValueError(f"the server broke off its answer ('{ended}')")
     given = _text(message.get("content") if "content" in message else choice.get("text"))
-    text, reasoned = without_reasoning(given or "")
+    text = without_reasoning(given or "")
+    reasoned = text != (given or "")
     tokens = used(body, "completion_tokens")
     if given is None or (not text.strip() and (chat or reasoned)):
         raise ContentRefused(_why_empty(message, ended, given))
     cut = bool(_CUT.search(ended)) if ended else (tokens if tokens is not None else len(text) / 4) >= most
-    return Written(text, tokens, not cut)
+    return Written(text.lstrip() if reasoned else text, tokens, not cut)
 
 
 def finish_reason(choice: dict[str, Any]) -> str:
@@ -236,33 +239,6 @@ def _why_empty(message: Any, ended: str, given: str | None) -> str:
     return f"the server's answer holds no text{how}"
 
 
-_TAG = r"(?:think|thinking|thought|thoughts|reasoning|reflection|seed:think|analysis)"
-_OPEN = re.compile(
-    rf"\s*(?:<{_TAG}(?:\s[^<>]{{0,40}})?>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>analysis<\|message\|>)",
-    re.IGNORECASE,
-)
-_CLOSE = re.compile(
-    rf"</{_TAG}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>", re.IGNORECASE
-)
-
-
 def reasons_still(text: str) -> bool:
     """Tell whether a text is in the middle of a reasoning that is marked as such."""
-    return bool(_OPEN.match(text)) and not _CLOSE.search(text)
-
-
-def without_reasoning(text: str) -> tuple[str, bool]:
-    """Return (the answer after a reasoning that is marked as such, whether there was one).
-
-    A reasoning begins the text, or its opening tag stood in the prompt: then its closing tag ends or begins a line. Tags
-    in the middle of a text are what it speaks of. A reasoning that does not end leaves no answer.
-    """
-    opened = _OPEN.match(text)
-    closed = _CLOSE.search(text)
-    if opened:
-        return (text[closed.end() :].lstrip(), True) if closed else ("", True)
-    if closed:
-        before, after = text[: closed.start()], text[closed.end() :]
-        if not before.strip() or before.endswith("\n") or after.startswith(("\n", "\r")):
-            return after.lstrip(), True
-    return text, False
+    return any(text.lstrip().startswith(start) and end not in text for start, end in FORMS)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from askback.engines.base import Prompt, Unanswered
-from askback.engines.reading import finish_reason, first_choice, read_text, reasons_still, without_reasoning
+from askback.engines.reading import finish_reason, first_choice, read_text, reasons_still
+from askback.prompts.reasoning import without_reasoning
 
 IMPOSSIBLE = -9000.0
 """Servers write -9999 for a probability of 0, as JSON has no infinity."""
@@ -127,7 +128,7 @@ def choice_in(answer: Told, prompt: Prompt, choices: Sequence[str]) -> list[floa
     wanted = {bare(choice): at for at, choice in enumerate(choices)}
     start = bare(prompt.answer_start.rpartition("\n")[2]).lower()
     for text, own, likely in answer:
-        at_once = not reasons_still(said) and bare(without_reasoning(said)[0]).lower() in ("", start)
+        at_once = not reasons_still(said) and bare(without_reasoning(said)).lower() in ("", start)
         if at_once and bare(text) in wanted:
             return _shares(list(wanted), bare(text), own, likely, before)
         # White space before the digit is drawn before it; the words that it was asked to begin with are given.

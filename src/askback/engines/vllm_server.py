@@ -106,7 +106,7 @@ class Server:
             connection.close()
 
     def _tail(self, lines: int) -> str:
-        text = self.log.read_text("utf-8", "replace").replace(os.environ[KEY_VARIABLE], "***")
+        text = self.log.read_text("utf-8", "replace")
         return "\n".join([line[:300] for line in text.splitlines() if line.strip()][-lines:])
 
 

@@ -25,6 +25,7 @@ from askback.execution.shards import (
     is_done,
     piece_outcome,
     read_records,
+    rejections,
     write_json,
     write_outcome,
 )
@@ -188,6 +189,8 @@ def nothing_kept(folder: Path, counts: Mapping[str, Counts], reasons: Mapping[st
     entered = next(reversed(list(counts.values())), Counts()).entered
     most = Counter(dict(reasons)).most_common(5)
     why = ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in most) or "nothing came in"
+    failed = next((one.detail for one in rejections(folder) if one.outcome == "failed" and one.detail), "")
+    why += f"; the first that failed: {failed[:300]}" if failed else ""
     return EmptyStep(
         f"{folder}: step '{folder.name}' would output nothing: of {entered:,} in, 0 kept ({why}). The dropped records are "
         f"in its rejected-*.parquet. Change the recipe, then --redo {folder.name}."
