@@ -1,17 +1,19 @@
 """Writes instructions through a server; a test kills it. ``python -m tests.engines.paid_run FOLDER URL``"""
 
+import os
 import sys
 from pathlib import Path
 
 from askback.augment import write_instructions
 from askback.config import Augment, RecipeFile, Select
+from askback.errors import AskbackError
 from askback.execution.identity import Model, recorded
 from askback.execution.run import Run
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.records import Outcome, Segment
 
-SEGMENTS = 1000
+SEGMENTS = int(os.environ.get("SEGMENTS", "1000"))
 
 
 @recorded(version=1)
@@ -40,9 +42,17 @@ def recipe(folder: Path, url: str) -> RecipeFile:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
     with Run(recipe(Path(sys.argv[1]), sys.argv[2])) as run:
         run.begin()
         segments = run.step("segments", make, Select(top_n=1))
         base = Model(Path(), "base", "base")
         run.step("ask", write_instructions, Augment(), model=base, segments=segments)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AskbackError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(error.exit_code) from None

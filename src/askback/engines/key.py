@@ -20,7 +20,7 @@ PART = 6
 """In an error, a word that holds so many characters of the key in a row is hidden whole, as servers like to tell a part."""
 _AROUND = " \t\r\n\f\v\ufeff\u200b\u00a0\u2060\"'`“”‘’"
 """What files, shells and web pages put around a key: white space and quotation marks, which no key has."""
-_BREAK = r"(?:[\s\u200b\u2060]|\\[nrt]){0,4}"
+_BREAK = r"(?:[\s\u200b\u2060]|\\{1,4}(?:[nrt]|u200b|u2060)){0,4}"
 """What may stand between two characters of a key: line breaks and spaces, also as they look in JSON."""
 
 
@@ -33,8 +33,7 @@ def read_key(name: str) -> str:
     if not name:
         return ""
     found = os.environ.get(name, "").strip(_AROUND)
-    if found[:7].lower() == "bearer ":
-        found = found[7:].strip(_AROUND)
+    found = re.sub(r"\Abearer(?:\s+|\Z)", "", found, flags=re.IGNORECASE).strip(_AROUND)
     if not found:
         raise InputError(f"api_key_env: the environment variable {name} is not set; set it to the server's key")
     for place, character in enumerate(found, 1):

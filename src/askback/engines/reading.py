@@ -16,7 +16,7 @@ ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, Recu
 MOST_TOKENS = 10**8
 """A count of tokens above it is no count."""
 
-_CUT = re.compile(r"length|max_?token|limit|truncat|incomplete|context_window|maxlen")
+_CUT = re.compile(r"length|max_?(?:[a-z]{1,12}_)?token|limit|truncat|incomplete|context_window|maxlen")
 _REFUSED = re.compile(
     r"filter|safety|refus|recitation|prohibit|blocked|blocklist|spii|moderat|toxic|sensitive|guardrail|flagged|policy|violat"
 )

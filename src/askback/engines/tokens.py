@@ -140,7 +140,8 @@ def choice_in(answer: Told, prompt: Prompt, choices: Sequence[str]) -> list[floa
 def _shares(wanted: list[str], chosen: str, own: float | None, likely: list[Any], before: float) -> list[float]:
     """Return the log-probability of each choice where `chosen` was chosen.
 
-    A choice that is not listed has an even part of what is left, and no more than the least likely of the list.
+    A choice that is not listed has an even part of what is left, and no more than the least likely of the list. Where that
+    is more than what is told, it would be the score, so there is none.
     """
     listed = [(bare(text), 0.0 if value is None else math.exp(value)) for text, value in likely]
     if sum(share for _, share in listed) > 1 + SLACK:  # some servers list the same token twice
@@ -158,6 +159,8 @@ def _shares(wanted: list[str], chosen: str, own: float | None, likely: list[Any]
     named = {text for text, _ in listed}
     unlisted = sum(name not in named for name in wanted)
     bound = min(min(share for _, share in listed if share), max(1e-9, 1 - total) / max(1, unlisted))
+    if unlisted * bound > sum(shares.values()):
+        return Unanswered(len(wanted), f"the server tells the probability of {chosen!r} alone, and that is small")
     return [before + _log(share if name in named else max(1e-30, bound)) for name, share in shares.items()]
 
 
