@@ -64,6 +64,7 @@ class Endpoint:
         self._unreached = (httpx2.ConnectError, httpx2.ConnectTimeout)
         self._client = httpx2.Client(
             headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {}),
+            verify=self.url.startswith("https:"),  # else its certificates are read for nothing
             timeout=httpx2.Timeout(options.timeout_s, pool=None),
             limits=httpx2.Limits(max_connections=options.concurrency, max_keepalive_connections=options.concurrency),
             trust_env=urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1"),  # no proxy to oneself
