@@ -46,7 +46,7 @@ ROWS: dict[str, list[Any]] = {
     "messages": [
         {
             "messages": [
-                {"role": "system", "content": "Be kind."},
+                {"role": "system", "content": "You are a helpful assistant."},
                 {"role": "user", "content": "Why is the sky blue?"},
                 {"role": "assistant", "content": "Because blue light scatters most."},
                 {"role": "user", "content": "And at night?"},
@@ -84,8 +84,9 @@ def test_limas_turns_are_plain_strings(tmp_path: Path) -> None:
     rows = [["Why?", "So."], ["Why?", "So.", "And?", "Also."], ["Alone?"], ["Mixed?", {"from": "gpt", "value": "x"}]]
     path.write_text("\n".join(json.dumps({"conversations": turns, "source": "stackexchange"}) for turns in rows))
     found = read(path, "sharegpt")
-    assert [(one.instruction, one.output) for one in found[:2] if isinstance(one, Pair)] == [("Why?", "So.")] * 2
-    assert [isinstance(one, Rejection) for one in found[2:]] == [True, True]
+    assert [(one.instruction, one.output) for one in found if isinstance(one, Pair)] == [("Why?", "So.")] * 2
+    rules = [one.rule for one in found if isinstance(one, Rejection)]
+    assert rules == ["not-first-turn", "broken", "broken"]
 
 
 @pytest.mark.parametrize("format", READERS)

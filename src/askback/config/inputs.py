@@ -14,8 +14,12 @@ class SeedSource(Options):
     """One file (or hub dataset) of seed pairs."""
 
     path: FilePath
-    """A .jsonl, .json or .parquet file (also .gz), `builtin:demo`, or `hub:NAME[:SPLIT]`."""
+    """A file of JSON (lines, an array, objects, a wrapped list) or Parquet, packed or not; `builtin:demo`; or
+    `hub:NAME[:SPLIT]`."""
     format: PairFormat = "pairs"
+    """`pairs` finds by a row's fields whether it holds columns (instruction, input, output; prompt, completion; question,
+    answer; …) or turns (messages, conversations). `alpaca` is the same; `messages` and `sharegpt` take turns alone. Only
+    OpenAssistant's files have to be named."""
     split: Literal["auto", "train", "held-out"] = "auto"
     """`auto` splits by `held_out`; the others put all pairs of this source on one side."""
     limit: Annotated[int, Field(ge=1)] | None = None

@@ -31,6 +31,7 @@ from askback.plan.sample import Pairs, augmented, entered, of_corpus, of_finishe
 from askback.plan.steps import PlannedStep, record_sets, step_of
 from askback.plan.template import try_pairs
 from askback.plan.thresholds import chosen, known_scores
+from askback.seed.load import first_rows
 from askback.train.rows import schedule
 from askback.variables import hide
 
@@ -53,6 +54,8 @@ class Plan:
         self.folder = Path(file.resources.runs) / file.name
         self.steps: list[PlannedStep] = []
         self.documents: dict[str, int] = {}
+        self.seed_rows: list[str] = []
+        """What is made of the first rows of each file of seed pairs."""
         self.notes: list[str] = []
         """What is to be said of the plan: where the engine or the machine cannot give what the recipe asks for, and what
         will not come out as hoped."""
@@ -123,6 +126,7 @@ class Plan:
         """Return the plan as plain values."""
         return {
             "run": str(self.folder),
+            "seed": self.seed_rows,
             "documents": self.documents,
             "notes": self.notes,
             "rates": str(self.rates),
@@ -221,6 +225,7 @@ class Plan:
         folder = self.folder / step.name
         match options:
             case Seed():
+                self.seed_rows = [hide(line) for line in first_rows(options)]
                 known = of_seed(options, self.refusals)
                 step.entered = known.count + known.held_out
             case Corpus() | Augment() | Select() if step.state == "done":

@@ -90,6 +90,8 @@ def _plain(text: str) -> str:
 
 def show_plan(plan: Plan, console: Console) -> None:
     """Print the steps of a plan with records, tokens and time."""
+    for line in plan.seed_rows:
+        console.print(re.sub(r"[\x00-\x1f\x7f-\x9f]", "", line), highlight=False, markup=False, soft_wrap=True)
     for source, count in plan.documents.items():
         console.print(f"{source}: about {count:,} documents", highlight=False, markup=False)
     table = Table(

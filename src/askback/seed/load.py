@@ -1,6 +1,7 @@
 """Seed pairs: what people asked and what people answered (method.md 1.3)."""
 
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 
 from askback.config import Seed, SeedSource
@@ -13,7 +14,7 @@ from askback.lookup import lookup
 from askback.records import DRAWS, Example, Outcome, Rejection, draw, record_id, reject
 from askback.rows import Rows, hub_rows, read_rows
 from askback.seed.readers import READERS, Pair, Reader
-from askback.seed.readers.pairs import STAGE
+from askback.seed.readers.fields import STAGE
 from askback.words import normal
 
 HELD_OUT, TRAIN = "held-out", "train"
@@ -34,7 +35,7 @@ def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
     }
 
 
-@recorded(version=3, sources=sources)
+@recorded(version=4, sources=sources)
 def load_seed(step: Step, options: Seed) -> Records:
     """Read every source, keep usable pairs once, and set some aside as held-out.
 
@@ -64,7 +65,7 @@ def check_sides(outcome: Outcome, options: Seed) -> None:
         )
 
 
-@recorded(version=2, sources=lambda source: sources(Seed(sources=[source])))
+@recorded(version=3, sources=lambda source: sources(Seed(sources=[source])))
 def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
     """Read a file of pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
     side = TRAIN if options.split == TRAIN else HELD_OUT
@@ -106,6 +107,31 @@ def gather(options: Seed) -> Outcome:
             seen.add(normal(found.instruction))
             kept += 1
     return outcome
+
+
+SHOWN = 3
+"""Rows of a source that are shown before anything runs."""
+_SHOWN_CHARS = 70
+
+
+def first_rows(options: Seed) -> list[str]:
+    """Say in a line each what the reader makes of the first rows of every source: a pair, or why there is none."""
+    said = []
+    for source in options.sources:
+        found = lookup(READERS, source.format, "seed format")(open_rows(source), options.language)
+        said += [_shown(one) for one in islice(found, SHOWN)]
+    return said
+
+
+def _shown(found: Pair | Rejection) -> str:
+    if isinstance(found, Rejection):
+        return f"{found.uri}: {found.rule}: {found.detail}"
+    return f"{found.where}: {_short(found.instruction)} → {_short(found.output)}"
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return repr(text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…")
 
 
 def open_rows(source: SeedSource) -> Rows:

@@ -8,9 +8,9 @@ from askback.rows import Rows
 
 READERS = {
     "pairs": "askback.seed.readers.pairs:read_pairs",
-    "alpaca": "askback.seed.readers.pairs:read_alpaca",
-    "messages": "askback.seed.readers.conversations:read_messages",
-    "sharegpt": "askback.seed.readers.conversations:read_sharegpt",
+    "alpaca": "askback.seed.readers.pairs:read_pairs",
+    "messages": "askback.seed.readers.conversations:read_conversations",
+    "sharegpt": "askback.seed.readers.conversations:read_conversations",
     "oasst-messages": "askback.seed.readers.oasst:read_messages",
     "oasst-trees": "askback.seed.readers.oasst:read_trees",
 }

@@ -10,7 +10,7 @@ from typing import Any
 from askback.records import Rejection, reject
 from askback.rows import BrokenRow, Rows
 from askback.seed.readers import Pair
-from askback.seed.readers.pairs import STAGE, broken
+from askback.seed.readers.fields import STAGE, broken
 
 LICENCE = "Apache-2.0"
 

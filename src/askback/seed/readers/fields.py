@@ -1,0 +1,69 @@
+"""Fields of a seed row that change what its pair means, whatever the format: they are honoured, or the row is refused."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from askback.records import Rejection, fail, record_id, reject
+
+STAGE = "pairs"
+
+ATTACHED = ("image", "images", "image_url", "audio", "audios", "video", "videos", "attachment", "attachments")
+EARLIER = ("history", "chat_history", "conversation_history", "previous_turns")
+SYSTEM = ("system", "system_prompt", "system_message")
+_ASSISTANT = re.compile(
+    r"you are (?:an? |the )?(?:(?:helpful|friendly|polite|honest|harmless|respectful|kind|useful|smart|ai|virtual|digital"
+    r"|general|large|language|chat|and|very)[, ]+)*(?:assistant|chatbot|chat bot|ai|model|bot)[.! ]*",
+    re.IGNORECASE,
+)
+"""A system text that says only that there is an assistant."""
+_NO_INPUT = ("<noinput>", "<no input>", "noinput")
+
+
+def broken(where: str, why: str) -> Rejection:
+    """Say that a row cannot be used."""
+    return fail(record_id(where), STAGE, "broken", why, uri=where)
+
+
+def refused(where: str, rule: str, why: str, text: str = "", number: int = 0) -> Rejection:
+    """Say that an answer is not used; `number` counts the answers of one row."""
+    return reject(record_id(where, str(number)) if number else record_id(where), STAGE, rule, why, uri=where, text=text)
+
+
+def filled(value: object) -> bool:
+    """Tell whether a field holds anything: no null, no blank text, nothing empty."""
+    if isinstance(value, str):
+        return value.strip() not in ("", "[]", "{}", "null")
+    return value is not None and not (hasattr(value, "__len__") and len(value) == 0)
+
+
+def as_text(value: object) -> str:
+    """Return what a field holds as text: numbers, lists and objects as JSON; nothing for null and for "no input"."""
+    if isinstance(value, str):
+        return "" if value.strip().lower() in _NO_INPUT else value.strip()
+    return json.dumps(value, ensure_ascii=False, default=str) if filled(value) else ""
+
+
+def instructed(system: str, instruction: str) -> str:
+    """Return an instruction with the system text before it, unless that says only that there is an assistant."""
+    system = system.strip()
+    return f"{system}\n\n{instruction}" if system and not _ASSISTANT.fullmatch(system) else instruction
+
+
+def system_of(row: Mapping[str, Any]) -> str:
+    """Return the system text that a row has beside its turns or columns."""
+    return next((as_text(row[name]) for name in SYSTEM if filled(row.get(name))), "")
+
+
+def unusable(where: str, row: Mapping[str, Any]) -> Rejection | None:
+    """Return why a row's first answer is not used: it looks at a picture, or answers a later turn; None if neither."""
+    attached = next((name for name in ATTACHED if filled(row.get(name))), None)
+    if attached:
+        return refused(
+            where, "attachment", f"the row has something under '{attached}', which a pair of texts would lose"
+        )
+    earlier = next((name for name in EARLIER if filled(row.get(name))), None)
+    if earlier:
+        return refused(where, "not-first-turn", f"earlier turns under '{earlier}'")
+    return None
