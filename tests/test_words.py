@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from askback.config import Augment, Corpus, RecipeFile
 from askback.contamination import EvaluationPrompts
@@ -24,7 +26,7 @@ from askback.hygiene import fault
 from askback.records import Example, Segment
 from askback.seed.load import load_seed
 from askback.train.refusals import refusals
-from askback.words import fold, in_a_row, join, pieces, tokens, word_set, words
+from askback.words import fold, in_a_row, join, normal, pieces, tokens, word_set, words
 from tests.scripts import SCRIPTS, Text
 
 every_script = pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
@@ -198,3 +200,12 @@ def test_repeated_sentences(text: Text) -> None:
 def test_a_whole_text_does_not_break_off(text: Text) -> None:
     assert breaks_off(text.answer) is None
     assert breaks_off(f"{text.sentences[0]} …") is not None
+
+
+@given(st.text() | st.text(alphabet="aé -_’.1\u0301กิ์ำ我ーカ、한ह्ि\u200d\u3099\u0f0bም፡\u1039မ", max_size=30))
+def test_no_text_is_lost_or_counted_twice(text: str) -> None:
+    assert "".join(pieces(text)) == "".join(text.split())
+    assert "".join(join(pieces(text)).split()) == "".join(text.split())
+    assert words(text) == words(normal(text))
+    assert words(text) == [one for one in tokens(text) if words(one) == [one]]
+    assert in_a_row(words(text), 12) >= 12

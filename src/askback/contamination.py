@@ -24,7 +24,7 @@ class EvaluationPrompts:
     def __init__(self, prompts: Iterable[tuple[str, str]]) -> None:
         """Take (where it is from, prompt) pairs."""
         self._whole: dict[tuple[str, ...], str] = {}
-        self._starts: dict[tuple[str, ...], list[tuple[tuple[str, ...], int]]] = {}
+        self._starts: dict[tuple[str, ...], list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
         for where, prompt in prompts:
             asked = tuple(words(prompt))
             if not asked or asked in self._whole:
@@ -32,8 +32,10 @@ class EvaluationPrompts:
             self._whole[asked] = where
             if len(asked) < in_a_row(asked, SHORTEST):
                 continue
-            for start in range(max(len(asked) - in_a_row(asked, NGRAM), 0) + 1):
-                self._starts.setdefault(asked[start : start + SHORTEST], []).append((asked, start))
+            length = in_a_row(asked, NGRAM)
+            for start in range(max(len(asked) - length, 0) + 1):
+                run = asked[start : start + length]
+                self._starts.setdefault(run[:SHORTEST], []).append((asked, run))
 
     def found_in(self, text: str) -> str | None:
         """Return the words that `text` shares with a prompt, and which prompt that is; None if it shares none.
@@ -45,11 +47,9 @@ class EvaluationPrompts:
         if mine in self._whole:
             return f"is the prompt {self._whole[mine]}, none wanted"
         for at in range(len(mine) - SHORTEST + 1):
-            for prompt, start in self._starts.get(mine[at : at + SHORTEST], ()):
-                length = in_a_row(prompt, NGRAM)
-                shared = prompt[start : start + length]
+            for prompt, shared in self._starts.get(mine[at : at + SHORTEST], ()):
                 if mine[at : at + len(shared)] == shared:
-                    limit = "" if len(shared) == length else ", all of it,"
+                    limit = ", all of it," if shared == prompt else ""
                     said = join(shared)
                     return f"{len(shared)} words in a row{limit} as in {self._whole[prompt]}, none wanted: {said!r}"
         return None

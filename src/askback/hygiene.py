@@ -14,7 +14,7 @@ from askback import prompts
 from askback.config import Augment
 from askback.corpus.filters.language import certain_language, plainly_english
 from askback.corpus.filters.voice import verbs
-from askback.endings import FINAL, PHRASE_SPACE, QUESTIONS
+from askback.endings import FINAL, PHRASE_SPACE, QUESTIONS, width
 from askback.engines.base import Completion
 from askback.records import Segment
 from askback.words import fold, in_a_row, join, words
@@ -148,7 +148,7 @@ OpenAssistant instructions that are labelled English, it drops six, none of whic
 
 def wrong_language(instruction: str, segment: Segment, options: Augment) -> str:
     """Find another language than the segment's. A short text, or one the classifier is unsure of, is let pass."""
-    if not segment.language or len(instruction) < LANGUAGE_CHARS:
+    if not segment.language or width(instruction) < LANGUAGE_CHARS:
         return ""
     if segment.language == "en" and plainly_english(instruction):
         return ""  # nine in ten of the time are the classifier's

@@ -28,6 +28,9 @@ def kind(value: object) -> str:
     return NAMES.get(type(value).__name__, "a number" if isinstance(value, (int, float)) else type(value).__name__)
 
 
+_NO_INPUT = ("<noinput>", "<no input>", "noinput")
+
+
 class _Twice(dict[str, Any]):
     """An object in which a key stands twice, with different values."""
 
@@ -130,3 +133,17 @@ def row_of(given: Any) -> Row:
         return BrokenRow("not-a-record", f"expected an object, found {kind(given)}")
     inner = given.get("row")
     return inner if "row_idx" in given and isinstance(inner, dict) else given
+
+
+def filled(value: object) -> bool:
+    """Tell whether a field holds anything: no null, no blank text, nothing empty."""
+    if isinstance(value, str):
+        return value.strip() not in ("", "[]", "{}", "null")
+    return value is not None and not (hasattr(value, "__len__") and len(value) == 0)
+
+
+def as_text(value: object) -> str:
+    """Return what a field holds as text: numbers, lists and objects as JSON; nothing for null and for "no input"."""
+    if isinstance(value, str):
+        return "" if value.strip().lower() in _NO_INPUT else value.strip()
+    return json.dumps(value, ensure_ascii=False, default=str) if filled(value) else ""

@@ -94,3 +94,13 @@ def test_answers_are_written_and_read_back_as_a_baseline(tmp_path: Path) -> None
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with Run(recipe(tmp_path)) as run, pytest.raises(InputError, match="no such file"):
         read(run, tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("given", [97, ["pear"], {"n": 97}, 0, "text"])
+def test_input_of_any_type_follows_the_prompt(given: object, tmp_path: Path) -> None:
+    rows = [{"instruction": "Is it?", "input": given}, {"instruction": "And so?", "instances": [{"input": given}]}]
+    shown = given if isinstance(given, str) else json.dumps(given)
+    path = tmp_path / "set.json"
+    path.write_text(json.dumps(rows))
+    with Run(recipe(tmp_path)) as run:
+        assert {one.instruction for one in read(run, path)} == {f"Is it?\n\n{shown}", f"And so?\n\n{shown}"}

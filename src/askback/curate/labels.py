@@ -1,5 +1,6 @@
 """Pairs that a user has rated, as probes."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,14 @@ from askback.config import Labels
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.json_values import as_text, filled, kind
 from askback.records import Outcome, Probe, fail, record_id
 from askback.rows import BrokenRow, read_rows
 
 WORDS = {"good": 1.0, "bad": 0.0}
 
 
-@recorded(version=1, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
+@recorded(version=2, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
 def load_labels(step: Step, options: Labels) -> Records:
     """Read pairs that a user has rated, as probes with a label."""
     outcome = Outcome()
@@ -33,9 +35,13 @@ def _labelled(where: str, row: dict[str, Any] | BrokenRow) -> Probe | str:
         return str(row)
     given = row.get("label", row.get("rating"))
     label = WORDS.get(str(given).lower(), given)
-    texts = row.get("instruction"), row.get("output")
-    if not isinstance(label, (int, float)) or not all(isinstance(text, str) and text.strip() for text in texts):
-        keys = ", ".join(map(str, row))
-        return f"expected 'instruction', 'output' and a number (or good, bad) under 'label' or 'rating'; found {keys}"
-    id = record_id("labelled", where, *map(str, texts))
-    return Probe(id, id, "labelled", str(texts[0]), str(texts[1]), where, float(label))
+    if not isinstance(label, (int, float)) or not math.isfinite(label):
+        shown = f"{kind(given)} {str(given)[:40]!r}" if filled(given) else "nothing"
+        return f"expected a number (or good, bad) under 'label' or 'rating', found {shown}"
+    for name in ("instruction", "output"):
+        if not isinstance(row.get(name), str) or not row[name].strip():
+            found = f"'{name}' holds {kind(row[name])}" if name in row else f"found keys {', '.join(row)[:200]}"
+            return f"expected text under '{name}', {found}"
+    instruction = "\n\n".join(part for part in (row["instruction"], as_text(row.get("input"))) if part)
+    id = record_id("labelled", where, instruction, row["output"])
+    return Probe(id, id, "labelled", instruction, row["output"], where, float(label))

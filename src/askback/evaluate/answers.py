@@ -1,7 +1,7 @@
 """Prompt sets, and what models or files answered to them."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from askback.execution.identity import Model, file_fingerprint, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records, atomic
 from askback.execution.step import Step
+from askback.json_values import as_text
 from askback.records import Answer, Example, Outcome, draw, fail, record_id, reject
 from askback.rows import BrokenRow, read_rows
 
@@ -31,7 +32,7 @@ def source(options: PromptFile | BaselineFile) -> dict[str, str]:
     return {options.path: file_fingerprint(Path(options.path))}
 
 
-@recorded(version=1, sources=source)
+@recorded(version=2, sources=source)
 def read_prompts(step: Step, options: PromptFile) -> Records:
     """Read a prompt set: each row's instruction, prompt, question, text or first of turns, and its reference if any.
 
@@ -104,7 +105,7 @@ def answer_piece(
     return outcome
 
 
-@recorded(version=1, sources=source)
+@recorded(version=2, sources=source)
 def read_baseline(step: Step, options: BaselineFile, *, prompts: Records) -> Records:
     """Read another model's answers (rows of instruction, output, generator) to these prompts; others are rejected."""
     wanted = {normal(one.instruction): one for one in prompts}
@@ -142,18 +143,16 @@ def normal(instruction: str) -> str:
 
 def _instruction(row: dict[str, Any]) -> str:
     asked = (prompt_of(row) or "").strip()
-    more = next((text.strip() for text in _strings(row, "input") if text.strip()), "")
+    more = next((text for place in _places(row) if (text := as_text(place.get("input")))), "")
     return f"{asked}\n\n{more}" if asked and more else asked
 
 
 def _reference(row: dict[str, Any]) -> str:
-    return next((text for name in ("output", "reference") for text in _strings(row, name)), "")
+    given = (place.get(name) for name in ("output", "reference") for place in _places(row))
+    return next((text for text in given if isinstance(text, str)), "")
 
 
-def _strings(row: dict[str, Any], name: str) -> Iterator[str]:
-    """Yield the strings under a name, in the row or in the first of its `instances` (Self-Instruct)."""
+def _places(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return where fields may be: in the row, and in the first of its `instances` (Self-Instruct)."""
     instances = row.get("instances")
-    first = instances[0] if isinstance(instances, list) and instances and isinstance(instances[0], dict) else {}
-    for place in (row, first):
-        if isinstance(place.get(name), str):
-            yield place[name]
+    return [row, *(one for one in (instances[:1] if isinstance(instances, list) else []) if isinstance(one, dict))]

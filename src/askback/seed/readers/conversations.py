@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from askback.json_values import kind, read_value
+from askback.json_values import as_text, filled, kind, read_value
 from askback.records import Rejection
 from askback.rows import BrokenRow, Rows
 from askback.seed.readers import Pair
-from askback.seed.readers.fields import ATTACHED, as_text, broken, filled, instructed, refused, system_of, unusable
+from askback.seed.readers.fields import ATTACHED, broken, instructed, refused, system_of, unusable
 
 TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog")
 """Where a row has its turns."""

@@ -1,10 +1,10 @@
 """Fields of a seed row that change what its pair means, whatever the format: they are honoured, or the row is refused."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from askback.json_values import as_text, filled
 from askback.records import Rejection, fail, record_id, reject
 
 STAGE = "pairs"
@@ -18,7 +18,6 @@ _ASSISTANT = re.compile(
     re.IGNORECASE,
 )
 """A system text that says only that there is an assistant."""
-_NO_INPUT = ("<noinput>", "<no input>", "noinput")
 
 
 def broken(where: str, why: str) -> Rejection:
@@ -29,20 +28,6 @@ def broken(where: str, why: str) -> Rejection:
 def refused(where: str, rule: str, why: str, text: str = "", number: int = 0) -> Rejection:
     """Say that an answer is not used; `number` counts the answers of one row."""
     return reject(record_id(where, str(number)) if number else record_id(where), STAGE, rule, why, uri=where, text=text)
-
-
-def filled(value: object) -> bool:
-    """Tell whether a field holds anything: no null, no blank text, nothing empty."""
-    if isinstance(value, str):
-        return value.strip() not in ("", "[]", "{}", "null")
-    return value is not None and not (hasattr(value, "__len__") and len(value) == 0)
-
-
-def as_text(value: object) -> str:
-    """Return what a field holds as text: numbers, lists and objects as JSON; nothing for null and for "no input"."""
-    if isinstance(value, str):
-        return "" if value.strip().lower() in _NO_INPUT else value.strip()
-    return json.dumps(value, ensure_ascii=False, default=str) if filled(value) else ""
 
 
 def instructed(system: str, instruction: str) -> str:

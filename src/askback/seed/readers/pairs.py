@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from askback.json_values import kind
+from askback.json_values import as_text, filled, kind
 from askback.records import Rejection
 from askback.rows import BrokenRow, Rows
 from askback.seed.readers import Pair
 from askback.seed.readers.conversations import TURNS, Turn, answers, conversation, marked_turns, turns_of
-from askback.seed.readers.fields import as_text, broken, filled, instructed, refused, system_of, unusable
+from askback.seed.readers.fields import broken, instructed, refused, system_of, unusable
 
 ASKED = ("instruction", "prompt", "question", "query", "input", "inputs", "human", "user")
 ANSWERED = ("output", "response", "completion", "answer", "target", "targets", "assistant", "gpt")
