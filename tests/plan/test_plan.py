@@ -71,6 +71,7 @@ def test_status_shows_what_was_forecast_beside_what_it_took(made: Path) -> None:
 def test_a_finished_run_tells_another_how_fast_it_goes(made: Path, recipe: Path) -> None:
     planned = json.loads(askback("plan", str(recipe), "--set", "name=next", "--from", str(made), "--json").stdout)
     assert planned["rates"] == f"measured in {made}"
+    assert len(planned["seed"]) == 3 and all(" → " in line for line in planned["seed"])
     assert not (made.parent / "next").exists()
     refused = askback("plan", str(recipe), "--set", "name=next", "--from", str(made.parent))
     assert refused.returncode == 3 and "not a run folder" in refused.stderr

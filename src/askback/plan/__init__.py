@@ -54,8 +54,7 @@ class Plan:
         self.folder = Path(file.resources.runs) / file.name
         self.steps: list[PlannedStep] = []
         self.documents: dict[str, int] = {}
-        self.seed_rows: list[str] = []
-        """What is made of the first rows of each file of seed pairs."""
+        self.seed_rows: list[str] = []  # what is made of the first rows of each file of seed pairs
         self.notes: list[str] = []
         """What is to be said of the plan: where the engine or the machine cannot give what the recipe asks for, and what
         will not come out as hoped."""

@@ -35,7 +35,7 @@ _BOTH = (
 )
 """Where one item of a list holds a question and its answer."""
 _CALLS = ("tool_calls", "function_call")
-_MARKED = re.compile(r"(?:\A|\n\n)\s*(Human|Assistant):[ \t]*")
+_MARKED = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):[ \t]*")
 """Anthropic's marks of turns in a text."""
 
 
