@@ -271,7 +271,7 @@ class Plan:
         step.memory = training_gigabytes(self._base_folder, self._parameters, options, launch, batch)
         check_training(options, batch, self.file, self._base_folder, self.refusals)
         seen = (options.steps or 0) * batch
-        if 0 < seen < step.entered:
+        if 0 < 2 * seen < step.entered:
             self._note(
                 f"{step.name}: {options.steps} steps of {batch} go over {seen:,} of {step.entered:,} examples; leave steps "
                 "out for the paper's number"
