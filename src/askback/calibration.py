@@ -5,7 +5,6 @@ figures depend on (the identities of its steps), so that no calibration is in th
 """
 
 import itertools
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from askback.curate.scorers import SCORERS
 from askback.curate.teach import make_probes
 from askback.errors import InputError, RecipeError
 from askback.execution.identity import Model, asked, base_model, fingerprint, identify, trained_model
+from askback.execution.on_disk import step_record
 from askback.execution.run import Steps
 from askback.execution.shards import Records, write_json
 from askback.lookup import nearest
@@ -86,7 +86,7 @@ def _judge_model(run: Path, base: Model, judge: str) -> Model:
         return base
     record = run / name / "step.json"
     if record.exists() and (run / name / "model").is_dir():
-        mark = json.loads(record.read_text("utf-8"))["fingerprint"]
+        mark = step_record(record.parent)["fingerprint"]
         return trained_model(run / name, name, mark)
     if Path(judge).is_dir():
         return base_model(judge, "", Path(judge))
@@ -94,5 +94,5 @@ def _judge_model(run: Path, base: Model, judge: str) -> Model:
 
 
 def _cost(parts: Iterable[Records], pairs: int) -> float:
-    records = [json.loads((part.folder / "step.json").read_text("utf-8")) for part in parts]
+    records = [step_record(part.folder) for part in parts]
     return float(round(1000 * sum(record["seconds"] for record in records) / max(1, pairs), 1))

@@ -16,6 +16,9 @@
 A broken *record* is not an error: it becomes a `Rejection` (records.py) and the run goes on.
 """
 
+import errno
+from pathlib import Path
+
 
 class AskbackError(Exception):
     """Something the user can put right. The message names where, what was found, what is allowed and what to do."""
@@ -95,3 +98,14 @@ class Interrupted(AskbackError):
     """Ctrl-C. Everything finished is on disk; the same command goes on from there."""
 
     exit_code = 130
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """Say what an OSError while writing means to the user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            f"{path}: the disk is full. Everything finished is saved; free some space and run the same command again."
+        )
+    return StorageError(
+        f"{path}: cannot write: {error.strerror or error}. Check the folder's permissions and the disk."
+    )

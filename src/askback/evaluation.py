@@ -1,6 +1,5 @@
 """Does it help: what a run's models and data are worth, as recorded steps in the folder `evaluate` of the run."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -25,6 +24,7 @@ from askback.evaluate.options import (
 )
 from askback.evaluate.pairwise import WinRate, compare, win_rate
 from askback.evaluate.rouge import compare_with_references
+from askback.execution.on_disk import read_json, reading
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_json
@@ -217,11 +217,13 @@ def plain(name: str) -> str:
 
 def _kept(path: Path, found: dict[str, Any], made: RunFolder) -> dict[str, Any]:
     """Add what earlier evaluations found of the models that are still there."""
-    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    before = read_json(path, dict[str, Any]) if path.exists() else {}
     found |= {"run": made.folder.name, "models": {name: made.model(name).id for name in made.models}}
-    for kind in BY_MODEL:
-        still = {step: row for step, row in before.get(kind, {}).items() if row["model_id"] in found["models"].values()}
-        found[kind] = {**still, **found[kind]}
+    with reading(path):
+        for kind in BY_MODEL:
+            rows = before.get(kind, {}).items()
+            still = {step: row for step, row in rows if row["model_id"] in found["models"].values()}
+            found[kind] = {**still, **found[kind]}
     if before.get("models") == found["models"]:
         found["losses"] = {**before["losses"], **found["losses"]}
     write_json(path, found)

@@ -1,6 +1,5 @@
 """A run folder looked at afterwards: which models and records it holds, and steps inside it about them."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 from askback.config import Engine, Options, RecipeFile
 from askback.errors import InputError, RecipeError
 from askback.execution.identity import Input, Model, base_model, fingerprint, identify, trained_model
+from askback.execution.on_disk import ResultRecord, checked, step_record
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records
@@ -47,7 +47,7 @@ class RunFolder:
         record = self.folder / "result" / "step.json"
         if not record.exists():
             return self.models[-1]
-        return f"m{json.loads(record.read_text('utf-8'))['metrics']['round']}"
+        return f"m{checked(record, step_record(record.parent)['metrics'], ResultRecord)['round']}"
 
     @property
     def chosen(self) -> str | None:
@@ -125,7 +125,7 @@ def look(folder: Path) -> RunFolder:
     for name in page:
         record = found.folder / name / "step.json"
         if record.exists():
-            found.steps[name] = json.loads(record.read_text("utf-8"))["fingerprint"]
+            found.steps[name] = step_record(record.parent)["fingerprint"]
     if "seed" not in found.steps:
         raise InputError(
             f"{folder}: its seed is not loaded yet, so there is nothing to look at. First: askback run RECIPE"
@@ -144,5 +144,4 @@ def side_by_side(run: Run, name: str, function: Callable[..., T], options: Optio
 
 def metrics(step: Records) -> dict[str, Any]:
     """Return what a step measured."""
-    found: dict[str, Any] = json.loads((step.folder / "step.json").read_text("utf-8"))["metrics"]
-    return found
+    return step_record(step.folder)["metrics"]

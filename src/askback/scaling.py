@@ -20,8 +20,9 @@ from askback.evaluate.pairwise import compare, win_rate
 from askback.execution.identity import Input, Model, recorded
 from askback.execution.progress import Progress
 from askback.execution.run import Run
-from askback.execution.shards import Records, atomic, write_json
+from askback.execution.shards import Records, write_json
 from askback.execution.step import Step
+from askback.owned import atomic
 from askback.records import Candidate, Example, Outcome, draw, reject
 from askback.run_folder import RunFolder, look, metrics, side_by_side
 from askback.seed.load import load_pairs

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from askback import owned
 from askback.config import RecipeFile, Resources, Select
 from askback.engines.usage import Tokens
 from askback.errors import BudgetReached, RecipeError
@@ -136,8 +137,9 @@ def test_a_limit_in_money_needs_a_price(tmp_path: Path) -> None:
 
 def test_what_is_made_again_stays_spent(tmp_path: Path) -> None:
     for name, tokens in (("augment", 5), ("score-1", 7)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / TIMINGS).write_text(f'\n{{"seconds": 1.5, "prompt": {tokens}}}\n{{"seco')
+        owned.claim(tmp_path / name, "step")
+        with owned.append(tmp_path / name / TIMINGS) as file:
+            file.write(f'\n{{"seconds": 1.5, "prompt": {tokens}}}\n{{"seco'.encode())
     redo(tmp_path, "augment", ["score-1"])
     found = Spending(tmp_path, Resources(), Budget(), Drain(print)).total
     assert (found.prompt, found.seconds) == (12, 3.0)

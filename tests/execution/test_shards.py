@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from askback.errors import StorageError
 from askback.execution.shards import (
     Records,
-    atomic,
     is_done,
     piece_outcome,
     read_records,
@@ -19,6 +18,7 @@ from askback.execution.shards import (
     write_outcome,
     write_records,
 )
+from askback.owned import atomic
 from askback.records import SAMPLED, Judgement, Outcome, Segment, reject, sampled
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from askback import owned
 from askback.config import RecipeFile, Select
 from askback.errors import Drift, EmptyStep, RunBusy, WorkerDied
 from askback.execution.identity import difference, recorded
 from askback.execution.run import Run, redo
-from askback.execution.shards import Records
+from askback.execution.shards import Records, write_json
 from askback.execution.step import Step, larger
 from askback.records import Outcome, Segment, fail, reject
 
@@ -135,8 +136,9 @@ def test_a_changed_version_or_input_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_attempt_that_made_nothing_holds_nobody_to_it(tmp_path: Path) -> None:
-    (tmp_path / "run/make").mkdir(parents=True)
-    (tmp_path / "run/make/plan.json").write_text('{"identity": {"options": {"top_n": 2}}}')
+    owned.claim(tmp_path / "run", "run")
+    owned.claim(tmp_path / "run/make", "step")
+    write_json(tmp_path / "run/make/plan.json", {"identity": {"options": {"top_n": 2}}})
     with Run(recipe(tmp_path)) as run:
         assert len(run.step("make", make, Select(top_n=3))) == 3
 
@@ -153,10 +155,11 @@ def test_another_cut_is_not_mixed_with_the_one_begun(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_left_behind_is_no_step(tmp_path: Path) -> None:
-    (tmp_path / "run/.gone-make").mkdir(parents=True)
-    (tmp_path / "run/.make.tmp").mkdir()
+    owned.claim(tmp_path / "run", "run")
+    owned.unfinished(tmp_path / "run/make").mkdir()
+    (tmp_path / "run/.mine.tmp").mkdir()
     with Run(recipe(tmp_path)) as run:
-        assert not [path for path in run.folder.iterdir() if path.is_dir()]
+        assert [path.name for path in run.folder.iterdir() if path.is_dir()] == [".mine.tmp"]
 
 
 def test_redo_deletes_a_step_and_what_follows(tmp_path: Path) -> None:
@@ -243,7 +246,7 @@ def script(tmp_path: Path) -> Iterator[list[str]]:
 
 def environment(seconds: float) -> dict[str, str]:
     root = Path(__file__).parents[2]
-    return {**os.environ, "PYTHONPATH": str(root), "SIFT_SECONDS": str(seconds)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "src"))), "SIFT_SECONDS": str(seconds)}
 
 
 def pieces(folder: Path) -> int:

@@ -17,6 +17,7 @@ from threading import Thread
 import pytest
 import yaml
 
+from askback import owned
 from askback.config import Select
 from askback.errors import InputError, RecipeError
 from askback.execution.shards import Records, write_json, write_outcome
@@ -55,7 +56,7 @@ def run(tmp_path: Path) -> Path:
     """A run folder with a seed and one finished round."""
     folder = tmp_path / "runs/x"
     for name, origin, started in (("seed", "seed", 1.0), ("select-1", "augmented", 2.0)):
-        (folder / name).mkdir(parents=True)
+        owned.claim(folder / name, "step")
         outcome = Outcome()
         for number in range(4):
             outcome.keep("pairs", example(number, origin))
@@ -232,7 +233,7 @@ def test_another_export_replaces_and_other_folders_are_left_alone(run: Path, tmp
     assert not (tmp_path / "out/train.parquet").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("x")
-    with pytest.raises(InputError, match="no export"):
+    with pytest.raises(InputError, match="no marker of this version"):
         export(run, tmp_path / "mine")
 
 
@@ -242,7 +243,7 @@ def finish(run: Path, rounds: int, result: int) -> None:
     for t in range(1, rounds + 1):
         outcome = Outcome()
         outcome.keep("pairs", example(10 * t, "augmented"))
-        (run / f"select-{t}").mkdir(exist_ok=True)
+        owned.claim(run / f"select-{t}", "step")
         write_outcome(run / f"select-{t}", 0, Example, outcome)
         gate = {"round": t, "against": 0, "difference": 0.1, "low": 0.05, "high": 0.2, "passed": t == result}
         gates.append(gate)
@@ -252,7 +253,7 @@ def finish(run: Path, rounds: int, result: int) -> None:
     steps |= {f"loss-m{t}": {"loss": 2.0 + 0.1 * abs(t - 2)} for t in range(rounds + 1)}
     counts = {"pairs": {"entered": 1, "kept": 1, "rejected": 0, "failed": 0}}
     for name, values in {**steps, "result": {"enabled": True, "round": result, "gates": gates}, "select-3": {}}.items():
-        (run / name).mkdir(exist_ok=True)
+        owned.claim(run / name, "step")
         record = {"step": name, "finished": 3.0, "counts": counts, "reasons": {}, "metrics": values}
         write_json(run / name / "step.json", record)
     (run / "recipe.yaml").write_text(f"name: x\nrecipe: {{rounds: {rounds}}}\n")

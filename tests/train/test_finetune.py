@@ -82,7 +82,7 @@ def test_a_job_leaves_a_model_that_engines_load(
 
     folder = tmp_path / "m0"
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("metrics.jsonl", "model", "model-bfloat16", "rejected-00000.parquet", "result.json")
+        *(".askback.jsonl", "metrics.jsonl", "model", "model-bfloat16", "rejected-00000.parquet", "result.json")
     ]
     for name, dtype in (("model", torch.float32), ("model-bfloat16", torch.bfloat16)):
         model, report = AutoModelForCausalLM.from_pretrained(folder / name, output_loading_info=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from askback import owned
 from askback.config import Backward, Launch, Lora, Training
 from askback.errors import InputError, Interrupted, MissingExtra, RecipeError
 from askback.execution.shards import write_json
@@ -168,8 +169,8 @@ def test_fsdp_is_as_one(tiny_model: Path, tmp_path: Path, kind: str) -> None:
     options = LORA if kind == "lora" else FULL.model_copy(update={"steps": 8})
     straight, job = job_of(tiny_model, tmp_path / "one", options), job_of(tiny_model, tmp_path / "two", options)
     finetune(straight, ignore)
-    folder = tmp_path / "two" / FOLDER
-    folder.mkdir(parents=True)
+    owned.claim(tmp_path / "two", "step")
+    folder = owned.whole(tmp_path / "two" / FOLDER)
     write_json(folder / CONFIG, accelerate_config(Launch(processes=2, strategy="fsdp")))
     write_job(folder / JOB, job)
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(folder / CONFIG)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from askback import owned
 from askback.config import Training
 from askback.errors import RecipeError
 from askback.train import Job, check_options, finetune
@@ -29,6 +30,8 @@ def trainer_on(
     model, tokenizer = load(base, torch.float32)
     rows = [row for one in examples(10) if (row := tokenize(tokenizer, one, "forward", 512))]
     batches = arrange(rows, steps, batch_size, seed=0)
+    owned.claim(folder, "step")
+    owned.whole(folder / "checkpoints")
     watch = Watch(folder, "mark", [0] * steps, 300.0, lambda *_: None)
     return build_trainer(model, tokenizer, rows, batches, options, 0, watch, folder / "checkpoints"), rows, batches
 

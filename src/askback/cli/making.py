@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from askback import owned
 from askback.cli.shared import Json, RecipePath, Redo, RunPath, Set, closing, console, load, recipes, run_page
 from askback.errors import InputError, Interrupted, RecipeError
 
@@ -33,10 +34,8 @@ def init(
         raise RecipeError(
             f"{name}: not a name for a run; use letters, digits, '.', '_' and '-', a letter or digit first"
         )
-    if out.exists():
-        raise InputError(f"{out}: exists already. Give another file with --out, or edit this one.")
     template = (recipes() / "template.yaml").read_text("utf-8")
-    out.write_text(template.replace("name: my-run", f"name: {json.dumps(name)}", 1), "utf-8")
+    owned.create(out, template.replace("name: my-run", f"name: {json.dumps(name)}", 1))
     typer.echo(f"Wrote {out}. Edit it, then: askback plan {out}")
 
 
@@ -182,11 +181,13 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo"),
 ) -> None:
     """Run the whole loop, small: the documentation on this machine, a bundled seed, the embedded model."""
-    from askback.export import export
+    from askback.export import check_out, export
     from askback.recipe_file import load_recipe
     from askback.report.terminal import show_pairs
 
-    folder = run_page(load_recipe(recipes() / "demo.yaml"), [], None)
+    file = load_recipe(recipes() / "demo.yaml")
+    check_out(Path(file.resources.runs) / file.name, out)  # not after ten minutes
+    folder = run_page(file, [], None)
     count = export(folder, out)
     show_pairs(folder, console())
     closing(folder)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,13 +72,14 @@ def calibrate(
     """Try the judge on held-out pairs, true and damaged, and on pairs you have rated."""
     from askback.calibration import calibrate, scorers_named
     from askback.config import Labels
+    from askback.execution.on_disk import read_json
     from askback.report.calibrate import show_calibration
 
     file, found = load(recipe, set), []
     options, rated = scorers_named(file.recipe.score, scorers), Labels(path=str(labels)) if labels else None
     run_page(file, [], None, lambda _, run: found.append(calibrate(file, run, options, model, rated)))
     (folder,) = found
-    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    metrics = read_json(folder / "metrics.json", dict[str, Any])
     if as_json:
         typer.echo(json.dumps(metrics, indent=2))
     else:

@@ -1,7 +1,6 @@
 """The corpus room: documents → segments → the segments worth asking about (method.md 1.4)."""
 
 import platform
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from itertools import accumulate
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from askback import owned
 from askback.config import Corpus, CorpusSource
 from askback.corpus import cut
 from askback.corpus.boilerplate import Boilerplate, paragraphs_on_pages, repeated
@@ -107,7 +107,7 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Record
         kept = decide(signatures, options.duplicate_jaccard, bar.add)
     highest = _limit(signatures, kept, options.limit)
     unique = step.pieces(partial(_sift, options, highest, signatures), pieces, Segment, "segments", sizes)
-    _remove(signatures.folder)
+    owned.remove(signatures.folder)
     return unique
 
 
@@ -118,21 +118,11 @@ BOILERPLATE = "boilerplate.npy"
 
 def scratch(step: Step) -> Path:
     """Return the folder for what is needed while a step runs, without what another recipe left there."""
-    folder = step.folder / f"scratch-{step.output.fingerprint}"
-    for left in list(step.folder.glob("scratch-*")):
-        if left != folder and left.exists():
-            _remove(left)
-    folder.mkdir(exist_ok=True)
+    folder = owned.scratch(step.folder / f"scratch-{step.output.fingerprint}")
+    for left in step.folder.glob("scratch-*.tmp"):
+        if left != folder:
+            owned.remove(left)
     return folder
-
-
-def _remove(scratch: Path) -> None:
-    """Remove a folder, under another name first: a kill on the way must not leave a part that looks like work done."""
-    gone = scratch.with_name("scratch-gone")
-    if scratch != gone:
-        shutil.rmtree(gone, ignore_errors=True)
-        scratch.rename(gone)
-    shutil.rmtree(gone)
 
 
 def _count_paragraphs(signatures: Signatures, piece: int, rows: tuple[Path, int, int]) -> int:

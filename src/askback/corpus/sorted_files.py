@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from askback.execution.shards import atomic
+from askback import owned
 
 Array = np.ndarray[Any, Any]
 
@@ -25,7 +25,7 @@ def write_array(path: Path, array: Array) -> None:
     Raises:
         StorageError: the disk is full or the folder cannot be written.
     """
-    with atomic(path) as temporary, temporary.open("wb") as file:
+    with owned.atomic(path) as temporary, temporary.open("wb") as file:
         np.save(file, array)
 
 
@@ -54,7 +54,7 @@ def merge(paths: Sequence[Path], total: int, count: int) -> Path:
     """Make one file of several, whose keys are below `total`, a `count`-th of the keys at a time; return it."""
     target = paths[0].with_name(f"all-{paths[0].name}")
     size = sum(np.load(path, mmap_mode="r").shape[2] for path in paths)
-    with atomic(target) as temporary:
+    with owned.atomic(target) as temporary:
         whole = np.lib.format.open_memmap(temporary, "w+", np.uint64, (1, 2, size))
         done = 0
         for start, stop in pairwise(total * part // count for part in range(count + 1)):
@@ -62,7 +62,7 @@ def merge(paths: Sequence[Path], total: int, count: int) -> Path:
             whole[0, :, done : (done := done + pairs.shape[1])] = pairs
         whole.flush()
     for path in paths:
-        path.unlink()
+        owned.remove(path)
     return target
 
 

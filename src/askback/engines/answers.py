@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from askback import owned
 from askback.errors import StorageError
 
 
@@ -53,7 +54,7 @@ class Answers:
             with self._lock:
                 if self._path is not None:
                     if self._file is None:
-                        self._file = self._path.open("ab", buffering=0)
+                        self._file = owned.append(self._path)
                     self._file.write(line)
                 self._known[key] = value
             if self._file is not None:
@@ -81,7 +82,7 @@ def kept_in(path: Path | None) -> Iterator[None]:
     try:
         yield
         if path is not None:
-            path.unlink(missing_ok=True)
+            owned.remove(path)
     finally:
         _current.close()
         _current = before

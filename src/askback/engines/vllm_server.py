@@ -18,7 +18,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from askback import models
+from askback import models, owned
 from askback.config import Engine as EngineOptions
 from askback.config import Resources
 from askback.engines import guard
@@ -56,7 +56,7 @@ class Server:
                 f"engine.command: there is no '{command[0]}' here; install vLLM in an environment of its own, and give the "
                 "path of its command"
             )
-        with log.open("ab") as file:
+        with owned.append(log) as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", guard.__file__, *command],
                 stdin=subprocess.PIPE,

@@ -15,9 +15,10 @@ from askback.errors import InputError
 from askback.evaluate.options import Answering, BaselineFile, HeldOutPrompts, PromptFile
 from askback.execution.identity import Model, file_fingerprint, recorded
 from askback.execution.processes import report
-from askback.execution.shards import Records, atomic
+from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.json_values import as_text
+from askback.owned import atomic
 from askback.records import Answer, Example, Outcome, draw, fail, record_id, reject
 from askback.rows import BrokenRow, read_rows
 

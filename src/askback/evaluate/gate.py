@@ -4,15 +4,15 @@ The paper takes the last M_t without a look; on a public reproduction M_1 was wo
 """
 
 import math
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from askback import owned
 from askback.config import Gate
 from askback.evaluate.difference import loss_difference
 from askback.execution.identity import Model, recorded
-from askback.execution.shards import Records, link, write_records
+from askback.execution.shards import Records, write_records
 from askback.execution.step import Step
 from askback.records import Counts, Loss, Rejection, reject
 
@@ -30,8 +30,9 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     passed = [0, *(gate["round"] for gate in gates if gate["passed"])]
     result = passed[-1] if options.enabled else len(models) - 1
     for source, target in zip(_forms(models[result]), _forms(step.output), strict=True):
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target, copy_function=link)
+        made = owned.unfinished(target)
+        owned.copy(source, made)
+        owned.put(made, target)
     step.metrics = {"round": result, "enabled": options.enabled, "gates": gates}
     others = [
         reject(model.id, STAGE, "later-is-no-worse" if t in passed else "worse", f"the result is m{result}")

@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from askback import owned
 from askback.config import Engine, Resources
 from askback.engines.usage import Tokens
-from askback.errors import BudgetReached, RecipeError
+from askback.errors import BudgetReached, RecipeError, storage_error
 from askback.execution.processes import Drain
 from askback.execution.progress import duration
-from askback.execution.shards import storage_error
 
 NOTE_SECONDS = 10.0
 TIMINGS = "timings.jsonl"
@@ -65,12 +65,14 @@ def spent_in(*paths: Path) -> Spent:
     """Return the sum of what these files note; one that is not there notes nothing."""
     total = Spent()
     for path in paths:
-        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        for line in path.read_bytes().splitlines() if path.exists() else []:
             try:
                 entry = json.loads(line)
-            except ValueError:
+                numbers = {name: entry.get(name, 0) for name in KINDS}
+            except (ValueError, AttributeError, RecursionError):
                 continue  # blank, or cut by a kill
-            total += Spent(**{name: entry.get(name, 0) for name in KINDS})
+            if all(type(number) in (int, float) and 0 <= number < 1e15 for number in numbers.values()):
+                total += Spent(**numbers)
     return total
 
 
@@ -185,8 +187,10 @@ class Meter:
         spent = Spent(round(seconds, 3), *tokens, usd=usd)
         line = {name: value for name in KINDS if (value := getattr(spent, name)) or name == "seconds"}
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write("\n" + json.dumps(line))  # the break comes first, as a kill may have cut the last line
+            with owned.append(self._path) as file:
+                file.write(
+                    f"\n{json.dumps(line)}".encode()
+                )  # the break comes first, as a kill may have cut the last line
         except OSError as error:
             raise storage_error(self._path, error) from error
         self._spending.add(spent)

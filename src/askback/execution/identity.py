@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from askback.config import Options, RecipeFile, Resources
 from askback.errors import Drift, InputError
+from askback.execution.on_disk import IdentityRecord, read_json
 from askback.execution.shards import Records
 from askback.models import base_of, bfloat16_form
 from askback.variables import hide_in, marks
@@ -260,7 +261,7 @@ def check_drift(folder: Path, name: str, identity: dict[str, Any]) -> None:
     """
     if not holds_work(folder):
         return
-    before = json.loads((folder / "plan.json").read_text("utf-8"))["identity"]
+    before = read_json(folder / "plan.json", IdentityRecord)["identity"]
     if changes := difference(before, identity):
         raise Drift(
             f"{folder}: step '{name}' was made with something else:\n  "

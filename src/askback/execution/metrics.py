@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from askback.execution.shards import atomic
+from askback.execution.on_disk import step_record
+from askback.owned import atomic
 
 LEFT_OUT = ("identity", "fingerprint", "versions", "commit")
 """Of a step's record: what made it, which is told there."""
@@ -14,7 +15,7 @@ def write_metrics(folder: Path) -> None:
 
     So the file is right whatever was made again, taken over or cut short by a kill.
     """
-    records = [json.loads(path.read_text("utf-8")) for path in folder.glob("*/step.json")]
+    records = [step_record(path.parent) for path in folder.glob("*/step.json")]
     lines = [
         json.dumps({key: value for key, value in record.items() if key not in LEFT_OUT}, ensure_ascii=False)
         for record in sorted(records, key=lambda record: (record["finished"], record["step"]))

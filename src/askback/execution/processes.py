@@ -22,10 +22,10 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any
 
+from askback import owned
 from askback.engines import usage
 from askback.engines.usage import Tokens
-from askback.errors import AskbackError, Interrupted, WorkerDied
-from askback.execution.shards import storage_error
+from askback.errors import AskbackError, Interrupted, WorkerDied, storage_error
 from askback.variables import hide
 
 Report = Callable[[int, Tokens], None]
@@ -201,9 +201,9 @@ def begin(log: str, threads: int, reports: Any, stop: Any) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     sys.stdout.flush()
     sys.stderr.flush()
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
+    with owned.append(Path(log)) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     os.write(2, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] process {os.getpid()} on {gethostname()} begins\n".encode())
 
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import askback
+from askback import owned
 from askback.config import Resources
-from askback.errors import AskbackError, InputError, Interrupted, MissingExtra, WorkerDied
+from askback.errors import AskbackError, InputError, Interrupted, MissingExtra, WorkerDied, storage_error
 from askback.execution.processes import STOPPED, Drain, Report
 from askback.execution.ray_worker import Desk, Worker
-from askback.execution.shards import storage_error
 
 TRIES = 3
 """Workers that a piece may lose before it is taken for the cause."""
@@ -166,15 +166,15 @@ def _signals_kept() -> Iterator[None]:
 @contextmanager
 def _mark(log: Path) -> Iterator[Path]:
     """Have a file in the step's folder by which a worker knows that it sees the same folder."""
-    mark = (log.parent / f".ray-{secrets.token_hex(4)}.tmp").resolve()
+    mark = owned.unfinished(log.parent / f"ray-{secrets.token_hex(4)}").resolve()
     try:
-        mark.touch()
+        owned.append(mark).close()
     except OSError as error:
         raise storage_error(mark, error) from error
     try:
         yield mark
     finally:
-        mark.unlink(missing_ok=True)
+        owned.remove(mark)
         list(mark.parent.iterdir())  # a network file system may else not see yet what workers have written
 
 
@@ -266,9 +266,9 @@ class _Crew:
         self._ray.kill(worker)  # it may be out of reach and still there
         number = _START if piece is None else piece[0]
         self._losses[number] += 1
-        with self._log.open("a", encoding="utf-8") as log:
+        with owned.append(self._log) as log:
             what = "before its first piece" if piece is None else f"at piece {number}"
-            log.write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] a worker was lost {what}: {_line(error)}\n")
+            log.write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] a worker was lost {what}: {_line(error)}\n".encode())
         if self._losses[number] >= TRIES:
             why = f"before they could begin: {_line(error)[-300:]}" if piece is None else "at the same piece of work"
             raise WorkerDied(

@@ -4,9 +4,8 @@ The arguments are the dependency graph; there is no other. A step is made once, 
 identity (identity.py) nor overwritten.
 """
 
-import json
+import os
 import platform
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable
@@ -16,10 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
+from askback import owned
 from askback.config import Options, RecipeFile
 from askback.engines.usage import Tokens
 from askback.engines.vllm_server import Serving
-from askback.errors import Interrupted, RunBusy
+from askback.errors import Interrupted, RunBusy, storage_error
 from askback.execution.budget import TIMINGS, Budget, Meter, Spending
 from askback.execution.identity import (
     Input,
@@ -35,11 +35,29 @@ from askback.execution.identity import (
     identify,
 )
 from askback.execution.metrics import write_metrics
+from askback.execution.on_disk import step_record
 from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
-from askback.execution.shards import atomic, link, storage_error, write_json
+from askback.execution.shards import write_json
 from askback.execution.step import Step, nothing_kept
 from askback.records import Counts
+
+SERVER_LOG = "server.log"
+"""In the folder of the step that starts a server, which may serve later steps too."""
+
+
+def claim_run(folder: Path) -> None:
+    """Take a folder for a run: a new one, or that of an earlier attempt.
+
+    Raises:
+        InputError: it is somebody else's, or was made by version 0.1.
+    """
+    owned.claim(
+        folder,
+        "run",
+        "Give this run another name (`name:`); of a run of version 0.1, finished steps that are still right are taken over "
+        f"with --from {folder}.",
+    )
 
 
 class Steps(Protocol):
@@ -83,8 +101,8 @@ class Run:
     def __enter__(self) -> "Run":
         from filelock import FileLock, Timeout
 
+        claim_run(self.folder)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / ".lock")
             self._lock.acquire(timeout=0)
         except Timeout as error:
@@ -94,8 +112,7 @@ class Run:
             ) from error
         except OSError as error:
             raise storage_error(self.folder, error) from error
-        for left in [*self.folder.glob(".*.tmp"), *self.folder.glob(".gone-*")]:
-            shutil.rmtree(left, ignore_errors=True)  # of a kill in the middle of taking over, or of doing again
+        owned.clear(self.folder)
         self.drain.__enter__()
         return self
 
@@ -130,7 +147,7 @@ class Run:
                 self.progress.say(offer.said)
                 for note in plan.check_offer(offer):
                     self.progress.say(f"{offer.role}: {note}")
-        with atomic(self.folder / "recipe.yaml") as temporary:
+        with owned.atomic(self.folder / "recipe.yaml") as temporary:
             tree = self.file.as_written()
             temporary.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), "utf-8")
         self._begun = True
@@ -167,15 +184,11 @@ class Run:
             self.progress.say(f"{name}: taken over from {self.source}")
             return output
         self.spending.check()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise storage_error(folder, error) from error
-        for left in folder.glob(".*.tmp"):
-            left.unlink()
+        owned.claim(folder, "step")
+        owned.clear(folder)
         if not holds_work(folder):
             write_json(folder / "plan.json", {"identity": identity})
-        resources = self._serving.ready(function, inputs, self.file.resources, folder / "server.log", self.progress.say)
+        resources = self._serving.ready(function, inputs, self.file.resources, folder / SERVER_LOG, self.progress.say)
         asks_model = bool(function.recorded.engine)  # type: ignore[attr-defined]
         meter = Meter(folder / TIMINGS, resources.engine, self.spending)
         random_seed = self.file.recipe.random_seed
@@ -196,6 +209,7 @@ class Run:
         reasons = step.reasons
         if next(reversed(step.counts.values()), Counts()).kept == 0:
             raise nothing_kept(step.folder, step.counts, reasons)
+        owned.close(step.folder, but=(SERVER_LOG,))
         spent = step.meter.totals()
         write_json(
             step.folder / "step.json",
@@ -233,14 +247,17 @@ def redo(folder: Path, name: str, dependants: Iterable[str]) -> list[str]:
 
     The last goes first, and each is put out of the way whole before it is deleted, so that a kill in between leaves no
     step half there, and none whose input is gone.
+
+    Raises:
+        InputError: one of them holds something that askback did not write; then all are left.
     """
-    gone = [step for step in [name, *dependants] if (folder / step).exists()]
+    gone = [step for step in [name, *dependants] if os.path.lexists(folder / step)]
+    for step in gone:
+        owned.claim(folder / step, "step")
+        owned.refuse_foreign(folder / step)
     for step in reversed(gone):
-        aside = folder / f".gone-{step}"
         _keep_spent(folder, step)
-        shutil.rmtree(aside, ignore_errors=True)
-        (folder / step).rename(aside)
-        shutil.rmtree(aside)
+        owned.discard(folder / step, "step")
     return gone
 
 
@@ -248,20 +265,21 @@ def _keep_spent(folder: Path, step: str) -> None:
     """Note what a step has spent in the run folder, as it is spent whatever becomes of the step."""
     timings = folder / step / TIMINGS
     if timings.exists():
-        with (folder / TIMINGS).open("a", encoding="utf-8") as file:
-            file.write("\n" + timings.read_text("utf-8"))
+        with owned.append(folder / TIMINGS) as file:
+            file.write(b"\n" + timings.read_bytes())
 
 
 def _take_over(source: Path, folder: Path, mark: str) -> bool:
     """Link a finished step of another run into this one, if it is the same step."""
     record = source / "step.json"
-    if not record.exists() or json.loads(record.read_text("utf-8"))["fingerprint"] != mark:
+    if not record.exists() or step_record(source)["fingerprint"] != mark:
         return False
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(source, temporary, copy_function=link, ignore=shutil.ignore_patterns(TIMINGS))  # paid there
-    shutil.rmtree(folder, ignore_errors=True)  # at most begun, and as the same step
-    temporary.replace(folder)
+    made = owned.unfinished(folder)
+    owned.claim(made, "step")
+    owned.copy(source, made, but=(TIMINGS,))  # paid there
+    if os.path.lexists(folder):
+        owned.discard(folder, "step")  # at most begun, and as the same step
+    made.replace(folder)
     return True
 
 

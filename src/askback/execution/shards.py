@@ -5,18 +5,15 @@ temporary name, fsynced and renamed; the kept file comes last and carries the pi
 the piece is done. Any Parquet reader (pyarrow, DuckDB, pandas, datasets) opens them as they stand.
 """
 
-import errno
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 
-from askback.errors import StorageError
+from askback.execution.on_disk import reading
+from askback.owned import atomic
 from askback.records import RECORDS, Counts, Outcome, Rejection, sampled, schema
 from askback.variables import any_hidden, hide, hide_in
 
@@ -81,13 +78,15 @@ def rejections(folder: Path) -> Iterator[Rejection]:
 
 def read_records(path: Path, start: int = 0, stop: int | None = None) -> Iterator[Any]:
     """Yield the records of one file, a row group at a time, so that a large file costs little memory."""
-    kind, groups = _layout(path, written := path.stat().st_mtime_ns)
+    with reading(path):
+        kind, groups = _layout(path, written := path.stat().st_mtime_ns)
     position = 0
     for number, rows in enumerate(groups):
         first, last = max(0, start - position), rows if stop is None else min(rows, stop - position)
         position += rows
         if first < last:
-            table = _row_group(path, written, number).slice(first, last - first)
+            with reading(path):
+                table = _row_group(path, written, number).slice(first, last - first)
             for batch in table.to_batches(max_chunksize=BATCH):
                 # By column and place, twice as fast as a dictionary per row.
                 columns = [batch.column(name).to_pylist() for name in schema(kind).names[: batch.num_columns]]
@@ -112,51 +111,6 @@ def write_records(path: Path, kind: type, records: list[Any], metadata: dict[str
     columns = {name: [getattr(record, name) for record in records] for name in names}
     with atomic(path) as temporary:
         pq.write_table(pa.table(columns, schema=arrow), temporary, compression="zstd", row_group_size=ROW_GROUP)
-
-
-class atomic:  # noqa: N801 - reads as a function: `with atomic(path) as temporary`
-    """Give a temporary path beside `path`; on leaving without an error, fsync it and rename it to `path`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.temporary = path.with_name(
-            f".{path.name}.{gethostname()}.{os.getpid()}.tmp"
-        )  # two machines may share a disk
-
-    def __enter__(self) -> Path:
-        return self.temporary
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            if error is None:
-                with self.temporary.open("rb+") as file:
-                    os.fsync(file.fileno())
-                self.temporary.replace(self.path)
-        except OSError as failure:
-            raise storage_error(self.path, failure) from failure
-        finally:
-            self.temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise storage_error(self.path, error) from error
-
-
-def storage_error(path: Path, error: OSError) -> StorageError:
-    """Say what an OSError while writing means to the user."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(
-            f"{path}: the disk is full. Everything finished is saved; free some space and run the same command again."
-        )
-    return StorageError(
-        f"{path}: cannot write: {error.strerror or error}. Check the folder's permissions and the disk."
-    )
-
-
-def link(source: str, target: str) -> None:
-    """Hard-link, as nothing in a finished step is ever written again; copy where links cannot be had."""
-    try:
-        Path(target).hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -195,11 +149,13 @@ def is_done(folder: Path, piece: int) -> bool:
 def piece_outcome(folder: Path, piece: int) -> Outcome:
     """Return what became of the records of a finished piece, without them: counts, reasons (of all, also those whose
     rejection is not in the sample) and tallies."""
-    stored = _metadata(_kept(folder, piece)).metadata
-    counts, reasons, tallies = (
-        json.loads(stored.get(f"askback.{name}".encode(), b"{}")) for name in ("counts", "reasons", "tallies")
-    )
-    return Outcome(counts={stage: Counts(**count) for stage, count in counts.items()}, reasons=reasons, tallies=tallies)
+    with reading(path := _kept(folder, piece)):
+        stored = _metadata(path).metadata
+        counts, reasons, tallies = (
+            json.loads(stored.get(f"askback.{name}".encode(), b"{}")) for name in ("counts", "reasons", "tallies")
+        )
+        made = {stage: Counts(**count) for stage, count in counts.items()}
+    return Outcome(counts=made, reasons=reasons, tallies=tallies)
 
 
 def _kept(folder: Path, piece: int) -> Path:
@@ -207,7 +163,8 @@ def _kept(folder: Path, piece: int) -> Path:
 
 
 def _rows_in(path: Path) -> int:
-    return sum(_layout(path, path.stat().st_mtime_ns)[1])
+    with reading(path):
+        return sum(_layout(path, path.stat().st_mtime_ns)[1])
 
 
 # Both are asked for again and again; a file that is made again has another time.

@@ -4,7 +4,6 @@ A step's folder: ``plan.json`` (its identity and how its work is cut into pieces
 ``step.json`` comes last: done is a file.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from askback.engines.answers import kept_in
 from askback.engines.usage import Tokens
 from askback.errors import Drift, EmptyStep
 from askback.execution.budget import Meter
+from askback.execution.on_disk import IdentityRecord, read_json
 from askback.execution.processes import Drain, Report, run_pieces
 from askback.execution.progress import Bar, Progress
 from askback.execution.shards import (
@@ -178,10 +178,11 @@ class Step:
     def _recall(self, key: str, value: int) -> int:
         """Return `value` as it was when the step was begun."""
         path = self.folder / "plan.json"
-        plan = json.loads(path.read_text("utf-8"))
+        plan = read_json(path, IdentityRecord)
         if key not in plan:
             write_json(path, {**plan, key: value})
-        return int(plan.get(key, value))
+        found: dict[str, Any] = {key: value, **plan}
+        return int(found[key])
 
 
 def nothing_kept(folder: Path, counts: Mapping[str, Counts], reasons: Mapping[str, int]) -> EmptyStep:

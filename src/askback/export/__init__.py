@@ -1,5 +1,5 @@
 """Export: a run's pairs as a folder that people can load, read and pass on."""
 
-from askback.export.folder import FORMATS, export
+from askback.export.folder import FORMATS, check_out, export
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["FORMATS", "check_out", "export"]

@@ -9,11 +9,24 @@ import yaml
 
 from askback.builtin import BUILTIN
 from askback.execution.shards import Records
+from askback.export.languages import code
 from askback.export.snippets import snippets
 from askback.prompts import QUALITY_TAG, SEED_TAG, WEB_TAG
 from askback.records import Example
 from askback.report.limits import limits
-from askback.report.read import PROMPTS, agreements, checked, checks, funnel, lengths, losses, result, verdict
+from askback.report.plain import plain
+from askback.report.read import (
+    PROMPTS,
+    agreements,
+    checked,
+    checks,
+    funnel,
+    lengths,
+    losses,
+    recipe_tree,
+    result,
+    verdict,
+)
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 
@@ -24,16 +37,25 @@ as), `licence`, `language` and `date`.
 """
 
 
-def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str, splits: dict[str, int]) -> str:
+def card(
+    run: Path,
+    pairs: list[Example],
+    format: str,
+    out: Path,
+    file_type: str,
+    splits: dict[str, int],
+    features: list[dict[str, Any]],
+) -> str:
     """Return the README.md of an export folder: YAML that the hub and `datasets` read, then text for people.
 
     Args:
         splits: the number of pairs in each.
+        features: the types of the columns, as `datasets` reads them.
     """
     origins = Counter(pair.origin for pair in pairs)
     licences = Counter(pair.licence or "not stated" for pair in pairs)
     rows = [
-        f"---\n{_head(pairs, splits, file_type)}---\n",
+        f"---\n{_head(pairs, splits, file_type, features)}---\n",
         f"# {_plain(run.name)}\n",
         f"{len(pairs):,} instruction-output pairs ({', '.join(f'{n:,} {origin}' for origin, n in origins.items())}), "
         f"in {format} form, made by instruction backtranslation with askback. The outputs are text of the "
@@ -68,17 +90,17 @@ def card(run: Path, pairs: list[Example], format: str, out: Path, file_type: str
         *_not_looked_for(run),
         "- A licence is what the source states about itself.\n",
         "## Train on it\n",
-        snippets(format, Path(out.name), f"train.{file_type}", _base(run)),
+        snippets(format, Path(out.name), f"{next(iter(splits))}.{file_type}", _base(run)),
         "## Recipe\n",
         f"```yaml\n{_recipe(run)}```",
     ]
     return "\n".join(rows) + "\n"
 
 
-def _head(pairs: list[Example], splits: dict[str, int], file_type: str) -> str:
+def _head(pairs: list[Example], splits: dict[str, int], file_type: str, features: list[dict[str, Any]]) -> str:
     """Return the YAML that the hub and `datasets` read."""
     tree = {
-        "language": sorted({pair.language for pair in pairs if pair.language}),
+        "language": sorted({code(pair.language) for pair in pairs} - {""}),
         "license": "other",
         "license_details": "per record, in the column `licence`; listed in licences.csv",
         "task_categories": ["text-generation"],
@@ -90,6 +112,7 @@ def _head(pairs: list[Example], splits: dict[str, int], file_type: str) -> str:
                 "data_files": [{"split": split, "path": f"{split}.{file_type}"} for split in splits],
             }
         ],
+        "dataset_info": {"features": features},
     }
     return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
 
@@ -111,7 +134,7 @@ def _losses(run: Path) -> list[str]:
 
 def _models(run: Path) -> list[str]:
     """Name what wrote the instructions and what judged them, as the records themselves do."""
-    tree = yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {})
+    tree = recipe_tree(run)
     base = str(tree.get("base", ""))
     known = BUILTIN.get(base.removeprefix("builtin:"))
     said = [f"- base: {_plain(_base(run))}" + (f" ({known.licence})" if known else "; see its own licence")]
@@ -134,7 +157,7 @@ def _first(folder: Path) -> Any:
 
 def _not_looked_for(run: Path) -> list[str]:
     """Say what the recipe left unchecked in the documents."""
-    corpus = yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {}).get("corpus", {})
+    corpus = recipe_tree(run).get("corpus", {})
     said = []
     if corpus.get("pii", "keep") == "keep":
         said.append("- Personal data in the documents was not looked for.")
@@ -168,25 +191,36 @@ def _quality(pairs: list[Example]) -> list[str]:
 
 def _base(run: Path) -> str:
     """Return the run's base model as other tools know it; of a folder only the name."""
-    base = str(yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {}).get("base", ""))
+    base = str(recipe_tree(run).get("base", ""))
     if builtin := BUILTIN.get(base.removeprefix("builtin:")):
         return builtin.hub
-    return Path(base).name if Path(base).is_absolute() else base
+    return without_path(base)
 
 
 def _plain(text: str) -> str:
     """Take the power from text of documents that goes into a Markdown table."""
-    words = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
+    words = plain(without_path(text))
     return re.sub(r"([\\`*_{}\[\]()#!|<>])", r"\\\1", " ".join(words.split())[:120])
 
 
 def _recipe(run: Path) -> str:
     """Return what defines the result, with file names in place of this machine's paths."""
-    recipe = yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {})
+    recipe = recipe_tree(run)
     for room in ("seed", "corpus"):
         for source in recipe.get(room, {}).get("sources", []):
             source["path"] = Path(source["path"]).name
-    for key in ("base", "chat_template"):
-        if key in recipe and Path(recipe[key]).is_absolute():
-            recipe[key] = Path(recipe[key]).name
-    return str(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+    return str(yaml.safe_dump(_without_paths(recipe), sort_keys=False, allow_unicode=True))
+
+
+def _without_paths(value: Any) -> Any:
+    """Return a tree with file names in place of the paths in it."""
+    if isinstance(value, dict):
+        return {key: _without_paths(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_paths(inner) for inner in value]
+    return without_path(value) if isinstance(value, str) else value
+
+
+def without_path(text: str) -> str:
+    """Return a text less the folders of a path of this machine that it is, or that follows the kind of what is there."""
+    return re.sub(r"^((?:.*::|[\w-]+:|file://)?)(?:~|[A-Za-z]:[\\/]|/(?!/)).*[\\/](?=[^\\/])", r"\1", text)

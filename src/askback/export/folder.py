@@ -1,27 +1,27 @@
 """Write the export folder: the data, a card that says what it is and whose, and checksums."""
 
 import csv
-import hashlib
 import io
-import json
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from askback import owned
 from askback.errors import InputError
 from askback.execution.shards import Records
 from askback.export.card import card
+from askback.export.features import dated, declared, json_lines, schema
 from askback.export.formats import provenance
 from askback.export.snippets import dataset_info
 from askback.lookup import lookup
 from askback.records import DRAWS, Example, draw
-from askback.report.read import chosen
+from askback.report.read import chosen, recipe_tree
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMATS = {
     "messages": "askback.export.formats:messages",
@@ -32,7 +32,6 @@ FORMATS = {
 
 
 CHECKSUMS = "checksums.txt"
-"""Also tells that a folder is an export, and may be replaced by another."""
 
 
 def export(
@@ -53,57 +52,91 @@ def export(
         The number of pairs.
 
     Raises:
-        InputError: nothing is selected yet, or `out` holds something that is no export.
+        InputError: nothing is selected yet, or `out` is a folder that is not an unchanged export of ours.
         RecipeError: there is no such format.
     """
     shape: Callable[[Example], dict[str, Any]] = lookup(FORMATS, format, "export format")
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / CHECKSUMS).exists()):
-        raise InputError(f"{out}: already holds something that is no export. Give an empty or new folder with --out.")
+    check_out(run, out)
     pairs = sorted(chosen(run), key=lambda pair: pair.id)
     if with_seed:
         pairs += [pair for pair in Records(run / "seed", "") if pair.split == "train"]
-    # Made beside it and put in its place whole, so that a kill leaves the export that was there, or none.
-    made = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
     pairs = without_folders(pairs, run)
     files = _split(pairs, validation)
-    for split, rows in files.items():
-        _write(made / f"{split}.{file_type}", [{**shape(pair), **provenance(pair)} for pair in rows])
+    rows = {split: [{**shape(pair), **provenance(pair)} for pair in some] for split, some in files.items()}
+    columns = schema(format, dates=file_type == "jsonl" and dated(rows))
+    owned.claim(out, "export", ADVICE)
+    owned.clear(out)
+    # Made whole first, so that a kill while it is made leaves the export that was there.
+    made = owned.unfinished(out / "export")
+    made.mkdir()
+    for split, some in rows.items():
+        _write(made / f"{split}.{file_type}", some, columns)
     (made / "licences.csv").write_text(_licences(pairs), "utf-8")
     (made / "README.md").write_text(
-        card(run, pairs, format, out, file_type, {split: len(rows) for split, rows in files.items()}), "utf-8"
+        card(run, pairs, format, out, file_type, {split: len(some) for split, some in rows.items()}, declared(columns)),
+        "utf-8",
     )
-    if info := dataset_info(format, f"train.{file_type}"):
+    if info := dataset_info(format, f"{next(iter(files))}.{file_type}"):
         (made / "dataset_info.json").write_text(info, "utf-8")
     names = sorted(path.name for path in made.iterdir())
-    sums = [f"{hashlib.sha256((made / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
-    (made / CHECKSUMS).write_text("".join(sums), "utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    made.rename(out)
+    (made / CHECKSUMS).write_text("".join(f"{owned.sha256(made / name)}  {name}\n" for name in names), "utf-8")
+    _put_in_place(made, out)
     return len(pairs)
+
+
+ADVICE = "Give an empty or new folder with --out; an export of version 0.1 you may delete yourself."
+
+
+def check_out(run: Path, out: Path) -> None:
+    """Refuse a folder that is no export of ours, or lies in a run or in another export.
+
+    Raises:
+        InputError: it is one of these.
+    """
+    above = (out.absolute(), *out.absolute().parents)
+    if owned.owner(out) or run.resolve() in (out.resolve(), *out.resolve().parents) or any(map(_is_run, above)):
+        raise InputError(f"{out}: lies in a folder of a run or an export. {ADVICE}")
+    if owned.check_claim(out, "export", ADVICE):
+        owned.refuse_foreign(out, ADVICE)
+
+
+def _is_run(folder: Path) -> bool:
+    """Tell whether a folder looks like a run's, whatever version made it."""
+    return (folder / "recipe.yaml").is_file() and next(folder.glob("*/step.json"), None) is not None
+
+
+def _put_in_place(made: Path, out: Path) -> None:
+    """Give the new files their names, and remove those of the export that was there before."""
+    new = {path.name for path in made.iterdir()}
+    for path in sorted(out.iterdir()):
+        if path.name not in new | {owned.MARKER} and path != made:
+            owned.remove(path)
+    for name in sorted(new, key=lambda name: (name == CHECKSUMS, name)):
+        owned.put(made / name, out / name)
+    made.rmdir()
 
 
 def _split(pairs: list[Example], validation: float) -> dict[str, list[Example]]:
     """Return the pairs by split, both in order; a pair is in the same split whatever the others are."""
     held = {pair.id for pair in pairs if draw(0, "validation", pair.id) < validation * DRAWS}
     files = {"train": [pair for pair in pairs if pair.id not in held]}
-    return files | {"validation": [pair for pair in pairs if pair.id in held]} if held else files
+    files |= {"validation": [pair for pair in pairs if pair.id in held]}
+    return {split: some for split, some in files.items() if some}
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write(path: Path, rows: list[dict[str, Any]], columns: "pa.Schema") -> None:
     if path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+        path.write_text("".join(json_lines(rows)), "utf-8")
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(rows, schema=columns), path, compression="zstd")
 
 
 def without_folders(pairs: list[Example], run: Path) -> list[Example]:
     """Return the pairs with their `uri` and `source` from the recipe's files on, less the folders of this machine."""
-    recipe = yaml.safe_load((run / "recipe.yaml").read_text("utf-8")).get("recipe", {})
+    recipe = recipe_tree(run)
     sources = [one for room in ("seed", "corpus") for one in recipe.get(room, {}).get("sources", [])]
     paths = [re.split(r"[*?\[]", str(Path(one.get("path", "")).expanduser()))[0] for one in sources]
     folders = {f"{path.rpartition('/')[0]}/" for path in paths if path.startswith("/")} - {"/"}
@@ -124,5 +157,10 @@ def _licences(pairs: list[Example]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["licence", "uri", "pairs", "title"])
     for (licence, uri, title), count in sorted(Counter((pair.licence, pair.uri, pair.title) for pair in pairs).items()):
-        writer.writerow([licence or "not stated", uri, count, title])
+        writer.writerow([_no_formula(licence or "not stated"), _no_formula(uri), count, _no_formula(title)])
     return text.getvalue()
+
+
+def _no_formula(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: an apostrophe goes before one that begins like one."""
+    return f"'{cell}" if re.match(r"\s*[=+\-@＝＋－＠]|[\t\r\n]", cell) else cell

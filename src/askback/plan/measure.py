@@ -16,8 +16,9 @@ from askback.evaluate.loss import measure_piece
 from askback.execution.budget import Spent
 from askback.execution.identity import Model
 from askback.execution.processes import Drain, run_pieces
-from askback.execution.shards import atomic
+from askback.execution.run import claim_run
 from askback.models import resolve
+from askback.owned import atomic
 from askback.plan.rates import MEASURED
 from askback.plan.sample import Pair
 from askback.records import Candidate, Example, Segment
@@ -43,7 +44,7 @@ def measure(
         candidates: texts of the corpus with any instruction, to write instructions for and to judge.
     """
     base = resolve(recipe.base, recipe.chat_template)
-    folder.mkdir(parents=True, exist_ok=True)
+    claim_run(folder)
     work = (recipe, resources, str(base), pairs, candidates)
     (found,) = run_pieces(work_a_little, [work], 1, folder / "rates.log", drain, lambda *_: None)
     with atomic(folder / MEASURED) as path:

@@ -1,15 +1,16 @@
 """How fast tokens go, by what is done with them: measured, known from a run's finished steps, or assumed."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from askback.config import Resources
 from askback.engines.usage import Tokens
 from askback.errors import InputError
 from askback.execution.budget import Spent
+from askback.execution.on_disk import RatesRecord, read_json, reading, step_record
 from askback.plan.devices import prior
 
 MEASURED = "rates.json"
@@ -86,9 +87,10 @@ def rates_for(folder: Path, resources: Resources, source: Path | None = None, si
         if run is not None:
             found.learn(_finished(run, resources), said)
     if (folder / MEASURED).exists():
-        measured = json.loads((folder / MEASURED).read_text("utf-8"))
+        measured = read_json(folder / MEASURED, RatesRecord)
         found.startup = measured["startup"]
-        spent = {role: Spent(**one) for role, one in measured["spent"].items()}
+        with reading(folder / MEASURED):
+            spent = {role: Spent(**one) for role, one in measured["spent"].items()}  # type: ignore[arg-type]
         found.learn(_of_this_engine(spent, measured["engine"], resources), f"measured by plan --measure ({MEASURED})")
     return found
 
@@ -97,13 +99,14 @@ def _finished(folder: Path, resources: Resources) -> dict[str, Spent]:
     """Return what a run's finished steps have spent, by role, each less the loading of its model."""
     spent: dict[str, Spent] = {}
     for path in folder.glob("*/step.json"):
-        step = json.loads(path.read_text("utf-8"))
+        step: dict[str, Any] = {"seconds": 0.0, "identity": {}, **step_record(path.parent)}
         name = path.parent.name
         role = "train" if re.fullmatch(r"backward|m\d+", name) else ROLES.get(name.partition("-")[0], "")
         kinds = {kind: step.get(f"{kind}_tokens", 0) for kind in Tokens._fields}
         if not role or not any(kinds.values()):
             continue
-        engine = step["identity"].get("engine", {}).get("kind", "")
+        with reading(path):
+            engine = step["identity"].get("engine", {}).get("kind", "")
         seconds = max(0.5 * step["seconds"], step["seconds"] - (0 if engine == "scripted" else STARTUP))
         kept = {role: Spent(seconds, **kinds)}
         for same, one in (kept if role == "train" else _of_this_engine(kept, engine, resources)).items():

@@ -1,6 +1,5 @@
 """What a step will find: how many records, and a few of them, as far as that can be told before the step is made."""
 
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from askback.config import Augment, Corpus, Judge, Seed
+from askback.execution.on_disk import step_record
 from askback.execution.shards import Records
 from askback.execution.step import nothing_kept
 from askback.plan.refusals import Refusals
@@ -137,7 +137,7 @@ def of_judge(folder: Path, options: Judge, seed: Pairs, refusals: Refusals) -> t
 
 def entered(folder: Path) -> int:
     """Return how many records entered a finished step."""
-    counts = json.loads((folder / "step.json").read_text("utf-8"))["counts"]
+    counts = step_record(folder)["counts"]
     return int(next(iter(counts.values()))["entered"])
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from askback.config import RecipeFile
-from askback.execution.shards import atomic
+from askback.execution.on_disk import ForecastFile, read_json
+from askback.owned import atomic
 
 FORECAST = "forecast.json"
 """In the run folder."""
@@ -20,7 +21,7 @@ def keep_forecast(file: RecipeFile, steps: Sequence[str]) -> None:
     from askback.plan import Plan
 
     path = Path(file.resources.runs) / file.name / FORECAST
-    before = json.loads(path.read_text("utf-8"))["steps"] if path.exists() else {}
+    before = read_json(path, ForecastFile)["steps"] if path.exists() else {}
     if all(name in before for name in steps):
         return
     plan = Plan(file).as_json()

@@ -3,8 +3,9 @@
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from askback.report.plain import shown as as_text
 
 
 def show_evaluation(found: dict[str, Any], console: Console) -> None:
@@ -33,7 +34,7 @@ def _table(title: str, left: list[str], right: list[str]) -> Table:
 
 def _losses(name: str, rows: dict[str, Any], console: Console) -> None:
     columns = ["nats per token", "pairs", "tokens", "against base (95 %)", "against M_0 (95 %)"]
-    table = _table(f"Loss on pairs: {escape(name)}", ["model"], columns)
+    table = _table(f"Loss on pairs: {as_text(name)}", ["model"], columns)
     for model, row in rows.items():
         apart = [row.get(f"against_{other}") for other in ("base", "m0")]
         shown = [f"{d['difference']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f})" if d else "" for d in apart]
@@ -47,7 +48,7 @@ def _win_rates(rows: dict[str, Any], console: Console) -> None:
     for row in rows.values():
         total, controlled = row["total"], row["length_controlled"]
         table.add_row(
-            *(escape(row[name]) for name in ("model", "baseline", "prompts", "judge")),
+            *(as_text(row[name]) for name in ("model", "baseline", "prompts", "judge")),
             f"{total['win_rate']:.1f} ± {total['standard_error']:.1f}",
             f"{controlled['win_rate']:.1f} ± {controlled['standard_error']:.1f}" if controlled else "",
             f"{total['wins']}/{total['ties']}/{total['losses']}",
@@ -65,7 +66,7 @@ def _references(rows: dict[str, Any], console: Console) -> None:
     table = _table(title, ["model", "prompts"], ["answers", "precision", "recall", "ROUGE-L"])
     for row in rows.values():
         numbers = [f"{row[name]:.3f}" for name in ("precision", "recall", "rouge_l")]
-        table.add_row(escape(row["model"]), escape(row["prompts"]), f"{row['answers']:,}", *numbers)
+        table.add_row(as_text(row["model"]), as_text(row["prompts"]), f"{row['answers']:,}", *numbers)
     console.print(table)
 
 
@@ -75,7 +76,7 @@ def _similarities(rows: dict[str, Any], console: Console) -> None:
     for row in rows.values():
         error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.3f}"
         unrelated = "" if row["unrelated"] is None else f"{row['unrelated']:.3f}"
-        names = [escape(row[name]) for name in ("model", "prompts", "embedder")]
+        names = [as_text(row[name]) for name in ("model", "prompts", "embedder")]
         table.add_row(*names, f"{row['answers']:,}", f"{row['similarity']:.3f}{error}", unrelated)
     console.print(table)
 

@@ -1,10 +1,10 @@
 """What the rules make of one file, on a terminal."""
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from askback.corpus.explain import Explained, Explanation
+from askback.report.plain import shown
 
 _STYLES = {"kept": "green", "dropped": "red"}
 
@@ -42,5 +42,5 @@ def _table(rows: list[Explained]) -> Table:
         style = _STYLES.get(row.verdict, "dim")
         why = f"{row.rule}: {row.detail}" if row.rule else ""
         verdict = f"[{style}]{row.verdict}[/{style}]"
-        table.add_row(indent + escape(title), f"{row.characters:,}", verdict, escape(why))
+        table.add_row(indent + shown(title), f"{row.characters:,}", verdict, shown(why))
     return table

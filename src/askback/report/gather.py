@@ -2,14 +2,11 @@
 
 import heapq
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from askback.corpus.filters.voice import verbs
 from askback.curate import levels
@@ -18,6 +15,7 @@ from askback.curate.levels import Spread
 from askback.describe import LOOKED_AT
 from askback.evaluate.verbs import RULES, count_verbs, verb_noun
 from askback.evaluation import compared
+from askback.execution.on_disk import read_json
 from askback.execution.shards import Records
 from askback.records import Judgement, Separation, draw
 from askback.report import read
@@ -107,8 +105,8 @@ def gather(folder: Path, name: str = "") -> View:
     """
     steps = read.finished(folder)
     names = [step["step"] for step in steps]
+    options = read.recipe_tree(folder)
     recipe = (folder / "recipe.yaml").read_text("utf-8")
-    options = yaml.safe_load(recipe).get("recipe", {})
     picks = {t: {pair.id for pair in Records(folder / f"select-{t}", "")} for t in _rounds(names, "select-")}
     weights = options.get("select", {}).get("weights", {})
     judged = {t: _judged(folder / f"score-{t}", weights) for t in _rounds(names, "score-")}
@@ -151,7 +149,7 @@ def _rounds(names: Sequence[str], prefix: str) -> list[int]:
 
 
 def _summary(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return read_json(path, dict[str, Any]) if path.exists() else {}
 
 
 def _age(path: Path) -> float:

@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from askback.execution.shards import atomic
+from askback.owned.page import check_page, write_page
 from askback.report import compare, figures, read, tables
 from askback.report.gather import HELD_OUT, View, gather
 from askback.report.limits import limits
+from askback.report.plain import plain
 from askback.report.read import checked, verdict
 
 HERE = Path(__file__).parent
@@ -31,6 +32,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
         InputError: one of them is no run folder.
         StorageError: the file cannot be written.
     """
+    check_page(out)
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     views = [gather(run, name) for run, name in zip(runs, _names(runs), strict=True)]
@@ -54,8 +56,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         samples=_data([{"run": view.name, **asdict(sample)} for view in views for sample in view.samples]),
     )
-    with atomic(out) as temporary:
-        temporary.write_text(page, "utf-8", errors="replace")
+    write_page(out, "report", plain(page))
 
 
 def _names(runs: Sequence[Path]) -> list[str]:

@@ -1,6 +1,5 @@
 """What a run folder says about itself, as plain values."""
 
-import json
 import re
 import statistics
 from collections.abc import Iterator
@@ -13,6 +12,18 @@ import yaml
 from askback.curate.levels import Spread, spreads
 from askback.errors import InputError
 from askback.evaluate.difference import HOLDS
+from askback.execution.on_disk import (
+    Agreement,
+    ForecastFile,
+    LossRecord,
+    ResultRecord,
+    TrainingLine,
+    lines,
+    read_json,
+    reading,
+    step_record,
+)
+from askback.execution.on_disk import checked as checked_on_disk
 from askback.execution.shards import Records
 from askback.plan.saved import FORECAST
 from askback.records import Example, Separation
@@ -48,10 +59,24 @@ def finished(folder: Path) -> list[dict[str, Any]]:
         raise InputError(
             f"{folder}: not a run folder (it has no recipe.yaml). Run folders are made by: askback run RECIPE"
         )
-    rounds = yaml.safe_load((folder / "recipe.yaml").read_text("utf-8")).get("recipe", {}).get("rounds", 0)
+    rounds = checked_on_disk(folder / "recipe.yaml", recipe_tree(folder).get("rounds", 0), int)
     names = [path for path in folder.glob("*/step.json") if not path.parent.name.startswith(".")]
-    found = [json.loads(path.read_text("utf-8")) for path in names if _round(path.parent.name) <= rounds]
+    found: list[dict[str, Any]] = [
+        {**step_record(path.parent), "step": path.parent.name} for path in names if _round(path.parent.name) <= rounds
+    ]
     return sorted(found, key=lambda step: float(step["finished"]))
+
+
+def recipe_tree(folder: Path) -> dict[str, Any]:
+    """Return the part `recipe` of a run's recipe, as it was written down.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / "recipe.yaml"
+    with reading(path):
+        tree = yaml.safe_load(path.read_bytes())["recipe"]
+    return checked_on_disk(path, tree, dict[str, Any])
 
 
 def _round(step: str) -> int:
@@ -80,6 +105,8 @@ def redacted(folder: Path) -> dict[str, int]:
 def losses(folder: Path) -> dict[str, dict[str, float]]:
     """Return, by model ("base", "m0", …), the held-out loss in nats per token and on how much it was measured."""
     steps = [step for step in finished(folder) if step["step"].startswith("loss-")]
+    for step in steps:
+        checked_on_disk(folder / step["step"] / "step.json", step["metrics"], LossRecord)
     return {step["step"].removeprefix("loss-"): step["metrics"] for step in steps}
 
 
@@ -102,12 +129,13 @@ def result(folder: Path) -> Result | None:
     """Return what the gate said, None while the run is not finished."""
     for step in finished(folder):
         if step["step"] == "result":
-            found = step["metrics"]
-            losses_by_round = {gate["round"]: losses(folder)[f"m{gate['round']}"]["loss"] for gate in found["gates"]}
+            found = checked_on_disk(folder / "result/step.json", step["metrics"], ResultRecord)
+            with reading(folder / "result/step.json"):
+                measured = losses(folder)
+                losses_by_round = {gate["round"]: measured[f"m{gate['round']}"]["loss"] for gate in found["gates"]}
             closest = min(losses_by_round, key=lambda t: losses_by_round[t], default=0)
-            return Result(
-                found["round"], found["round"] or closest, len(found["gates"]), found["enabled"], found["gates"]
-            )
+            rounds, gates = len(found["gates"]), [dict(gate) for gate in found["gates"]]
+            return Result(found["round"], found["round"] or closest, rounds, found["enabled"], gates)
     return None
 
 
@@ -161,11 +189,13 @@ def scores(folder: Path) -> dict[str, list[Spread]]:
 
 def agreements(folder: Path) -> dict[str, dict[str, float | None]]:
     """Return, for each round after the first, how far it agrees with the one before (curate/agreement.py)."""
-    return {
-        step["step"].removeprefix("select-"): step["metrics"]["agreement"]
-        for step in finished(folder)
-        if "agreement" in step["metrics"]
-    }
+    found = {}
+    for step in finished(folder):
+        if "agreement" in step["metrics"]:
+            path = folder / step["step"] / "step.json"
+            agreement: Any = checked_on_disk(path, step["metrics"]["agreement"], Agreement)
+            found[step["step"].removeprefix("select-")] = agreement
+    return found
 
 
 def chosen(folder: Path) -> Records:
@@ -223,9 +253,9 @@ def progress(folder: Path, name: str, state: str) -> dict[str, Any]:
     pieces = len(Records(folder / name, "").parts())
     if not record.exists():
         trained = folder / name / "metrics.jsonl"
-        steps = len(trained.read_text("utf-8").splitlines()) if trained.exists() else 0
+        steps = len(lines(trained, TrainingLine)) if trained.exists() else 0
         return {"step": name, "state": state, "pieces": pieces, "training_steps": steps}
-    step = json.loads(record.read_text("utf-8"))
+    step: Any = {"seconds": 0.0, "tokens": 0, **step_record(folder / name)}
     kept = list(step["counts"].values())[-1]["kept"]
     return {
         "step": name,
@@ -241,12 +271,12 @@ def forecast(folder: Path, name: str) -> dict[str, Any] | None:
     path = folder / FORECAST
     if not path.exists():
         return None
-    steps: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))["steps"]
-    return steps.get(name)
+    steps = read_json(path, ForecastFile)["steps"]
+    return dict(steps[name]) if name in steps else None
 
 
 def training(folder: Path, name: str) -> Iterator[dict[str, float]]:
     """Yield what a training wrote of each optimiser step; nothing for a step that trains nothing."""
     path = folder / name / "metrics.jsonl"
-    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
-        yield json.loads(line)
+    if path.exists():
+        yield from (dict(line) for line in lines(path, TrainingLine))  # type: ignore[misc]

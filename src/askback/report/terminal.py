@@ -1,11 +1,9 @@
 """A run folder on a terminal: the funnel, the losses, some pairs."""
 
-import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -14,6 +12,7 @@ from askback.execution.budget import spent_by
 from askback.execution.progress import duration
 from askback.plan import Plan, PlannedStep
 from askback.report import read
+from askback.report.plain import shown
 
 
 def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> None:
@@ -29,7 +28,7 @@ def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> 
             continue
         why = ", ".join(f"{rule} {n:,}" for rule, n in sorted(stage.reasons.items(), key=lambda item: -item[1])[:4])
         numbers = [f"{n:,}" for n in (stage.entered, stage.kept, stage.rejected, stage.failed)]
-        table.add_row(stage.step, stage.name, *numbers, escape(why))
+        table.add_row(stage.step, stage.name, *numbers, shown(why))
     console.print(table)
     if redacted := ", ".join(f"{kind} {count:,}" for kind, count in read.redacted(folder).items()):
         console.print(f"Redacted in the segments kept: {redacted}", highlight=False)
@@ -78,14 +77,9 @@ def show_scores(folder: Path, console: Console) -> None:
 def show_pairs(folder: Path, console: Console, count: int = 3) -> None:
     """Print the best-scored chosen pairs in full."""
     for pair in read.best(folder, count):
-        text = f"[bold]{_plain(pair.instruction)}[/bold]\n\n{_plain(pair.output)}"
+        text = f"[bold]{shown(pair.instruction)}[/bold]\n\n{shown(pair.output)}"
         source = f"score {pair.score:.2f} · {pair.uri} · {pair.licence or 'licence not stated'}"
-        console.print(Panel(text, subtitle=_plain(source), subtitle_align="left"))
-
-
-def _plain(text: str) -> str:
-    """Take from text of documents what would move the cursor or change colours."""
-    return escape(re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text))
+        console.print(Panel(text, subtitle=shown(source), subtitle_align="left"))
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -95,7 +89,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     for source, count in plan.documents.items():
         console.print(f"{source}: about {count:,} documents", highlight=False, markup=False)
     table = Table(
-        title=f"Plan of {escape(str(plan.folder))}",
+        title=f"Plan of {shown(str(plan.folder))}",
         title_justify="left",
         box=None,
         padding=(0, 2, 0, 0),
@@ -150,7 +144,7 @@ def _about(seconds: float) -> str:
 def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> None:
     """Print where each step of a run stands."""
     table = Table(
-        title=f"Run {escape(str(folder))}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
+        title=f"Run {shown(str(folder))}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
     )
     table.add_column("step", no_wrap=True)
     table.add_column("state")

@@ -1,7 +1,6 @@
 """One finetuning: a job in, a finished checkpoint out, resumed where it was killed (method.md 1.5)."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from askback import models
+from askback import models, owned
 from askback.config import Training
 from askback.engines.checkpoint import load, stop_tokens
 from askback.errors import EmptyStep, MissingExtra
 from askback.execution.identity import MODEL
-from askback.execution.shards import atomic, write_records
+from askback.execution.shards import write_records
 from askback.records import Example, Rejection, record_id, reject
 from askback.train import ranks
 from askback.train.dropout import dropout_of, with_dropout
@@ -72,7 +71,9 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
     """
     assert all(example.split != "held-out" for example in job.examples), "held-out examples are never trained on"
     folder = Path(job.folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    if ranks.is_first():
+        owned.claim(folder, "step")
+        owned.clear(folder)
     mark = fingerprint(job)
     if (finished := _finished(folder, mark)) is not None:
         return finished
@@ -88,6 +89,8 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
     batch_size, steps = schedule(job.options, len(job.examples))
     batches = arrange(rows, steps, batch_size, job.random_seed)
     step_tokens = [sum(rows[index].tokens for index in batch) for batch in batches]
+    if ranks.is_first():
+        owned.whole(folder / "checkpoints")
     watch = Watch(folder, mark, step_tokens, job.checkpoint_seconds, report)
     trainer = build_trainer(
         model, tokenizer, rows, batches, job.options, job.random_seed, watch, folder / "checkpoints"
@@ -100,9 +103,9 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
         _save(trainer, job)
     metrics = _metrics(job, rows, batches) | watch.metrics()
     if ranks.is_first():
-        with atomic(folder / "result.json") as path:
+        with owned.atomic(folder / "result.json") as path:
             path.write_text(json.dumps({"job": mark, "metrics": metrics}), "utf-8")
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        owned.remove(folder / "checkpoints")
     return metrics
 
 
@@ -120,8 +123,8 @@ def fingerprint(job: Job) -> str:
 
 def _finished(folder: Path, mark: str) -> dict[str, float | int] | None:
     try:
-        result = json.loads((folder / "result.json").read_text("utf-8"))
-    except FileNotFoundError:
+        result = json.loads((folder / "result.json").read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
     same = result["job"] == mark and models.bfloat16_form(folder / MODEL).is_dir() and (folder / MODEL).is_dir()
     return result["metrics"] if same else None
@@ -220,12 +223,10 @@ def _save(trainer: Any, job: Job) -> None:
 @contextmanager
 def _appearing(final: Path) -> Iterator[Path]:
     """Let a folder be written under another name; it takes the place of what was there once all of it is on disk."""
-    temporary = final.with_name(f"{final.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(final, ignore_errors=True)
+    temporary = owned.unfinished(final)
     yield temporary
     flush(*temporary.rglob("*"))
-    temporary.rename(final)
+    owned.put(temporary, final)
 
 
 class _Clock:

@@ -7,7 +7,6 @@ file ``stop``; who fails says so in ``failed-N.json``. None outlives the one tha
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from askback import errors
+from askback import errors, owned
 from askback.config import Backward, Launch, Training
 from askback.engines import guard
 from askback.errors import AskbackError, RecipeError, WorkerDied
@@ -86,8 +85,9 @@ def train_together(
         WorkerDied: a process ended without an answer.
     """
     folder = Path(job.folder) / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    owned.claim(Path(job.folder), "step")
+    owned.remove(folder)
+    owned.whole(folder)
     write_json(folder / CONFIG, accelerate_config(options))  # which is YAML, too
     write_job(folder / JOB, job)
     try:
@@ -95,10 +95,10 @@ def train_together(
             for steps, tokens in _follow(folder / TOLD, process):
                 report(steps, tokens)
                 if stopping():
-                    (folder / STOP).touch()
+                    owned.append(folder / STOP).close()
             status = process.wait()
     finally:
-        (folder / JOB).unlink()  # it holds a copy of all examples, and nobody is to join any more
+        owned.remove(folder / JOB)  # it holds a copy of all examples, and nobody is to join any more
     if failed := sorted(folder.glob("failed-*.json"), key=lambda path: path.stat().st_mtime_ns):
         raise _error(json.loads(failed[0].read_text("utf-8")))  # the others failed because of this one
     if status:

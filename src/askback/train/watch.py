@@ -3,14 +3,13 @@
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from askback import owned
 from askback.errors import InputError, Interrupted
-from askback.execution.shards import atomic
 from askback.train import ranks
 
 SAVING_SHARE = 20
@@ -59,7 +58,7 @@ class Watch:
         step = max(sealed, default=0)
         self._keep_only(sealed.get(step))
         lines = self._lines.read_text("utf-8").splitlines()[:step] if step else []
-        with atomic(self._lines) as path:
+        with owned.atomic(self._lines) as path:
             path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
         self._earlier = json.loads(lines[-1])["seconds"] if lines else 0.0
         self._began = self._saved = time.monotonic()
@@ -106,8 +105,8 @@ class Watch:
             "tokens": self._step_tokens[state.global_step - 1],
             "seconds": round(self._earlier + time.monotonic() - self._began, 3),
         }
-        with self._lines.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with owned.append(self._lines) as file:
+            file.write(f"{json.dumps(line)}\n".encode())
 
     def on_save(self, _: Any, state: Any, __: Any, **___: Any) -> None:
         """Seal the checkpoint that has just been written, then remove the one before."""
@@ -116,7 +115,7 @@ class Watch:
             return
         checkpoint = self._checkpoints / f"checkpoint-{state.global_step}"
         flush(self._lines, *checkpoint.rglob("*"))
-        with atomic(checkpoint / SEAL) as path:
+        with owned.atomic(checkpoint / SEAL) as path:
             path.write_text(self._mark, "utf-8")
         self._keep_only(checkpoint)
         self._pause = max(self._least, SAVING_SHARE * (time.monotonic() - self._saved))
@@ -137,9 +136,7 @@ class Watch:
     def _keep_only(self, checkpoint: Path | None) -> None:
         for path in self._all():
             if path != checkpoint:
-                # The seal goes first: what is left of a half-removed checkpoint must not count.
-                (path / SEAL).unlink(missing_ok=True)
-                shutil.rmtree(path)
+                owned.remove(path)
 
 
 def flush(*paths: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+from askback import owned
 from askback.errors import AskbackError, Interrupted
 from askback.execution.shards import write_json
 from askback.train.finetune import finetune
@@ -19,8 +20,8 @@ def main(path: Path) -> int:
     folder = path.parent
 
     def tell(steps: int, tokens: int) -> None:
-        with (folder / TOLD).open("a", encoding="utf-8") as file:
-            file.write(json.dumps([steps, tokens]) + "\n")
+        with owned.append(folder / TOLD) as file:
+            file.write(f"{json.dumps([steps, tokens])}\n".encode())
         if (folder / STOP).exists():
             raise Interrupted("stopped; the training's checkpoint is saved. The same command goes on from there.")
 

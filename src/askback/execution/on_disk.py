@@ -1,0 +1,200 @@
+"""What a run folder holds beside its records, read back and checked: a damaged file is one clear line."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from askback.errors import InputError
+
+T = TypeVar("T")
+Number = Annotated[float, Field(allow_inf_nan=False, gt=-1e15, lt=1e15)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+WRONG = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, OSError)
+"""What reading something damaged raises."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say in one line that a file cannot be read as what askback wrote there.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        found = error.errors()[0]
+        place = ".".join(map(str, found["loc"]))
+        raise _damaged(path, f"{place}: {found['msg']}" if place else found["msg"]) from error
+    except WRONG as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def _damaged(path: Path, why: str) -> InputError:
+    step = f"make the step again with --redo {path.parent.name}" if path.name != "recipe.yaml" else "start a new run"
+    return InputError(
+        f"{path}: is damaged ({' '.join(why.split())[:160]}). Put back what askback wrote there, or {step}."
+    )
+
+
+class CountsOnDisk(TypedDict):
+    """The fields of `records.Counts`."""
+
+    entered: Count
+    kept: Count
+    rejected: Count
+    failed: Count
+
+
+class _Spent(TypedDict, total=False):
+    seconds: Number
+    tokens: Count
+    prompt_tokens: Count
+    output_tokens: Count
+    train_tokens: Count
+    identity: dict[str, Any]
+
+
+class StepRecord(_Spent):
+    """``step.json`` of a finished step, as far as it is read."""
+
+    step: str
+    fingerprint: str
+    finished: Number
+    counts: dict[str, CountsOnDisk]
+    reasons: dict[str, Count]
+    metrics: dict[str, Any]
+
+
+class PlanRecord(TypedDict, total=False):
+    """``plan.json`` of a step: what it is, and how its work was cut."""
+
+    pieces: Count
+    piece_size: Count
+
+
+class IdentityRecord(PlanRecord):
+    """The same, with what every such file has."""
+
+    identity: dict[str, Any]
+
+
+class LossRecord(TypedDict):
+    """The metrics of a step that measures a loss."""
+
+    loss: Number
+    examples: Count
+    tokens: Count
+
+
+class Gate(TypedDict):
+    """The comparison of one round with the best before it."""
+
+    round: Count
+    against: Count
+    difference: Number
+    low: Number | None
+    high: Number | None
+    passed: bool
+
+
+class ResultRecord(TypedDict):
+    """The metrics of the step that picks the result."""
+
+    round: Count
+    enabled: bool
+    gates: list[Gate]
+
+
+class Agreement(TypedDict):
+    """How far a round's choice is that of the round before."""
+
+    shared: Number
+    jaccard: Number
+    rank_correlation: Number | None
+
+
+class TrainingLine(TypedDict):
+    """A line of a training's ``metrics.jsonl``, as far as it is read."""
+
+    step: Count
+    loss: Number
+    seconds: Number
+
+
+class Forecast(TypedDict, total=False):
+    """What was forecast of a step, as far as it is read."""
+
+    seconds: Number
+    tokens: dict[str, Count]
+
+
+class RatesRecord(TypedDict):
+    """``rates.json`` of a run: how fast its base model was here, by role."""
+
+    startup: Number
+    engine: str
+    spent: dict[str, dict[str, Number]]
+
+
+class ForecastFile(TypedDict):
+    """``forecast.json`` of a run, as far as it is read."""
+
+    steps: dict[str, Forecast]
+
+
+@lru_cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
+
+
+def checked(path: Path, value: Any, shape: type[T]) -> T:
+    """Return a value of a file, once it is known to be of this shape; what the shape does not name stays as it is.
+
+    Raises:
+        InputError: it is of another.
+    """
+    with reading(path):
+        _adapter(shape).validate_python(value, strict=True)  # type: ignore[arg-type]
+    return value  # type: ignore[no-any-return]
+
+
+def read_json(path: Path, shape: type[T]) -> T:
+    """Return what a JSON file holds.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    with reading(path):
+        value = json.loads(path.read_bytes())
+    return checked(path, value, shape)
+
+
+def step_record(folder: Path) -> StepRecord:
+    """Return the record of a finished step.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return read_json(folder / "step.json", StepRecord)
+
+
+def lines(path: Path, shape: type[T]) -> list[T]:
+    """Return the lines of a JSON Lines file; a last line that a kill cut short is passed over.
+
+    Raises:
+        InputError: another line is damaged.
+    """
+    with reading(path):
+        found = path.read_bytes().split(b"\n")
+        values = [json.loads(line) for line in found[:-1]]
+    return [checked(path, value, shape) for value in values]
