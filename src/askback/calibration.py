@@ -16,7 +16,7 @@ from askback.curate.scorers import SCORERS
 from askback.curate.teach import make_probes
 from askback.errors import InputError, RecipeError
 from askback.execution.identity import Model, asked, base_model, fingerprint, identify, trained_model
-from askback.execution.on_disk import step_record
+from askback.execution.on_disk import made_by, step_record
 from askback.execution.run import Steps
 from askback.execution.shards import Records, write_json
 from askback.lookup import nearest
@@ -86,7 +86,7 @@ def _judge_model(run: Path, base: Model, judge: str) -> Model:
         return base
     record = run / name / "step.json"
     if record.exists() and (run / name / "model").is_dir():
-        mark = step_record(record.parent)["fingerprint"]
+        mark = made_by(record.parent)
         return trained_model(run / name, name, mark)
     if Path(judge).is_dir():
         return base_model(judge, "", Path(judge))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from askback.config import Engine, Options, RecipeFile
 from askback.errors import InputError, RecipeError
 from askback.execution.identity import Input, Model, base_model, fingerprint, identify, trained_model
-from askback.execution.on_disk import ResultRecord, checked, step_record
+from askback.execution.on_disk import ResultRecord, checked, made_by, step_record
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records
@@ -125,7 +125,7 @@ def look(folder: Path) -> RunFolder:
     for name in page:
         record = found.folder / name / "step.json"
         if record.exists():
-            found.steps[name] = step_record(record.parent)["fingerprint"]
+            found.steps[name] = made_by(record.parent)
     if "seed" not in found.steps:
         raise InputError(
             f"{folder}: its seed is not loaded yet, so there is nothing to look at. First: askback run RECIPE"

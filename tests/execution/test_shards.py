@@ -18,7 +18,7 @@ from askback.execution.shards import (
     write_outcome,
     write_records,
 )
-from askback.owned import atomic
+from askback.owned import atomic, claim
 from askback.records import SAMPLED, Judgement, Outcome, Segment, reject, sampled
 
 
@@ -73,6 +73,7 @@ def test_a_long_file_is_sliced_rightly(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_made_again_is_read_again(tmp_path: Path) -> None:
+    claim(tmp_path, "step")
     for text in ("before", "after"):
         write_records(tmp_path / "kept-00000.parquet", Segment, [segment(1, text)])
         assert [one.text for one in Records(tmp_path, "")] == [text]

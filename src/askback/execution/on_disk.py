@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NotRequired, TypeVar
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
@@ -68,7 +68,7 @@ class StepRecord(_Spent):
     """``step.json`` of a finished step, as far as it is read."""
 
     step: str
-    fingerprint: str
+    fingerprint: NotRequired[str]
     finished: Number
     counts: dict[str, CountsOnDisk]
     reasons: dict[str, Count]
@@ -92,8 +92,8 @@ class LossRecord(TypedDict):
     """The metrics of a step that measures a loss."""
 
     loss: Number
-    examples: Count
-    tokens: Count
+    examples: NotRequired[Count]
+    tokens: NotRequired[Count]
 
 
 class Gate(TypedDict):
@@ -186,6 +186,16 @@ def step_record(folder: Path) -> StepRecord:
         InputError: it is damaged.
     """
     return read_json(folder / "step.json", StepRecord)
+
+
+def made_by(folder: Path) -> str:
+    """Return the fingerprint of what made a finished step.
+
+    Raises:
+        InputError: its record is damaged.
+    """
+    with reading(folder / "step.json"):
+        return step_record(folder)["fingerprint"]
 
 
 def lines(path: Path, shape: type[T]) -> list[T]:

@@ -35,7 +35,7 @@ from askback.execution.identity import (
     identify,
 )
 from askback.execution.metrics import write_metrics
-from askback.execution.on_disk import step_record
+from askback.execution.on_disk import made_by
 from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
 from askback.execution.shards import write_json
@@ -272,7 +272,7 @@ def _keep_spent(folder: Path, step: str) -> None:
 def _take_over(source: Path, folder: Path, mark: str) -> bool:
     """Link a finished step of another run into this one, if it is the same step."""
     record = source / "step.json"
-    if not record.exists() or step_record(source)["fingerprint"] != mark:
+    if not record.exists() or made_by(source) != mark:
         return False
     made = owned.unfinished(folder)
     owned.claim(made, "step")

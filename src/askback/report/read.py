@@ -62,7 +62,9 @@ def finished(folder: Path) -> list[dict[str, Any]]:
     rounds = checked_on_disk(folder / "recipe.yaml", recipe_tree(folder).get("rounds", 0), int)
     names = [path for path in folder.glob("*/step.json") if not path.parent.name.startswith(".")]
     found: list[dict[str, Any]] = [
-        {**step_record(path.parent), "step": path.parent.name} for path in names if _round(path.parent.name) <= rounds
+        {"seconds": 0.0, "tokens": 0, **step_record(path.parent), "step": path.parent.name}
+        for path in names
+        if _round(path.parent.name) <= rounds
     ]
     return sorted(found, key=lambda step: float(step["finished"]))
 

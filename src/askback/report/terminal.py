@@ -12,7 +12,7 @@ from askback.execution.budget import spent_by
 from askback.execution.progress import duration
 from askback.plan import Plan, PlannedStep
 from askback.report import read
-from askback.report.plain import shown
+from askback.report.plain import plain, shown
 
 
 def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> None:
@@ -50,7 +50,7 @@ def show_losses(folder: Path, console: Console) -> None:
         table.add_column(name, justify="right")
     for model, metrics in measured.items():
         cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in prompts]
-        table.add_row(model, *cells, f"{metrics['examples']:,}", f"{metrics['tokens']:,}")
+        table.add_row(model, *cells, f"{metrics.get('examples', 0):,}", f"{metrics.get('tokens', 0):,}")
     console.print(table)
     for t, found in read.agreements(folder).items():
         correlation = found["rank_correlation"]
@@ -85,7 +85,7 @@ def show_pairs(folder: Path, console: Console, count: int = 3) -> None:
 def show_plan(plan: Plan, console: Console) -> None:
     """Print the steps of a plan with records, tokens and time."""
     for line in plan.seed_rows:
-        console.print(re.sub(r"[\x00-\x1f\x7f-\x9f]", "", line), highlight=False, markup=False, soft_wrap=True)
+        console.print(plain(line), highlight=False, markup=False, soft_wrap=True)
     for source, count in plan.documents.items():
         console.print(f"{source}: about {count:,} documents", highlight=False, markup=False)
     table = Table(
