@@ -10,6 +10,7 @@ from askback.corpus import filters
 from askback.corpus.page import TooDeep, TooMany
 from askback.corpus.pii import personal_data, redactor
 from askback.corpus.segment import Section, segment
+from askback.invisible import without_invisible
 from askback.records import Document, Outcome, Rejection, Segment, fail, record_id, reject
 
 NO_PLACE = {"too-short", "navigation-header"}
@@ -30,11 +31,15 @@ def cut(documents: Iterable[Document | Rejection], options: Corpus) -> Outcome:
     """Cut documents into segments and keep those that pass the rules.
 
     Counted in two stages: "documents" (a document passes if it offers a section) and "segments" (each section offered).
-    Tallied is what was redacted in the segments kept.
+    Tallied is what was redacted in the segments kept, and how many characters of the pages were left out as no part of
+    their text, by rule.
     """
     outcome = Outcome()
     for document in documents:
-        sections = document if isinstance(document, Rejection) else sections_of(document, options)
+        left_out: Counter[str] = Counter()
+        sections = document if isinstance(document, Rejection) else sections_of(document, options, left_out)
+        for rule, characters in left_out.items():
+            outcome.tally(f"characters left out: {rule}", characters)
         if isinstance(sections, Rejection):
             outcome.drop(sections)
             continue
@@ -50,12 +55,12 @@ def cut(documents: Iterable[Document | Rejection], options: Corpus) -> Outcome:
     return outcome
 
 
-def sections_of(document: Document, options: Corpus) -> list[Section] | Rejection:
-    """Return the top sections of a document, or why it has none to offer."""
+def sections_of(document: Document, options: Corpus, left_out: Counter[str] | None = None) -> list[Section] | Rejection:
+    """Return the top sections of a document, or why it has none to offer; `left_out` as in `segment`."""
     try:
         if detail := filters.other_licence(document.licence, options):
             say, rule = reject, "licence"
-        elif sections := segment(document):
+        elif sections := segment(document, left_out):
             return sections
         else:
             say, rule, detail = reject, "no-sections", "0 headers with text below, at least 1 wanted"
@@ -90,7 +95,7 @@ def offers(sections: Iterable[Section], document: Document, options: Corpus) -> 
 def _judge(section: Section, lead: bool, document: Document, options: Corpus) -> Offer:
     text, path = section.lead_text() if lead else section.text(), section.path
     redacted: Counter[str] = Counter()
-    title = document.title
+    title = without_invisible(document.title)[0]
     if options.pii == "redact":
         redact = redactor(text, options)
         text, redacted = redact(text)

@@ -1,5 +1,6 @@
 """What the rules make of one file, section by section. Nothing is written."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,8 @@ class Explanation:
     """Characters above the first header, which are under none."""
     bare_headers: list[str] = field(default_factory=list)
     """Headers without text, which are left out."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Characters of the page that are no part of its text, by rule: navigation, what is hidden, and the like."""
 
 
 def explain(path: Path, options: Corpus) -> Explanation:
@@ -62,9 +65,12 @@ def explain(path: Path, options: Corpus) -> Explanation:
     found = _read(path, options)
     if isinstance(found, Rejection):
         return Explanation(str(path), "", "", rule=found.rule, detail=found.detail)
-    sections = sections_of(found, options)
+    left_out: Counter[str] = Counter()
+    sections = sections_of(found, options, left_out)
+    gone = dict(left_out.most_common())
     if isinstance(sections, Rejection):
-        return Explanation(str(path), found.markup, found.licence, rule=sections.rule, detail=sections.detail)
+        told = (str(path), found.markup, found.licence)
+        return Explanation(*told, rule=sections.rule, detail=sections.detail, left_out=gone)
     made = {(id(offer.section), offer.lead): offer for offer in offers(sections, found, options)}
     rows = [row for section in sections for row in _rows(section, made, "")]
     blocks = blocks_of(found)
@@ -77,6 +83,7 @@ def explain(path: Path, options: Corpus) -> Explanation:
         rows,
         before_headers=sum(len(block.text) for block in blocks[:first]),
         bare_headers=[block.text for block in blocks if block.level and id(block) not in with_some],
+        left_out=gone,
     )
 
 

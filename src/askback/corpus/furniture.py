@@ -2,16 +2,23 @@
 
 import re
 from functools import lru_cache
-from typing import Literal
 
-UNPARSED = ["script", "style", "xmp", "iframe", "noembed", "noframes", "plaintext", "svg", "template", "nav", "footer"]
-"""Elements removed from the tree at once: those whose content is not markup, and the commonest furniture."""
+from askback.corpus.hidden import hidden
 
-UNREAD = ["noscript", "select", "textarea", "video", "audio", "canvas", "datalist", "object", "rp", "title"]
+UNPARSED = ["script", "style", "xmp", "iframe", "noembed", "noframes", "plaintext", "svg", "template"]
+"""Elements removed from the tree at once: their content is not markup of the page."""
+
+AROUND = ["nav", "footer"]
+"""The commonest furniture, removed from the tree as well, unless it holds most of the page's text."""
+
+UNREAD = ["select", "datalist", "rp", "title"]
 """Elements passed over in reading, whatever stands in them."""
 
+INSTEAD = ["noscript", "textarea", "video", "audio", "canvas", "object"]
+"""Elements passed over too, unless they hold half of the page's text: most is shown only where something else is not."""
+
 _ROLES = {
-    *("navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar"),
+    *("navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar", "dialog", "alertdialog"),
     *("doc-toc", "doc-backlink"),
 }
 
@@ -49,29 +56,34 @@ _LAYOUT = {"has", "with", "no", "without", "is", "not", "js", "hide"}
 _EXEMPT = {"html", "body", "main", "article", "td", "tr", "tbody", "table", "img", "br", "hr", "input", "wbr", "col"}
 _NOTES = {"admonition", "note", "tip", "hint", "important", "warning", "caution", "danger", "info", "callout", "topic"}
 
-_MARKED = re.compile(r"\s(class|id|role|hidden|aria-hidden)=\"([^\"]*)\"")
+MARKED = re.compile(r"\s(class|id|role|style|hidden|aria-hidden)=\"([^\"]*)\"")
 
 
 @lru_cache(maxsize=8192)
-def furniture(tag: str, attributes: str) -> Literal["", "sure", "likely"]:
-    """Tell whether an element, given its serialised attributes, is furniture.
+def mark(tag: str, attributes: str) -> str:
+    """Return how an element, given its serialised attributes, is marked as no part of the text, "" if it is not.
 
-    "sure" is what the page itself declares (its role, or that it is hidden). "likely" goes by class and id, which are
-    matched as whole words; the caller keeps an element that would take most of the page with it.
+    Hidden ones are as `hidden` says. A "role" is what the page itself declares. "class or id" are matched as whole words.
+    The caller keeps an element that would take most of the page with it. "heading" is a header by its role.
     """
+    marks = dict(MARKED.findall(attributes))
+    return (hidden(tag, marks, attributes) or furniture(tag, marks)) if marks else ""
+
+
+def furniture(tag: str, marks: dict[str, str]) -> str:
+    """Return which of its attributes `class`, `id` and `role` marks an element as furniture, or as a header."""
     if tag in _EXEMPT:
         return ""
-    marks = dict(_MARKED.findall(attributes))
-    if not marks:
-        return ""
-    if marks.get("role", "").lower() in _ROLES or marks.get("aria-hidden") == "true":
-        return "sure"
-    if marks.get("hidden", "until-found") != "until-found":
-        return "sure"
+    role = marks.get("role", "").lower()
+    if role in _ROLES:
+        return "role"
     names = f"{marks.get('class', '')} {marks.get('id', '')}".lower().split()
-    return "likely" if any(_named(name) for name in names) else ""
+    if any(map(_named, names)):
+        return "class or id"
+    return role if role == "heading" else ""
 
 
+@lru_cache(maxsize=8192)
 def _named(name: str) -> bool:
     if name in _NAMES:
         return True
@@ -83,5 +95,5 @@ def _named(name: str) -> bool:
 
 def note(attributes: str) -> bool:
     """Tell whether an `aside` is a note to the text (as documentation tools write them) and not page furniture."""
-    marks = dict(_MARKED.findall(attributes))
+    marks = dict(MARKED.findall(attributes))
     return not _NOTES.isdisjoint(marks.get("class", "").lower().split())

@@ -10,9 +10,11 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
-from askback.corpus.furniture import UNPARSED
+from askback.corpus.furniture import AROUND, UNPARSED
+from askback.corpus.left_out import LEAST
 from askback.corpus.tags import ACTIONS
 from askback.corpus.walk import Block, Walk
+from askback.invisible import some_invisible, without_invisible
 
 MAX_DEPTH = 1000
 """Deepest nesting that is parsed in a page of many tags; a browser stops at 512. Parsing time grows with its square."""
@@ -21,10 +23,11 @@ MAX_TAGS = 500_000
 
 _TOKEN = re.compile(r"<(?:(/?[a-zA-Z][^\s/>]*)([^>]*)(?:>|\Z)|!--.*?(?:-->|\Z))", re.DOTALL)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+_CONTROL_BYTES = bytes([*range(9), 11, *range(14, 32), 127])
+_HIGH_CONTROL = re.compile(b"\xc2[\x80-\x9f]")
 _CONTROL_REFERENCE = re.compile(
     r"&#(?:[xX]0*(?:[01]?[\da-fA-F]|7[fF]|[89][\da-fA-F])(?![\da-fA-F])|0*(?:[0-2]?\d|3[01]|12[7-9]|1[345]\d)(?!\d))"
 )
-_UNSEEN = "\u00ad\u200b\u2060\ufeff"
 _ANY_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 _CLOSES_ITSELF = {
     *("p", "tr", "td", "th", "tbody", "thead", "tfoot", "option"),
@@ -66,34 +69,115 @@ class TooMany(ValueError):
     """A page of more than `MAX_TAGS` tags, or that a parser would make into more."""
 
 
-def read_blocks(html: str) -> list[Block]:
-    """Return the blocks of a page, page furniture left out, and with it what no reader sees (soft hyphens, controls).
+def read_blocks(html: str, left_out: Counter[str] | None = None) -> list[Block]:
+    """Return the blocks of a page, page furniture left out, and with it what no reader sees.
+
+    Args:
+        html: the page.
+        left_out: takes how many characters were left out, by rule.
 
     Raises:
         TooDeep: its elements are nested deeper than `MAX_DEPTH`, which is looked at where there are over 10,000 tags, or
             over 2,000 with many formatting elements: less than that is soon parsed.
         TooMany: it has more than `MAX_TAGS` tags, or a parser would make so many.
     """
-    html = _CONTROL.sub("", html)  # first, as they would hide tags: <\x01div>
+    html = _without_controls(html)  # first, as they would hide tags: <\x01div>
     _check_size(html)
-    tree = LexborHTMLParser(html.encode("utf-8", "replace"))
-    if tree.body is None:
+    tree = _parsed(html)
+    if tree is None:
         return []
+    around = Counter[str]()
+    for node in tree.css(_AROUND):
+        around[str(node.tag)] += len(node.text())
+    tree.strip_tags(AROUND, recursive=True)
+    walk = _walked(tree, html)
+    page = 2 * walk.left_out.half
+    if around and max(around.values()) > max(page, LEAST) and _holds_the_page(html, page):
+        around.clear()
+        walk = _walked(_parsed(html), html)
+    if left_out is not None:
+        left_out += around + walk.left_out.characters
+    return _visible(walk.blocks, left_out)
+
+
+def _without_controls(html: str) -> str:
+    """Leave out controls; most pages have none, which is seen ten times faster in bytes."""
+    data = html.encode("utf-8", "replace")
+    clean = len(data) == len(data.translate(None, _CONTROL_BYTES)) and not _HIGH_CONTROL.search(data)
+    return html if clean else _CONTROL.sub("", html)
+
+
+def _parsed(html: str) -> Any:
+    """Return the tree of a page without what is no markup of it, None if it has no body."""
+    data = html.encode("utf-8", "replace")
+    if b"emplate" in data or b"EMPLATE" in data:
+        data = _with_shadow_roots(html).encode("utf-8", "replace")
+    tree = LexborHTMLParser(data)
     tree.strip_tags(UNPARSED, recursive=True)
+    return tree if tree.body is not None else None
+
+
+def _holds_the_page(html: str, page: float) -> bool:
+    """Tell whether navigation or a footer has more text outside of links than all else on the page has."""
+
+    def length(node: Any) -> int:
+        return len(" ".join(node.text().split()))
+
+    return any(length(node) - sum(map(length, node.css("a"))) > page for node in _parsed(html).css(_AROUND))
+
+
+def _walked(tree: Any, html: str) -> Walk:
     text = tree.body.html or ""
     if text.count("<") > MAX_TAGS:
         raise TooMany(f"more than {MAX_TAGS} tags when parsed")
     if _CONTROL_REFERENCE.search(html):
         text = _CONTROL.sub("", text)
-    if not text.isascii():
-        for character in _UNSEEN:
-            text = text.replace(character, "")
     # lexbor escapes < and > in text and attributes, so whatever looks like a tag is one.
     tokens: list[Any] = _TOKEN.split(text)
-    walk = Walk(ACTIONS, tokens[1::3], tokens[2::3], tokens[3::3])
+    walk = _walk(tokens, show_hidden=False)
+    left_out = walk.left_out
+    if left_out.hidden > LEAST and 2 * left_out.hidden > left_out.words:  # a dialog is open, or a script unfolds all
+        walk = _walk(tokens, show_hidden=True)
+    return walk
+
+
+def _walk(tokens: list[Any], show_hidden: bool) -> Walk:
+    walk = Walk(ACTIONS, tokens[1::3], tokens[2::3], tokens[3::3], show_hidden)
     walk.run(0, len(walk.tags))
     walk.boundary(0)
-    return walk.blocks
+    return walk
+
+
+def _visible(blocks: list[Block], left_out: Counter[str] | None) -> list[Block]:
+    """Leave invisible characters out of blocks, and the blocks that held nothing else."""
+    if not some_invisible("\n".join([block.text for block in blocks])):
+        return blocks
+    made = []
+    for block in blocks:
+        text, gone = without_invisible(block.text)
+        if gone and left_out is not None:
+            left_out["invisible"] += gone
+        if text.strip() or not gone:
+            made.append(block._replace(text=text.strip()) if gone else block)
+    return made
+
+
+_AROUND = ", ".join(AROUND)
+_TEMPLATE = re.compile(r"<(/?)template\b([^<>]{0,1000}>)", re.IGNORECASE)
+_SHADOW = re.compile(r"\sshadowroot(?:mode)?\s*=", re.IGNORECASE)
+
+
+def _with_shadow_roots(html: str) -> str:
+    """Make a part of the page of what browsers show as one: a template that is a shadow root."""
+    opened: list[bool] = []
+
+    def part(found: re.Match[str]) -> str:
+        if found[1]:
+            return "</div>" if opened and opened.pop() else found[0]
+        opened.append(bool(_SHADOW.search(found[2])))
+        return f"<div{found[2]}" if opened[-1] else found[0]
+
+    return _TEMPLATE.sub(part, html)
 
 
 def _check_size(html: str) -> None:

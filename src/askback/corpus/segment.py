@@ -1,6 +1,7 @@
 """A document → its sections: the text under each header, with the text of the headers below it (method.md 1.4)."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 from askback.corpus.filters.headers import navigation_header
@@ -8,6 +9,7 @@ from askback.corpus.front_matter import without_front_matter
 from askback.corpus.page import read_blocks
 from askback.corpus.walk import Block
 from askback.corpus.xml import to_html, without_code
+from askback.invisible import without_invisible
 from askback.records import Document, Markup
 
 
@@ -55,8 +57,12 @@ class Section:
         return sum(block.linked for block in self.lead)
 
 
-def segment(document: Document) -> list[Section]:
+def segment(document: Document, left_out: Counter[str] | None = None) -> list[Section]:
     """Return the top sections of a document, each with the sections below it; headers without text are left out.
+
+    Args:
+        document: what to segment.
+        left_out: takes how many characters of it were left out as no part of the text, by rule.
 
     Text above the first header is under no header, and no section. A document that has no headers is one section, with
     the document's title as its header if it has one.
@@ -66,18 +72,18 @@ def segment(document: Document) -> list[Section]:
         TooMany: it has too many tags.
         Exception: docutils or markdown-it fails on it; both have bugs that odd documents find.
     """
-    blocks = blocks_of(document)
+    blocks = blocks_of(document, left_out)
     if not any(block.level for block in blocks):
-        title = " ".join(document.title.split())
+        title = " ".join(without_invisible(document.title)[0].split())
         return [Section([title] if title else [], 0, blocks)] if blocks else []
     return _tree(with_text(blocks))
 
 
-def blocks_of(document: Document) -> list[Block]:
+def blocks_of(document: Document, left_out: Counter[str] | None = None) -> list[Block]:
     """Return the headers and texts of a document, in order; raises as `segment` does."""
     if document.markup == "text":
-        return _paragraphs(without_front_matter(document.text, fenced=True))
-    return read_blocks(_html(document.text, document.markup))
+        return _paragraphs(without_front_matter(document.text, fenced=True), left_out)
+    return read_blocks(_html(document.text, document.markup), left_out)
 
 
 def _html(text: str, markup: Markup) -> str:
@@ -91,9 +97,12 @@ def _html(text: str, markup: Markup) -> str:
     return from_markdown(text) if markup == "markdown" else from_rst(text)
 
 
-def _paragraphs(text: str) -> list[Block]:
+def _paragraphs(text: str, left_out: Counter[str] | None) -> list[Block]:
     """Return the paragraphs of plain text; line breaks in them stay, since a list or a poem may depend on them."""
-    text = re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff]", "", text.replace("\r\n", "\n"))
+    text = re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "", re.sub("\r\n?", "\n", text))
+    text, gone = without_invisible(text)
+    if left_out is not None and gone:
+        left_out["invisible"] += gone
     lines = "\n".join(line.rstrip() for line in text.encode("utf-8", "replace").decode().split("\n"))
     return [Block(0, paragraph) for paragraph in re.split(r"\n{2,}", lines.strip("\n")) if paragraph]
 

@@ -1,6 +1,6 @@
 """What each tag does to the walk over a page."""
 
-from askback.corpus.furniture import UNREAD
+from askback.corpus.furniture import AROUND, INSTEAD, UNREAD
 from askback.corpus.inline import BREAK
 from askback.corpus.layout import Container
 from askback.corpus.walk import BOUNDARY, HEADERS, Action, Walk
@@ -14,6 +14,7 @@ _BOUNDARIES = [
 ACTIONS: dict[str | None, Action] = {
     **{mark + name: BOUNDARY for name in _BOUNDARIES for mark in ("", "/")},
     **dict.fromkeys(UNREAD, Walk.skip),
+    **dict.fromkeys(INSTEAD, Walk.skip_instead),
     **dict.fromkeys(HEADERS, Walk.header),
     **dict.fromkeys(("main", "article", "section"), Walk.enter),
     **dict.fromkeys(("/main", "/article", "/section"), Walk.leave),
@@ -25,6 +26,7 @@ ACTIONS: dict[str | None, Action] = {
     "header": Walk.skip_page_header,
     "aside": Walk.skip_aside,
     "form": Walk.skip_form,
+    **dict.fromkeys(AROUND, Walk.skip_around),
     **dict.fromkeys(("button", "dialog"), Walk.skip_button),
     "pre": Walk.code_block,
     "math": Walk.formula,

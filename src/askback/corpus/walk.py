@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from askback.corpus.furniture import furniture, note
+from askback.corpus.furniture import mark, note
 from askback.corpus.inline import BREAK, Line, one_line
 from askback.corpus.layout import Container, Table, fence, glue, set_lines
+from askback.corpus.left_out import LeftOut
 from askback.corpus.mathml import linear
 
 _BLOCKS_IN_CELLS = {"table", "ul", "ol", "dl", "pre", "blockquote", "form", *(f"h{level}" for level in range(1, 7))}
@@ -31,7 +32,6 @@ class Walk:
     """
 
     MAX_CONTAINERS = 12  # deeper lists are not indented further
-    MAX_DOUBTS = 16  # so often an element is found too big to be furniture; bounds the work
 
     def __init__(
         self,
@@ -39,8 +39,11 @@ class Walk:
         tags: list[str | None],
         attributes: list[str | None],
         texts: list[str],
+        show_hidden: bool = False,
     ) -> None:
         self.actions = actions
+        self.left_out = LeftOut(tags, attributes, texts, show_hidden)
+        self.close_of = self.left_out.close_of
         self.tags = tags
         self.attributes = attributes
         self.texts = texts
@@ -52,8 +55,6 @@ class Walk:
         self.hidden_containers = 0
         self.last: list[Container] = []  # containers of the last block
         self.table: Table | None = None
-        self.doubts = 0
-        self.half = sum(map(len, texts)) / 2
 
     def run(self, start: int, end: int) -> None:
         """Read the tags from `start` to before `end`."""
@@ -62,7 +63,7 @@ class Walk:
         index = start
         while index < end:
             given = attributes[index]
-            if given and (jump := self.marked(index, given)):
+            if given and (rule := mark(tags[index], given)) and (jump := self.marked(index, rule)):
                 index = jump
             elif action := action_of(tags[index]):
                 if action is not BOUNDARY:
@@ -74,64 +75,50 @@ class Walk:
                 pieces.append(text)
             index += 1
 
-    def close_of(self, index: int) -> int:
-        """Return the index of the end tag that belongs to the start tag at `index`."""
-        tag, depth, at = self.tags[index], 1, index
-        while depth:
-            try:
-                end = self.tags.index(f"/{tag}", at + 1)
-            except ValueError:
-                return len(self.tags) - 1
-            depth += self.tags[at + 1 : end].count(tag) - 1
-            at = end
-        return at
-
-    # What is left out
-
-    def marked(self, index: int, given: str) -> int | None:
-        """Leave out an element that its attributes mark as furniture; read one that they mark as a header."""
-        tag = str(self.tags[index])
-        what = furniture(tag, given)
-        if what == "sure" or (what == "likely" and self.small(index)):
-            return self.close_of(index)
-        if 'role="heading"' not in given or self.heading or tag in HEADERS:
-            return None
+    def marked(self, index: int, rule: str) -> int | None:
+        """Leave out an element that is marked as hidden or furniture; read one that is marked as a header."""
+        end = self.left_out.marked(index, rule)
+        given = self.attributes[index] or ""
+        if end is not None or 'role="heading"' not in given or self.heading or self.tags[index] in HEADERS:
+            return end
         level = re.search(r'aria-level="(\d{1,3})"', given)
         return self.read_header(index, min(max(int(level[1]), 1), 6) if level else 2)
 
-    def small(self, index: int) -> bool:
-        """Tell whether an element holds less than half of the page's text, as furniture does."""
-        if self.doubts >= self.MAX_DOUBTS:
-            return False
-        if sum(map(len, self.texts[index : self.close_of(index)])) < self.half:
-            return True
-        self.doubts += 1
-        return False
+    # What is left out, by its tag
 
     def skip(self, index: int) -> int:
-        """Leave out an element."""
+        """Leave out an element, however large."""
         return self.close_of(index)
+
+    def skip_instead(self, index: int) -> int | None:
+        """Leave out what is shown instead of something else, unless the page stands in it."""
+        return self.left_out.leave(index, str(self.tags[index]), sure=True)
 
     def skip_button(self, index: int) -> int | None:
         """Leave out a button, unless it is in a header: an accordion's headers are buttons."""
-        return None if self.heading else self.close_of(index)
+        return None if self.heading else self.left_out.leave(index, str(self.tags[index]), sure=True)
 
     def skip_form(self, index: int) -> int | None:
         """Leave out a form, unless the page stands in it, as some sites have it."""
         self.boundary(index)
-        return self.close_of(index) if self.small(index) else None
+        return self.left_out.leave(index, str(self.tags[index]))
+
+    def skip_around(self, index: int) -> int | None:
+        """Leave out navigation or a footer, unless the page stands in it."""
+        self.boundary(index)
+        return self.left_out.leave(index, str(self.tags[index]), sure=True)
 
     def skip_aside(self, index: int) -> int | None:
         """Leave out an aside that is not a note to the text."""
         self.boundary(index)
-        return None if note(self.attributes[index] or "") else self.close_of(index)
+        return None if note(self.attributes[index] or "") else self.left_out.leave(index, "aside", sure=True)
 
     def skip_page_header(self, index: int) -> int | None:
         """Leave out what stands in the header of the page, but for an h1; the header of an article stays."""
         self.boundary(index)
-        if self.inside or self.heading or not self.small(index):
+        end = None if self.inside or self.heading else self.left_out.leave(index, "header")
+        if end is None:
             return None
-        end = self.close_of(index)
         if "h1" in self.tags[index:end]:
             self.read_header(self.tags.index("h1", index), 1)
         return end
@@ -239,7 +226,7 @@ class Walk:
         while at < end:
             tag, given = self.tags[at], self.attributes[at]
             parts.append("\n" if tag == "br" else "")
-            if at > index and tag and (tag == "button" or (given and furniture(tag, given))):
+            if at > index and tag and (tag == "button" or (given and mark(tag, given) not in ("", "heading"))):
                 at = min(self.close_of(at), end)
             parts.append(self.texts[at] if at < end else "")
             at += 1

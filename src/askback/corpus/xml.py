@@ -12,19 +12,16 @@ _NAMESPACES = {
     "http://www.w3.org/2000/svg": "",
 }
 _HEAD_CHARS = 4000
-_SIGN = re.compile(
-    r"""\A\s*+<\?xml\s|<!DOCTYPE\s+html\s+PUBLIC\s+["']-//W3C//DTD\ XHTML|xmlns(?::\w+)?\s*=\s*["']http://www\.w3\.org/1999/xhtml""",
-    re.IGNORECASE | re.VERBOSE,
-)
+_NAMESPACE = "http://www.w3.org/1999/xhtml"
+_DECLARED = re.compile(rf"""\sxmlns(?::\w{{1,30}})?\s{{0,5}}=\s{{0,5}}["']{_NAMESPACE}""")
 _VOID = r"(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)"
 _RAW = r"(?:script|style|textarea|title|iframe|xmp|noembed|noframes)"
 _ATTRIBUTES = r"""(?:\s++[\w:.-]++\s*+=\s*+(?:"[^"<]*+"|'[^'<]*+'))*+\s*+"""
-_CODE = r"<\?|<%"
-_SKIPPED = rf"<!--|<(?P<raw>{_RAW})\b[^<>]*+>"
-_IN_HTML = re.compile(rf"{_CODE}|{_SKIPPED}", re.IGNORECASE)
+_BOTH = rf"\?|%|!--|(?P<raw>{_RAW})\b[^<>]*+>"
+_CODE = re.compile("<[?%]")
+_IN_HTML = re.compile(rf"<(?:{_BOTH})", re.IGNORECASE)
 _IN_XHTML = re.compile(
-    rf"(?P<empty><(?!{_VOID}\b)(?P<name>[a-z][\w:.-]*+){_ATTRIBUTES})/>|<!\[CDATA\[|</br\s*+>|{_CODE}|{_SKIPPED}",
-    re.IGNORECASE,
+    rf"<(?:(?P<empty>(?!{_VOID}\b)(?P<name>[a-z][\w:.-]*+){_ATTRIBUTES})/>|!\[CDATA\[|/br\s*+>|{_BOTH})", re.IGNORECASE
 )
 _SUBSET = re.compile(r"(<!DOCTYPE\s[^<>\[\]]{0,500})\[([^\[\]]{0,20000})\](\s*>)", re.IGNORECASE)
 _ENTITY = re.compile(
@@ -39,7 +36,10 @@ def is_xhtml(text: str, name: str = "", media: str = "") -> bool:
     """Tell whether a page is XHTML: by its media type, its name, or its own declaration, doctype or namespace."""
     if media in _TYPES or PurePosixPath(name).suffix.lower() in _SUFFIXES:
         return True
-    return bool(_SIGN.search(text.removeprefix("\ufeff")[:_HEAD_CHARS]))
+    start = text[:_HEAD_CHARS].lower().lstrip("\ufeff \t\r\n")
+    if start.startswith("<?xml") or '"-//w3c//dtd xhtml' in start or "'-//w3c//dtd xhtml" in start:
+        return True
+    return _NAMESPACE in start and bool(_DECLARED.search(start))
 
 
 def to_html(text: str) -> str:
@@ -57,7 +57,7 @@ def to_html(text: str) -> str:
 
 def without_code(text: str) -> str:
     """Return HTML without the code of programs: ``<?php … ?>``, ``<% … %>``; a parser would end it at the first ``>``."""
-    return _rewritten(text, _IN_HTML) if "<?" in text or "<%" in text else text
+    return _rewritten(text, _IN_HTML) if _CODE.search(text) else text
 
 
 def _rewritten(text: str, pattern: re.Pattern[str]) -> str:
@@ -70,7 +70,7 @@ def _rewritten(text: str, pattern: re.Pattern[str]) -> str:
         groups = found.groupdict()
         mark = found[0].lower()
         if groups.get("empty") and not _goes_on(text, found["name"], at):
-            parts.append(f"{found['empty']}></{found['name']}>")
+            parts.append(f"<{found['empty']}></{found['name']}>")
         elif groups.get("empty"):
             parts.append(text[start:at])
         elif mark == "<![cdata[":
@@ -100,16 +100,14 @@ class _Ends:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._lower = ""
         self._gone: set[str] = set()
 
     def find(self, mark: str, start: int) -> int:
-        """Return where a mark in lower case comes next, -1 if nowhere."""
+        """Return where a mark comes next, be its letters large or small, -1 if nowhere."""
         if mark in self._gone:
             return -1
-        if mark[0] == "<" and not self._lower:
-            self._lower = self._text.lower() if len(self._text.lower()) == len(self._text) else self._text
-        end = (self._lower if mark[0] == "<" else self._text).find(mark, start)
+        found = re.compile(re.escape(mark), re.IGNORECASE).search(self._text, start) if mark[:2] == "</" else None
+        end = found.start() if found else -1 if mark[:2] == "</" else self._text.find(mark, start)
         if end < 0:
             self._gone.add(mark)
         return end

@@ -13,6 +13,9 @@ def show_explanation(found: Explanation, console: Console) -> None:
     """Print the header tree of a document, and beside each header what became of its section, and why."""
     licence = found.licence or "licence not stated"
     console.print(f"{found.path}: {found.markup or 'not read'}, {licence}", highlight=False, markup=False)
+    if found.left_out:
+        rules = ", ".join(f"{rule} {characters:,}" for rule, characters in found.left_out.items())
+        console.print(f"Characters left out as no part of the text, by rule: {rules}", highlight=False, markup=False)
     if found.rule:
         console.print(f"dropped as a whole: {found.rule} {found.detail}", highlight=False, markup=False)
         return

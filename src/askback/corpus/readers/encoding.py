@@ -52,7 +52,7 @@ _MOSTLY_HIGH, _FEW = 0.3, 24
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1a\x1b")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1c-\x1f]")
 _BETWEEN = re.compile("[\x00-\u0fff\u3000-\u30ff\uff00-\uffef]")
-_SAMPLE = 32_768
+_SAMPLE = 8192
 """Bytes that are looked at to guess an encoding."""
 MOST_BROKEN = 8, 200
 """A text may hold so many characters that are none, and one more in so many."""
@@ -73,23 +73,23 @@ def decode(data: bytes, stated: str = "") -> str:
     Raises:
         Undecodable: more characters are NUL, controls or U+FFFD than `MOST_BROKEN` allows.
     """
-    text = _decoded(data, stated)
-    broken = text.count("\ufffd") + (len(_CONTROL.findall(text)) if _controls(data) else 0)
+    sample = data[:_SAMPLE]
+    controls = b"\0" in data or len(sample) > len(sample.translate(None, _CONTROLS))
+    text = _decoded(data, stated, controls)
+    broken = text.count("\ufffd")
+    if controls or broken:
+        broken += len(_CONTROL.findall(text))
     most = MOST_BROKEN[0] + len(text) // MOST_BROKEN[1]
     if broken > most:
         raise Undecodable(f"{broken} of {len(text)} characters are NUL, controls or undecodable, at most {most} wanted")
     return text
 
 
-def _controls(data: bytes) -> bool:
-    return len(data) > len(data.translate(None, _CONTROLS))
-
-
-def _decoded(data: bytes, stated: str) -> str:
+def _decoded(data: bytes, stated: str, controls: bool) -> str:
     for mark, name in _BOMS:
         if data.startswith(mark):
             return data[len(mark) :].decode(name, "replace")
-    if _controls(data[:_SAMPLE]) and (wide := _wide(data)):  # half of "。" or of a space is one
+    if controls and (wide := _wide(data)):  # half of "。" or of a space is one
         return data.decode(wide, "replace")
     if not _SEVEN_BIT.search(stated.encode("ascii", "replace") + data[:1024]):
         try:
@@ -143,7 +143,7 @@ def _guess(data: bytes) -> str:
 def _undeclared(data: bytes) -> str | None:
     from charset_normalizer import from_bytes  # only such pages need it
 
-    sample = re.sub(rb"<[^<>]*>", b" ", data[: 4 * _SAMPLE])[:_SAMPLE]
+    sample = re.sub(rb"<[^<>]*>", b" ", data[: 16 * _SAMPLE])[: 4 * _SAMPLE]
     found = from_bytes(sample, cp_isolation=list(_UNDECLARED)).best()
     return str(found.encoding) if found else None
 

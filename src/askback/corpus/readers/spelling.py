@@ -24,6 +24,8 @@ def spelled(record: Any, path: File, at: int, most: int) -> Any:
         at: where it begins there.
         most: bytes of a record that is read again.
     """
+    if record.is_http and record.content_length:
+        return record
     length = (record.headers.get("Content-Length") or "").strip()
     read = record.is_http and record.http_headers.status_code is not None
     if not read and record.content_length == 0 and length.isdigit() and int(length):

@@ -1,0 +1,186 @@
+"""Which elements of a page are left out, by rule, and how much text goes with them."""
+
+import re
+from collections import Counter
+from functools import cached_property
+
+from askback.corpus.furniture import MARKED, furniture
+from askback.corpus.hidden import VOID
+
+HIDDEN = {"hidden", "style", "class", "tiny", "white"}
+LEAST = 250
+"""Fewer characters outside of links are never what a page is about."""
+_TARGETS = re.compile(r'\s(?:aria-controls|data-(?:bs-)?target|aria-owns|href)="#?([^"\s#]{1,100})"')
+_ID = re.compile(r'\sid="([^"]{1,100})"')
+_OPENED = re.compile(
+    r'\s(?:role="(?:tabpanel|region)"|(?:class|id)="[^"]*\b(?:accordion|collaps\w*|panel|tab-?pane|tab-?content|faq\w*|'
+    r"answer|expand\w*|toggle-?content|spoiler|read-?more|details)\b)",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(
+    r'\s(?:role="(?:dialog|alertdialog|menu|menubar|navigation|tooltip|search|listbox|alert|status)"|aria-modal="true"|'
+    r'(?:class|id)="[^"]*(?:modal|popup|pop-up|popover|tooltip|dropdown|drawer|offcanvas|overlay|cookie|consent|menu|'
+    r'lightbox|share|login|signin|sign-in|cart|newsletter|search|toast|error|warning-msg)[^"]*")',
+    re.IGNORECASE,
+)
+_NEAR = 8
+"""So many tags before a panel, at most, stands the button that opens it."""
+_IN_LINE = {
+    "a",
+    "abbr",
+    "b",
+    "br",
+    "cite",
+    "code",
+    "em",
+    "font",
+    "i",
+    "img",
+    "mark",
+    "s",
+    "small",
+    "span",
+    "strong",
+    "u",
+    "wbr",
+}
+_GROUND = re.compile(
+    r'\sbgcolor="|\sbackground="|\sstyle="[^"]*background|\sclass="[^"]*(?:dark|inverse|\bbg-|hero|banner|cover|btn)',
+    re.I,
+)
+
+
+class LeftOut:
+    """Decides on the elements of one page, given as tags, their attributes and the text behind each.
+
+    `characters` counts the text of what is left out, by rule. An element that holds half of the page's text is never left
+    out, whatever it is marked as: a page is no furniture of itself.
+    """
+
+    MAX_DOUBTS = 16
+    """So often an element is found too big; bounds the work."""
+
+    def __init__(
+        self, tags: list[str | None], attributes: list[str | None], texts: list[str], show_hidden: bool = False
+    ) -> None:
+        self.tags = tags
+        self.attributes = attributes
+        self.texts = texts
+        self.characters: Counter[str] = Counter()
+        self.half = sum(map(len, texts)) / 2
+        self.hidden = 0
+        """Characters outside of links of what was hidden."""
+        self._show_hidden = show_hidden
+        self._doubts = 0
+        self._targets: set[str] | None = None
+
+    def marked(self, index: int, rule: str) -> int | None:
+        """Return the end of an element that is marked as no part of the text (`mark`), None if it is part of it."""
+        if rule in HIDDEN:
+            if (end := self._hidden(index, rule)) is not None:
+                return end
+            marks = dict(MARKED.findall(self.attributes[index] or ""))
+            rule = furniture(str(self.tags[index]), marks)
+        return self.leave(index, rule, sure=rule == "role") if rule not in ("", "heading") else None
+
+    def leave(self, index: int, rule: str, sure: bool = False) -> int | None:
+        """Leave out an element and return its end; None if it holds half of the page's text, or of what is `sure` to be
+        furniture, half outside of links."""
+        if self._doubts >= self.MAX_DOUBTS:
+            return None
+        end = self.close_of(index)
+        size = sum(map(len, self.texts[index:end]))
+        if size >= self.half and self._too_much(index, end, sure):
+            return None
+        self.characters[rule] += size
+        return end
+
+    def close_of(self, index: int) -> int:
+        """Return the index of the end tag that belongs to the start tag at `index`."""
+        tag, depth, at = self.tags[index], 1, index
+        while depth:
+            try:
+                end = self.tags.index(f"/{tag}", at + 1)
+            except ValueError:
+                return len(self.tags) - 1
+            depth += self.tags[at + 1 : end].count(tag) - 1
+            at = end
+        return at
+
+    def _too_much(self, index: int, end: int, sure: bool = True) -> bool:
+        if sure and 2 * self._prose(index, end) < max(self.words, 2 * LEAST):
+            return False
+        self._doubts += 1
+        return True
+
+    @cached_property
+    def words(self) -> int:
+        """How many characters the page has, without the white space around tags."""
+        return sum(map(len, map(str.strip, self.texts)))
+
+    def _prose(self, index: int, end: int) -> int:
+        """Return how many characters of an element stand outside of links, without the white space around tags."""
+        tags, texts = self.tags[index:end], self.texts[index:end]
+        if "a" not in tags:
+            return sum(map(len, map(str.strip, texts)))
+        size = links = 0
+        for tag, text in zip(tags, texts, strict=True):
+            links += (tag == "a") - (tag == "/a")
+            if links <= 0:
+                size += len(text.strip())
+        return size
+
+    def _hidden(self, index: int, rule: str) -> int | None:
+        if self._doubts >= self.MAX_DOUBTS:
+            return None
+        end = self.close_of(index)
+        size = sum(map(len, self.texts[index:end]))
+        if not size or not "".join(self.texts[index:end]).strip():
+            return end
+        if self._show_hidden or "math" in self.tags[index:end] or self._shown(index, end, rule):
+            return None
+        if size >= self.half and self._too_much(index, end):
+            return None
+        self.hidden += self._prose(index, end)
+        self.characters["hidden" if rule == "hidden" else f"hidden by {'class' if rule == 'class' else 'style'}"] += (
+            size
+        )
+        return end
+
+    def _shown(self, index: int, end: int, rule: str) -> bool:
+        if rule == "tiny":
+            return any(tag and tag[0] != "/" and tag not in _IN_LINE for tag in self.tags[index + 1 : end])
+        return self._on_other_ground(index) if rule == "white" else self._panel(index, end)
+
+    def _panel(self, index: int, end: int) -> bool:
+        """Tell whether a hidden element is a panel that its reader may open: an answer, a tab, what is behind "more"."""
+        given = self.attributes[index] or ""
+        if _OTHER.search(given) or not self._opened(index, given):
+            return False
+        return 2 * self._prose(index, end) >= sum(map(len, map(str.strip, self.texts[index:end])))
+
+    def _opened(self, index: int, given: str) -> bool:
+        if _OPENED.search(given):
+            return True
+        if any("aria-expanded" in (near or "") for near in self.attributes[max(index - _NEAR, 0) : index]):
+            return True
+        named = _ID.search(given)
+        if not named:
+            return False
+        if self._targets is None:
+            self._targets = set(_TARGETS.findall("\n".join(filter(None, self.attributes))))
+        return named[1] in self._targets
+
+    def _on_other_ground(self, index: int) -> bool:
+        """Tell whether something around white text says that it stands on another ground, as far as can be seen."""
+        depth = 0
+        for at in range(index - 1, max(index - 400, -1), -1):
+            tag = self.tags[at]
+            if not tag or (tag in VOID and tag != "body"):
+                continue
+            depth += 1 if tag[0] == "/" else -1
+            if depth < 0:
+                depth = 0
+                if _GROUND.search(self.attributes[at] or ""):
+                    return True
+        return False
