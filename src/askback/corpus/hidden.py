@@ -37,9 +37,7 @@ _SHOWN_CLASS = re.compile(
 )
 """Classes that show it after all: on a larger screen, or by an animation when it is scrolled to."""
 _ANIMATED = re.compile(r"\sdata-(?:aos|w-id|framer|scroll|sal|reveal|anim)")
-_HIDES = re.compile(
-    r"none|hidden|collapse|opacity|font|-\s{0,5}\d|clip|overflow|transform|(?<![\w-])color", re.IGNORECASE
-)
+_HIDES = re.compile(r"none|hidden|collapse|opacity|font|-\d|clip|overflow|transform|color", re.IGNORECASE)
 """What a style that hides has somewhere; most have nothing of it."""
 _COMMENT = re.compile(r"/\*[^*]{0,200}\*/")
 _MOVES = ("transition", "animation", "animation-name", "will-change", "transform", "filter")

@@ -13,16 +13,15 @@ LEAST = 250
 _TARGETS = re.compile(r'\s(?:aria-controls|data-(?:bs-)?target|aria-owns|href)="#?([^"\s#]{1,100})"')
 _ID = re.compile(r'\sid="([^"]{1,100})"')
 _OPENED = re.compile(
-    r'\s(?:role="(?:tabpanel|region)"|(?:class|id)="[^"]*\b(?:accordion|collaps\w*|panel|tab-?pane|tab-?content|faq\w*|'
-    r"answer|expand\w*|toggle-?content|spoiler|read-?more|details)\b)",
-    re.IGNORECASE,
+    r"(?<![a-z])(?:accordion|collaps|panel|tab-?pane|tab-?content|faq|answer|expand|toggle-?content|spoiler|read-?more|details)"
 )
 _OTHER = re.compile(
-    r'\s(?:role="(?:dialog|alertdialog|menu|menubar|navigation|tooltip|search|listbox|alert|status)"|aria-modal="true"|'
-    r'(?:class|id)="[^"]*(?:modal|popup|pop-up|popover|tooltip|dropdown|drawer|offcanvas|overlay|cookie|consent|menu|'
-    r'lightbox|share|login|signin|sign-in|cart|newsletter|search|toast|error|warning-msg)[^"]*")',
-    re.IGNORECASE,
+    "modal|popup|pop-up|popover|tooltip|dropdown|drawer|offcanvas|overlay|cookie|consent|menu|lightbox|share|login|"
+    "signin|sign-in|cart|newsletter|search|toast|error|warning-msg"
 )
+_OTHER_ROLES = {
+    *("dialog", "alertdialog", "menu", "menubar", "navigation", "tooltip", "search", "listbox", "alert", "status"),
+}
 _NEAR = 8
 """So many tags before a panel, at most, stands the button that opens it."""
 _IN_LINE = {
@@ -44,10 +43,7 @@ _IN_LINE = {
     "u",
     "wbr",
 }
-_GROUND = re.compile(
-    r'\sbgcolor="|\sbackground="|\sstyle="[^"]*background|\sclass="[^"]*(?:dark|inverse|\bbg-|hero|banner|cover|btn)',
-    re.I,
-)
+_GROUND = re.compile(r"dark|inverse|(?<![a-z])bg-|hero|banner|cover|btn")
 
 
 class LeftOut:
@@ -155,13 +151,19 @@ class LeftOut:
     def _panel(self, index: int, end: int) -> bool:
         """Tell whether a hidden element is a panel that its reader may open: an answer, a tab, what is behind "more"."""
         given = self.attributes[index] or ""
-        if _OTHER.search(given) or not self._opened(index, given):
+        marks = dict(MARKED.findall(given))
+        names = f"{marks.get('class', '')} {marks.get('id', '')}".lower()
+        if _OTHER.search(names) or marks.get("role", "").lower() in _OTHER_ROLES or 'aria-modal="true"' in given:
+            return False
+        if (
+            not _OPENED.search(names)
+            and marks.get("role") not in ("tabpanel", "region")
+            and not self._opened(index, given)
+        ):
             return False
         return 2 * self._prose(index, end) >= sum(map(len, map(str.strip, self.texts[index:end])))
 
     def _opened(self, index: int, given: str) -> bool:
-        if _OPENED.search(given):
-            return True
         if any("aria-expanded" in (near or "") for near in self.attributes[max(index - _NEAR, 0) : index]):
             return True
         named = _ID.search(given)
@@ -181,6 +183,12 @@ class LeftOut:
             depth += 1 if tag[0] == "/" else -1
             if depth < 0:
                 depth = 0
-                if _GROUND.search(self.attributes[at] or ""):
+                given = self.attributes[at] or ""
+                marks = dict(MARKED.findall(given))
+                if (
+                    _GROUND.search(marks.get("class", ""))
+                    or "background" in marks.get("style", "")
+                    or "bgcolor" in given
+                ):
                     return True
         return False
