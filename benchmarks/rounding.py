@@ -6,8 +6,7 @@ of its bfloat16 form under three random seeds. What is kept is the gain over the
 """
 
 import argparse
-import json
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,17 +40,15 @@ def loss(folder: Path, dtype: str, options: HeldOut, examples: list[Example]) ->
     return float(sum(one.nats for one in kept) / sum(one.tokens for one in kept))
 
 
-def losses(checkpoint: Path, options: HeldOut, examples: list[Example]) -> dict[str, float]:
-    """Return the loss of every form of a trained model."""
-    found = {"float32": loss(checkpoint, "float32", options, examples)}
-    found["bfloat16, nearest"] = loss(checkpoint, "bfloat16", options, examples)
+def losses(checkpoint: Path, options: HeldOut, examples: list[Example]) -> Iterator[tuple[str, float]]:
+    """Yield the loss of every form of a trained model, with the form's name."""
+    yield "float32", loss(checkpoint, "float32", options, examples)
+    yield "bfloat16, nearest", loss(checkpoint, "bfloat16", options, examples)
     for seed in SEEDS:
         with TemporaryDirectory() as scratch:
             form = Path(scratch) / "form"
             write_bfloat16(checkpoint, form, seed, checkpoint.parent.name)
-            found[f"bfloat16, stochastic, seed {seed}"] = loss(form, "bfloat16", options, examples)
-            shutil.rmtree(form)
-    return found
+            yield f"bfloat16, stochastic, seed {seed}", loss(form, "bfloat16", options, examples)
 
 
 def main() -> None:
@@ -71,10 +68,10 @@ def main() -> None:
     print(f"base: {start:.4f}, {len(examples)} pairs\n")
     print("| model | weights | nats per token | gain kept |\n| --- | --- | ---: | ---: |")
     for folder in sorted(path.parent for path in run.folder.glob("m*/step.json")):
-        found = losses(folder / MODEL, recipe.evaluate, examples)
-        for name, nats in found.items():
-            print(f"| {folder.name} | {name} | {nats:.4f} | {(start - nats) / (start - found['float32']):.1%} |")
-        print(json.dumps({folder.name: found}), flush=True)
+        gain = 0.0
+        for name, nats in losses(folder / MODEL, recipe.evaluate, examples):
+            gain = gain or start - nats
+            print(f"| {folder.name} | {name} | {nats:.4f} | {(start - nats) / gain:.1%} |", flush=True)
 
 
 if __name__ == "__main__":
