@@ -34,6 +34,7 @@ _CALLS = {"compile", "search", "match", "fullmatch", "split", "findall", "findit
 RUN_TIME: dict[str, Callable[[], list[Any]]] = {
     "askback.cli.making:NAME": lambda: [NAME],
     "askback.corpus.xml:f'<(/?){re.escape(prefix)}:(?=[a-zA-Z])'": lambda: [r"<(/?)h\-t:(?=[a-zA-Z])"],
+    "askback.corpus.xml:re.escape(mark)": lambda: ["</script", "</title"],
     "askback.engines.blame:f'\\\\b{name}\\\\b|\\\\btop_{name}\\\\b'": lambda: [r"\bseed\b|\btop_seed\b"],
     "askback.engines.key:'|'.join(_spellings(key))": lambda: [Scrubber("sk-a/b+c=0123456789")._whole],
     'askback.engines.key:f"""[^\\\\s\\\\"\'<>]{{0,200}}?(?:{parts})[^\\\\s\\\\"\'<>]*"""': lambda: [
