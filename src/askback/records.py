@@ -350,19 +350,34 @@ class Outcome:
         counts.kept -= len(taken)
         return taken
 
+    def add(self, other: "Outcome") -> None:
+        """Add what became of the records behind these: the same as if both had been one from the beginning."""
+        self.kept += other.kept
+        self.dropped += other.dropped
+        for stage, counts in other.counts.items():
+            self.counts.setdefault(stage, Counts()).add(counts)
+        for reason, count in other.reasons.items():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
+        for name, count in other.tallies.items():
+            self.tally(name, count)
+        self._shorten()
+
     def drop(self, rejection: Rejection) -> None:
         """Record a dropped record and count it under its stage and rule."""
         reason = f"{rejection.stage}/{rejection.rule}"
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.dropped.append(rejection)
-        if len(self.dropped) > 2 * SAMPLED * len(self.reasons):
-            self.dropped = sampled(self.dropped)
+        self._shorten()
         counts = self.counts.setdefault(rejection.stage, Counts())
         counts.entered += 1
         if rejection.outcome == "failed":
             counts.failed += 1
         else:
             counts.rejected += 1
+
+    def _shorten(self) -> None:
+        if len(self.dropped) > 2 * SAMPLED * len(self.reasons):
+            self.dropped = sampled(self.dropped)
 
 
 KINDS = (Segment, Example, Candidate, Probe, Separation, Judgement, Loss, Answer, Comparison, Rejection)

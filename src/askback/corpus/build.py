@@ -11,19 +11,20 @@ import numpy as np
 
 from askback import owned
 from askback.config import Corpus, CorpusSource
-from askback.corpus import cut
+from askback.corpus.apart import Reading, read_apart
 from askback.corpus.boilerplate import Boilerplate, paragraphs_on_pages, repeated
+from askback.corpus.cut import cut
 from askback.corpus.dedup import Signatures, Signer, decide, parts_to_decide
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.presidio import installed
-from askback.corpus.readers import documents, pieces, splits
+from askback.corpus.readers import pieces, splits
 from askback.corpus.readers.installed_docs import installed_distributions
 from askback.corpus.sorted_files import Array, write_array
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
 from askback.execution.step import Step
-from askback.records import DRAWS, Document, Outcome, Rejection, Segment, draw, record_id, reject
+from askback.records import DRAWS, Counts, Outcome, Segment, draw, record_id, reject
 from askback.remote import File, Remote, fingerprint
 
 if TYPE_CHECKING:
@@ -65,21 +66,26 @@ def _fingerprint(source: CorpusSource) -> str:
 def cut_documents(step: Step, options: Corpus) -> Records:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
     work = [(source, *piece) for source in options.sources for piece in pieces(source)]
-    return step.pieces(partial(cut_piece, options, step.random_seed), work, Segment, "documents")
+    numbered = [(number, *piece) for number, piece in enumerate(work)]
+    return step.pieces(partial(cut_piece, options, step.random_seed, step.folder), numbered, Segment, "documents")
 
 
 def cut_piece(
-    options: Corpus, random_seed: int, source: CorpusSource, paths: list[File], span: "Span | None" = None
+    options: Corpus,
+    random_seed: int,
+    folder: Path,
+    number: int,
+    source: CorpusSource,
+    paths: list[File],
+    span: "Span | None" = None,
 ) -> Outcome:
     """In a worker: read and cut the documents of some files, or of a part of one."""
-
-    def counted() -> Iterator[Document | Rejection]:
-        for number, document in enumerate(documents(source, paths, options, random_seed, span), 1):
-            if number % 100 == 0:
-                report(100)
-            yield document
-
-    return cut(counted(), options)
+    outcome = Outcome()
+    reading = Reading(source, paths, options, random_seed, span)
+    for lot in read_apart(reading, partial(cut, options=options), folder / f"over-{number:05d}.jsonl"):
+        outcome.add(lot)
+        report(lot.counts.get("documents", Counts()).entered)
+    return outcome
 
 
 @recorded(version=4)

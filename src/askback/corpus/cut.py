@@ -68,6 +68,8 @@ def sections_of(document: Document, options: Corpus, left_out: Counter[str] | No
         say, rule, detail = reject, "too-deep", str(error)
     except TooMany as error:
         say, rule, detail = reject, "too-many-tags", str(error)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001  docutils and markdown-it have bugs; one document must not end the run
         say, rule, detail = fail, "unreadable-markup", f"{type(error).__name__}: {error}"[:300]
     excerpt = document.text[: Rejection.EXCERPT].encode("utf-8", "replace").decode()

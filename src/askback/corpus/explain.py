@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from askback.config import Corpus, CorpusSource
+from askback.corpus.apart import Reading, read_apart
 from askback.corpus.cut import NO_PLACE, Offer, offers, sections_of
 from askback.corpus.filters import navigation_header
-from askback.corpus.readers import SMALL_FILES, SUFFIXES, documents
+from askback.corpus.readers import SMALL_FILES, SUFFIXES
 from askback.corpus.segment import Section, blocks_of, with_text
 from askback.errors import InputError
 from askback.records import Document, Rejection
@@ -62,7 +64,12 @@ def explain(path: Path, options: Corpus) -> Explanation:
     Raises:
         InputError: there is no such file, or it is of another kind.
     """
-    found = _read(path, options)
+    (found,) = read_apart(_reading(path, options), partial(_explained, path, options))
+    return found
+
+
+def _explained(path: Path, options: Corpus, documents: Iterator[Document | Rejection]) -> Explanation:
+    (found,) = documents
     if isinstance(found, Rejection):
         return Explanation(str(path), "", "", rule=found.rule, detail=found.detail)
     left_out: Counter[str] = Counter()
@@ -87,7 +94,7 @@ def explain(path: Path, options: Corpus) -> Explanation:
     )
 
 
-def _read(path: Path, options: Corpus) -> Document | Rejection:
+def _reading(path: Path, options: Corpus) -> Reading:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file. --explain takes one HTML, Markdown, text, rst or PDF file")
     kind = next((kind for kind in FORMATS if path.name.lower().endswith(SUFFIXES[kind])), None)
@@ -96,7 +103,7 @@ def _read(path: Path, options: Corpus) -> Document | Rejection:
         raise InputError(f"{path}: --explain reads one document, by its suffix: {allowed}; found '{path.suffix}'")
     licence = next((source.licence for source in options.sources if source.format == kind), "")
     source = CorpusSource.model_validate({"format": kind, "path": str(path), "licence": licence})
-    return next(documents(source, [path], options))
+    return Reading(source, [path], options)
 
 
 def _rows(section: Section, made: dict[tuple[int, bool], Offer], above: str) -> Iterator[Explained]:

@@ -7,7 +7,6 @@ A reader is a function ``read(paths, source, options)`` that yields each documen
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -59,18 +58,29 @@ SMALL_FILES = {"html": 256, "markdown": 256, "text": 256, "pdf": 32}
 def documents(
     source: CorpusSource, paths: Sequence[File], options: Corpus, random_seed: int = 0, span: "Span | None" = None
 ) -> Iterator[Document | Rejection]:
-    """Read one piece of a source, at most `source.limit` documents of it; what cannot be read comes as a rejection.
+    """Read one piece of a source; what cannot be read comes as a rejection (`read_all`, `drawn`)."""
+    return drawn(source, read_all(source, paths, options, span), random_seed)
+
+
+def read_all(
+    source: CorpusSource, paths: Sequence[File], options: Corpus, span: "Span | None" = None
+) -> Iterator[Document | Rejection]:
+    """Read all that some files of a source hold, or a part of one."""
+    read: Read = lookup(READERS, source.format, "document format")
+    return read(paths, source, options) if span is None else read(paths, source, options, span=span)
+
+
+def drawn(
+    source: CorpusSource, all_found: Iterator[Document | Rejection], random_seed: int, taken: int = 0
+) -> Iterator[Document | Rejection]:
+    """Yield what is drawn of a piece of a source, at most `source.limit` documents, of which so many are taken already.
 
     With `source.sample`, whether a document is drawn depends on the random seed and its URI alone, so neither order nor
     worker count changes the draw. What is not drawn is not counted as read, be it a document or one that would be rejected,
     so that counts and rejected files are those of the sample; what fails is always told.
     """
-    read: Read = lookup(READERS, source.format, "document format")
-    if span is not None:
-        read = partial(read, span=span)
     below = source.sample * DRAWS
-    taken = 0
-    for found in read(paths, source, options):
+    for found in all_found:
         failed = isinstance(found, Rejection) and found.outcome == "failed"
         if source.sample < 1 and not failed and draw(random_seed, "sample", found.uri) >= below:
             continue

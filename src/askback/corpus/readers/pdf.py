@@ -6,8 +6,6 @@ headers, only lines; both are guessed here. Columns come in the order in which t
 
 import io
 import re
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,8 +22,7 @@ from askback.records import Document, Rejection, fail, record_id, reject
 from askback.remote import File
 
 MAX_PAGES = 2000
-MAX_SECONDS = 30.0
-"""A PDF with more pages is rejected, and so is one whose reading takes longer; the usual is 50 to 100 pages a second."""
+"""A PDF with more pages is rejected; the usual is 50 to 100 pages a second."""
 
 _LARGER = 1.15
 """A header is set so many times as large as most of the text, where the file has no outline."""
@@ -47,15 +44,11 @@ class Line(NamedTuple):
     outline: dict[str, int]
 
 
-class _TooSlow(BaseException):
-    """Out of time; no `except Exception` on the way may hold it up."""
-
-
 def read_pdf(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read one document per PDF, its title and day of creation from the file's own metadata.
 
-    What is encrypted, over `max_document_bytes` (packed, any part unpacked, or as text), over `MAX_PAGES` or slower than
-    `MAX_SECONDS` is rejected; what is broken fails. A scan has no text.
+    What is encrypted, over `max_document_bytes` (packed, any part unpacked, or as text) or over `MAX_PAGES` is rejected;
+    what is broken fails. A scan has no text.
 
     Raises:
         MissingExtra: pypdf is not installed.
@@ -74,16 +67,14 @@ def _document(data: bytes, path: File, source: CorpusSource, options: Corpus) ->
     uri = clean(str(path))
     identity = record_id(uri)
     try:
-        with _at_most(MAX_SECONDS), _limits(options.max_document_bytes):
+        with _limits(options.max_document_bytes):
             lines, title, date = _read(data)
             html = clean("\n".join(_html(lines)))
-    except _TooSlow:
-        return reject(
-            identity, "documents", "too-slow", f"not read within {MAX_SECONDS:.0f} seconds, the most allowed", uri=uri
-        )
     except (DependencyError, FileNotDecryptedError) as error:
         return reject(identity, "documents", "encrypted", clean(str(error)), uri=uri)
-    except (LimitReachedError, MemoryError) as error:
+    except MemoryError:
+        raise
+    except LimitReachedError as error:
         bounds = f"at most {options.max_document_bytes} bytes unpacked and {MAX_PAGES} pages wanted"
         return reject(identity, "documents", "too-large", f"{clean(str(error))[:200]}; {bounds}", uri=uri)
     except Exception as error:  # noqa: BLE001  a broken file may raise anything in pypdf
@@ -247,23 +238,3 @@ def _limits(most: int) -> Iterator[None]:
         brotli_maximum_output_length=most,
     ):
         yield
-
-
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise `_TooSlow` in what runs longer; only a process's main thread can be interrupted so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise _TooSlow
-
-    handler = signal.signal(signal.SIGALRM, stop)
-    # Again and again: raised inside a destructor, it would be swallowed.
-    left = signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *left)
-        signal.signal(signal.SIGALRM, handler)

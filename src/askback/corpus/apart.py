@@ -1,0 +1,283 @@
+"""Documents are read and cut in a process of their own, which one that takes too long or too much memory ends alone.
+
+What a parser does with a stranger's document cannot be foreseen. Bounds on bytes, tags and expansions catch what is known
+(bounds.py); here is what catches the rest: a clock in CPU seconds for each document, and a limit on the memory of the
+process. It is forked, so that it begins with all that is loaded here, and its end costs no more than the lot in hand.
+"""
+
+import ctypes
+import gc
+import mmap
+import os
+import resource
+import signal
+import struct
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import count
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+
+from askback.config import Corpus, CorpusSource
+from askback.corpus.cut import cut
+from askback.corpus.readers import drawn, read_all
+from askback.corpus.readers.encoding import clean
+from askback.corpus.verdicts import Key, Verdicts
+from askback.errors import AskbackError, WorkerDied
+from askback.records import Document, Markup, Rejection
+from askback.remote import File
+
+T = TypeVar("T")
+
+SECONDS = 10.0
+"""Most CPU seconds to read on to the next document, and again to cut it."""
+READING_SECONDS = {"pdf": 30.0, "warc": 60.0}
+"""Where reading may take longer: pages of a PDF, and records of gigabytes that are no pages and are passed over."""
+MEMORY = 2**30
+"""Bytes that the process may take above what it begins with (Linux)."""
+LOT, LOT_SECONDS = 256, 0.5
+"""Documents, and CPU seconds, whose results are handed over together."""
+_FULL = 77
+"""Exit code of a process that ran out of memory."""
+_NOTE = struct.Struct("qq?H")
+_NOTE_BYTES = 4096
+_MARKUPS: dict[str, Markup] = {"markdown": "markdown", "text": "rst", "installed-docs": "rst"}
+_PROSE = "Baking bread\n============\n\n" + " ".join(
+    f"The {which} loaf of the day is mixed from flour, water and {what}, rests until it has doubled, and is baked dark."
+    for which, what in (("first", "salt"), ("next", "rye"), ("third", "seeds"), ("small", "honey"), ("last", "oats"))
+)
+
+
+class Reading(NamedTuple):
+    """What is to be read: a piece of a source, as `readers.pieces` gives it."""
+
+    source: CorpusSource
+    paths: list[File]
+    options: Corpus
+    random_seed: int = 0
+    span: Any = None
+
+
+class _Place(NamedTuple):
+    """How far a piece is done: the files before `path`, and `found` of what that one holds; `taken` were documents."""
+
+    path: int = 0
+    found: int = 0
+    taken: int = 0
+
+
+def read_apart(
+    reading: Reading, use: Callable[[Iterator[Document | Rejection]], T], kept: Path | None = None
+) -> Iterator[T]:
+    """Yield what ``use(documents)`` makes of consecutive lots of a piece's documents, in their order.
+
+    `use` runs in the process apart and takes all that it is given. A document that ends the process comes again as a
+    failure, "over-time", "over-memory" or "crashed", and those behind it follow. If it was on the way to the next
+    document of a file that holds many, the rest of the file is that failure.
+
+    Args:
+        kept: a file for these verdicts; what it holds is not tried again.
+
+    Raises:
+        AskbackError: as reading raises it.
+        WorkerDied: the process was killed from outside.
+    """
+    _warm(reading)
+    verdicts = Verdicts(kept)
+    place = _Place()
+    while True:
+        note = mmap.mmap(-1, _NOTE_BYTES)
+        child = _Child(reading, use, verdicts, place, note)
+        try:
+            for reached, result in child.lots():
+                place = reached
+                yield result
+        finally:
+            child.end()
+        if child.finished:
+            return
+        verdicts.add(*_verdict(note, child.status, reading.source.format))
+
+
+def _warm(reading: Reading) -> None:
+    """Load here, once, what every process would load for itself and have counted as the first document's."""
+    kind = reading.source.format
+    if kind == "parquet":
+        import pyarrow.parquet  # noqa: F401
+    read_all(reading.source, [], reading.options)
+    markup = _MARKUPS.get(kind, "html")
+    cut(
+        [Document("", _PROSE, markup, kind, "Bread", "")],
+        reading.options,
+    )
+
+
+class _Child(Generic[T]):
+    """The process, seen from here."""
+
+    def __init__(self, reading: Reading, use: Callable[[Iterator[Document | Rejection]], T], *about: Any) -> None:
+        self.finished = False
+        self.status = 0
+        self._pipe, end = Pipe(duplex=False)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # other threads may hold locks; none of them is used
+            self._id = os.fork()
+        if not self._id:
+            self._pipe.close()
+            _run(end, parent, reading, use, *about)
+        end.close()
+
+    def lots(self) -> Iterator[tuple[_Place, T]]:
+        """Yield results, each with the place up to which it reaches, until the process is done or gone."""
+        while not self.finished:
+            try:
+                place, result, error = self._pipe.recv()
+            except (EOFError, OSError):
+                return
+            if error is not None:
+                raise error
+            if place is None:
+                self.finished = True
+            else:
+                yield place, result
+
+    def end(self) -> None:
+        """Have it gone, whatever it is doing, and know how it went."""
+        self._pipe.close()
+        os.kill(self._id, signal.SIGKILL)  # nothing to one that went by itself
+        self.status = os.waitstatus_to_exitcode(os.waitpid(self._id, 0)[1])
+
+
+def _verdict(note: mmap.mmap, status: int, kind: str) -> tuple[Key, str, str, str]:
+    path, found, cutting, size = _NOTE.unpack_from(note)
+    uri = note[_NOTE.size : _NOTE.size + size].decode("utf-8", "replace")
+    key = Key(path, found, cutting)
+    doing = "cutting it" if cutting else "reading it" if not found else f"reading on behind {found} of its documents"
+    if status == -signal.SIGPROF:
+        limit = SECONDS if cutting else READING_SECONDS.get(kind, SECONDS)
+        return key, "over-time", uri, f"{doing} took more than {limit:.0f} CPU seconds, the most allowed"
+    if status == _FULL:
+        return key, "over-memory", uri, f"{doing} took more than {MEMORY // 2**20} MB, the most allowed"
+    if status in (-signal.SIGKILL, -signal.SIGTERM):
+        raise WorkerDied(
+            f"the process that reads documents was killed at {uri} (by the system, out of memory, perhaps). Run the same "
+            "command again to go on; fewer workers need less memory."
+        )
+    return key, "crashed", uri, f"{doing} ended the process (exit code {status})"
+
+
+def _run(
+    pipe: Any,
+    parent: int,
+    reading: Reading,
+    use: Callable[[Iterator[Document | Rejection]], Any],
+    verdicts: Verdicts,
+    place: _Place,
+    note: mmap.mmap,
+) -> NoReturn:
+    """In the process: read and use lot after lot."""
+    code = 1
+    try:
+        _prepare(parent)
+        documents = _Documents(reading, verdicts, place, note)
+        while not documents.ended:
+            result = use(documents.lot())
+            _clock(0)
+            pipe.send((documents.place, result, None))
+        pipe.send((None, None, None))
+        code = 0
+    except MemoryError:
+        code = _FULL
+    except AskbackError as error:
+        _clock(0)
+        pipe.send((None, None, error))
+    except Exception as error:  # noqa: BLE001  it is raised again where the process is seen from
+        _clock(0)
+        error.add_note(traceback.format_exc())
+        pipe.send((None, None, error))
+    finally:
+        os._exit(code)
+
+
+def _prepare(parent: int) -> None:
+    """Take no part in what the process that this was forked from has to do, end with it, and begin to be measured."""
+    gc.freeze()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGPROF,))
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
+        most = int(Path("/proc/self/statm").read_text("ascii").split()[5]) * mmap.PAGESIZE + MEMORY
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _clock(seconds: float) -> None:
+    """End the process after so many CPU seconds from now on; 0: not at all."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+class _Documents:
+    """The documents of a piece from a place on, in lots; while one is read or used, the clock runs."""
+
+    def __init__(self, reading: Reading, verdicts: Verdicts, place: _Place, note: mmap.mmap) -> None:
+        self.place = place
+        self.ended = False
+        self._reading, self._verdicts, self._note = reading, verdicts, note
+        self._next = place.path, place.found
+        self._stream = drawn(reading.source, self._watched(), reading.random_seed, place.taken)
+
+    def lot(self) -> Iterator[Document | Rejection]:
+        """Yield some documents; behind them, `place` is where the next lot begins."""
+        begun = time.process_time()
+        taken = self.place.taken
+        for _ in range(LOT):
+            found = next(self._stream, None)
+            if found is None:
+                self.ended = True
+                break
+            taken += isinstance(found, Document)
+            yield found
+            if time.process_time() - begun > LOT_SECONDS:
+                break
+        self.place = _Place(*self._next, taken)
+
+    def _watched(self) -> Iterator[Document | Rejection]:
+        reading, first, done = self._reading, self.place.path, self.place.found
+        seconds = READING_SECONDS.get(reading.source.format, SECONDS)
+        for number in range(first, max(1, len(reading.paths))):
+            paths = reading.paths[number : number + 1]
+            name = clean(str(paths[0])) if paths else reading.source.path or reading.source.format
+            stream = read_all(reading.source, paths, reading.options, reading.span)
+            for at in count():
+                if over := self._verdicts.get(Key(number, at, False)):
+                    self._next = number + 1, 0
+                    yield over
+                    break
+                self._watch(Key(number, at, False), name, seconds)
+                found = next(stream, None)
+                if found is None:
+                    break
+                if number > first or at >= done:
+                    self._next = number, at + 1
+                    self._watch(Key(number, at, True), found.uri, SECONDS)
+                    yield self._verdicts.get(Key(number, at, True)) or found
+
+    def _watch(self, key: Key, uri: str, seconds: float) -> None:
+        """Note what is done next, for whoever finds the process gone, and set the clock."""
+        data = uri.encode("utf-8", "replace")[: _NOTE_BYTES - _NOTE.size]
+        self._note[: _NOTE.size + len(data)] = _NOTE.pack(*key, len(data)) + data
+        _clock(seconds)
