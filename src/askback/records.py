@@ -332,13 +332,6 @@ class Outcome:
         counts.entered += 1
         counts.kept += 1
 
-    def add(self, other: "Outcome") -> None:
-        """Add another outcome's counts and reasons to these, without its records."""
-        for stage, counts in other.counts.items():
-            self.counts.setdefault(stage, Counts()).add(counts)
-        for reason, count in other.reasons.items():
-            self.reasons[reason] = self.reasons.get(reason, 0) + count
-
     def take_back(self, stage: str) -> list[Any]:
         """Return the records kept at `stage`, the last one, which are then as if they had not come to it yet.
 

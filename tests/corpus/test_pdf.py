@@ -91,10 +91,6 @@ def test_bad_files_are_one_rejection_each(tmp_path: Path, monkeypatch: pytest.Mo
     bomb = pdf([[("x" * 100, 9.0)] * 20_000])
     assert len(bomb) < 500_000
     assert rule(bomb, max_document_bytes=1_000_000) == ("too-large", "rejected")
-    monkeypatch.setattr(reading, "MAX_SECONDS", 0.2)
-    start = time.monotonic()
-    assert rule(pdf([[("x", 9.0)] * 5000] * 40)) == ("too-slow", "rejected")
-    assert time.monotonic() - start < 20
     monkeypatch.setattr(reading, "MAX_PAGES", 1)
     assert rule(pdf([BODY, BODY])) == ("too-large", "rejected")
 

@@ -2,16 +2,19 @@
 
 import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from askback.config import Augment, Corpus, Judge, Seed
+from askback.config import Augment, Corpus, CorpusSource, Judge, Seed
 from askback.execution.on_disk import step_record
 from askback.execution.shards import Records
 from askback.execution.step import nothing_kept
 from askback.plan.refusals import Refusals
 from askback.records import Document, Outcome, Rejection, Segment
+from askback.remote import File
 
 SAMPLE_DOCUMENTS = 200
 SAMPLE_SECONDS = 3.0
@@ -64,8 +67,6 @@ def of_corpus(options: Corpus, folder: Path, refusals: Refusals) -> tuple[dict[s
     Args:
         folder: of the step that is to cut it.
     """
-    from askback.corpus import cut
-    from askback.corpus.readers import documents as read
     from askback.corpus.readers import pieces as pieces_of
 
     documents: dict[str, int] = {}
@@ -73,36 +74,51 @@ def of_corpus(options: Corpus, folder: Path, refusals: Refusals) -> tuple[dict[s
     cut_so_far = Outcome()
     for source in options.sources:
         pieces = pieces_of(source)
-        # A small sample would have the whole source read, so what is looked at is its beginning.
-        most = source.limit and math.ceil(source.limit / source.sample)
-        whole = source.model_copy(update={"sample": 1.0, "limit": most})
-        deadline = time.monotonic() + SAMPLE_SECONDS
-        count, sample, done = 0, list[Document | Rejection](), 0
-        for paths, span in pieces:
-            for found in read(whole, paths, options, span=span):
-                count += 1
-                if len(sample) < SAMPLE_DOCUMENTS:
-                    sample.append(found)
-                if count % 64 == 0 and time.monotonic() > deadline:
-                    break
-            else:
-                done += 1
-                continue
-            break
+        count, sampled, done, outcome = _look(source, pieces, options)
         # What was not reached is taken to be like what was.
         count = round(count * len(pieces) / max(done, 1)) if done < len(pieces) else count
         count = round(count * source.sample)
-        whole_corpus &= done == len(pieces) and count == len(sample)
-        outcome = cut(iter(sample), options)
+        whole_corpus &= done == len(pieces) and count == sampled
         cut_so_far.add(outcome)
         kept = outcome.kept
         documents[f"{source.format} {source.path}".strip()] = count
-        segments += len(kept) / max(1, len(sample)) * count
+        segments += len(kept) / max(1, sampled) * count
         found_pairs += [("", segment.text) for segment in kept]
     with refusals.noted():
         if whole_corpus and not found_pairs:
             raise nothing_kept(folder, cut_so_far.counts, cut_so_far.reasons)
     return documents, Pairs(round(segments), spread(found_pairs))
+
+
+def _look(
+    source: CorpusSource, pieces: Sequence[tuple[list[File], Any]], options: Corpus
+) -> tuple[int, int, int, Outcome]:
+    """Return how many documents were found in `SAMPLE_SECONDS`, how many of them were cut, how many pieces were read to
+    their end, and what was cut."""
+    from askback.corpus import cut
+    from askback.corpus.apart import Reading, read_apart
+
+    # A small sample would have the whole source read, so what is looked at is its beginning.
+    most = source.limit and math.ceil(source.limit / source.sample)
+    whole = source.model_copy(update={"sample": 1.0, "limit": most})
+    deadline = time.monotonic() + SAMPLE_SECONDS
+    count, sampled, outcome = 0, 0, Outcome()
+
+    def first(documents: Iterator[Document | Rejection]) -> tuple[Outcome, int, int]:
+        """In the process apart, which goes on counting what it was given with `sampled`."""
+        nonlocal sampled
+        before = sampled
+        made = cut(islice(documents, SAMPLE_DOCUMENTS - sampled), options)
+        sampled += sum(counts.entered for stage, counts in made.counts.items() if stage == "documents")
+        return made, sampled - before, sum(1 for _ in documents)
+
+    for done, (paths, span) in enumerate(pieces):
+        for made, was_cut, more in read_apart(Reading(whole, paths, options, span=span), first):
+            outcome.add(made)
+            count, sampled = count + was_cut + more, sampled + was_cut
+            if time.monotonic() > deadline:
+                return count, sampled, done, outcome
+    return count, sampled, len(pieces), outcome
 
 
 def augmented(options: Augment, segments: Pairs, seed: Pairs) -> Pairs:
