@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from askback.execution.shards import storage_error
+from askback.errors import storage_error
 from askback.records import Rejection, fail, record_id
 
 
