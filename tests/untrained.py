@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from askback import owned
 from askback.backtranslation import backtranslate
 from askback.config import Options, RecipeFile
 from askback.execution.identity import Model, recorded
@@ -20,8 +21,12 @@ WORDS = "river stone paper light engine garden music letter winter market bridge
 
 @recorded(version=1, output="model")
 def copied(step: Step, options: Options, **inputs: Any) -> Model:
-    shutil.copytree(inputs["base"].path, step.output.path)
-    write_bfloat16(step.output.path, step.output.bfloat16, step.random_seed, step.name)
+    forms = [(step.output.path, owned.unfinished(step.output.path))]
+    forms += [(step.output.bfloat16, owned.unfinished(step.output.bfloat16))]
+    shutil.copytree(inputs["base"].path, forms[0][1])
+    write_bfloat16(forms[0][1], forms[1][1], step.random_seed, step.name)
+    for final, made in forms:
+        owned.put(made, final)
     step.counts = {"examples": Counts(1, 1)}
     return step.output  # type: ignore[no-any-return]
 
@@ -33,7 +38,8 @@ class Untrained(Run):
         """Write the recipe only: the plan would look for the real trainings."""
         import yaml
 
-        (self.folder / "recipe.yaml").write_text(yaml.safe_dump(self.file.model_dump(mode="json")), "utf-8")
+        with owned.atomic(self.folder / "recipe.yaml") as temporary:
+            temporary.write_text(yaml.safe_dump(self.file.model_dump(mode="json")), "utf-8")
 
     def step(self, name: str, function: Callable[..., Any], options: Options, **inputs: Any) -> Any:
         return super().step(name, copied if "train" in function.__name__ else function, options, **inputs)
@@ -41,6 +47,14 @@ class Untrained(Run):
 
 def make_run(folder: Path, base: Path, name: str = "made") -> Path:
     """Make a run of one round with the scripted engine, and return its folder."""
+    file = write_recipe(folder, base, name)
+    with Untrained(file) as run:
+        backtranslate(file.recipe, run)
+    return run.folder
+
+
+def write_recipe(folder: Path, base: Path, name: str = "made") -> RecipeFile:
+    """Write pages and seed pairs, and return the recipe of a run of one round over them."""
     draw = random.Random(3)
 
     def sentences(count: int) -> str:
@@ -56,7 +70,7 @@ def make_run(folder: Path, base: Path, name: str = "made") -> Path:
     (folder / "seed.jsonl").write_text("\n".join(map(json.dumps, rows)))
     corpus = {"sources": [{"format": "html", "path": str(folder / "pages"), "licence": "CC0-1.0"}], "languages": []}
     training = {"steps": 2, "batch_size": 2, "max_tokens": 128}
-    file = RecipeFile.model_validate(
+    return RecipeFile.model_validate(
         {
             "name": name,
             "recipe": {
@@ -71,6 +85,3 @@ def make_run(folder: Path, base: Path, name: str = "made") -> Path:
             "resources": {"runs": str(folder / "runs"), "engine": {"kind": "scripted"}},
         }
     )
-    with Untrained(file) as run:
-        backtranslate(file.recipe, run)
-    return run.folder

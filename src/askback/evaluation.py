@@ -219,12 +219,12 @@ def _kept(path: Path, found: dict[str, Any], made: RunFolder) -> dict[str, Any]:
     """Add what earlier evaluations found of the models that are still there."""
     before = read_json(path, dict[str, Any]) if path.exists() else {}
     found |= {"run": made.folder.name, "models": {name: made.model(name).id for name in made.models}}
-    with reading(path):
+    with reading(path, "remove it"):
         for kind in BY_MODEL:
             rows = before.get(kind, {}).items()
             still = {step: row for step, row in rows if row["model_id"] in found["models"].values()}
             found[kind] = {**still, **found[kind]}
-    if before.get("models") == found["models"]:
-        found["losses"] = {**before["losses"], **found["losses"]}
+        if before.get("models") == found["models"]:
+            found["losses"] = {**before["losses"], **found["losses"]}
     write_json(path, found)
     return found

@@ -134,6 +134,7 @@ def evaluate(
     from askback import evaluation
     from askback.evaluate.benchmarks import PAPER
     from askback.evaluate.options import Answering, Benchmarks, Questions
+    from askback.execution.on_disk import reading
     from askback.execution.progress import Progress
     from askback.report.evaluation import show_evaluation
 
@@ -160,7 +161,8 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    show_evaluation(found, console())
+    with reading(run / "evaluate/summary.json", "remove it"):
+        show_evaluation(found, console())
     typer.echo(f"\nAll of it: {run / 'evaluate' / 'summary.json'}")
 
 

@@ -18,13 +18,19 @@ Number = Annotated[float, Field(allow_inf_nan=False, gt=-1e15, lt=1e15)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
-WRONG = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, OSError)
+WRONG: tuple[type[Exception], ...] = (
+    *(yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, OSError),
+    StopIteration,
+)
 """What reading something damaged raises."""
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Say in one line that a file cannot be read as what askback wrote there.
+def reading(path: Path, advice: str = "") -> Iterator[None]:
+    """Say in one line that a file, or a folder of several, cannot be read as what askback wrote there.
+
+    Args:
+        advice: what the user is to do, if it is not to make the step again.
 
     Raises:
         InputError: it cannot.
@@ -34,15 +40,15 @@ def reading(path: Path) -> Iterator[None]:
     except ValidationError as error:
         found = error.errors()[0]
         place = ".".join(map(str, found["loc"]))
-        raise _damaged(path, f"{place}: {found['msg']}" if place else found["msg"]) from error
+        raise _damaged(path, f"{place}: {found['msg']}" if place else found["msg"], advice) from error
     except WRONG as error:
-        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+        raise _damaged(path, f"{type(error).__name__}: {error}", advice) from error
 
 
-def _damaged(path: Path, why: str) -> InputError:
-    step = f"make the step again with --redo {path.parent.name}" if path.name != "recipe.yaml" else "start a new run"
+def _damaged(path: Path, why: str, advice: str) -> InputError:
+    again = "start a new run" if path.name == "recipe.yaml" else f"make the step again with --redo {path.parent.name}"
     return InputError(
-        f"{path}: is damaged ({' '.join(why.split())[:160]}). Put back what askback wrote there, or {step}."
+        f"{path}: is damaged ({' '.join(why.split())[:160]}). Put back what askback wrote there, or {advice or again}."
     )
 
 

@@ -128,6 +128,9 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], log: Path, piec
     try:
         with _safe_path():
             return pool.submit(answer, work, log, *piece)
+    except (OSError, ValueError, EOFError) as error:
+        # A process died while this one was starting, and its pool is being closed; or it died itself.
+        raise BrokenProcessPool(str(error)) from error
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Drain.SIGNALS)
 

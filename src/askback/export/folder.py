@@ -18,6 +18,7 @@ from askback.export.formats import provenance
 from askback.export.snippets import dataset_info
 from askback.lookup import lookup
 from askback.records import DRAWS, Example, draw
+from askback.report.plain import plain
 from askback.report.read import chosen, recipe_tree
 
 if TYPE_CHECKING:
@@ -162,5 +163,6 @@ def _licences(pairs: list[Example]) -> str:
 
 
 def _no_formula(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: an apostrophe goes before one that begins like one."""
-    return f"'{cell}" if re.match(r"\s*[=+\-@＝＋－＠]|[\t\r\n]", cell) else cell
+    """Return a cell in one line that no spreadsheet takes for a formula: an apostrophe goes before what begins like one."""
+    line = plain(re.sub(r"[\s\x00-\x1f]+", " ", cell))
+    return f"'{line}" if re.match(r"[=+\-@＝＋－＠ ]", line) else line

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from askback.execution.on_disk import reading
 from askback.owned.page import check_page, write_page
 from askback.report import compare, figures, read, tables
 from askback.report.gather import HELD_OUT, View, gather
@@ -35,7 +36,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     check_page(out)
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    views = [gather(run, name) for run, name in zip(runs, _names(runs), strict=True)]
+    views = [_looked_at(run, name) for run, name in zip(runs, _names(runs), strict=True)]
     script = (HERE / "page.js").read_text("utf-8")
     files = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     files.filters |= {"verdict": verdict, "checked": checked, "glance": compare.glance, "narrowing": narrowing}
@@ -57,6 +58,15 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
         samples=_data([{"run": view.name, **asdict(sample)} for view in views for sample in view.samples]),
     )
     write_page(out, "report", plain(page))
+
+
+def _looked_at(run: Path, name: str) -> View:
+    """Return what a run has to show, once it is known that all of it can be shown."""
+    with reading(run, "make evaluate, scaling or calibrate again"):
+        view = gather(run, name)
+        figures.of_run(view)
+        tables.of_run(view)
+    return view
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
