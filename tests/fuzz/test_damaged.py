@@ -13,7 +13,7 @@ import pytest
 from askback.backtranslation import backtranslate
 from askback.cli import making, results
 from askback.config import RecipeFile
-from askback.errors import AskbackError
+from askback.errors import AskbackError, Drift, RecipeError
 from askback.execution.run import redo
 from askback.export import export
 from askback.recipe_file import load_recipe
@@ -135,12 +135,12 @@ def test_damage_is_one_line(whole: Path, tmp_path: Path) -> None:
         text = spoilt(draw, (run / file).read_bytes())
         (run / file).unlink()
         (run / file).write_bytes(text)
-        said = ""
         try:
             COMMANDS[command](run)
+        except (RecipeError, Drift):
+            pass  # a line for each problem
         except AskbackError as error:
-            said = str(error)
+            assert "\n" not in str(error), error
         except Exception as error:
             raise AssertionError(f"{command} with {file} = {text[:300]!r}: {error!r}") from error
-        assert said.count("\n") == 0 or "made with something else" in said, said
         shutil.rmtree(tmp_path / str(number))
