@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from askback import owned
+from askback.config import Seed
 from askback.errors import InputError
 from askback.execution.shards import write_json, write_outcome
 from askback.export import FORMATS, export
@@ -18,6 +19,7 @@ from askback.export.formats import provenance
 from askback.export.languages import code
 from askback.lookup import lookup
 from askback.records import Example, Outcome
+from askback.seed.load import gather
 
 datasets = pytest.importorskip("datasets")
 FILE_TYPES = ("parquet", "jsonl")
@@ -174,3 +176,16 @@ def test_a_line_of_json_is_the_pair(tmp_path: Path) -> None:
     export(run_of(tmp_path, pairs), tmp_path / "out", "alpaca", "jsonl")
     rows = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text("utf-8").split("\n")[:-1]]
     assert [(row["instruction"], row["output"]) for row in rows] == [(one.instruction, one.output) for one in pairs]
+
+
+@pytest.mark.parametrize("file_type", FILE_TYPES)
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_export_can_be_a_seed(format: str, file_type: str, tmp_path: Path) -> None:
+    pairs = SETS["all set"]
+    export(run_of(tmp_path, pairs), tmp_path / "out", format, file_type, validation=0.4)
+    source = {"path": str(tmp_path / "out")}
+    found = gather(Seed.model_validate({"sources": [source], "min_output_chars": 1}))
+    assert {(one.instruction, one.output.strip()) for one in found.kept} == {
+        (one.instruction, one.output.strip()) for one in pairs
+    }
+    assert not found.dropped and {(one.licence, one.language) for one in found.kept} == {("CC0-1.0", "en")}

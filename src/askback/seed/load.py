@@ -30,7 +30,7 @@ def sources(options: Seed) -> dict[str, str]:
 def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
     """Return path → fingerprint."""
     return {
-        source.path: "hub" if source.path.startswith("hub:") else file_fingerprint(_file(source.path))
+        source.path: "hub" if source.path.startswith("hub:") else file_fingerprint(*_files(source.path))
         for source in given
     }
 
@@ -138,16 +138,22 @@ def open_rows(source: SeedSource) -> Rows:
     """Return the rows of a source's file or hub dataset."""
     if source.path.startswith("hub:"):
         return hub_rows(source.path.removeprefix("hub:"))
-    return read_rows(_file(source.path))
+    return (row for file in _files(source.path) for row in read_rows(file))
 
 
-def _file(path: str) -> Path:
+def _files(path: str) -> list[Path]:
+    """Return the file of a source, or those of a folder that askback exported."""
     if path == "builtin:demo":
-        return Path(str(files("askback.seed") / "demo.jsonl"))
-    file = Path(path)
-    if not file.is_file():
-        raise InputError(f"{path}: no such seed file. Give a .jsonl, .json or .parquet file, builtin:demo or hub:NAME")
-    return file
+        return [Path(str(files("askback.seed") / "demo.jsonl"))]
+    found = [Path(path)] if Path(path).is_file() else []
+    if Path(path).is_dir():
+        found = [file for split in ("train", "validation") for file in sorted(Path(path).glob(f"{split}.*"))]
+    if not found:
+        raise InputError(
+            f"{path}: no such seed file. Give a .jsonl, .json or .parquet file, a folder that askback exported, "
+            "builtin:demo or hub:NAME"
+        )
+    return found
 
 
 def _unusable(pair: Pair, options: Seed, seen: set[str]) -> Rejection | None:
