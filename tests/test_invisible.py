@@ -2,7 +2,7 @@
 
 import pytest
 
-from askback.invisible import without_invisible
+from askback.invisible import _INVISIBLE, some_invisible, without_invisible
 
 HIDDEN = [
     *("\u00ad", "\u200b", "\u2060", "\ufeff", "\u034f", "\u115f", "\u3164", "\u180e", "\u2063", "\ufff9", "\u206a"),
@@ -55,3 +55,12 @@ def test_of_a_run_one_stays() -> None:
     assert without_invisible("می\u200c\u200c\u200dخواهم")[0] == "می\u200cخواهم"
     assert without_invisible("❤\ufe0f\ufe0f\ufe01")[0] == "❤\ufe0f"
     assert without_invisible("a\u2028b\u2029c") == ("a\nb\nc", 0)
+
+
+def test_each_is_found_fast() -> None:
+    """`some_invisible` looks at UTF-8; whatever `without_invisible` would take out or change has to be seen there."""
+    for first in range(0, 0x110000, 256):
+        for character in map(chr, range(first, first + 256)):
+            if not "\ud800" <= character <= "\udfff" and (_INVISIBLE.match(character) or character in "\u2028\u2029"):
+                assert some_invisible(character), hex(ord(character))
+    assert not some_invisible("“Größe” – 凧, кайт, שלום, 👩")

@@ -8,7 +8,12 @@ _INVISIBLE = re.compile(
     "\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
 """Soft hyphens, joiners, zero-width spaces, direction marks, overrides and isolates, fillers, variation selectors, tags."""
-_SOME = re.compile(f"{_INVISIBLE.pattern[:-2]}\u2028\u2029]")
+_SOME = re.compile(
+    rb"\xc2\xad|\xcd\x8f|\xd8\x9c|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])|\xe3\x85\xa4|"
+    rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb9-\xbb])|"
+    rb"\xf0\x9b\xb2|\xf0\x9d\x85|\xf3\xa0"
+)
+"""The same and the line separators as they are in UTF-8, where they are found ten times faster."""
 _JOINERS, _DIRECTIONS, _PRESENTATION = "\u200c\u200d", "\u200e\u200f\u061c", "\ufe0e\ufe0f"
 _FLAG = re.compile("[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
 _BREAKS = re.compile("[\u2028\u2029]")
@@ -16,7 +21,7 @@ _BREAKS = re.compile("[\u2028\u2029]")
 
 def some_invisible(text: str) -> bool:
     """Tell whether a text may have invisible characters or line separators."""
-    return not text.isascii() and bool(_SOME.search(text))
+    return not text.isascii() and bool(_SOME.search(text.encode("utf-8", "replace")))
 
 
 def without_invisible(text: str) -> tuple[str, int]:

@@ -11,7 +11,7 @@ _NAMESPACES = {
     "http://www.w3.org/1998/Math/MathML": "",
     "http://www.w3.org/2000/svg": "",
 }
-_HEAD_CHARS = 4000
+_START_CHARS, _HEAD_CHARS = 1200, 4000
 _NAMESPACE = "http://www.w3.org/1999/xhtml"
 _DECLARED = re.compile(rf"""\sxmlns(?::\w{{1,30}})?\s{{0,5}}=\s{{0,5}}["']{_NAMESPACE}""")
 _VOID = r"(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)"
@@ -36,7 +36,7 @@ def is_xhtml(text: str, name: str = "", media: str = "") -> bool:
     """Tell whether a page is XHTML: by its media type, its name, or its own declaration, doctype or namespace."""
     if media in _TYPES or PurePosixPath(name).suffix.lower() in _SUFFIXES:
         return True
-    start = text[:_HEAD_CHARS].lower().lstrip("\ufeff \t\r\n")
+    start = text[:_START_CHARS].lower().lstrip("\ufeff \t\r\n")
     if start.startswith("<?xml") or '"-//w3c//dtd xhtml' in start or "'-//w3c//dtd xhtml" in start:
         return True
     return _NAMESPACE in start and bool(_DECLARED.search(start))

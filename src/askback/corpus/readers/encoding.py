@@ -73,7 +73,7 @@ def decode(data: bytes, stated: str = "") -> str:
     Raises:
         Undecodable: more characters are NUL, controls or U+FFFD than `MOST_BROKEN` allows.
     """
-    sample = data[:_SAMPLE]
+    sample = data[:1024]
     controls = b"\0" in data or len(sample) > len(sample.translate(None, _CONTROLS))
     text = _decoded(data, stated, controls)
     broken = text.count("\ufffd")
