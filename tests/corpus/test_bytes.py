@@ -16,6 +16,8 @@ import pytest
 from fastwarc.stream_io import BrotliWriter, Lz4Writer, ZstdWriter
 
 from askback.config import Corpus, CorpusSource
+from askback.contamination import evaluation_prompts
+from askback.corpus.filters.word_lists import words_of
 from askback.corpus.readers import documents, pieces
 from askback.corpus.readers.encoding import Undecodable, decode
 from askback.packed import Damaged, open_bytes, unpack, unpacked_name
@@ -146,6 +148,15 @@ def test_a_name_without_its_packing(name: str) -> None:
 def test_a_file_that_is_not_there_keeps_its_own_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         open_bytes(tmp_path / "gone.gz")
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_word_lists_and_evaluation_prompts_may_be_packed(packing: str, tmp_path: Path) -> None:
+    (tmp_path / "WORDS.TXT").write_bytes(packed_by(packing, b"# mild\ndarn\n", tmp_path))
+    assert words_of(str(tmp_path / "WORDS.TXT")).found_in("A darn kite.")[0] == ["darn"]
+    prompts = tmp_path / f"P.JSONL.{packing.upper()}"
+    prompts.write_bytes(packed_by(packing, b'{"prompt": "Say how a kite is made of paper and string"}\n', tmp_path))
+    assert evaluation_prompts((str(prompts),)).found_in("Say how a kite is made of paper and string")
 
 
 # Pages as they came over HTTP

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from askback.config import Corpus, WordList
 from askback.errors import InputError
+from askback.packed import open_bytes
 from askback.words import join, tokens
 
 NAMED = 3
@@ -68,15 +69,16 @@ def _over(text: str, wanted: WordList) -> str | None:
 
 @lru_cache(maxsize=64)
 def words_of(path: str) -> Words:
-    """Read a list: UTF-8, a word or phrase a line; empty lines and those that begin with # do not count.
+    """Read a list, packed or not: UTF-8, a word or phrase a line; empty lines and those that begin with # do not count.
 
     Raises:
         InputError: there is no such file, it is not UTF-8, or it lists nothing.
     """
     try:
-        lines = Path(path).read_text("utf-8-sig").splitlines()
+        with open_bytes(Path(path)) as file:
+            lines = file.read().decode("utf-8-sig").splitlines()
     except OSError as error:
-        raise InputError(f"{path}: this word list cannot be read: {error.strerror}") from error
+        raise InputError(f"{path}: this word list cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: this word list is not UTF-8 (byte {error.start}); save it as UTF-8") from error
     entries = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
