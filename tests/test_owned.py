@@ -21,7 +21,6 @@ CHANGES = {
     "copytree",
     "move",
     "unlink",
-    "remove",
     "rename",
     "symlink_to",
     "hardlink_to",

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from askback import owned
 from askback.errors import storage_error
 from askback.records import Rejection, fail, record_id
 
@@ -45,9 +46,8 @@ class Verdicts:
         if self._path is None:
             return
         try:
-            with self._path.open("ab") as file:
+            with owned.append(self._path) as file:
                 file.write(f"\n{json.dumps([key, rule, uri, detail])}".encode())
-                file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise storage_error(self._path, error) from error
