@@ -9,11 +9,14 @@ from askback.json_values import BrokenRow, Rows
 from askback.lookup import nearest
 from askback.remote import File, Unreachable
 
-BATCH_ROWS = 256
+BATCH_ROWS, BATCH_BYTES = 256, 16_000_000
+"""Rows that are unpacked at a time, fewer where they are large."""
 
 
 def parquet_rows(path: File, columns: Sequence[str] = ()) -> Rows:
     """Yield the rows of a Parquet file, a few hundred in memory at a time.
+
+    A value that a file has once, in its dictionary, is in memory once, however many rows have it.
 
     A value that is none (text that is not UTF-8, a date out of any calendar) breaks its row. A page that cannot be
     unpacked or read breaks the rows from there to the end of its row group, which are told as one; the next is read.
@@ -29,8 +32,9 @@ def parquet_rows(path: File, columns: Sequence[str] = ()) -> Rows:
 
     number = 0
     try:
-        with pq.ParquetFile(path if isinstance(path, Path) else path.open()) as file:
-            names = file.schema_arrow.names
+        with path.open("rb") as data, pq.ParquetFile(data) as plain:
+            file = pq.ParquetFile(data, metadata=plain.metadata, read_dictionary=_in_dictionaries(plain))
+            names = plain.schema_arrow.names
             if columns and columns[0] not in names:
                 hint = nearest(columns[0], names)
                 raise InputError(f"{path}: no column '{columns[0]}'; it has {', '.join(names)}.{hint} Set text_field")
@@ -48,9 +52,10 @@ def _group_rows(file: Any, group: int, columns: Sequence[str] | None) -> Iterato
     """Yield the rows of a row group; if reading stops, they are read one by one up to the page that is broken."""
     import pyarrow as pa
 
-    count = file.metadata.row_group(group).num_rows
+    about = file.metadata.row_group(group)
+    count = about.num_rows
     done = 0
-    for size in (BATCH_ROWS, 1):
+    for size in (max(1, min(BATCH_ROWS, BATCH_BYTES * count // max(1, about.total_byte_size))), 1):
         at = 0
         try:
             for batch in file.iter_batches(size, row_groups=[group], columns=columns):
@@ -68,11 +73,28 @@ def _group_rows(file: Any, group: int, columns: Sequence[str] | None) -> Iterato
     yield BrokenRow("unreadable", f"{lost}: {broken}")
 
 
-def _batch_rows(batch: Any) -> list[dict[str, Any] | BrokenRow]:
+def _in_dictionaries(file: Any) -> list[str]:
+    """Return the columns of text or bytes that have a dictionary in some row group."""
+    import pyarrow as pa
+
+    kinds = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)
+    texts = {field.name for field in file.schema_arrow if any(is_kind(field.type) for is_kind in kinds)}
+    groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
+    columns = (group.column(number) for group in groups for number in range(group.num_columns))
+    return sorted({column.path_in_schema for column in columns if column.has_dictionary_page} & texts)
+
+
+def _batch_rows(batch: Any) -> Iterator[dict[str, Any] | BrokenRow]:
+    import pyarrow as pa
+
+    if any(pa.types.is_dictionary(field.type) for field in batch.schema):
+        yield from (_row(batch, at) for at in range(batch.num_rows))
+        return
     try:
-        return batch.to_pylist()  # type: ignore[no-any-return]
+        rows: list[dict[str, Any] | BrokenRow] = batch.to_pylist()
     except Exception:  # noqa: BLE001  by the kind of value, pyarrow raises errors of its own, of Unicode, of dates
-        return [_row(batch, at) for at in range(batch.num_rows)]
+        rows = [_row(batch, at) for at in range(batch.num_rows)]
+    yield from rows
 
 
 def _row(batch: Any, at: int) -> dict[str, Any] | BrokenRow:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from askback.config import Corpus
 from askback.contamination import evaluation_prompts
 from askback.corpus import filters
+from askback.corpus.bounds import TooMuch
 from askback.corpus.page import TooDeep, TooMany
 from askback.corpus.pii import personal_data, redactor
 from askback.corpus.segment import Section, segment
@@ -68,6 +69,8 @@ def sections_of(document: Document, options: Corpus, left_out: Counter[str] | No
         say, rule, detail = reject, "too-deep", str(error)
     except TooMany as error:
         say, rule, detail = reject, "too-many-tags", str(error)
+    except TooMuch as error:
+        say, rule, detail = reject, "too-much-markup", str(error)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  docutils and markdown-it have bugs; one document must not end the run

@@ -12,6 +12,7 @@ from docutils.parsers.rst import Directive, directives, roles
 from docutils.utils import unescape
 from markdown_it import MarkdownIt
 
+from askback.corpus.bounds import check_rst
 from askback.corpus.dialects import use_dialects
 from askback.corpus.front_matter import without_front_matter
 from askback.corpus.xml import to_html
@@ -55,8 +56,13 @@ def from_rst(text: str) -> str:
     """Return the HTML of reStructuredText, read leniently.
 
     Directives and roles that docutils does not know (Sphinx has hundreds) leave their text; what cannot be parsed is
-    left as a literal block; docutils' own messages never get in. Nothing is included, inserted or executed.
+    left as a literal block; docutils' own messages never get in. Nothing is included, inserted or executed, nothing
+    tells the time, and what a document defines is gone with it.
+
+    Raises:
+        TooMuch: it would grow beyond all bounds.
     """
+    check_rst(text)
     with _lenient():
         tree = publish_doctree(text, settings_overrides=_SETTINGS)
     for message in list(tree.findall(nodes.system_message)):
@@ -71,9 +77,11 @@ def from_rst(text: str) -> str:
 def _lenient() -> Iterator[None]:
     """While it lasts, docutils finds a directive and a role for every name; Sphinx looks its own up in the same way."""
     directive, role = directives.directive, roles.role
+    kept = [(table, dict(table)) for table in (roles._roles, roles._role_registry, directives._directives)]
 
     def any_directive(name: str, language: Any, document: Any) -> Any:
-        ours = _Code if name.lower() in _CODE else _Note if name.lower() in _NOTES else None
+        lower = name.lower()
+        ours = _Code if lower in _CODE else _Note if lower in _NOTES else _Date if lower == "date" else None
         if ours:
             return ours, []
         known, messages = directive(name, language, document)
@@ -88,6 +96,9 @@ def _lenient() -> Iterator[None]:
         yield
     finally:
         directives.directive, roles.role = directive, role
+        for table, before in kept:
+            table.clear()
+            table.update(before)
 
 
 _CODE = {
@@ -156,6 +167,16 @@ class _Note(Directive):
 
     def run(self) -> list[nodes.Node]:
         return _parsed(self)
+
+
+class _Date(Directive):
+    """The time of reading, which is no part of a document."""
+
+    has_content = True
+    option_spec = _AnyOption()
+
+    def run(self) -> list[nodes.Node]:
+        return [nodes.Text("")]
 
 
 class _Passage(Directive):

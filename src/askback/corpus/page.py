@@ -10,6 +10,7 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
+from askback.corpus.bounds import check_attributes
 from askback.corpus.furniture import AROUND, UNPARSED
 from askback.corpus.left_out import LEAST
 from askback.corpus.tags import ACTIONS
@@ -80,6 +81,7 @@ def read_blocks(html: str, left_out: Counter[str] | None = None) -> list[Block]:
         TooDeep: its elements are nested deeper than `MAX_DEPTH`, which is looked at where there are over 10,000 tags, or
             over 2,000 with many formatting elements: less than that is soon parsed.
         TooMany: it has more than `MAX_TAGS` tags, or a parser would make so many.
+        TooMuch: a tag has too many attributes.
     """
     html = _without_controls(html)  # first, as they would hide tags: <\x01div>
     _check_size(html)
@@ -185,6 +187,7 @@ def _check_size(html: str) -> None:
     tags = html.count("<")
     if tags > MAX_TAGS:
         raise TooMany(f"{tags} tags, at most {MAX_TAGS}")
+    check_attributes(html)
     if tags > 10 * MAX_DEPTH or (tags > _FEW_TAGS and tags * len(_FORMATTING.findall(html)) > 2 * MAX_TAGS):
         _measure(html)
 
