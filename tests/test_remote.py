@@ -110,7 +110,6 @@ def test_fingerprints_follow_the_content(tmp_path: Path, served: str) -> None:
     write(tmp_path)
 
     def fingerprints() -> list[str]:
-        find.cache_clear()
         paths = ["memory://f/a.txt", f"{served}/d/a.html"]
         made = [CorpusSource(format="text", path=paths[0]), CorpusSource(format="html", path=paths[1])]
         return list(sources(Corpus(sources=made)).values())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from askback.errors import InputError
+from askback.files import Stamp, stamp
 from askback.rows import BrokenRow, read_rows
 from askback.words import in_a_row, join, words
 
@@ -55,13 +56,17 @@ class EvaluationPrompts:
         return None
 
 
-@lru_cache(maxsize=4)
 def evaluation_prompts(paths: tuple[str, ...]) -> EvaluationPrompts:
     """Read evaluation prompts from JSON Lines, JSON or Parquet files.
 
     Raises:
         InputError: a file is missing, broken, or has a row without a prompt: it would not be looked for.
     """
+    return _prompts(paths, tuple(stamp(Path(path)) if Path(path).is_file() else None for path in paths))
+
+
+@lru_cache(maxsize=4)
+def _prompts(paths: tuple[str, ...], marks: tuple[Stamp | None, ...]) -> EvaluationPrompts:
     return EvaluationPrompts(pair for path in paths for pair in _read(Path(path)))
 
 

@@ -8,8 +8,10 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
+from askback.files import open_file
 from askback.remote import File, Unreachable
 
 SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".lz4")
@@ -39,7 +41,7 @@ def open_bytes(path: File) -> IO[bytes]:
     Raises:
         OSError: it cannot be opened; reading raises nothing else either: `Damaged` where it breaks off or is broken.
     """
-    return opened(path.open("rb"))
+    return opened(open_file(path) if isinstance(path, Path) else path.open("rb"))
 
 
 def unpack(data: bytes, most: int) -> bytes:

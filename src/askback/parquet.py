@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from askback.errors import InputError
+from askback.files import open_file
 from askback.json_values import BrokenRow, Rows
 from askback.lookup import nearest
 from askback.remote import File, Unreachable
@@ -32,7 +33,7 @@ def parquet_rows(path: File, columns: Sequence[str] = ()) -> Rows:
 
     number = 0
     try:
-        with path.open("rb") as data, pq.ParquetFile(data) as plain:
+        with open_file(path) if isinstance(path, Path) else path.open("rb") as data, pq.ParquetFile(data) as plain:
             file = pq.ParquetFile(data, metadata=plain.metadata, read_dictionary=_in_dictionaries(plain))
             names = plain.schema_arrow.names
             if columns and columns[0] not in names:

@@ -98,7 +98,7 @@ def find(pattern: str, suffixes: tuple[str, ...], kind: str) -> tuple[Remote, ..
 
     A URL that ends as files of this kind do is a file, with ``*`` or ``[`` a glob. Hidden files of a folder are left out.
     On the web, where a page of links is all there is of a folder, a URL without a glob is a file, and a glob stands for the
-    last part of a path. A listing is made once in a process.
+    last part of a path. A listing is kept, until `forget`.
 
     Raises:
         MissingExtra: fsspec, or what it needs for this protocol, is not installed.
@@ -111,6 +111,24 @@ def find(pattern: str, suffixes: tuple[str, ...], kind: str) -> tuple[Remote, ..
     if not infos:
         raise InputError(f"{pattern}: no {kind} files there; looked for {', '.join(suffixes)}")
     return tuple(_remote(system, pattern, name, infos[name]) for name in sorted(infos))
+
+
+def forget() -> None:
+    """From now on, look again at what is behind each URL."""
+    find.cache_clear()
+    _archive.cache_clear()
+
+
+def is_same(file: Remote) -> bool:
+    """Ask again, and tell whether the file is still what it was when it was found.
+
+    Raises:
+        InputError: it cannot be reached.
+    """
+    system, path = _file_system(file.url)
+    system.invalidate_cache()
+    size, mark = _stated(_reached(file.url, lambda: system.info(path)))
+    return (size, mark) == (file.size, file.mark)
 
 
 def fingerprint(files: Sequence[Remote]) -> str:
@@ -178,10 +196,15 @@ def _remote(system: Any, pattern: str, name: str, info: dict[str, Any]) -> Remot
     before, link, behind = _links(pattern)
     if "://" not in name:
         name = f"{link.partition('://')[0]}://{name}"
+    return Remote(f"{before}{name}{behind}", *_stated(info))
+
+
+def _stated(info: dict[str, Any]) -> tuple[int, str]:
+    """Return the size of a file and the mark of its content, as a file system states them."""
     stated = {key.lower(): str(value) for key, value in info.items() if value}
     marks = [stated[key] for key in _STATED if key in stated] or [stated[key] for key in _TIMES if key in stated]
     size = info.get("size")
-    return Remote(f"{before}{name}{behind}", -1 if size is None else size, record_id(*marks))
+    return -1 if size is None else size, record_id(*marks)
 
 
 def _file_system(url: str) -> tuple[Any, str]:

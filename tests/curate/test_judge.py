@@ -17,7 +17,7 @@ from askback.curate.figures import good_from, measure, thresholds
 from askback.curate.score import score
 from askback.curate.teach import make_probes, teach_judge
 from askback.errors import EmptyStep, InputError, JudgeTooWeak
-from askback.execution.identity import file_fingerprint, fingerprint, identify
+from askback.execution.identity import fingerprint, identify
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.records import Example, Judgement, Probe
@@ -229,7 +229,6 @@ def test_calibrating_resumes_and_takes_labels(tmp_path: Path) -> None:
             calibrate(file, run, file.recipe.score, "m7")
     # What has changed has a folder of its own; nothing is refused.
     labels.write_text(json.dumps(rows[0]))
-    file_fingerprint.cache_clear()  # as a process of its own has it
     with Run(file) as run:
         other = calibrate(file, run, file.recipe.score, labels=Labels(path=str(labels)))
     assert other != folder and json.loads((other / "metrics.json").read_text())["labelled"] == 1

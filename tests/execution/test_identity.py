@@ -88,7 +88,6 @@ def test_a_base_model_is_known_by_its_files_wherever_it_lies(tmp_path: Path) -> 
     one, other = (base_model(str(tmp_path / name), "", tmp_path) for name in "ab")
     assert one.fingerprint == other.fingerprint
     (tmp_path / "b/config.json").write_text("[]")
-    identity.file_fingerprint.cache_clear()
     assert base_model(str(tmp_path / "b"), "", tmp_path).fingerprint != one.fingerprint
     assert base_model("builtin:smollm2-135m", "", tmp_path).fingerprint != "builtin:smollm2-135m"
 

@@ -20,12 +20,14 @@ from askback.corpus.presidio import installed
 from askback.corpus.readers import pieces, splits
 from askback.corpus.readers.installed_docs import installed_distributions
 from askback.corpus.sorted_files import Array, write_array
-from askback.execution.identity import file_fingerprint, recorded
+from askback.errors import InputError
+from askback.execution.identity import check_sources, file_fingerprint, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
 from askback.execution.step import Step
+from askback.files import Stamp, stamp
 from askback.records import DRAWS, Counts, Outcome, Segment, draw, record_id, reject
-from askback.remote import File, Remote, fingerprint
+from askback.remote import File, Remote, fingerprint, forget, is_same
 
 if TYPE_CHECKING:
     from askback.corpus.readers.warc import Span
@@ -41,6 +43,7 @@ def sources(options: Corpus) -> dict[str, str]:
         InputError: something is not there, or a word list is empty or not UTF-8.
         MissingExtra: presidio is asked for and not installed.
     """
+    forget()
     found = {f"{source.format}:{source.path}": _fingerprint(source) for source in options.sources}
     found |= {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
     for wanted in options.word_lists:
@@ -65,9 +68,13 @@ def _fingerprint(source: CorpusSource) -> str:
 @recorded(version=4, sources=sources)
 def cut_documents(step: Step, options: Corpus) -> Records:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
-    work = [(source, *piece) for source in options.sources for piece in pieces(source)]
-    numbered = [(number, *piece) for number, piece in enumerate(work)]
-    return step.pieces(partial(cut_piece, options, step.random_seed, step.folder), numbered, Segment, "documents")
+    found = [(source, *piece) for source in options.sources for piece in pieces(source)]
+    work = [
+        (number, [stamp(path) for path in paths if isinstance(path, Path)], source, paths, span)
+        for number, (source, paths, span) in enumerate(found)
+    ]
+    check_sources(step.folder, sources(options))  # what changed before these stamps
+    return step.pieces(partial(cut_piece, options, step.random_seed, step.folder), work, Segment, "documents")
 
 
 def cut_piece(
@@ -75,17 +82,37 @@ def cut_piece(
     random_seed: int,
     folder: Path,
     number: int,
+    stamps: list[Stamp],
     source: CorpusSource,
     paths: list[File],
     span: "Span | None" = None,
 ) -> Outcome:
-    """In a worker: read and cut the documents of some files, or of a part of one."""
+    """In a worker: read and cut the documents of some files, or of a part of one.
+
+    Args:
+        number: of the piece.
+        stamps: of its local files; what has another one afterwards was changed while it was read.
+    """
     outcome = Outcome()
     reading = Reading(source, paths, options, random_seed, span)
     for lot in read_apart(reading, partial(cut, options=options), folder / f"over-{number:05d}.jsonl"):
         outcome.add(lot)
         report(lot.counts.get("documents", Counts()).entered)
+    _check_unchanged(paths, stamps)
     return outcome
+
+
+def _check_unchanged(paths: list[File], stamps: list[Stamp]) -> None:
+    before = iter(stamps)
+    for path in paths:
+        try:
+            same = stamp(path) == next(before) if isinstance(path, Path) else is_same(path)
+        except OSError:
+            same = False
+        if not same:
+            raise InputError(
+                f"{path}: changed while it was read. Nothing of it is kept; run the same command again when it is whole"
+            )
 
 
 @recorded(version=4)

@@ -77,7 +77,8 @@ def from_rst(text: str) -> str:
 def _lenient() -> Iterator[None]:
     """While it lasts, docutils finds a directive and a role for every name; Sphinx looks its own up in the same way."""
     directive, role = directives.directive, roles.role
-    kept = [(table, dict(table)) for table in (roles._roles, roles._role_registry, directives._directives)]
+    tables = (vars(roles)["_roles"], vars(roles)["_role_registry"], vars(directives)["_directives"])
+    kept = [(table, dict(table)) for table in tables]
 
     def any_directive(name: str, language: Any, document: Any) -> Any:
         lower = name.lower()

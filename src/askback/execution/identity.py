@@ -18,6 +18,7 @@ from askback.config import Options, RecipeFile, Resources
 from askback.errors import Drift, InputError
 from askback.execution.on_disk import IdentityRecord, read_json
 from askback.execution.shards import Records
+from askback.files import Stamp, open_file, stamp
 from askback.models import base_of, bfloat16_form
 from askback.variables import hide_in, marks
 
@@ -172,26 +173,35 @@ is fingerprinted in seconds. There, an edit that keeps the size and misses every
 BLOCKS, BLOCK = 64, 16 * 1024
 
 
-@lru_cache(maxsize=4096)
 def file_fingerprint(*paths: Path) -> str:
-    """Return a hash of names, sizes and content of files.
+    """Return a hash of names, sizes and content of files; of one that has not changed, it is made once in a process.
 
     Raises:
-        InputError: a file cannot be read.
+        InputError: a file cannot be read, or changes meanwhile.
     """
-    digest = hashlib.sha256()
     try:
-        sizes = [path.stat().st_size for path in paths]
-        whole = sum(sizes) <= WHOLE
-        blocks = max(2, BLOCKS // max(1, len(paths)))
-        for path, size in zip(paths, sizes, strict=True):
-            digest.update(f"{path.name} {size} ".encode("utf-8", "surrogateescape"))
-            with path.open("rb") as file:
-                for number in range(1 if whole else blocks):
-                    file.seek(0 if whole else max(0, size - BLOCK) * number // (blocks - 1))
-                    digest.update(file.read(size if whole else BLOCK))
+        marks = tuple(map(stamp, paths))
+        found = _hashed(paths, marks)
+        changed = [path for path, mark in zip(paths, marks, strict=True) if stamp(path) != mark]
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read: {error.strerror or error}") from error
+    if changed:
+        raise InputError(f"{changed[0]}: changed while it was read. Run the same command again when it is whole")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _hashed(paths: tuple[Path, ...], marks: tuple[Stamp, ...]) -> str:
+    digest = hashlib.sha256()
+    sizes = [size for size, _, _ in marks]
+    whole = sum(sizes) <= WHOLE
+    blocks = max(2, BLOCKS // max(1, len(paths)))
+    for path, size in zip(paths, sizes, strict=True):
+        digest.update(f"{path.name} {size} ".encode("utf-8", "surrogateescape"))
+        with open_file(path) as file:
+            for number in range(1 if whole else blocks):
+                file.seek(0 if whole else max(0, size - BLOCK) * number // (blocks - 1))
+                digest.update(file.read(size if whole else BLOCK))
     return f"{len(paths)} file(s) {digest.hexdigest()[:16]}"
 
 
@@ -268,6 +278,24 @@ def check_drift(folder: Path, name: str, identity: dict[str, Any]) -> None:
             + "\n  ".join(changes)
             + f"\nUndo the change, or make it again with --redo {name}, or start a run of another name and take over "
             "what is still right with --from."
+        )
+
+
+def check_sources(folder: Path, found: dict[str, str]) -> None:
+    """Refuse to go on with a step whose outside files are no longer what they were when it was begun.
+
+    Args:
+        folder: of the step.
+        found: their fingerprints, of now.
+
+    Raises:
+        Drift: one is another.
+    """
+    before = read_json(folder / "plan.json", IdentityRecord)["identity"].get("sources", {})
+    if changes := difference(before, found):
+        raise Drift(
+            f"{folder}: changed while the step was made: {'; '.join(changes)}. Put it back as it was, or make the step "
+            f"again with --redo {folder.name}"
         )
 
 

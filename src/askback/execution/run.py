@@ -29,6 +29,7 @@ from askback.execution.identity import (
     asked,
     base_model,
     check_drift,
+    check_sources,
     fingerprint,
     handle,
     holds_work,
@@ -167,7 +168,7 @@ class Run:
         """Make the step, or return what is on disk.
 
         Raises:
-            Drift: the folder was made with something else.
+            Drift: the folder was made with something else, or what it is made from changed meanwhile.
             EmptyStep: it would output nothing.
             BudgetReached: what the run may spend is spent.
             Interrupted: Ctrl-C.
@@ -196,6 +197,7 @@ class Run:
         try:
             with meter:
                 function(step, options, **inputs)
+            check_sources(folder, function.recorded.sources(options))  # type: ignore[attr-defined]
         except Interrupted:
             self.spending.check()  # if it was the budget that asked to stop, it is that which is told
             raise

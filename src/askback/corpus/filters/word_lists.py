@@ -5,6 +5,7 @@ from pathlib import Path
 
 from askback.config import Corpus, WordList
 from askback.errors import InputError
+from askback.files import Stamp, stamp
 from askback.packed import open_bytes
 from askback.words import join, tokens
 
@@ -67,7 +68,6 @@ def _over(text: str, wanted: WordList) -> str | None:
     return f"{found}, {share:.2%}, at most {wanted.max_share:.2%} wanted"
 
 
-@lru_cache(maxsize=64)
 def words_of(path: str) -> Words:
     """Read a list, packed or not: UTF-8, a word or phrase a line; empty lines and those that begin with # do not count.
 
@@ -75,12 +75,17 @@ def words_of(path: str) -> Words:
         InputError: there is no such file, it is not UTF-8, or it lists nothing.
     """
     try:
-        with open_bytes(Path(path)) as file:
-            lines = file.read().decode("utf-8-sig").splitlines()
+        return _words(path, stamp(Path(path)))
     except OSError as error:
         raise InputError(f"{path}: this word list cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: this word list is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+
+
+@lru_cache(maxsize=64)
+def _words(path: str, mark: Stamp) -> Words:
+    with open_bytes(Path(path)) as file:
+        lines = file.read().decode("utf-8-sig").splitlines()
     entries = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     if not entries:
         raise InputError(f"{path}: this word list is empty; it takes a word or phrase a line, # begins a comment")

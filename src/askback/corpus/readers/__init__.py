@@ -138,7 +138,7 @@ def _files(pattern: str, kind: str) -> list[Path]:
             raise InputError(f"{path}: cannot be searched: {error.strerror}") from error
         missing = f"{path}: no {kind} files in this folder; looked for {', '.join(suffixes)}"
     elif path.exists():
-        found, missing = [path], ""
+        found, missing = [path], f"{path}: not a file; corpus sources take a file, a folder or a glob"
     elif any(character in pattern for character in "*?["):
         try:
             found = list(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
@@ -147,7 +147,7 @@ def _files(pattern: str, kind: str) -> list[Path]:
         missing = f"{pattern}: no file matches this pattern"
     else:
         raise InputError(f"{path}: there is no such file or folder; corpus sources take a file, a folder or a glob")
-    found = sorted((file for file in found if not file.is_dir()), key=lambda file: file.parts)
+    found = sorted((file for file in found if file.is_file() or not file.exists()), key=lambda file: file.parts)
     if not found:
         raise InputError(missing)
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastwarc.warc import ArchiveIterator
 
+from askback.files import open_file
 from askback.packed import opened
 from askback.remote import File
 
@@ -40,7 +41,7 @@ def _again(path: File, at: int, most: int) -> Any:
     """Read a record once more with its header spelled as usual; None if it is not there or over `most` bytes."""
     if not isinstance(path, Path):
         return None
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(at)
         stream = opened(file)
         head = b""

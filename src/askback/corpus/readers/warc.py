@@ -17,6 +17,7 @@ from askback.corpus.readers.head import head, modified
 from askback.corpus.readers.spelling import spelled
 from askback.corpus.xml import is_xhtml
 from askback.errors import InputError
+from askback.files import open_file
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
 from askback.remote import File, Unreachable
 
@@ -52,7 +53,7 @@ def spans(path: File, size: int) -> list[Span]:
     if not isinstance(path, Path):
         return [WHOLE]
     total = path.stat().st_size
-    with path.open("rb") as file:
+    with open_file(path) as file:
         begins = file.read(4)
     count = -(-total // size) if begins == b"WARC" or begins.startswith(b"\x1f\x8b") else 1
     if count == 1 or (begins != b"WARC" and _next_record(path, 0) is None):
@@ -91,7 +92,7 @@ def _file(
     while at is not None and (end is None or at < end):
         reason = "a record breaks off"  # the iterator ends in silence where the header of one is cut
         try:
-            with path.open("rb") as file:
+            with open_file(path) if isinstance(path, Path) else path.open("rb") as file:
                 if at:  # a web server's file may not seek
                     file.seek(at)
                 for record in ArchiveIterator(file, quirks_mode=True):
@@ -135,7 +136,7 @@ def _next_record(path: File, reached: int, whole: bool = False) -> int | None:
     if not isinstance(path, Path):
         return None
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with open_file(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             packed = data[:2] == b"\x1f\x8b"
             mark, shift = (b"\x1f\x8b\x08", 0) if packed else (b"\nWARC/1.", 1)
             if not packed and not whole and (end := _end(data, max(reached, 0))):
