@@ -37,9 +37,7 @@ RUN_TIME: dict[str, Callable[[], list[Any]]] = {
     "askback.corpus.xml:re.escape(mark)": lambda: ["</script", "</title"],
     "askback.engines.blame:f'\\\\b{name}\\\\b|\\\\btop_{name}\\\\b'": lambda: [r"\bseed\b|\btop_seed\b"],
     "askback.engines.key:'|'.join(_spellings(key))": lambda: [Scrubber("sk-a/b+c=0123456789")._whole],
-    'askback.engines.key:f"""[^\\\\s\\\\"\'<>]{{0,200}}?(?:{parts})[^\\\\s\\\\"\'<>]*"""': lambda: [
-        Scrubber("sk-a/b+c=0123456789")._part
-    ],
+    "askback.engines.key:parts": lambda: [Scrubber("sk-a/b+c=0123456789")._part],
     "askback.engines.reading:sign": lambda: [
         r"rate.?limit|too.many.requests|quota",
         r"invalid.api.key|unauthori[sz]ed",
@@ -201,6 +199,8 @@ def slowness(use: Use) -> str:
         if (first := seconds(use, quarter, LONGEST_S)) < LONGEST_S and seconds(use, small, MOST * first) < MOST * first:
             continue  # a first look, with a quarter of the text
         least = min(seconds(use, small, LONGEST_S) for _ in range(3))
+        if least < SOON_S:
+            continue
         if least >= LONGEST_S:
             return f"{parts!r}: more than {LONGEST_S} s for {SIZES[0]} characters"
         if all(seconds(use, large, MOST * least) >= MOST * least for _ in range(3)):

@@ -20,6 +20,7 @@ PART = 6
 """In an error, a word that holds so many characters of the key in a row is hidden whole, as servers like to tell a part."""
 _AROUND = " \t\r\n\f\v\ufeff\u200b\u00a0\u2060\"'`“”‘’"
 """What files, shells and web pages put around a key: white space and quotation marks, which no key has."""
+_WORD = re.compile(r"[^\s\"'<>]+")
 _BREAK = r"(?:[\s\u200b\u2060]|\\{1,4}(?:[nrt]|u200b|u2060)){0,4}"
 """What may stand between two characters of a key: line breaks and spaces, also as they look in JSON."""
 
@@ -54,7 +55,7 @@ class Scrubber:
         self._whole = re.compile("|".join(_spellings(key)), re.IGNORECASE) if len(key) >= FEWEST else None
         starts = range(len(key) - PART + 1)
         parts = "|".join(sorted({re.escape(key[at : at + PART]) for at in starts}))
-        self._part = re.compile(rf"[^\s\"'<>]{{0,200}}?(?:{parts})[^\s\"'<>]*") if parts else None
+        self._part = re.compile(parts) if parts else None
 
     def text(self, text: str) -> str:
         """Return text without the key."""
@@ -76,7 +77,10 @@ class Scrubber:
         """Return what is to be shown of a server's words: on one line, short, without the key or a part of it."""
         line = " ".join("".join(c if c.isprintable() else " " for c in self.text(text)).split())
         line = line[: 4 * most]  # of a long one, no more is looked at
-        return (self._part.sub(SHOWN, line) if self._part else line)[:most]
+        return _WORD.sub(self._shown, line)[:most]
+
+    def _shown(self, word: re.Match[str]) -> str:
+        return SHOWN if self._part and self._part.search(word[0]) else word[0]
 
 
 def _spellings(key: str) -> list[str]:

@@ -221,6 +221,18 @@ def _without_paths(value: Any) -> Any:
     return without_path(value) if isinstance(value, str) else value
 
 
+_KIND = re.compile(r"file://|[\w-]{2,}:(?=[~/])|")
+"""What tells the kind of a source before its path, as in ``jsonl:/data/x``."""
+_LOCAL = re.compile(r"~|[A-Za-z]:[\\/]|/(?!/)")
+
+
 def without_path(text: str) -> str:
     """Return a text less the folders of a path of this machine that it is, or that follows the kind of what is there."""
-    return re.sub(r"^((?:.*::|[\w-]+:|file://)?)(?:~|[A-Za-z]:[\\/]|/(?!/)).*[\\/](?=[^\\/])", r"\1", text)
+    chain, mark, rest = text.rpartition("::")
+    found = _KIND.match(rest)
+    kind = found[0] if found else ""
+    path = rest.removeprefix(kind)
+    if not _LOCAL.match(path):
+        return text
+    bare = path.rstrip("\\/")
+    return chain + mark + kind + path[max(bare.rfind("/"), bare.rfind("\\")) + 1 :]
