@@ -132,6 +132,10 @@ def refuse_foreign(folder: Path, advice: str = PUT_RIGHT) -> None:
         raise InputError(f"{found[0]}: was not written by askback, or was changed since{more}. {advice}")
 
 
+_made_here: dict[Path, str] = {}
+"""What this process has made in folders that are not ours, as in a temporary one."""
+
+
 def check_replaceable(path: Path) -> None:
     """Refuse to write over what we did not write.
 
@@ -141,6 +145,8 @@ def check_replaceable(path: Path) -> None:
     if not os.path.lexists(path):
         return
     marker = owner(path)
+    if marker is None and path.is_file() and not path.is_symlink() and _made_here.get(path.absolute()) == sha256(path):
+        return
     if marker is None or not owns(marker, path):
         raise InputError(f"{path}: is {what(path)} that askback did not write, or that was changed since. {PUT_RIGHT}")
 
@@ -148,10 +154,12 @@ def check_replaceable(path: Path) -> None:
 def note(path: Path, hash: str, folder: bool = False) -> None:
     """List a file as ours, with the bytes it will have, or a folder with all that will be in it.
 
-    Nothing is listed where no folder above is ours.
+    Where no folder above is ours, this process alone knows.
     """
     marker = owner(path)
-    if marker and not is_unfinished(name := path.absolute().relative_to(marker.folder), marker.id):
+    if marker is None:
+        _made_here[path.absolute()] = hash
+    elif not is_unfinished(name := path.absolute().relative_to(marker.folder), marker.id):
         add_lines(marker, [name.as_posix() + "/" * folder, hash])
 
 
