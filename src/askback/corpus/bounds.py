@@ -25,8 +25,8 @@ MAX_CONTENTS = 20
 MAX_TABLE_LINES, MAX_TABLE_CORNERS, MAX_COLUMNS = 4000, 6000, 500
 
 _LONG_TAG = 3 * MAX_ATTRIBUTES
-_ATTRIBUTE = re.compile(r"""[\s/]+[^\s/=]+(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s]*+))?""")
-_DEFINITION = re.compile(r"^[ \t]*\.\.[ \t]+\|([^|\n]{1,200})\|[ \t]+replace::(.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"""(?<![\s/])[\s/]+[^\s/=]+(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s]*+))?""")
+_DEFINITION = re.compile(r"^([ \t]*)\.\.[ \t]+\|([^|\n]{1,200})\|[ \t]+replace::(.*(?:\n\1[ \t]+\S.*)*)", re.MULTILINE)
 _SUBSTITUTION = re.compile(r"\|([^\s|](?:[^|\n]{0,200}[^\s|])?)\|")
 _BLANK = re.compile(r"\n(?:[^\S\n]*\n)+")
 _MARK = re.compile(r"\*\*|\*|``|`|\||_(?![\w_])")
@@ -86,7 +86,7 @@ def check_rst(text: str) -> None:
 
 def _check_substitutions(text: str) -> None:
     """Add up what stands for what, each definition once its own parts are known."""
-    bodies = {_name(name): body for name, body in _DEFINITION.findall(text)}
+    bodies = {_name(name): body for _, name, body in _DEFINITION.findall(text)}
     sizes: dict[str, tuple[int, int]] = {}
     for start in bodies:
         waiting = [start]
