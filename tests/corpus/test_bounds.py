@@ -126,9 +126,9 @@ def test_hostile_documents_fail_alone(kind: str, tmp_path: Path, monkeypatch: py
     assert not [one for one in found.dropped if one.rule == "crashed"]
 
 
-@pytest.mark.parametrize("encoding", ["dictionary", "plain", "of bytes", "two columns", "with others"])
+@pytest.mark.parametrize("encoding", ["dictionary", "of bytes", "two columns", "with others", "of large text"])
 def test_a_parquet_value_is_in_memory_once(encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """400 rows of 3 MB in a few kB; the process that reads them takes no 200 MB, or is ended."""
+    """400 rows of 3 MB in a few kB; the process that reads them takes no 200 MB."""
     monkeypatch.setattr(apart, "MEMORY", 200_000_000)
     value = "word " * 600_000
     columns: dict[str, pa.Array] = {"text": pa.array([value] * 400)}
@@ -138,14 +138,15 @@ def test_a_parquet_value_is_in_memory_once(encoding: str, tmp_path: Path, monkey
         columns["title"] = pa.array([value] * 400)
     if encoding == "with others":
         columns["date"] = pa.array(range(400))
-    plain = {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}} if encoding == "plain" else {}
+    if encoding == "of large text":
+        columns = {"text": pa.array([value] * 400, pa.large_string())}
     path = tmp_path / "rows.parquet"
-    pq.write_table(pa.table(columns), path, compression="zstd", dictionary_pagesize_limit=2**30, **plain)
-    assert path.stat().st_size < 3_000_000
+    pq.write_table(pa.table(columns), path, compression="zstd", dictionary_pagesize_limit=2**30)
+    assert path.stat().st_size < 100_000
     source = CorpusSource.model_validate({"format": "parquet", "path": str(path)})
 
     def count(documents: Iterator[Document | Rejection]) -> list[str]:
         return [found.rule if isinstance(found, Rejection) else "read" for found in documents]
 
     found = [rule for lot in read_apart(Reading(source, [path], OPTIONS), count) for rule in lot]
-    assert found == (["over-memory"] if encoding == "plain" else ["read"] * 400)
+    assert found == ["read"] * 400

@@ -107,7 +107,10 @@ def _warm(reading: Reading) -> None:
     """Load here, once, what every process would load for itself and have counted as the first document's."""
     kind = reading.source.format
     if kind == "parquet":
-        import pyarrow.parquet  # noqa: F401
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+        import pyarrow.parquet
+
+        pyarrow.array([""])  # an allocator other than the system's sets a GB aside now, or it would count
     read_all(reading.source, [], reading.options)
     markup = _MARKUPS.get(kind, "html")
     cut(

@@ -36,6 +36,18 @@ _GRID = re.compile(r"(?:^[ \t]*[+|].*\n)+", re.MULTILINE)
 _COLUMNS = re.compile(r"^[ \t]*=+(?:[ \t]+=+)+[ \t]*$", re.MULTILINE)
 
 
+_ROOM = 2**26
+
+
+def check_memory() -> None:
+    """Tell an error that has its own reason from one in which a library in C says that it got no memory.
+
+    Raises:
+        MemoryError: there is hardly any left (apart.py limits it).
+    """
+    bytearray(_ROOM)
+
+
 class TooMuch(ValueError):
     """A document of which a parser would make far more than what is written."""
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from askback.config import Corpus
 from askback.contamination import evaluation_prompts
 from askback.corpus import filters
-from askback.corpus.bounds import TooMuch
+from askback.corpus.bounds import TooMuch, check_memory
 from askback.corpus.page import TooDeep, TooMany
 from askback.corpus.pii import personal_data, redactor
 from askback.corpus.segment import Section, segment
@@ -74,6 +74,7 @@ def sections_of(document: Document, options: Corpus, left_out: Counter[str] | No
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  docutils and markdown-it have bugs; one document must not end the run
+        check_memory()
         say, rule, detail = fail, "unreadable-markup", f"{type(error).__name__}: {error}"[:300]
     excerpt = document.text[: Rejection.EXCERPT].encode("utf-8", "replace").decode()
     identity = record_id(document.uri, document.text)

@@ -14,6 +14,7 @@ from string import digits
 from typing import Any, NamedTuple
 
 from askback.config import Corpus, CorpusSource
+from askback.corpus.bounds import check_memory
 from askback.corpus.readers.encoding import clean
 from askback.corpus.readers.files import contents
 from askback.corpus.readers.head import day
@@ -78,6 +79,7 @@ def _document(data: bytes, path: File, source: CorpusSource, options: Corpus) ->
         bounds = f"at most {options.max_document_bytes} bytes unpacked and {MAX_PAGES} pages wanted"
         return reject(identity, "documents", "too-large", f"{clean(str(error))[:200]}; {bounds}", uri=uri)
     except Exception as error:  # noqa: BLE001  a broken file may raise anything in pypdf
+        check_memory()
         return fail(identity, "documents", "unreadable", clean(f"{type(error).__name__}: {error}")[:300], uri=uri)
     if not html:
         return reject(identity, "documents", "no-text", "no text in it; a scan, perhaps", uri=uri)
