@@ -2,7 +2,8 @@
 
 The recipe's seed is loaded and M_0 trained, as `askback run` would (a run folder that has them is used as it is, with its
 later models). Held-out losses are then measured of the float32 checkpoint, of the same in bfloat16 rounded to nearest, and
-of its bfloat16 form under three random seeds. What is kept is the gain over the base model, as a share of that in float32.
+of its bfloat16 form under three random seeds, all with float32 arithmetic, so that the weights alone differ. What is kept
+is the gain over the base model, as a share of that in float32.
 """
 
 import argparse
@@ -10,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
+
 from askback.config import HeldOut, Resources
 from askback.engines import open_engine
+from askback.engines.checkpoint import load
 from askback.evaluate.loss import measure_piece
 from askback.execution.identity import MODEL, Model
 from askback.execution.progress import Progress
@@ -32,9 +36,9 @@ class Trained(Run):
         """Check nothing: other steps of the run folder are not looked at."""
 
 
-def loss(folder: Path, dtype: str, options: HeldOut, examples: list[Example]) -> float:
-    """Return nats per token of a model folder that the embedded engine reads in a dtype."""
-    resources = Resources.model_validate({"engine": {"dtype": dtype}})
+def loss(folder: Path, options: HeldOut, examples: list[Example]) -> float:
+    """Return nats per token of a model folder's weights, with arithmetic in float32 whatever they are."""
+    resources = Resources.model_validate({"engine": {"dtype": "float32"}})
     open_engine.cache_clear()
     kept = measure_piece(options, resources, Model(folder, "", ""), examples).kept
     return float(sum(one.nats for one in kept) / sum(one.tokens for one in kept))
@@ -42,13 +46,17 @@ def loss(folder: Path, dtype: str, options: HeldOut, examples: list[Example]) ->
 
 def losses(checkpoint: Path, options: HeldOut, examples: list[Example]) -> Iterator[tuple[str, float]]:
     """Yield the loss of every form of a trained model, with the form's name."""
-    yield "float32", loss(checkpoint, "float32", options, examples)
-    yield "bfloat16, nearest", loss(checkpoint, "bfloat16", options, examples)
+    yield "float32", loss(checkpoint, options, examples)
+    with TemporaryDirectory() as scratch:
+        model, tokenizer = load(checkpoint, torch.bfloat16)
+        model.save_pretrained(scratch)
+        tokenizer.save_pretrained(scratch)
+        yield "bfloat16, nearest", loss(Path(scratch), options, examples)
     for seed in SEEDS:
         with TemporaryDirectory() as scratch:
             form = Path(scratch) / "form"
             write_bfloat16(checkpoint, form, seed, checkpoint.parent.name)
-            yield f"bfloat16, stochastic, seed {seed}", loss(form, "bfloat16", options, examples)
+            yield f"bfloat16, stochastic, seed {seed}", loss(form, options, examples)
 
 
 def main() -> None:
@@ -64,7 +72,7 @@ def main() -> None:
         seed = run.step("seed", load_seed, recipe.seed)
         run.step("m0", train_forward, recipe.forward, base=base, examples=[seed])
     examples = [one for one in seed if one.split == "held-out"]
-    start = loss(base.path, "float32", recipe.evaluate, examples)
+    start = loss(base.path, recipe.evaluate, examples)
     print(f"base: {start:.4f}, {len(examples)} pairs\n")
     print("| model | weights | nats per token | gain kept |\n| --- | --- | ---: | ---: |")
     for folder in sorted(path.parent for path in run.folder.glob("m*/step.json")):
