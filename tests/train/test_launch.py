@@ -196,8 +196,9 @@ def test_what_goes_wrong_in_one_process_is_told(tiny_model: Path, tmp_path: Path
 def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
     for options in (LORA, Backward(refusals=0.1, trl={"adam_beta2": 0.95})):
         job = job_of(tmp_path, tmp_path, options, device_map="auto")
-        write_job(tmp_path / "job.json", job)
-        assert read_job(tmp_path / "job.json") == job
+        path = tmp_path / f"{type(options).__name__}.json"
+        write_job(path, job)
+        assert read_job(path) == job
 
 
 def test_errors_keep_their_kind_and_words() -> None:
