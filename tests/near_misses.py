@@ -17,7 +17,7 @@ _CATEGORIES = {
 }
 _COMMON = "aZ0 \n-._\r\t<é"
 _ENDS = ("", "\n\x01")
-_MOST = 120
+_MOST = 80
 """Of an expression of many parts, so many are taken, spread over all."""
 
 

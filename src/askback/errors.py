@@ -17,6 +17,7 @@ A broken *record* is not an error: it becomes a `Rejection` (records.py) and the
 """
 
 import errno
+import re
 from pathlib import Path
 
 
@@ -109,3 +110,11 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"{path}: cannot write: {error.strerror or error}. Check the folder's permissions and the disk."
     )
+
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,16}\b|(?<=[ (])\d{12,20}(?=[),])")
+
+
+def said(error: BaseException) -> str:
+    """Return what another's error says, on one line, without addresses in memory: they are others in each process."""
+    return " ".join(_ADDRESS.sub("…", str(error)).split())[:300]

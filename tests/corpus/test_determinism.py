@@ -16,7 +16,7 @@ from askback.corpus import build, cut
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.markup import from_rst
 from askback.corpus.readers import pieces
-from askback.errors import Drift, InputError
+from askback.errors import Drift, InputError, said
 from askback.execution.identity import check_sources, file_fingerprint
 from askback.execution.shards import write_json
 from askback.files import open_file, stamp
@@ -197,3 +197,17 @@ def test_what_is_no_file_is_passed_over_or_refused(tmp_path: Path, kind: str) ->
         open_file(tmp_path / f"pipe{suffix}")
     with pytest.raises(InputError, match="not a file"):
         file_fingerprint(tmp_path / f"pipe{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("<object at 0x7f32aa10bc40> is odd", "<object at …> is odd"),
+        ("loop for IndirectObject(6, 0, 140588673803984).", "loop for IndirectObject(6, 0, …)."),
+        ("two\n  lines, 0x7F32AA10BC40", "two lines, …"),
+        ("the number 123456 of 0xff", "the number 123456 of 0xff"),
+        ("x" * 400, "x" * 300),
+    ],
+)
+def test_messages_hold_no_address(message: str, told: str) -> None:
+    assert said(ValueError(message)) == told

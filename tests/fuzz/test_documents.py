@@ -338,7 +338,7 @@ def made_of(looked: Reading) -> tuple[Outcome, list[Any]]:
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_every_document_is_accounted_for(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(max(1, round(4 * SIZE))):
+    for number in range(max(1, round(5 * SIZE))):
         chance = random.Random(f"{kind} {number}")
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -18,7 +18,7 @@ from askback.corpus.bounds import check_memory
 from askback.corpus.readers.encoding import clean
 from askback.corpus.readers.files import contents
 from askback.corpus.readers.head import day
-from askback.errors import MissingExtra
+from askback.errors import MissingExtra, said
 from askback.records import Document, Rejection, fail, record_id, reject
 from askback.remote import File
 
@@ -72,15 +72,15 @@ def _document(data: bytes, path: File, source: CorpusSource, options: Corpus) ->
             lines, title, date = _read(data)
             html = clean("\n".join(_html(lines)))
     except (DependencyError, FileNotDecryptedError) as error:
-        return reject(identity, "documents", "encrypted", clean(str(error)), uri=uri)
+        return reject(identity, "documents", "encrypted", clean(said(error)), uri=uri)
     except MemoryError:
         raise
     except LimitReachedError as error:
         bounds = f"at most {options.max_document_bytes} bytes unpacked and {MAX_PAGES} pages wanted"
-        return reject(identity, "documents", "too-large", f"{clean(str(error))[:200]}; {bounds}", uri=uri)
+        return reject(identity, "documents", "too-large", f"{clean(said(error))}; {bounds}", uri=uri)
     except Exception as error:  # noqa: BLE001  a broken file may raise anything in pypdf
         check_memory()
-        return fail(identity, "documents", "unreadable", clean(f"{type(error).__name__}: {error}")[:300], uri=uri)
+        return fail(identity, "documents", "unreadable", clean(f"{type(error).__name__}: {said(error)}"), uri=uri)
     if not html:
         return reject(identity, "documents", "no-text", "no text in it; a scan, perhaps", uri=uri)
     if (size := len(html.encode())) > options.max_document_bytes:
