@@ -14,7 +14,7 @@ from askback.config import Corpus, CorpusSource
 from askback.corpus import apart, cut
 from askback.corpus.apart import Reading, read_apart
 from askback.corpus.readers import documents, pieces, read_all
-from askback.errors import InputError, WorkerDied
+from askback.errors import InputError, MissingExtra, WorkerDied
 from askback.records import Document, Outcome, Rejection
 
 
@@ -208,3 +208,46 @@ def test_the_process_ends_with_the_one_it_was_forked_from(tmp_path: Path) -> Non
             return
         time.sleep(0.05)
     raise AssertionError("still there")
+
+
+def test_what_cannot_begin_ends_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise MissingExtra("x", "y", "Reading")
+
+    def kill(number: int, _: int) -> None:
+        raise AssertionError(f"killed {number}")
+
+    looked = reading(texts(tmp_path, "a.txt"))
+    monkeypatch.setattr("askback.corpus.apart.read_all", missing)
+    monkeypatch.setattr(os, "kill", kill)
+    with pytest.raises(MissingExtra):
+        list(read_apart(looked, partial(cut, options=OPTIONS)))
+
+
+def test_a_process_that_is_kept_does_one_piece_after_the_other(tmp_path: Path) -> None:
+    use = partial(noted, text="kept")
+    found = []
+    for names in (["a.txt"], ["b.txt", "bad.txt", "c.txt"], ["d.txt"], ["e.txt"]):
+        folder = tmp_path / names[0]
+        folder.mkdir()
+        found += list(read_apart(reading(texts(folder, *names)), use, again=True))
+    numbers = [number for number, _ in found]
+    assert os.getpid() not in numbers
+    # The second document of the second piece ends the first process.
+    assert len(dict.fromkeys(numbers)) == 2 and numbers[-1] == numbers[-2]
+    read = [Path(uri).name for _, uris in found for uri in uris]
+    assert read == ["a.txt", "b.txt", "bad.txt over-time", "c.txt", "d.txt", "e.txt"]
+    (child,) = apart._idle
+    apart._idle.clear()
+    child.end()
+    with pytest.raises(ProcessLookupError):
+        os.kill(numbers[-1], 0)
+
+
+def noted(documents: Iterator[Document | Rejection], text: str) -> tuple[int, list[str]]:
+    uris = []
+    for found in documents:
+        if isinstance(found, Document) and "bad" in found.uri:
+            harm("over-time")
+        uris.append(found.uri if isinstance(found, Document) else f"{found.uri} {found.rule}")
+    return os.getpid(), uris

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from askback.config import Corpus, CorpusSource
 from askback.corpus.cut import cut
@@ -38,7 +38,7 @@ SECONDS = 10.0
 READING_SECONDS = {"pdf": 30.0, "warc": 60.0}
 """Where reading may take longer: pages of a PDF, and records of gigabytes that are no pages and are passed over."""
 MEMORY = 2**30
-"""Bytes that the process may take above what it begins with (Linux)."""
+"""Bytes that the process may take above what it begins a piece with (Linux)."""
 LOT, LOT_SECONDS = 256, 0.5
 """Documents, and CPU seconds, whose results are handed over together."""
 _FULL = 77
@@ -70,8 +70,14 @@ class _Place(NamedTuple):
     taken: int = 0
 
 
+_Request: TypeAlias = tuple[Reading, Callable[[Iterator[Document | Rejection]], Any], Verdicts, _Place]
+
+
 def read_apart(
-    reading: Reading, use: Callable[[Iterator[Document | Rejection]], T], kept: Path | None = None
+    reading: Reading,
+    use: Callable[[Iterator[Document | Rejection]], T],
+    kept: Path | None = None,
+    again: bool = False,
 ) -> Iterator[T]:
     """Yield what ``use(documents)`` makes of consecutive lots of a piece's documents, in their order.
 
@@ -81,26 +87,28 @@ def read_apart(
 
     Args:
         kept: a file for these verdicts; what it holds is not tried again.
+        again: keep the process, with what it has learnt to do quickly, for the next piece; `use` can be pickled.
 
     Raises:
         AskbackError: as reading raises it.
         WorkerDied: the process was killed from outside.
     """
-    _warm(reading)
     verdicts = Verdicts(kept)
     place = _Place()
     while True:
-        note = mmap.mmap(-1, _NOTE_BYTES)
-        child = _Child(reading, use, verdicts, place, note)
+        child: _Child = _idle.pop() if again and _idle else _Child()
         try:
-            for reached, result in child.lots():
+            for reached, result in child.lots((reading, use, verdicts, place)):
                 place = reached
                 yield result
         finally:
-            child.end()
+            if again and child.finished:
+                _idle.append(child)
+            else:
+                child.end()
         if child.finished:
             return
-        verdicts.add(*_verdict(note, child.status, reading.source.format))
+        verdicts.add(*_verdict(child.note, child.status, reading.source.format))
 
 
 def _warm(reading: Reading) -> None:
@@ -113,32 +121,23 @@ def _warm(reading: Reading) -> None:
         pyarrow.array([""])  # an allocator other than the system's sets a GB aside now, or it would count
     read_all(reading.source, [], reading.options)
     markup = _MARKUPS.get(kind, "html")
-    cut(
-        [Document("", _PROSE, markup, kind, "Bread", "")],
-        reading.options,
-    )
+    cut([Document("", _PROSE, markup, kind, "Bread", "")], reading.options)
 
 
-class _Child(Generic[T]):
-    """The process, seen from here."""
+class _Child:
+    """The process, seen from here; it is there from the first request on."""
 
-    def __init__(self, reading: Reading, use: Callable[[Iterator[Document | Rejection]], T], *about: Any) -> None:
+    def __init__(self) -> None:
+        self.note = mmap.mmap(-1, _NOTE_BYTES)
         self.finished = False
         self.status = 0
-        self._pipe, end = Pipe(duplex=False)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent = os.getpid()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # other threads may hold locks; none of them is used
-            self._id = os.fork()
-        if not self._id:
-            self._pipe.close()
-            _run(end, parent, reading, use, *about)
-        end.close()
+        self._pipe, self._end = Pipe()
+        self._id = 0
 
-    def lots(self) -> Iterator[tuple[_Place, T]]:
-        """Yield results, each with the place up to which it reaches, until the process is done or gone."""
+    def lots(self, request: _Request) -> Iterator[tuple[_Place, Any]]:
+        """Yield results, each with the place up to which it reaches, until the request is done or the process gone."""
+        self.finished = False
+        self._ask(request)
         while not self.finished:
             try:
                 place, result, error = self._pipe.recv()
@@ -151,11 +150,32 @@ class _Child(Generic[T]):
             else:
                 yield place, result
 
+    def _ask(self, request: _Request) -> None:
+        if self._id:
+            self._pipe.send(request)
+            return
+        _warm(request[0])
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # other threads may hold locks; none of them is used
+            self._id = os.fork()
+        if not self._id:
+            self._pipe.close()
+            _serve(self._end, parent, request, self.note)
+        self._end.close()
+
     def end(self) -> None:
         """Have it gone, whatever it is doing, and know how it went."""
         self._pipe.close()
-        os.kill(self._id, signal.SIGKILL)  # nothing to one that went by itself
-        self.status = os.waitstatus_to_exitcode(os.waitpid(self._id, 0)[1])
+        if self._id:
+            os.kill(self._id, signal.SIGKILL)  # nothing to one that went by itself
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self._id, 0)[1])
+
+
+_idle: list[_Child] = []
+"""The process that this one keeps, while it is not at work."""
 
 
 def _verdict(note: mmap.mmap, status: int, kind: str) -> tuple[Key, str, str, str]:
@@ -176,25 +196,22 @@ def _verdict(note: mmap.mmap, status: int, kind: str) -> tuple[Key, str, str, st
     return key, "crashed", uri, f"{doing} ended the process (exit code {status})"
 
 
-def _run(
-    pipe: Any,
-    parent: int,
-    reading: Reading,
-    use: Callable[[Iterator[Document | Rejection]], Any],
-    verdicts: Verdicts,
-    place: _Place,
-    note: mmap.mmap,
-) -> NoReturn:
-    """In the process: read and use lot after lot."""
+def _serve(pipe: Any, parent: int, request: _Request, note: mmap.mmap) -> NoReturn:
+    """In the process: do one request after the other, lot after lot."""
     code = 1
     try:
         _prepare(parent)
-        documents = _Documents(reading, verdicts, place, note)
-        while not documents.ended:
-            result = use(documents.lot())
-            _clock(0)
-            pipe.send((documents.place, result, None))
-        pipe.send((None, None, None))
+        while True:
+            _limit_memory()
+            reading, use, verdicts, place = request
+            documents = _Documents(reading, verdicts, place, note)
+            while not documents.ended:
+                result = use(documents.lot())
+                _clock(0)
+                pipe.send((documents.place, result, None))
+            pipe.send((None, None, None))
+            request = pipe.recv()
+    except EOFError:
         code = 0
     except MemoryError:
         code = _FULL
@@ -210,7 +227,7 @@ def _run(
 
 
 def _prepare(parent: int) -> None:
-    """Take no part in what the process that this was forked from has to do, end with it, and begin to be measured."""
+    """Take no part in what the process that this was forked from has to do, and end with it."""
     gc.freeze()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -221,11 +238,16 @@ def _prepare(parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _limit_memory() -> None:
+    """Allow so much more than what is taken now: what stays from one piece to the next is not the next one's."""
+    if sys.platform == "linux":
         most = int(Path("/proc/self/statm").read_text("ascii").split()[5]) * mmap.PAGESIZE + MEMORY
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _clock(seconds: float) -> None:

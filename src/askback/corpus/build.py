@@ -95,7 +95,8 @@ def cut_piece(
     """
     outcome = Outcome()
     reading = Reading(source, paths, options, random_seed, span)
-    for lot in read_apart(reading, partial(cut, options=options), folder / f"over-{number:05d}.jsonl"):
+    verdicts = folder / f"over-{number:05d}.jsonl"
+    for lot in read_apart(reading, partial(cut, options=options), verdicts, again=True):
         outcome.add(lot)
         report(lot.counts.get("documents", Counts()).entered)
     _check_unchanged(paths, stamps)
