@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from askback.config import Corpus, CorpusSource
-from askback.corpus import apart, cut
-from askback.corpus.apart import Reading, read_apart
+from askback.corpus import apart, cut, watched
+from askback.corpus.apart import read_apart
 from askback.corpus.readers import documents, pieces, read_all
+from askback.corpus.watched import Reading
 from askback.errors import InputError, MissingExtra, WorkerDied
 from askback.records import Document, Outcome, Rejection
 
@@ -66,7 +67,7 @@ def all_of(parts: Iterator[Outcome]) -> Outcome:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "SECONDS", 0.2)
+    monkeypatch.setattr(watched, "SECONDS", 0.2)
     monkeypatch.setattr(apart, "MEMORY", 2**27)
 
 
@@ -97,13 +98,13 @@ def test_lots_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     whole = cut(documents(looked.source, looked.paths, looked.options, looked.random_seed), looked.options)
     assert len(whole.kept) == 20
     for size in (1, 3, 256):
-        monkeypatch.setattr(apart, "LOT", size)
+        monkeypatch.setattr(watched, "LOT", size)
         assert all_of(read_apart(looked, partial(cut, options=looked.options))) == whole
 
 
 def test_the_limit_counts_what_was_taken_before_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = reading(texts(tmp_path, "a.txt", "b.txt", "bad.txt", "c.txt", "d.txt"), limit=3)
-    monkeypatch.setattr(apart, "LOT", 1)
+    monkeypatch.setattr(watched, "LOT", 1)
     found = all_of(read_apart(looked, partial(hostile, doing="crashed")))
     assert [Path(one.uri).name for one in (*found.kept, *found.dropped)] == ["a.txt", "b.txt", "c.txt", "bad.txt"]
 
@@ -141,7 +142,7 @@ def test_where_reading_does_not_end_the_rest_of_the_file_fails(
                 harm("over-time")
             yield found
 
-    monkeypatch.setattr("askback.corpus.apart.read_all", slow)
+    monkeypatch.setattr("askback.corpus.watched.read_all", slow)
     found = all_of(read_apart(reading(tmp_path / name, kind), partial(cut, options=OPTIONS)))
     (failed,) = found.dropped
     assert (failed.rule, failed.uri) == ("over-time", str(tmp_path / name))

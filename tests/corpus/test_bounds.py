@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from askback.config import Corpus, CorpusSource
-from askback.corpus import apart, cut, markup, page
-from askback.corpus.apart import Reading, read_apart
+from askback.corpus import apart, cut, markup, page, watched
+from askback.corpus.apart import read_apart
 from askback.corpus.bounds import MAX_ATTRIBUTES, TooMuch, check_attributes, check_rst
 from askback.corpus.cut import sections_of
 from askback.corpus.readers import pieces
+from askback.corpus.watched import Reading
 from askback.records import Document, Markup, Outcome, Rejection
 from tests.corpus import hostile
 
@@ -109,7 +110,7 @@ def test_attributes_are_counted_to_the_last() -> None:
 @pytest.mark.parametrize("kind", ["rst", "markdown", "html", "text"])
 def test_hostile_documents_fail_alone(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fifth of each; in full size, the fuzzer has them."""
-    monkeypatch.setattr(apart, "SECONDS", 3.0)
+    monkeypatch.setattr(watched, "SECONDS", 3.0)
     made = getattr(hostile, kind.upper())
     suffix = {"rst": ".rst", "markdown": ".md", "html": ".html", "text": ".txt"}[kind]
     for number, text in enumerate(made.values()):

@@ -12,7 +12,8 @@ import pytest
 
 from askback.config import Corpus, CorpusSource
 from askback.contamination import evaluation_prompts
-from askback.corpus import build, cut
+from askback.corpus import build
+from askback.corpus.apart import read_apart
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.markup import from_rst
 from askback.corpus.readers import pieces
@@ -121,27 +122,23 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
     work = partial(build.cut_piece, options, 0, tmp_path, 0, [stamp(page)], source, paths, span)
     assert work().counts["documents"].entered == 1
 
-    def written(documents: Any, options: Corpus) -> Any:
-        made = cut(documents, options)
+    def written() -> None:
         write_later(page, "A tale.\n")
-        return made
 
-    def gone(documents: Any, options: Corpus) -> Any:
-        made = cut(documents, options)
-        page.unlink()
-        return made
-
-    def replaced(documents: Any, options: Corpus) -> Any:
-        made = cut(documents, options)
+    def replaced() -> None:
         times = page.stat()
         (tmp_path / "new").write_text("A tale.\n")
         os.utime(tmp_path / "new", ns=(times.st_atime_ns, times.st_mtime_ns))
         (tmp_path / "new").replace(page)
-        return made
 
-    for change in (written, replaced, gone):
+    for change in (written, replaced, page.unlink):
         work = partial(build.cut_piece, options, 0, tmp_path, 0, [stamp(page)], source, paths, span)
-        monkeypatch.setattr(build, "cut", change)
+
+        def read(*given: Any, change: Callable[[], None] = change, **more: Any) -> Any:
+            yield from read_apart(*given, **more)
+            change()
+
+        monkeypatch.setattr(build, "read_apart", read)
         with pytest.raises(InputError, match=r"page\.txt: changed while it was read"):
             work()
 

@@ -16,9 +16,10 @@ import pytest
 
 from askback import owned
 from askback.config import Corpus, CorpusSource
-from askback.corpus import apart, build, cut
-from askback.corpus.apart import Reading, read_apart
+from askback.corpus import build, cut, watched
+from askback.corpus.apart import read_apart
 from askback.corpus.readers import pieces
+from askback.corpus.watched import Reading
 from askback.execution.processes import Drain, run_pieces
 from askback.files import stamp
 from askback.records import Outcome
@@ -343,7 +344,7 @@ def test_every_document_is_accounted_for(kind: str, tmp_path: Path, monkeypatch:
         folder = tmp_path / str(number)
         folder.mkdir()
         count = MAKERS[kind](chance, folder, kind)
-        monkeypatch.setattr(apart, "LOT", 256)
+        monkeypatch.setattr(watched, "LOT", 256)
         looked = reading(folder, kind)
         outcome, found = made_of(looked)
         assert all(counts.balanced() for counts in outcome.counts.values()), number
@@ -351,7 +352,7 @@ def test_every_document_is_accounted_for(kind: str, tmp_path: Path, monkeypatch:
         crashed = [one for one in outcome.dropped if one.rule in ("over-time", "over-memory", "crashed")]
         assert kind == "parquet" or not crashed, (number, crashed)
         # In other lots, and the other way round, each has other neighbours in its process.
-        monkeypatch.setattr(apart, "LOT", chance.choice((1, 7)))
+        monkeypatch.setattr(watched, "LOT", chance.choice((1, 7)))
         assert made_of(looked._replace(paths=looked.paths[::-1]))[1] == found, number
 
 

@@ -11,40 +11,27 @@ import mmap
 import os
 import resource
 import signal
-import struct
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from itertools import count
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus.cut import cut
-from askback.corpus.readers import drawn, read_all
-from askback.corpus.readers.encoding import clean
+from askback.corpus.readers import read_all
 from askback.corpus.verdicts import Key, Verdicts
+from askback.corpus.watched import NOTE, NOTE_BYTES, Documents, Place, Reading, clock, seconds_for
 from askback.errors import AskbackError, WorkerDied
 from askback.records import Document, Markup, Rejection
-from askback.remote import File
 
 T = TypeVar("T")
 
-SECONDS = 10.0
-"""Most CPU seconds to read on to the next document, and again to cut it."""
-READING_SECONDS = {"pdf": 30.0, "warc": 60.0}
-"""Where reading may take longer: pages of a PDF, and records of gigabytes that are no pages and are passed over."""
 MEMORY = 2**30
 """Bytes that the process may take above what it begins a piece with (Linux)."""
-LOT, LOT_SECONDS = 256, 0.5
-"""Documents, and CPU seconds, whose results are handed over together."""
 _FULL = 77
 """Exit code of a process that ran out of memory."""
-_NOTE = struct.Struct("qq?H")
-_NOTE_BYTES = 4096
 _MARKUPS: dict[str, Markup] = {"markdown": "markdown", "text": "rst", "installed-docs": "rst"}
 _PROSE = "Baking bread\n============\n\n" + " ".join(
     f"The {which} loaf of the day is mixed from flour, water and {what}, rests until it has doubled, and is baked dark."
@@ -52,25 +39,7 @@ _PROSE = "Baking bread\n============\n\n" + " ".join(
 )
 
 
-class Reading(NamedTuple):
-    """What is to be read: a piece of a source, as `readers.pieces` gives it."""
-
-    source: CorpusSource
-    paths: list[File]
-    options: Corpus
-    random_seed: int = 0
-    span: Any = None
-
-
-class _Place(NamedTuple):
-    """How far a piece is done: the files before `path`, and `found` of what that one holds; `taken` were documents."""
-
-    path: int = 0
-    found: int = 0
-    taken: int = 0
-
-
-_Request: TypeAlias = tuple[Reading, Callable[[Iterator[Document | Rejection]], Any], Verdicts, _Place]
+_Request: TypeAlias = tuple[Reading, Callable[[Iterator[Document | Rejection]], Any], Verdicts, Place]
 
 
 def read_apart(
@@ -94,7 +63,7 @@ def read_apart(
         WorkerDied: the process was killed from outside.
     """
     verdicts = Verdicts(kept)
-    place = _Place()
+    place = Place()
     while True:
         child: _Child = _idle.pop() if again and _idle else _Child()
         try:
@@ -128,13 +97,13 @@ class _Child:
     """The process, seen from here; it is there from the first request on."""
 
     def __init__(self) -> None:
-        self.note = mmap.mmap(-1, _NOTE_BYTES)
+        self.note = mmap.mmap(-1, NOTE_BYTES)
         self.finished = False
         self.status = 0
         self._pipe, self._end = Pipe()
         self._id = 0
 
-    def lots(self, request: _Request) -> Iterator[tuple[_Place, Any]]:
+    def lots(self, request: _Request) -> Iterator[tuple[Place, Any]]:
         """Yield results, each with the place up to which it reaches, until the request is done or the process gone."""
         self.finished = False
         self._ask(request)
@@ -179,12 +148,12 @@ _idle: list[_Child] = []
 
 
 def _verdict(note: mmap.mmap, status: int, kind: str) -> tuple[Key, str, str, str]:
-    path, found, cutting, size = _NOTE.unpack_from(note)
-    uri = note[_NOTE.size : _NOTE.size + size].decode("utf-8", "replace")
+    path, found, cutting, size = NOTE.unpack_from(note)
+    uri = note[NOTE.size : NOTE.size + size].decode("utf-8", "replace")
     key = Key(path, found, cutting)
     doing = "cutting it" if cutting else "reading it" if not found else f"reading on behind {found} of its documents"
     if status == -signal.SIGPROF:
-        limit = SECONDS if cutting else READING_SECONDS.get(kind, SECONDS)
+        limit = seconds_for(kind, cutting)
         return key, "over-time", uri, f"{doing} took more than {limit:.0f} CPU seconds, the most allowed"
     if status == _FULL:
         return key, "over-memory", uri, f"{doing} took more than {MEMORY // 2**20} MB, the most allowed"
@@ -204,10 +173,10 @@ def _serve(pipe: Any, parent: int, request: _Request, note: mmap.mmap) -> NoRetu
         while True:
             _limit_memory()
             reading, use, verdicts, place = request
-            documents = _Documents(reading, verdicts, place, note)
+            documents = Documents(reading, verdicts, place, note)
             while not documents.ended:
                 result = use(documents.lot())
-                _clock(0)
+                clock(0)
                 pipe.send((documents.place, result, None))
             pipe.send((None, None, None))
             request = pipe.recv()
@@ -216,10 +185,10 @@ def _serve(pipe: Any, parent: int, request: _Request, note: mmap.mmap) -> NoRetu
     except MemoryError:
         code = _FULL
     except AskbackError as error:
-        _clock(0)
+        clock(0)
         pipe.send((None, None, error))
     except Exception as error:  # noqa: BLE001  it is raised again where the process is seen from
-        _clock(0)
+        clock(0)
         error.add_note(traceback.format_exc())
         pipe.send((None, None, error))
     finally:
@@ -248,61 +217,3 @@ def _limit_memory() -> None:
         most = int(Path("/proc/self/statm").read_text("ascii").split()[5]) * mmap.PAGESIZE + MEMORY
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
-
-
-def _clock(seconds: float) -> None:
-    """End the process after so many CPU seconds from now on; 0: not at all."""
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-class _Documents:
-    """The documents of a piece from a place on, in lots; while one is read or used, the clock runs."""
-
-    def __init__(self, reading: Reading, verdicts: Verdicts, place: _Place, note: mmap.mmap) -> None:
-        self.place = place
-        self.ended = False
-        self._reading, self._verdicts, self._note = reading, verdicts, note
-        self._next = place.path, place.found
-        self._stream = drawn(reading.source, self._watched(), reading.random_seed, place.taken)
-
-    def lot(self) -> Iterator[Document | Rejection]:
-        """Yield some documents; behind them, `place` is where the next lot begins."""
-        begun = time.process_time()
-        taken = self.place.taken
-        for _ in range(LOT):
-            found = next(self._stream, None)
-            if found is None:
-                self.ended = True
-                break
-            taken += isinstance(found, Document)
-            yield found
-            if time.process_time() - begun > LOT_SECONDS:
-                break
-        self.place = _Place(*self._next, taken)
-
-    def _watched(self) -> Iterator[Document | Rejection]:
-        reading, first, done = self._reading, self.place.path, self.place.found
-        seconds = READING_SECONDS.get(reading.source.format, SECONDS)
-        for number in range(first, max(1, len(reading.paths))):
-            paths = reading.paths[number : number + 1]
-            name = clean(str(paths[0])) if paths else reading.source.path or reading.source.format
-            stream = read_all(reading.source, paths, reading.options, reading.span)
-            for at in count():
-                if over := self._verdicts.get(Key(number, at, False)):
-                    self._next = number + 1, 0
-                    yield over
-                    break
-                self._watch(Key(number, at, False), name, seconds)
-                found = next(stream, None)
-                if found is None:
-                    break
-                if number > first or at >= done:
-                    self._next = number, at + 1
-                    self._watch(Key(number, at, True), found.uri, SECONDS)
-                    yield self._verdicts.get(Key(number, at, True)) or found
-
-    def _watch(self, key: Key, uri: str, seconds: float) -> None:
-        """Note what is done next, for whoever finds the process gone, and set the clock."""
-        data = uri.encode("utf-8", "replace")[: _NOTE_BYTES - _NOTE.size]
-        self._note[: _NOTE.size + len(data)] = _NOTE.pack(*key, len(data)) + data
-        _clock(seconds)

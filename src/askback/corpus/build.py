@@ -11,7 +11,7 @@ import numpy as np
 
 from askback import owned
 from askback.config import Corpus, CorpusSource
-from askback.corpus.apart import Reading, read_apart
+from askback.corpus.apart import read_apart
 from askback.corpus.boilerplate import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.cut import cut
 from askback.corpus.dedup import Signatures, Signer, decide, parts_to_decide
@@ -20,6 +20,7 @@ from askback.corpus.presidio import installed
 from askback.corpus.readers import pieces, splits
 from askback.corpus.readers.installed_docs import installed_distributions
 from askback.corpus.sorted_files import Array, write_array
+from askback.corpus.watched import Reading
 from askback.errors import InputError
 from askback.execution.identity import check_sources, file_fingerprint, recorded
 from askback.execution.processes import report

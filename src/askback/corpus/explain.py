@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from askback.config import Corpus, CorpusSource
-from askback.corpus.apart import Reading, read_apart
+from askback.corpus.apart import read_apart
 from askback.corpus.cut import NO_PLACE, Offer, offers, sections_of
 from askback.corpus.filters import navigation_header
 from askback.corpus.readers import SMALL_FILES, SUFFIXES
 from askback.corpus.segment import Section, blocks_of, with_text
+from askback.corpus.watched import Reading
 from askback.errors import InputError
 from askback.records import Document, Rejection
 

@@ -96,7 +96,8 @@ def _look(
     """Return how many documents were found in `SAMPLE_SECONDS`, how many of them were cut, how many pieces were read to
     their end, and what was cut."""
     from askback.corpus import cut
-    from askback.corpus.apart import Reading, read_apart
+    from askback.corpus.apart import read_apart
+    from askback.corpus.watched import Reading
 
     # A small sample would have the whole source read, so what is looked at is its beginning.
     most = source.limit and math.ceil(source.limit / source.sample)
