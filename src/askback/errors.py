@@ -116,5 +116,8 @@ _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,16}\b|(?<=[ (])\d{12,20}(?=[),])")
 
 
 def said(error: BaseException) -> str:
-    """Return what another's error says, on one line, without addresses in memory: they are others in each process."""
+    """Return what another's error says, on one line, without what is another in each process: addresses in memory, and
+    in which function recursion went too deep."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
     return " ".join(_ADDRESS.sub("…", str(error)).split())[:300]

@@ -208,3 +208,8 @@ def test_what_is_no_file_is_passed_over_or_refused(tmp_path: Path, kind: str) ->
 )
 def test_messages_hold_no_address(message: str, told: str) -> None:
     assert said(ValueError(message)) == told
+
+
+def test_recursion_is_told_alike_wherever_it_ends() -> None:
+    for message in ("maximum recursion depth exceeded in comparison", "maximum recursion depth exceeded"):
+        assert said(RecursionError(message)) == "nested too deeply"
