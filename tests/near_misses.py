@@ -18,7 +18,7 @@ _CATEGORIES = {
 _COMMON = "aZ0 \n-._\r\t<é"
 _ENDS = ("", "\n\x01")
 _MOST = 80
-"""Of an expression of many parts, so many are taken, spread over all."""
+"""Most parts that are taken of an expression, spread over all."""
 
 
 def near_misses(pattern: "re.Pattern[str]") -> Iterator[tuple[str, str, str]]:

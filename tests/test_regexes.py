@@ -24,7 +24,7 @@ from tests.near_misses import near_misses
 
 SIZES = (100_000, 400_000)
 MOST = 6
-"""The CPU time of a text of the larger size is at most so many times that of the smaller."""
+"""Most times the CPU time of the smaller size that the larger one may take."""
 SOON_S = 0.015
 """A near-miss of the smaller size that takes less is linear: the square of its length takes seconds."""
 LONGEST_S = 0.3
@@ -149,7 +149,7 @@ class _Late(Exception):
 
 
 def seconds(use: Use, text: Any, most: float) -> float:
-    """Return the CPU seconds that one pass over a text takes, at most so many."""
+    """Return the CPU seconds that one pass over a text takes, at most `most`."""
 
     def late(*_: object) -> None:
         raise _Late

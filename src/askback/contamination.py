@@ -14,7 +14,7 @@ NGRAM = 13
 """Words in a row that a text and a prompt may not share; the field's habit since GPT-3."""
 SHORTEST = 6
 """A prompt of fewer than 13 words has to be in a text as a whole; one of fewer than this is too common to look for. In
-scripts without spaces, so many words are `in_a_row` letters."""
+scripts without spaces both numbers are in letters, as `in_a_row` converts them."""
 FIELDS = ("instruction", "prompt", "question", "text")
 """Where a row holds its prompt: the first of these, or the first of `turns`."""
 

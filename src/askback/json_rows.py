@@ -18,7 +18,7 @@ from askback.json_values import BrokenRow, Row, Rows, decode, row_of
 HEAD = 65_536
 """Bytes that tell the form, as far as whole lines go."""
 PART = 1 << 16
-"""Bytes that are asked of a file at once: where a packed one breaks off, so many are lost at most."""
+"""Bytes read from a file at once, and the most that are lost where a packed one breaks off."""
 TRIED = 20
 """Lines of the head that are tried: one that is an object by itself makes a file JSON Lines, whatever precedes it."""
 WRAPPERS = frozenset(

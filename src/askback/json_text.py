@@ -19,7 +19,7 @@ _NESTING = re.compile(r'"(?:[^"\\]|\\.?)*+("|\Z)|[{}\[\]]', re.DOTALL)
 
 
 def _read(stream: "io.BufferedReader[Any]", size: int) -> bytes:
-    """Read so many bytes, or what there is before the stream breaks off."""
+    """Read `size` bytes, or what there is before the stream breaks off."""
     parts = []
     try:
         while size > 0 and (data := stream.read1(size)):

@@ -19,7 +19,7 @@ SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 
 _SUFFIX = re.compile(r"\.(?:gz|zst|bz2|xz|lz4)\Z", re.IGNORECASE)
 _LAYERS = 3
-"""A file may be packed so many times over."""
+"""Most packings of a file, one inside the other."""
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 
 

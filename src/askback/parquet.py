@@ -20,7 +20,7 @@ def parquet_rows(path: File, columns: Sequence[str] = ()) -> Rows:
     A value that a file has once, in its dictionary, is in memory once, however many rows have it.
 
     A value that is none (text that is not UTF-8, a date out of any calendar) breaks its row. A page that cannot be
-    unpacked or read breaks the rows from there to the end of its row group, which are told as one; the next is read.
+    unpacked or read breaks the rows from there to the end of its row group, which fail as one; the next row group is read.
 
     Args:
         columns: read only these, as far as they are there; the first has to be.

@@ -1,6 +1,6 @@
 """Environment variables in a recipe: their values are used, and written nowhere; ``${NAME}`` stands in their place.
 
-Which variables there are is told to worker processes through the environment, from which they have the values too.
+Worker processes learn the names of the variables from the environment, which also has the values.
 """
 
 import hashlib

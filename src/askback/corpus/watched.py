@@ -50,7 +50,7 @@ def seconds_for(kind: str, cutting: bool = False) -> float:
 
 
 def clock(seconds: float) -> None:
-    """End the process after so many CPU seconds from now on; 0: not at all."""
+    """End the process after `seconds` of CPU time from now on; 0 lets it go on."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 

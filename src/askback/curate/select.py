@@ -38,7 +38,7 @@ def select(
     unscored = sum(score is None for score in scores.values())
     why = reasons_of(judgements)
     if unscored > options.max_unscored * len(scores):
-        often, count = Counter(why.values()).most_common(1)[0] if why else ("none is told", unscored)
+        often, count = Counter(why.values()).most_common(1)[0] if why else ("not stated", unscored)
         raise InputError(
             f"{judgements.folder}: {unscored:,} of {len(scores):,} candidates have no score, more than the share of "
             f"{options.max_unscored} that select.max_unscored allows. The reason of {count:,} of them: {often}. All are in "
@@ -97,7 +97,7 @@ def _scores(judgements: Iterable[Judgement], options: Select) -> dict[str, float
 
 
 WOULD_CHOOSE = (0.5, 0.2, 0.1, 0.05)
-"""Shares of the candidates whose thresholds are told where a threshold chooses none."""
+"""Shares of the candidates for which an error names the threshold, where the recipe's chooses none."""
 
 
 def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str]) -> str:

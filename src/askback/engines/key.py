@@ -17,7 +17,7 @@ SHOWN = "***"
 FEWEST = 6
 """A key of fewer characters is a placeholder ("none", "EMPTY"), and is left alone in answers, where it is a word."""
 PART = 6
-"""In an error, a word that holds so many characters of the key in a row is hidden whole, as servers like to tell a part."""
+"""Characters of the key in a row for which an error hides the whole word: servers often repeat a part of a key."""
 _AROUND = " \t\r\n\f\v\ufeff\u200b\u00a0\u2060\"'`“”‘’"
 """What files, shells and web pages put around a key: white space and quotation marks, which no key has."""
 _WORD = re.compile(r"[^\s\"'<>]+")

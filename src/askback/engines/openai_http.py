@@ -48,7 +48,7 @@ TOLD = TypeAdapter(list[tuple[str, Logprob, list[tuple[str, Logprob]]]])
 NEXT = TypeAdapter(dict[str, Logprob])
 ROW = TypeAdapter(list[Logprob])
 Measured = list[float | None] | Refused
-"""Log-probabilities of the tokens of an answer, None where it is 0 or not told; or why there are none."""
+"""Log-probabilities of the tokens of an answer, None where it is 0 or missing; or why there are none."""
 
 
 class OpenAIHttp:

@@ -171,7 +171,7 @@ def count(value: Any) -> int | None:
 
 
 def used(body: Any, name: str) -> int | None:
-    """Return a figure of a body's `usage`, None if it is not told."""
+    """Return a figure of a body's `usage`, None if it is missing."""
     told = body.get("usage") if isinstance(body, dict) else None
     return count(told.get(name)) if isinstance(told, dict) else None
 
@@ -204,7 +204,7 @@ def read_text(body: Any, most: int, chat: bool) -> Written:
 
 
 def finish_reason(choice: dict[str, Any]) -> str:
-    """Return how an answer ended, in lower case; "" where that is not told."""
+    """Return how an answer ended, in lower case; "" where that is missing."""
     told = choice.get("finish_reason") or choice.get("stop_reason") or choice.get("stop_type") or ""
     if isinstance(told, dict):
         told = told.get("type") or ""

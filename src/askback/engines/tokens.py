@@ -2,7 +2,7 @@
 
 Tokens come as text, with the mark of a space that their tokenizer has ("Ġ4", "▁4", " 4"), in digits of any script, or as
 bytes alone; log-probabilities as numbers, as text, as null, or as -9999 for what is next to impossible. A choice has a
-probability only where the server tells one: what is not told is never made up.
+probability only where the server gives one: a missing one is never made up.
 """
 
 import math
@@ -25,7 +25,7 @@ MOST = 64
 """Tokens, and alternatives of each, that are looked at."""
 
 Told = Sequence[Sequence[Any]]
-"""Of each token its text, its log-probability (None if not told), and the [text, log-probability] of the likeliest, with
+"""Of each token its text, its log-probability (None if missing), and the [text, log-probability] of the likeliest, with
 None for a probability of 0, which JSON cannot hold as a logarithm."""
 
 
@@ -98,7 +98,7 @@ def _token(one: dict[str, Any], alternatives: Any) -> list[Any]:
 
 
 def _written(one: dict[str, Any]) -> str:
-    """Return the text of a token: as it is told, or from its bytes."""
+    """Return the text of a token: as the server writes it, or from its bytes."""
     text = next((one[name] for name in ("token", "text", "tok_str", "content") if isinstance(one.get(name), str)), "")
     raw = one.get("bytes")
     if isinstance(raw, list) and raw and all(type(byte) is int and 0 <= byte < 256 for byte in raw):
@@ -141,7 +141,7 @@ def _shares(wanted: list[str], chosen: str, own: float | None, likely: list[Any]
     """Return the log-probability of each choice where `chosen` was chosen.
 
     A choice that is not listed has an even part of what is left, and no more than the least likely of the list. Where that
-    is more than what is told, it would be the score, so there is none.
+    is more than all listed choices have, it would be the score, so there is none.
     """
     listed = [(bare(text), 0.0 if value is None else math.exp(value)) for text, value in likely]
     if sum(share for _, share in listed) > 1 + SLACK:  # some servers list the same token twice

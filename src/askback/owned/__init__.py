@@ -1,4 +1,4 @@
-"""What askback made is told from all else here, and nowhere else is a file replaced or removed.
+"""The one place where files are replaced or removed, and only those that askback made.
 
 A folder that askback makes holds a marker (marker.py): a random id, and a list of its files with their hashes. A file is
 listed before it gets its name, so that a kill leaves no file of ours that is not listed. A file that is not listed, or

@@ -14,7 +14,7 @@ READ_FLOPS, TRAIN_FLOPS = 2, 6
 """For each parameter and token: a forward pass; that and a backward pass, which takes twice as much."""
 CPU_PARAMETERS = 134_515_008
 CPU = Tokens(prompt=700, output=60, train=240)
-"""Tokens per second of a model with so many parameters on two CPU cores."""
+"""Tokens per second of a model with `CPU_PARAMETERS` on two CPU cores."""
 WRITING = 0.25
 """Of the rate at which tokens are read, that at which they are written: each asks for all weights once more."""
 GB = 1e9
@@ -62,7 +62,7 @@ def found_here(driver: Path = Path("/proc/driver/nvidia/gpus")) -> Card | None:
 
 
 def prior(parameters: int, resources: Resources) -> tuple[Tokens, str]:
-    """Return tokens per second to assume for a model of so many parameters (0: unknown), and where that is from."""
+    """Return tokens per second to assume for a model of `parameters` (0: unknown), and where that is from."""
     card, size = card_of(resources), parameters or CPU_PARAMETERS
     processes = resources.training.total
     said = f"a model of {size / 1e9:.2g} billion parameters" if size >= 1e9 else f"a {size / 1e6:.0f}M model"

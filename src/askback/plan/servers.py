@@ -93,5 +93,5 @@ def _compare(file: RecipeFile, resources: Resources, model: Model) -> str:
 
 
 def _text(chars: int, beginning: str) -> str:
-    """Return a text of about so many characters."""
+    """Return a text of `chars` characters."""
     return f"{beginning} {SENTENCE * (chars // len(SENTENCE) + 1)}"[:chars]

@@ -1,4 +1,4 @@
-"""The recipe's own pairs through the base model's chat template, so that what a training would leave out is told before."""
+"""The recipe's own pairs through the base model's chat template, to show before a run what a training would leave out."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -34,7 +34,7 @@ class Ruler:
         return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def truncate(self, text: str, max_tokens: int) -> str:
-        """Return about the first so many tokens of a text."""
+        """Return about the first `max_tokens` tokens of a text."""
         length = self.text(text)
         return text if length <= max_tokens else text[: int(len(text) * max_tokens / length)]
 

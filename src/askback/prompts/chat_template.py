@@ -153,7 +153,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         }
 
     def begin(self, most: int) -> None:
-        """Start counting anew, for a rendering of at most so many characters."""
+        """Start counting anew, for a rendering of at most `most` characters."""
         self.rounds, self.most = 0, most
 
     def spend(self) -> None:

@@ -73,11 +73,11 @@ def read_all(
 def drawn(
     source: CorpusSource, all_found: Iterator[Document | Rejection], random_seed: int, taken: int = 0
 ) -> Iterator[Document | Rejection]:
-    """Yield what is drawn of a piece of a source, at most `source.limit` documents, of which so many are taken already.
+    """Yield what is drawn of a piece of a source, at most `source.limit` documents, `taken` of them before.
 
     With `source.sample`, whether a document is drawn depends on the random seed and its URI alone, so neither order nor
     worker count changes the draw. What is not drawn is not counted as read, be it a document or one that would be rejected,
-    so that counts and rejected files are those of the sample; what fails is always told.
+    so that counts and rejected files are those of the sample; what fails is always counted.
     """
     below = source.sample * DRAWS
     for found in all_found:

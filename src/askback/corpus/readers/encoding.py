@@ -48,14 +48,14 @@ _UNDECLARED = (
 )
 """What a text of mostly other letters than Latin ones may be in, if nothing says so."""
 _MOSTLY_HIGH, _FEW = 0.3, 24
-"""From this share of bytes above 127 on, and so many of them, a text is not in Latin letters."""
+"""Least share and least number of bytes above 127 in a text that is not in Latin letters."""
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1a\x1b")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1c-\x1f]")
 _BETWEEN = re.compile("[\x00-\u0fff\u3000-\u30ff\uff00-\uffef]")
 _SAMPLE = 8192
 """Bytes that are looked at to guess an encoding."""
 MOST_BROKEN = 8, 200
-"""A text may hold so many characters that are none, and one more in so many."""
+"""Characters that could not be decoded which a text may hold: 8, and 1 more for each 200 characters."""
 
 
 class Undecodable(ValueError):
