@@ -292,7 +292,7 @@ def check_sources(folder: Path, found: dict[str, str]) -> None:
         Drift: one is another.
     """
     before = read_json(folder / "plan.json", IdentityRecord)["identity"].get("sources", {})
-    if changes := difference(before, found):
+    if changes := difference(before, hide_in(found)):
         raise Drift(
             f"{folder}: changed while the step was made: {'; '.join(changes)}. Put it back as it was, or make the step "
             f"again with --redo {folder.name}"
