@@ -31,11 +31,11 @@ from unittest.mock import patch
 import torch
 
 from askback import models
-from askback.engines import transformers_local
-from askback.engines.base import Sampling
 from askback.engines.batching import Row
-from askback.engines.place import head_size, token_bytes
-from askback.engines.transformers_local import TransformersLocal
+from askback.engines.local import transformers_local
+from askback.engines.local.kv_cache import head_size, token_bytes
+from askback.engines.local.transformers_local import TransformersLocal
+from askback.engines.protocol import Sampling
 
 SIZES: dict[str, dict[str, int]] = {
     "random-tiny": {"hidden_size": 64, "intermediate_size": 128, "layers": 2, "heads": 4, "kv_heads": 2, "vocab": 512},

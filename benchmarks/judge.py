@@ -11,19 +11,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from askback.calibration import calibrate
-from askback.config import Labels, RecipeFile
 from askback.curate.agreement import spearman
 from askback.curate.combine import combine
 from askback.curate.damage import KINDS
-from askback.curate.figures import good_from, halves, point_aurocs
+from askback.curate.judge_figures import good_from, halves, point_aurocs
 from askback.curate.measures import separation
 from askback.curate.teach import teach_judge
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records
+from askback.recipe import Labels, RecipeFile
 from askback.records import draw
 from askback.seed.load import load_seed
+from askback.studies.calibration import calibrate
 from askback.train.steps import train_forward
 
 PLAIN_STEPS = 30

@@ -31,15 +31,15 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from askback.augment import write_instructions
-from askback.config import RecipeFile, Seed, SeedSource, Select
+from askback.augment.write import write_instructions
 from askback.curate.score import score
 from askback.curate.select import select
 from askback.execution.identity import Model
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_outcome
 from askback.owned import link
-from askback.recipe_file import load_recipe
+from askback.recipe import RecipeFile, Seed, SeedSource, Select
+from askback.recipe.file import load_recipe
 from askback.records import Outcome, Segment, record_id
 from askback.report.read import finished
 from askback.seed.load import gather

@@ -7,10 +7,10 @@ from statistics import fmean
 
 from askback.curate.combine import combine
 from askback.execution.progress import duration
+from askback.execution.run_folder import look
 from askback.execution.shards import Records
 from askback.records import Candidate, Judgement, draw
 from askback.report import read
-from askback.run_folder import look
 
 SAMPLE_SEED = 20261122
 """Pairs are drawn by this seed, so that nobody picked the nice ones."""

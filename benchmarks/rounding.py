@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from askback.config import HeldOut, Resources
 from askback.engines import open_engine
-from askback.engines.checkpoint import load
+from askback.engines.local.loading import load
 from askback.evaluate.loss import measure_piece
 from askback.execution.identity import MODEL, Model
 from askback.execution.progress import Progress
 from askback.execution.run import Run
-from askback.recipe_file import load_recipe
+from askback.recipe import HeldOut, Resources
+from askback.recipe.file import load_recipe
 from askback.records import Example
 from askback.seed.load import load_seed
 from askback.train.rounding import write_bfloat16

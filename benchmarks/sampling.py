@@ -36,14 +36,15 @@ import psutil
 import torch
 
 from askback import prompts
-from askback.config import Engine, Seed, SeedSource
-from askback.engines.base import Completion, Prompt, Sampling
-from askback.engines.base import Engine as BaseEngine
-from askback.engines.checkpoint import load, load_tokenizer
-from askback.engines.openai_http import OpenAIHttp
-from askback.engines.transformers_local import TransformersLocal
-from askback.engines.vllm_server import Server, connected
+from askback.engines.http.openai_http import OpenAIHttp
+from askback.engines.local.loading import load, load_tokenizer
+from askback.engines.local.transformers_local import TransformersLocal
+from askback.engines.protocol import Completion, Sampling
+from askback.engines.protocol import Engine as BaseEngine
+from askback.engines.vllm.vllm_server import Server, connected
 from askback.models import resolve
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions, Seed, SeedSource
 from askback.records import Example
 from askback.seed.load import gather
 
@@ -81,7 +82,7 @@ def main() -> None:
     """Measure, and print two tables."""
     options = _options()
     folder = resolve(options.model)
-    engine = TransformersLocal(str(folder), Engine())
+    engine = TransformersLocal(str(folder), EngineOptions())
     sampling = Sampling(options.temperature, options.top_p, options.max_new_tokens)
     asked = [_pairs(options, engine, number) for number in range(options.rounds + 1)]
     others: dict[str, psutil.Process] = {}
@@ -178,7 +179,7 @@ def _served(folder: Path, python: str) -> Iterator[OpenAIHttp]:
     command = (python, "-m", "vllm.entrypoints.openai.api_server", "--model", "{model}")
     slow = () if torch.cuda.is_available() else ("--enforce-eager", "--no-enable-chunked-prefill")
     arguments = ("--max-model-len", str(LONGEST), "--max-num-batched-tokens", "8192", *slow)
-    options = Engine(kind="vllm_server", command=command, arguments=arguments, concurrency=256)
+    options = EngineOptions(kind="vllm_server", command=command, arguments=arguments, concurrency=256)
     with tempfile.TemporaryDirectory() as scratch:
         server = Server(folder, options, Path(scratch) / "log", lambda said: print(said, file=sys.stderr))
         try:

@@ -23,14 +23,14 @@ from typing import Any
 import torch
 
 from askback import prompts
-from askback.config import Engine, Score, Seed, SeedSource
 from askback.curate.scorers.parse import parse
 from askback.curate.scorers.rubric import judge
 from askback.engines.batching import batches, common_prefix
-from askback.engines.checkpoint import load
-from askback.engines.place import head_size
-from askback.engines.transformers_local import TransformersLocal
+from askback.engines.local.kv_cache import head_size
+from askback.engines.local.loading import load
+from askback.engines.local.transformers_local import TransformersLocal
 from askback.models import resolve
+from askback.recipe import EngineOptions, Score, Seed, SeedSource
 from askback.records import Example
 from askback.seed.load import gather
 
@@ -43,7 +43,7 @@ def main() -> None:
     """Measure, and print a table."""
     options = _options()
     folder = resolve(options.model)
-    engine = TransformersLocal(str(folder), Engine())
+    engine = TransformersLocal(str(folder), EngineOptions())
     model, tokenizer = load(folder, torch.bfloat16)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     pairs = _pairs(options, engine)

@@ -27,13 +27,13 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
 
-from askback.config import Seed, SeedSource, Training
-from askback.engines.checkpoint import load
+from askback.engines.local.loading import load
 from askback.models import resolve
+from askback.recipe import Seed, SeedSource, Training
 from askback.seed.load import gather
-from askback.train.rows import Row, arrange, schedule, tokenize
+from askback.train.checkpoints import Watch
 from askback.train.trainer import MASKED, build_trainer
-from askback.train.watch import Watch
+from askback.train.training_rows import Row, arrange, schedule, tokenize
 
 
 @dataclass

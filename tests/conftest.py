@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from askback import builtin
 from askback.errors import AskbackError
+from askback.models import builtin
 from tests.tiny import build_tiny_model
 from tests.untrained import make_run
 

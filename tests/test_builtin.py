@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from askback import builtin
-from askback.builtin import BUILTIN, MANIFEST, cache_folder, cached, fetch
 from askback.errors import InputError, RecipeError, StorageError
+from askback.models import builtin
+from askback.models.builtin import BUILTIN, MANIFEST, cache_folder, cached, fetch
 
 NAME = "smollm2-135m"
 

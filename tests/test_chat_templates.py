@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from askback import prompts
-from askback.config import Engine
-from askback.engines.base import Prompt
-from askback.engines.checkpoint import load_tokenizer
-from askback.engines.transformers_local import TransformersLocal
+from askback.engines.local.loading import load_tokenizer
+from askback.engines.local.transformers_local import TransformersLocal
 from askback.errors import InputError
 from askback.models import read_chat_template
-from askback.prompts.chat_template import THINKING_OFF, TODAY, TemplateFault, outputs, render_chat
+from askback.models.chat_template import THINKING_OFF, TODAY, TemplateFault, outputs, render_chat
+from askback.prompts.prompt import Prompt
 from askback.prompts.rendering import read_text
+from askback.recipe import EngineOptions
 from askback.records import Example
-from askback.train.rows import tokenize
+from askback.train.training_rows import tokenize
 from tests.tiny import CHATML, build_tiny_model, build_tokenizer
 
 EACH = "{% for m in messages %}"
@@ -342,7 +342,7 @@ def test_a_model_with_an_unfit_template_is_refused_with_the_templates_name(tmp_p
     folder = build_tiny_model(tmp_path / "model")
     (folder / "chat_template.jinja").write_text(REWRITING["capitals"])
     with pytest.raises(InputError, match=r"model/chat_template\.jinja: the chat template rewrites an answer"):
-        TransformersLocal(str(folder), Engine())
+        TransformersLocal(str(folder), EngineOptions())
     (tmp_path / "mine.jinja").write_text(ENDLESS["nested"])
     with pytest.raises(InputError, match=r"mine\.jinja: the chat template takes more than 100,000 rounds"):
         load_tokenizer(folder, str(tmp_path / "mine.jinja"))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from askback.config import PRESETS, Corpus, Options, RecipeFile
 from askback.errors import InputError, RecipeError
-from askback.recipe_file import load_recipe
+from askback.recipe import PRESETS, Corpus, Options, RecipeFile
+from askback.recipe.file import load_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from askback.contamination import EvaluationPrompts, evaluation_prompts
 from askback.errors import InputError
+from askback.inputs.contamination import EvaluationPrompts, evaluation_prompts
 
 WORDS = [f"w{number}" for number in range(20)]
 

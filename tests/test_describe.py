@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import Select
-from askback.describe import describe, describe_set, lengths, shares
 from askback.evaluate.options import Describing
 from askback.execution.identity import recorded
 from askback.execution.run import Run
+from askback.execution.run_folder import metrics
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.recipe import Select
 from askback.records import Candidate, Example, Judgement, Outcome
-from askback.run_folder import metrics
+from askback.studies.description import describe, describe_set, lengths, shares
 from tests.execution.test_step import recipe
 
 
@@ -22,7 +22,7 @@ def pair(number: int, instruction: str, output: str = "An answer.", licence: str
 
 
 def test_one_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("askback.describe.parser", lambda: "")
+    monkeypatch.setattr("askback.studies.description.parser", lambda: "")
     asked = ["Write a story about rain in the old town.", "Write a story about rain in the old town!", "Why is it so?"]
     pairs = [pair(number, text, "x" * (10 + 10 * number)) for number, text in enumerate(asked)]
     pairs.append(pair(3, "Give an example.", "y" * 40, ""))

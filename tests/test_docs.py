@@ -44,10 +44,15 @@ def test_every_link_and_file_named_exists(page: Path) -> None:
             assert path.exists(), f"docs/method.md names {name}"
 
 
-def test_the_layout_shown_is_the_layout() -> None:
-    tree = README.split("src/askback/\n")[1].split("```")[0]
-    for name in re.findall(r"\b([\w]+(?:\.py|/))(?=\s)", tree):
-        assert (ROOT / "src/askback" / name).exists() or (ROOT / name).exists(), f"README shows {name}"
+def test_architecture_names_what_is_there() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", text))
+    source = ROOT / "src/askback"
+    for name in named:
+        places = (source / name, source / "engines" / name, ROOT / name)
+        assert any(place.exists() for place in places), f"docs/architecture.md names {name}"
+    packages = {f"{path.name}/" for path in source.iterdir() if (path / "__init__.py").exists()}
+    assert packages <= named, f"docs/architecture.md leaves out {packages - named}"
 
 
 def test_the_python_shown_names_what_is_exported() -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from askback import evaluation
-from askback.config import SeedSource
 from askback.errors import InputError, RecipeError
 from askback.evaluate.options import Answering, Questions
+from askback.execution.run_folder import look
 from askback.execution.shards import Records
-from askback.run_folder import look
+from askback.recipe import SeedSource
+from askback.studies import evaluation
 from tests.test_cli import askback, one_error
 
 

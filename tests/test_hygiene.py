@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askback import prompts
-from askback.config import Augment
-from askback.engines.base import Completion
-from askback.hygiene import DANGLING, RULES, fault
+from askback.augment.hygiene import DANGLING, RULES, fault
+from askback.engines.protocol import Completion
+from askback.recipe import Augment
 from askback.records import Segment
 
 TEXT = "Fold the letter in three so that the address shows, then seal it with wax and let it cool for a minute or two."
@@ -133,7 +133,7 @@ def test_what_is_taught_is_what_is_rejected() -> None:
 
 
 def test_every_demo_seed_instruction_passes() -> None:
-    from askback.config import Seed, SeedSource
+    from askback.recipe import Seed, SeedSource
     from askback.seed.load import gather
 
     for pair in gather(Seed(sources=[SeedSource(path="builtin:demo")])).kept:

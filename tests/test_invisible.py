@@ -2,7 +2,7 @@
 
 import pytest
 
-from askback.invisible import _INVISIBLE, some_invisible, without_invisible
+from askback.text.invisible import _INVISIBLE, some_invisible, without_invisible
 
 HIDDEN = [
     *("\u00ad", "\u200b", "\u2060", "\ufeff", "\u034f", "\u115f", "\u3164", "\u180e", "\u2063", "\ufff9", "\u206a"),

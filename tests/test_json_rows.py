@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from askback.config import Corpus, CorpusSource
-from askback.contamination import evaluation_prompts
-from askback.corpus.readers.rows import read_jsonl
+from askback.corpus.readers.row_documents import read_jsonl
 from askback.errors import InputError
-from askback.json_rows import WRAPPERS, rows_of
+from askback.inputs.contamination import evaluation_prompts
+from askback.inputs.json_rows import WRAPPERS, rows_of
+from askback.inputs.rows import BrokenRow, read_rows
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document
-from askback.rows import BrokenRow, read_rows
 
 ROWS: list[dict[str, Any]] = [{"a": 1, "b": {"c": [1, {"d": "é 🙂"}]}}, {"a": 'say "{[" \\ ok'}, {"a": None}]
 
@@ -209,7 +209,7 @@ def test_memory(tmp_path: Path) -> None:
     row = json.dumps({"a": "word " * 1000})
     path.write_text("[" + ", ".join([row] * 12_000) + "]")
     code = (
-        "import resource, sys; from pathlib import Path; from askback.rows import read_rows\n"
+        "import resource, sys; from pathlib import Path; from askback.inputs.rows import read_rows\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "count = sum(isinstance(row, dict) for _, row in read_rows(Path(sys.argv[1])))\n"
         "print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from askback.errors import InputError
-from askback.model_code import check_embedder
 from askback.models import check_model
+from askback.models.foreign_code import check_embedder
 
 pytest.importorskip("transformers")
 
@@ -30,11 +30,11 @@ class Tokenizer(PreTrainedTokenizerFast):
 LOADS = """
 import sys
 from pathlib import Path
-from askback.config import Engine
-from askback.engines.transformers_local import TransformersLocal
+from askback.recipe import EngineOptions
+from askback.engines.local.transformers_local import TransformersLocal
 from askback.errors import AskbackError
 try:
-    TransformersLocal(sys.argv[1], Engine(dtype="float32"))
+    TransformersLocal(sys.argv[1], EngineOptions(dtype="float32"))
 except AskbackError as error:
     sys.exit(str(error))
 """

@@ -12,8 +12,8 @@ import pytest
 from askback import owned
 from askback.errors import AskbackError, InputError
 from askback.export import check_out
+from askback.owned.html_page import check_page, write_page
 from askback.owned.marker import owns
-from askback.owned.page import check_page, write_page
 
 SOURCE = Path(__file__).parents[1] / "src/askback"
 CHANGES = {

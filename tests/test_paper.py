@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from askback import prompts
-from askback.config import Recipe
-from askback.engines.checkpoint import load_tokenizer
-from askback.recipe_file import load_recipe
+from askback.engines.local.loading import load_tokenizer
+from askback.recipe import Recipe
+from askback.recipe.file import load_recipe
 from askback.records import Example
-from askback.train.rows import schedule, tokenize
+from askback.train.training_rows import schedule, tokenize
 from tests.tiny import build_tiny_model
 
 ROOT = Path(__file__).parents[1]

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askback import prompts
-from askback.engines.base import Prompt
 from askback.errors import InputError
-from askback.prompts.votes import without_votes
+from askback.prompts.judge_injection import without_votes
+from askback.prompts.prompt import Prompt
 from tests.tiny import build_tiny_model
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,7 +39,7 @@ PROMPTS: dict[str, Prompt] = {
 @pytest.fixture(scope="module", params=["system", "no-system", "inst"])
 def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One whose template has a system role, one whose template refuses it, and the form [INST] … [/INST]."""
-    from askback.engines.checkpoint import load_tokenizer
+    from askback.engines.local.loading import load_tokenizer
 
     folder = tmp_path_factory.mktemp("model")
     build_tiny_model(folder, system_role=request.param == "system")

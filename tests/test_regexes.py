@@ -17,9 +17,9 @@ import pytest
 import regex
 
 import askback
-from askback.config import NAME
-from askback.engines.key import Scrubber
-from askback.hygiene import DANGLING
+from askback.augment.hygiene import DANGLING
+from askback.engines.http.key import Scrubber
+from askback.recipe import NAME
 from tests.near_misses import near_misses
 
 SIZES = (100_000, 400_000)
@@ -35,16 +35,16 @@ RUN_TIME: dict[str, Callable[[], list[Any]]] = {
     "askback.cli.making:NAME": lambda: [NAME],
     "askback.corpus.xml:f'<(/?){re.escape(prefix)}:(?=[a-zA-Z])'": lambda: [r"<(/?)h\-t:(?=[a-zA-Z])"],
     "askback.corpus.xml:re.escape(mark)": lambda: ["</script", "</title"],
-    "askback.engines.blame:f'\\\\b{name}\\\\b|\\\\btop_{name}\\\\b'": lambda: [r"\bseed\b|\btop_seed\b"],
-    "askback.engines.key:'|'.join(_spellings(key))": lambda: [Scrubber("sk-a/b+c=")._whole],
-    "askback.engines.key:parts": lambda: [Scrubber("sk-a/b+c=")._part],
-    "askback.engines.reading:sign": lambda: [
+    "askback.engines.http.blame:f'\\\\b{name}\\\\b|\\\\btop_{name}\\\\b'": lambda: [r"\bseed\b|\btop_seed\b"],
+    "askback.engines.http.key:'|'.join(_spellings(key))": lambda: [Scrubber("sk-a/b+c=")._whole],
+    "askback.engines.http.key:parts": lambda: [Scrubber("sk-a/b+c=")._part],
+    "askback.engines.http.reading:sign": lambda: [
         r"rate.?limit|too.many.requests|quota",
         r"invalid.api.key|unauthori[sz]ed",
     ],
-    "askback.hygiene:pattern": lambda: [pattern for _, pattern in DANGLING],
-    "askback.hygiene:f'\\\\b{re.escape(noun)}s?\\\\b'": lambda: [re.compile(r"\btexts?\b", re.IGNORECASE)],
-    "askback.json_text:f'\\\\n(?:{re.escape(indent)}(?=[{{\\\\[])|[^\\\\S\\\\n]*(?=\\\\]))'": lambda: [
+    "askback.augment.hygiene:pattern": lambda: [pattern for _, pattern in DANGLING],
+    "askback.augment.hygiene:f'\\\\b{re.escape(noun)}s?\\\\b'": lambda: [re.compile(r"\btexts?\b", re.IGNORECASE)],
+    "askback.inputs.json_text:f'\\\\n(?:{re.escape(indent)}(?=[{{\\\\[])|[^\\\\S\\\\n]*(?=\\\\]))'": lambda: [
         rf"\n(?:{indent}(?=[{{\[])|[^\S\n]*(?=\]))" for indent in ("", r"\ \ ")
     ],
 }

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus.build import sources
 from askback.corpus.readers import documents, splits
 from askback.errors import InputError, MissingExtra
+from askback.inputs.remote import Remote, find, host, is_url, local
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document
-from askback.remote import Remote, find, host, is_url, local
 
 pytest.importorskip("fsspec")
 

@@ -10,7 +10,7 @@ from askback.errors import InputError, RecipeError
 from askback.evaluate.curve import curve, told
 from askback.evaluate.fit import fit_log
 from askback.execution.shards import Records
-from askback.scaling import Scaling, fits, scale
+from askback.studies.scaling import Scaling, fits, scale
 
 
 @pytest.mark.timeout(900)

@@ -12,9 +12,6 @@ from typing import Any, get_args
 import pytest
 
 from askback import prompts
-from askback.config import PRESETS, Corpus, Engine, Resources, Score
-from askback.config.curation import HIGHEST, UNASKED, DamageKind, ScorerName
-from askback.config.inputs import DocumentFormat, PairFormat
 from askback.corpus.explain import FORMATS as EXPLAINED
 from askback.corpus.readers import READERS as DOCUMENT_READERS
 from askback.corpus.readers import SMALL_FILES, SUFFIXES
@@ -27,6 +24,9 @@ from askback.export import FORMATS
 from askback.export.snippets import TURNS
 from askback.plan.sample import Pairs
 from askback.plan.tokens import Ruler, judging
+from askback.recipe import PRESETS, Corpus, EngineOptions, Resources, Score
+from askback.recipe.curation import HIGHEST, UNASKED, DamageKind, ScorerName
+from askback.recipe.inputs import DocumentFormat, PairFormat
 from askback.seed.readers import READERS as PAIR_READERS
 from tests.test_smoke_run import write_inputs
 
@@ -41,7 +41,7 @@ def test_a_name_is_allowed_in_a_recipe_if_and_only_if_there_is_code_for_it() -> 
     assert set(SCORERS) == set(get_args(ScorerName))
     assert set(DOCUMENT_READERS) == set(get_args(DocumentFormat))
     assert set(PAIR_READERS) == set(get_args(PairFormat))
-    assert set(ENGINES) == names(Engine, "kind") == set(COUNTS)
+    assert set(ENGINES) == names(EngineOptions, "kind") == set(COUNTS)
     assert set(KINDS) == set(get_args(DamageKind))
     assert set(PRESETS) <= names(Corpus, "preset") <= {*PRESETS, "paper"}
 
@@ -50,7 +50,7 @@ def test_smaller_tables_hold_nothing_that_the_larger_one_lacks() -> None:
     assert set(SUFFIXES) | {"hub", "installed-docs"} == set(DOCUMENT_READERS)
     assert set(EXPLAINED) == set(SMALL_FILES) <= set(SUFFIXES)
     assert set(TURNS) | {"prompt-completion"} == set(FORMATS)
-    assert set(ALL_COUNT) <= set(Engine.model_fields) and "api_key_env" not in ALL_COUNT
+    assert set(ALL_COUNT) <= set(EngineOptions.model_fields) and "api_key_env" not in ALL_COUNT
 
 
 @pytest.mark.parametrize("name", SCORERS)
@@ -95,7 +95,7 @@ BREVITY = '''
 """Whether the answer is brief, as the model has it."""
 
 from askback import prompts
-from askback.engines.base import Prompt
+from askback.prompts.prompt import Prompt
 from askback.records import Judgement, record_id
 
 
@@ -123,7 +123,7 @@ def with_another_scorer(folder: Path) -> Path:
             "SCORERS = {",
             'SCORERS = {\n    "brevity": "askback.curate.scorers.brevity:judge",',
         ),
-        ("config/curation.py", "ScorerName = Literal[", 'ScorerName = Literal["brevity", '),
+        ("recipe/curation.py", "ScorerName = Literal[", 'ScorerName = Literal["brevity", '),
     ):
         text = (package / path).read_text()
         assert text.count(before) == 1
@@ -161,13 +161,13 @@ def test_a_scorer_that_is_added_goes_through_every_command(tmp_path: Path) -> No
 
 
 def test_an_engine_that_does_not_say_what_counts_has_all_that_may_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    from askback.config import RecipeFile
     from askback.curate.score import score
     from askback.execution.identity import Model, identify
+    from askback.recipe import RecipeFile
 
     monkeypatch.delitem(COUNTS, "scripted")
     recipe = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [{"format": "installed-docs"}]}}
-    engine = Engine(kind="scripted", model="one", arguments=("--fast",))
+    engine = EngineOptions(kind="scripted", model="one", arguments=("--fast",))
     file = RecipeFile.model_validate({"name": "x", "recipe": recipe, "resources": Resources(engine=engine)})
     made = identify("score-1", score, file.recipe.score, {"model": Model(Path("m"), "m", "f")}, file)
     # A judge reads the bfloat16 form where the recipe leaves the choice.

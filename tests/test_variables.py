@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from askback.backtranslation import backtranslate
 from askback.errors import RecipeError
+from askback.execution.run_folder import look
 from askback.export import export
-from askback.recipe_file import load_recipe
+from askback.methods.humpback import backtranslate
+from askback.recipe.file import load_recipe
+from askback.recipe.variables import HIDDEN, hide, hide_in, marks
 from askback.report.html import write_report
-from askback.run_folder import look
-from askback.variables import HIDDEN, hide, hide_in, marks
 from tests.untrained import Untrained, make_run
 
 SECRET = 'k3y "of/many\\ways?&é'

@@ -10,23 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askback.config import Augment, Corpus, RecipeFile
-from askback.contamination import EvaluationPrompts
+from askback.augment.hygiene import fault
 from askback.corpus.dedup import near_copies
 from askback.corpus.filters.repetition import repeated_sentences
 from askback.corpus.filters.word_lists import Words
 from askback.curate.damage import KINDS, Pair
-from askback.curate.similar import NearCopies
 from askback.curate.teach import make_probes
-from askback.endings import breaks_off
-from askback.engines.base import Completion
+from askback.engines.protocol import Completion
 from askback.evaluate.rouge import rouge_l
 from askback.execution.run import Run
-from askback.hygiene import fault
+from askback.inputs.contamination import EvaluationPrompts
+from askback.recipe import Augment, Corpus, RecipeFile
 from askback.records import Example, Segment
 from askback.seed.load import load_seed
-from askback.train.refusals import refusals
-from askback.words import fold, in_a_row, join, normal, pieces, tokens, word_set, words
+from askback.text.endings import breaks_off
+from askback.text.similarity import NearCopies
+from askback.text.words import fold, in_a_row, join, normal, pieces, tokens, word_set, words
+from askback.train.abstention import refusals
 from tests.scripts import SCRIPTS, Text
 
 every_script = pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from askback import owned
-from askback.backtranslation import backtranslate
-from askback.config import Options, RecipeFile
 from askback.execution.identity import Model, recorded
 from askback.execution.run import Run
 from askback.execution.step import Step
+from askback.methods.humpback import backtranslate
+from askback.recipe import Options, RecipeFile
 from askback.records import Counts
 from askback.train.rounding import write_bfloat16
 

@@ -13,13 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from askback.backtranslation import backtranslate
-    from askback.config import Recipe, RecipeFile, Resources
     from askback.errors import AskbackError
     from askback.execution.budget import Budget
     from askback.execution.run import Run
     from askback.export import export
-    from askback.recipe_file import load_recipe
+    from askback.methods.humpback import backtranslate
+    from askback.recipe import Recipe, RecipeFile, Resources
+    from askback.recipe.file import load_recipe
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,13 +37,13 @@ __all__ = [
 _HOMES = {
     "AskbackError": "askback.errors",
     "Budget": "askback.execution.budget",
-    "Recipe": "askback.config",
-    "RecipeFile": "askback.config",
-    "Resources": "askback.config",
+    "Recipe": "askback.recipe",
+    "RecipeFile": "askback.recipe",
+    "Resources": "askback.recipe",
     "Run": "askback.execution.run",
-    "backtranslate": "askback.backtranslation",
+    "backtranslate": "askback.methods.humpback",
     "export": "askback.export",
-    "load_recipe": "askback.recipe_file",
+    "load_recipe": "askback.recipe.file",
 }
 
 

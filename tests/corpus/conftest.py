@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus import apart
 from askback.corpus.readers.warc import read_warc
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document
 
 

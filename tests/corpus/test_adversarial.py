@@ -8,9 +8,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from askback.config import Corpus
 from askback.corpus import cut
 from askback.corpus.readers import documents
+from askback.recipe import Corpus
 from askback.records import Document
 
 OPTIONS = Corpus.model_validate({"sources": [{"format": "html", "path": "x"}]})

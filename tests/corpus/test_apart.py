@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus import apart, cut, watched
 from askback.corpus.apart import read_apart
 from askback.corpus.readers import documents, pieces, read_all
 from askback.corpus.watched import Reading
 from askback.errors import InputError, MissingExtra, WorkerDied
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Outcome, Rejection
 
 

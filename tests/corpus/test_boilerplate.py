@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askback.config import Corpus, RecipeFile
-from askback.corpus.boilerplate import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.build import drop_duplicates
+from askback.corpus.repeated_paragraphs import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.sorted_files import write_array
 from askback.execution.identity import recorded
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.execution.step import Step
+from askback.recipe import Corpus, RecipeFile
 from askback.records import Outcome, Segment, record_id
 
 Find = Callable[[list[Segment], int], Boilerplate]

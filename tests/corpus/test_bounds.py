@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus import apart, cut, markup, page, watched
 from askback.corpus.apart import read_apart
 from askback.corpus.bounds import MAX_ATTRIBUTES, TooMuch, check_attributes, check_rst
 from askback.corpus.cut import sections_of
 from askback.corpus.readers import pieces
 from askback.corpus.watched import Reading
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Markup, Outcome, Rejection
 from tests.corpus import hostile
 

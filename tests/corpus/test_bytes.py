@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from fastwarc.stream_io import BrotliWriter, Lz4Writer, ZstdWriter
 
-from askback.config import Corpus, CorpusSource
-from askback.contamination import evaluation_prompts
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.readers import documents, pieces
 from askback.corpus.readers.encoding import Undecodable, decode
-from askback.packed import Damaged, open_bytes, unpack, unpacked_name
+from askback.inputs.contamination import evaluation_prompts
+from askback.inputs.packed import Damaged, open_bytes, unpack, unpacked_name
+from askback.inputs.rows import read_rows
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Rejection
-from askback.rows import read_rows
 from tests.corpus.pdfs import pdf
 
 PAGE = (

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askback.config import Corpus
 from askback.corpus import cut
+from askback.recipe import Corpus
 from askback.records import Document, Outcome, Rejection, Segment, fail, record_id
 
 SOURCE = {"sources": [{"format": "installed-docs"}]}

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from askback.config import Corpus, CorpusSource
-from askback.contamination import evaluation_prompts
 from askback.corpus import build
 from askback.corpus.apart import read_apart
 from askback.corpus.filters.word_lists import words_of
@@ -20,7 +18,9 @@ from askback.corpus.readers import pieces
 from askback.errors import Drift, InputError, said
 from askback.execution.identity import check_sources, file_fingerprint
 from askback.execution.shards import write_json
-from askback.files import open_file, stamp
+from askback.inputs.contamination import evaluation_prompts
+from askback.inputs.local_files import open_file, stamp
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document
 
 PLAIN = CorpusSource(format="text", path=__file__)

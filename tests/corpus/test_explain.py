@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from askback.config import Corpus
 from askback.corpus.cut import cut
 from askback.corpus.explain import explain
-from askback.corpus.readers.files import read_html
+from askback.corpus.readers.file_documents import read_html
 from askback.errors import InputError
-from askback.report.explain import show_explanation
+from askback.recipe import Corpus
+from askback.report.explanation_view import show_explanation
 
 SOURCE = {"format": "html", "path": "x", "licence": "CC0-1.0"}
 SMALL = Corpus.model_validate({"sources": [SOURCE], "min_chars": 40, "max_chars": 130, "languages": []})

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus import cut
 from askback.corpus.explain import explain
 from askback.corpus.page import read_blocks
 from askback.corpus.segment import blocks_of
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document
 
 SENTENCE = "A kite needs a steady wind, a light frame and a long tail. "

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus.readers import documents
 from askback.corpus.readers import pdf as reading
 from askback.corpus.segment import segment
 from askback.errors import MissingExtra
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Rejection
 from tests.corpus.pdfs import pdf
 

@@ -4,11 +4,11 @@ from importlib.util import find_spec
 
 import pytest
 
-from askback.config import Corpus
 from askback.corpus import cut, presidio
 from askback.corpus.build import sources
 from askback.corpus.pii import personal_data, redact, redactor
 from askback.errors import MissingExtra
+from askback.recipe import Corpus
 from askback.records import Document
 
 OPTIONS = Corpus.model_validate(

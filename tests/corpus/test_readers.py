@@ -19,7 +19,6 @@ from fastwarc.stream_io import ZstdWriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askback.config import Corpus, CorpusSource, DocumentFormat
 from askback.corpus.readers import READERS, documents, pieces, splits
 from askback.corpus.readers.encoding import Undecodable, decode
 from askback.corpus.readers.head import head
@@ -27,6 +26,7 @@ from askback.corpus.readers.installed_docs import topic_rst
 from askback.corpus.readers.warc import SPAN_BYTES, Span, read_warc, spans
 from askback.errors import InputError, MissingExtra
 from askback.lookup import lookup
+from askback.recipe import Corpus, CorpusSource, DocumentFormat
 from askback.records import Document, Rejection
 from tests.corpus.pdfs import pdf
 

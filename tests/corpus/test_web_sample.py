@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from askback.config import Corpus
 from askback.corpus import cut
+from askback.recipe import Corpus
 from askback.records import Document
 
 HEADERS = ("h1", "h2", "h3", "h4", "h5", "h6")

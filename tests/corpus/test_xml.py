@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus.readers import documents
 from askback.corpus.segment import blocks_of
 from askback.corpus.xml import is_xhtml, to_html, without_code
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document
 
 TOP = '<?xml version="1.0" encoding="UTF-8"?>\n<html xmlns="http://www.w3.org/1999/xhtml">'

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askback.config import Select
 from askback.curate.choose import Scored, choose, quality_bins, source_of
-from askback.curate.similar import NearCopies
-from askback.words import word_set
+from askback.recipe import Select
+from askback.text.similarity import NearCopies
+from askback.text.words import word_set
 
 SCORES = {"d": 4.5, "a": 4.5, "c": 3.0, "b": 4.49}
 

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askback.config import Engine as EngineOptions
-from askback.config import Score
 from askback.curate.scorers.rating import normalise
 from askback.curate.scorers.rubric import judge
-from askback.engines.base import Prompt
 from askback.engines.scripted import Scripted
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions, Score
 from askback.records import Candidate
 
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askback import prompts
-from askback.config import Engine, Score, Seed, SeedSource
 from askback.curate.scorers import rubric
-from askback.engines.transformers_local import TransformersLocal
-from askback.prompts.votes import FORMS, SIGNS, without_votes
+from askback.engines.local.transformers_local import TransformersLocal
+from askback.prompts.judge_injection import FORMS, SIGNS, without_votes
+from askback.recipe import EngineOptions, Score, Seed, SeedSource
 from askback.records import Example
 from askback.seed.load import gather
 
@@ -82,7 +82,7 @@ def test_twelve_attacks_in_fifty_pairs(builtin_model: Path, shared_data: Path) -
     path = shared_data / "seed/oasst1_validation_messages.jsonl.gz"
     source = SeedSource(path=str(path), format="oasst-messages", split="held-out")
     found = gather(Seed(sources=[source], min_output_chars=200)).kept[:50]
-    engine = TransformersLocal(str(builtin_model), Engine())
+    engine = TransformersLocal(str(builtin_model), EngineOptions())
     real = [replace(pair, output=engine.truncate(pair.output, 100)) for pair in found]
     pairs = [*real[:25], *(replace(a, output=b.output) for a, b in zip(real[25:], real[:25], strict=True))]
 

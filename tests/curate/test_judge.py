@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from askback import prompts
-from askback.calibration import calibrate
-from askback.config import Check, Labels, RecipeFile
 from askback.curate.check import check
 from askback.curate.damage import FURNITURE, KINDS
-from askback.curate.figures import good_from, measure, thresholds
+from askback.curate.judge_figures import good_from, measure, thresholds
 from askback.curate.score import score
 from askback.curate.teach import make_probes, teach_judge
 from askback.errors import EmptyStep, InputError, JudgeTooWeak
 from askback.execution.identity import fingerprint, identify
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
+from askback.recipe import Check, Labels, RecipeFile
 from askback.records import Example, Judgement, Probe
 from askback.report import read
 from askback.report.html import write_report
 from askback.seed.load import load_seed
 from askback.seed.ranked import load_ranked
+from askback.studies.calibration import calibrate
 from askback.train.steps import train_forward
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from askback.config import Labels, RecipeFile
 from askback.curate.labels import load_labels
 from askback.execution.run import Run
 from askback.execution.shards import rejections
+from askback.recipe import Labels, RecipeFile
 
 
 def load(folder: Path, text: str) -> tuple[list[Any], list[str]]:

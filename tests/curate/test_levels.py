@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from askback.config import RecipeFile, Score, Select
 from askback.curate.levels import by_highest_level, said, spreads
 from askback.curate.scorers.trial import check_calls
 from askback.curate.select import select
-from askback.engines.base import CALLS
+from askback.engines.protocol import CALLS
 from askback.errors import EmptyStep, RecipeError
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_outcome
-from askback.recipe_file import load_recipe
+from askback.recipe import RecipeFile, Score, Select
+from askback.recipe.file import load_recipe
 from askback.records import Candidate, Judgement, Outcome
 
 PAPERS = [0.02, 0.05, 0.13, 0.30, 0.50]

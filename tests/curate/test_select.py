@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from askback.config import RecipeFile, Select
 from askback.curate.select import select
 from askback.errors import InputError
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections, write_records
+from askback.recipe import RecipeFile, Select
 from askback.records import Candidate, Example, Judgement
 
 

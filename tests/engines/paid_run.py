@@ -4,13 +4,13 @@ import os
 import sys
 from pathlib import Path
 
-from askback.augment import write_instructions
-from askback.config import Augment, RecipeFile, Select
+from askback.augment.write import write_instructions
 from askback.errors import AskbackError
 from askback.execution.identity import Model, recorded
 from askback.execution.run import Run
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.recipe import Augment, RecipeFile, Select
 from askback.records import Outcome, Segment
 
 SEGMENTS = int(os.environ.get("SEGMENTS", "1000"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from askback.engines.answers import Answers, current, kept_in
+from askback.engines.response_cache import Answers, current, kept_in
 
 
 def test_answers_are_found_again_and_a_cut_line_is_passed_over(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_they_go_with_the_piece_and_stay_with_an_error(tmp_path: Path) -> None:
 
 def test_a_killed_process_leaves_all_it_has_added(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from askback.engines.answers import Answers\n"
+        "import os, signal, sys; from pathlib import Path; from askback.engines.response_cache import Answers\n"
         "answers = Answers(Path(sys.argv[1]))\n"
         "for number in range(100): answers.add(str(number), number)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"

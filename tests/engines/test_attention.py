@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM  # noqa: E402
 
-from askback.engines import attention  # noqa: E402
+from askback.engines.local import attention  # noqa: E402
 
 ROWS, GROUPS, HEADS, SIZE = 3, 2, 6, 16
 KEYS = 260

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from askback.config import Engine as EngineOptions
-from askback.engines.answers import kept_in
-from askback.engines.base import Completion, Prompt, Sampling
-from askback.engines.openai_http import OpenAIHttp
+from askback.engines.http.openai_http import OpenAIHttp
+from askback.engines.protocol import Completion, Sampling
+from askback.engines.response_cache import kept_in
 from askback.errors import InputError
 from askback.execution.shards import Records
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions
 from tests.engines.oddities import Odd, OddServer, Reply, asks_plainly, reply, said
 from tests.engines.served import Body, rating
 

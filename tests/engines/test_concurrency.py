@@ -1,6 +1,6 @@
 """How many at once: slowly up, quickly down, and never before the server's time."""
 
-from askback.engines.concurrency import Concurrency
+from askback.engines.http.concurrency import Concurrency
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""What every engine promises (engines/base.py), asked of each one in the table."""
+"""What every engine promises (engines/protocol.py), asked of each one in the table."""
 
 import math
 from collections.abc import Iterator
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import Engine as EngineOptions
 from askback.engines import ENGINES, usage
-from askback.engines.answers import kept_in
-from askback.engines.base import CALLS, Engine, Prompt, Sampling
+from askback.engines.protocol import CALLS, Engine, Sampling
+from askback.engines.response_cache import kept_in
 from askback.lookup import lookup
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions
 from tests.engines.fault_server import FaultServer
 from tests.engines.served import ServedModel
 

@@ -10,9 +10,9 @@ import pytest
 torch = pytest.importorskip("torch")
 DynamicCache = pytest.importorskip("transformers").DynamicCache
 
-from askback.engines import attention, transformers_local  # noqa: E402
-from askback.engines.decoding import Drawing  # noqa: E402
-from askback.engines.place import SPARE, Place  # noqa: E402
+from askback.engines.local import attention, transformers_local  # noqa: E402
+from askback.engines.local.decoding import Drawing  # noqa: E402
+from askback.engines.local.kv_cache import SPARE, Place  # noqa: E402
 
 STOP = 2
 MOST = 30
@@ -142,11 +142,12 @@ def test_a_row_that_is_done_leaves_at_once(
 
 def test_draws_by_seed_alone(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the engine, in float32: a row's answer is the same alone, among others, and beside its own double."""
-    from askback.config import Engine
-    from askback.engines.base import Prompt, Sampling
-    from askback.engines.transformers_local import TransformersLocal
+    from askback.engines.local.transformers_local import TransformersLocal
+    from askback.engines.protocol import Sampling
+    from askback.prompts.prompt import Prompt
+    from askback.recipe import EngineOptions
 
-    engine = TransformersLocal(str(tiny_model), Engine(dtype="float32", batch_tokens=300))
+    engine = TransformersLocal(str(tiny_model), EngineOptions(dtype="float32", batch_tokens=300))
     prompts = [Prompt(f"Say {'more and ' * number}more.") for number in (4, 0, 9, 2, 4)]
     drawn = engine.generate(prompts, Sampling(0.9, 0.9, 20), [5, 6, 7, 8, 9])
     for number, prompt in enumerate(prompts):
@@ -154,5 +155,5 @@ def test_draws_by_seed_alone(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) 
     assert drawn[0].text != drawn[4].text
     assert engine.generate([], Sampling(0.9, 0.9, 20), []) == []
     # The library's own loop, for models with other kinds of layers, gives the same answers.
-    monkeypatch.setattr("askback.engines.transformers_local._can_share", lambda config: False)
+    monkeypatch.setattr("askback.engines.local.transformers_local._can_share", lambda config: False)
     assert engine.generate(prompts, Sampling(0.9, 0.9, 20), [5, 6, 7, 8, 9]) == drawn

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from askback.config import Engine as EngineOptions
-from askback.config import Score
 from askback.curate.scorers import rubric
-from askback.engines.base import Completion, Prompt, Sampling, Unanswered
-from askback.engines.openai_http import OpenAIHttp
+from askback.engines.http.openai_http import OpenAIHttp
+from askback.engines.protocol import Completion, Sampling, Unanswered
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions, Score
 from askback.records import Candidate
 from tests.engines.oddities import Odd, OddServer, Reply, asks_plainly, reply, said
 from tests.engines.served import Body

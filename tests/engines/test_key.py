@@ -10,13 +10,14 @@ from urllib.parse import quote
 
 import pytest
 
-from askback.config import Engine as EngineOptions
 from askback.engines import guard
-from askback.engines.answers import kept_in
-from askback.engines.base import Prompt, Sampling
-from askback.engines.key import Scrubber, read_key
-from askback.engines.openai_http import OpenAIHttp
+from askback.engines.http.key import Scrubber, read_key
+from askback.engines.http.openai_http import OpenAIHttp
+from askback.engines.protocol import Sampling
+from askback.engines.response_cache import kept_in
 from askback.errors import InputError
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions
 from tests.engines.oddities import OddServer, Reply, reply, said
 from tests.engines.served import Body
 
@@ -75,8 +76,8 @@ def test_no_spelling_of_the_key_is_kept_or_told(
     spelt: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(NAME, KEY)
-    monkeypatch.setattr("askback.engines.endpoint.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("askback.engines.endpoint.PATIENCE", 0.02)
+    monkeypatch.setattr("askback.engines.http.endpoint.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("askback.engines.http.endpoint.PATIENCE", 0.02)
     status = 200
 
     def odd(path: str, payload: Body, number: int) -> Reply:

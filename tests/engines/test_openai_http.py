@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from askback.config import Engine as EngineOptions
-from askback.engines.answers import Answers, kept_in
-from askback.engines.base import CALLS, Prompt, Sampling
-from askback.engines.openai_http import OpenAIHttp
-from askback.engines.tokens import choice_in
-from askback.engines.transformers_local import TransformersLocal
+from askback.engines.http.openai_http import OpenAIHttp
+from askback.engines.http.tokens import choice_in
+from askback.engines.local.transformers_local import TransformersLocal
+from askback.engines.protocol import CALLS, Sampling
+from askback.engines.response_cache import Answers, kept_in
 from askback.errors import InputError
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions
 from tests.engines.fault_server import FAULTS, FaultServer
 from tests.engines.served import Body, ServedModel, rating
 
@@ -36,7 +37,7 @@ def local(tiny_model: Path) -> TransformersLocal:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("askback.engines.endpoint.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("askback.engines.http.endpoint.FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -250,7 +251,7 @@ def test_a_secret_in_the_wrong_place_is_refused_unrepeated(given: dict[str, str]
     import yaml
 
     from askback.errors import RecipeError
-    from askback.recipe_file import load_recipe
+    from askback.recipe.file import load_recipe
 
     recipe = Path(__file__).parents[2] / "recipes/template.yaml"
     tree = yaml.safe_load(recipe.read_text())

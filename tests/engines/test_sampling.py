@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from askback.engines.sampling import SeededSampler, gumbel, nucleus  # noqa: E402
+from askback.engines.local.sampling import SeededSampler, gumbel, nucleus  # noqa: E402
 
 LOGITS = [2.0, 1.0, 0.5, 0.0, -1.0, -3.0, 1.0, -0.5]
 

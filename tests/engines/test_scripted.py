@@ -6,8 +6,9 @@ import sys
 import time
 
 from askback import prompts
-from askback.engines.base import Prompt, Sampling
+from askback.engines.protocol import Sampling
 from askback.engines.scripted import Scripted
+from askback.prompts.prompt import Prompt
 
 TEXT = "Rivers carry gravel down to the plains, where it settles in banks and islands. " * 30
 SAMPLING = Sampling(0.7, 0.9, 128)
@@ -32,7 +33,8 @@ def test_scores_use_the_whole_scale() -> None:
 
 def test_answers_are_the_same_in_every_process() -> None:
     code = (
-        "import sys; from askback.engines.scripted import Scripted; from askback.engines.base import Prompt, Sampling;"
+        "import sys; from askback.engines.scripted import Scripted; from askback.engines.protocol import Sampling;"
+        "from askback.prompts.prompt import Prompt;"
         "print(Scripted().generate([Prompt('stone bridges over rivers')], Sampling(1, 1, 50), [5])[0].text);"
         "assert 'torch' not in sys.modules"
     )

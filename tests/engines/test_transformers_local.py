@@ -13,11 +13,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from askback import prompts  # noqa: E402
-from askback.config import Engine as EngineOptions  # noqa: E402
-from askback.engines import transformers_local  # noqa: E402
-from askback.engines.base import Prompt, Sampling  # noqa: E402
-from askback.engines.transformers_local import TransformersLocal  # noqa: E402
+from askback.engines.local import transformers_local  # noqa: E402
+from askback.engines.local.transformers_local import TransformersLocal  # noqa: E402
+from askback.engines.protocol import Sampling  # noqa: E402
 from askback.errors import InputError  # noqa: E402
+from askback.prompts.prompt import Prompt  # noqa: E402
+from askback.recipe import EngineOptions  # noqa: E402
 from tests.tiny import CHATML, SENTENCES  # noqa: E402
 
 FLOAT32 = EngineOptions(dtype="float32", batch_tokens=400)

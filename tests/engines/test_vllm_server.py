@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from askback import prompts
-from askback.config import Engine as EngineOptions
-from askback.config import Engines, Resources
 from askback.curate.score import score
-from askback.engines.base import CALLS, Prompt, Sampling
-from askback.engines.openai_http import OpenAIHttp
-from askback.engines.transformers_local import TransformersLocal
-from askback.engines.vllm_server import KEY_VARIABLE, Server, Serving, command_line, connected
+from askback.engines.http.openai_http import OpenAIHttp
+from askback.engines.local.transformers_local import TransformersLocal
+from askback.engines.protocol import CALLS, Sampling
+from askback.engines.vllm.vllm_server import KEY_VARIABLE, Server, Serving, command_line, connected
 from askback.errors import InputError
 from askback.evaluate.pairwise import compare
 from askback.execution.identity import Model
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions, Engines, Resources
 from askback.train.steps import train_forward
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_vllm.py")))
@@ -96,9 +96,9 @@ def test_a_command_that_is_not_there_is_told(model: Path, tmp_path: Path) -> Non
 
 def test_it_dies_with_us_however_we_die(model: Path, tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from askback.config import Engine\n"
-        "from askback.engines.vllm_server import Server\n"
-        f"options = Engine(kind='vllm_server', command={FAKE!r})\n"
+        "import sys, time; from pathlib import Path; from askback.recipe import EngineOptions\n"
+        "from askback.engines.vllm.vllm_server import Server\n"
+        f"options = EngineOptions(kind='vllm_server', command={FAKE!r})\n"
         "server = Server(Path(sys.argv[1]), options, Path(sys.argv[2]), print); print('up', flush=True); time.sleep(1000)"
     )
     command = [sys.executable, "-c", code, str(model), str(tmp_path / "log")]

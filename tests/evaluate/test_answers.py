@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import Engine, Resources
 from askback.errors import InputError
 from askback.evaluate.answers import answer_piece, prompt, read_baseline, read_prompts, write_outputs
 from askback.evaluate.options import Answering, BaselineFile, PromptFile
 from askback.execution.identity import Model
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
+from askback.recipe import EngineOptions, Resources
 from tests.execution.test_step import recipe
 
 
@@ -66,7 +66,7 @@ def test_a_row_of_any_kind(tmp_path: Path) -> None:
 def test_answers_are_written_and_read_back_as_a_baseline(tmp_path: Path) -> None:
     asked = [prompt(f"Question {number}?", "", "", "") for number in range(3)]
     long = prompt("word " * 400, "", "", "")
-    engine = Resources(engine=Engine(kind="scripted"))
+    engine = Resources(engine=EngineOptions(kind="scripted"))
     options = Answering(max_prompt_tokens=100)
     made = answer_piece(options, engine, Model(Path(), "m2-1234", "0"), 0, [*asked, long])
     assert [one.instruction for one in made.kept] == [one.instruction for one in asked]

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from askback import evaluation
 from askback.errors import InputError, MissingExtra
 from askback.evaluate.answers import prompt
 from askback.evaluate.embedding import compare_meanings, cosines, model_folder, source
 from askback.evaluate.options import Answering, Embedding, PromptFile, Questions
 from askback.execution.identity import recorded
 from askback.execution.run import Run
+from askback.execution.run_folder import metrics
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.records import Answer, Example, Outcome
-from askback.run_folder import metrics
+from askback.studies import evaluation
 from tests.execution.test_step import recipe
 from tests.test_cli import askback
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askback.config import Gate, RecipeFile
 from askback.evaluate.gate import judge_rounds, keep_best
 from askback.execution.identity import Model, trained_model
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections, write_records
+from askback.recipe import Gate, RecipeFile
 from askback.records import Loss
 from askback.report import read
 

@@ -7,15 +7,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from askback import prompts
-from askback.config import Engine, HeldOut, Resources
 from askback.engines import open_engine
 from askback.evaluate.loss import measure_piece, summary
-from askback.evaluation import compared
 from askback.execution.identity import Model
 from askback.execution.shards import read_records, write_records
+from askback.recipe import EngineOptions, HeldOut, Resources
 from askback.records import Example, Loss, schema
+from askback.studies.evaluation import compared
 
-SCRIPTED = Engine(kind="scripted")
+SCRIPTED = EngineOptions(kind="scripted")
 
 
 def pair(n: int) -> Example:

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from askback import prompts
-from askback.config import Engine, Resources
-from askback.engines.base import Prompt
 from askback.engines.scripted import Scripted
 from askback.evaluate import pairwise
 from askback.evaluate.options import Judging
 from askback.evaluate.pairwise import compare_piece, head_to_head, win_rate
 from askback.execution.identity import Model
-from askback.prompts.votes import without_votes
+from askback.prompts.judge_injection import without_votes
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions, Resources
 from askback.records import Answer, Comparison, Example
 
 JUDGE = Model(Path(), "judge", "0")
-RESOURCES = Resources(engine=Engine(kind="scripted"))
+RESOURCES = Resources(engine=EngineOptions(kind="scripted"))
 
 
 def example(number: int) -> Example:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from askback.describe import describe_set, find_verbs, sources
 from askback.evaluate.options import Describing
 from askback.evaluate.parsed_verbs import parsed, parser
 from askback.evaluate.verbs import count_verbs
+from askback.studies.description import describe_set, find_verbs, sources
 from tests.test_describe import pair
 
 needed = pytest.mark.skipif(not parser(), reason="no spaCy with an en_core_web model is installed")
@@ -37,7 +37,7 @@ def test_a_set_says_what_found_its_verbs(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found["by"] == parser() and found["by"].startswith("en_core_web_")
     assert found["coverage"] == pytest.approx(2 / 3) and found["top"] == [("write", 2, [("poem", 1), ("story", 1)])]
     assert sources(Describing()) == {"verbs": parser()}, "another parser is another result"
-    monkeypatch.setattr("askback.describe.parser", lambda: "")
+    monkeypatch.setattr("askback.studies.description.parser", lambda: "")
     assert describe_set(list(pairs), Describing())["verbs"]["by"] == "rules" and sources(Describing()) == {}
 
 
@@ -49,7 +49,7 @@ def test_real_instructions_are_found_more_often_than_by_rules(
     lines = (shared_data / "eval/self_instruct_user_oriented_252.jsonl").read_text("utf-8").splitlines()
     asked = [json.loads(line)["instruction"] for line in lines]
     by_parser = count_verbs(*find_verbs(asked))
-    monkeypatch.setattr("askback.describe.parser", lambda: "")
+    monkeypatch.setattr("askback.studies.description.parser", lambda: "")
     by_rules = count_verbs(*find_verbs(asked))
     assert 0.4 < by_rules.coverage < by_parser.coverage < 0.9
     assert {verb for verb, _, _ in by_parser.top[:8]} & {verb for verb, _, _ in by_rules.top[:8]} >= {"write"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from askback.corpus.filters.voice import verbs
 from askback.evaluate.verbs import count_verbs, verb_noun
+from askback.text.verbs import verbs
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from askback import evaluation
-from askback.config import Engine, Resources
 from askback.evaluate.options import Answering, Judging, Questions
 from askback.evaluate.pairwise import Trio, compare_piece, win_rate
-from askback.evaluate.verdict import parse
+from askback.evaluate.preference import parse
 from askback.execution.identity import Model
 from askback.execution.shards import Records
+from askback.recipe import EngineOptions, Resources
+from askback.studies import evaluation
 from tests.engines.fault_server import FaultServer
 from tests.evaluate.test_pairwise import answer, example
 from tests.test_cli import askback, one_error
@@ -62,7 +62,7 @@ def judge_of_length(probabilities: bool) -> Any:
 
 
 def compared(server: FaultServer) -> Any:
-    engine = Engine(kind="openai_http", url=server.url, model="judge", timeout_s=1)
+    engine = EngineOptions(kind="openai_http", url=server.url, model="judge", timeout_s=1)
     resources = Resources().model_copy(update={"engine": engine})
     texts = ["Blue and wide.", "Red.", "On Mars.", "Green as grass and more."]
     trios: list[Trio] = [
@@ -73,7 +73,7 @@ def compared(server: FaultServer) -> Any:
 
 def test_a_judge_without_probabilities_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a share of faults: what comes late is not lost, and what does not come is unscored."""
-    monkeypatch.setattr("askback.engines.endpoint.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("askback.engines.http.endpoint.FIRST_PAUSE", 0.01)
     with FaultServer(judge_of_length(False), share=0.3, seed=4) as server:
         made = compared(server)
     assert made.counts["comparisons"].kept == 8
@@ -106,7 +106,7 @@ def test_a_run_judged_behind_an_api(made_run: Path, tmp_path: Path, monkeypatch:
     (tmp_path / "short.json").write_text(json.dumps(rows))
     monkeypatch.setenv("JUDGE_KEY", "sk-not-to-be-found")
     with FaultServer(judge_of_length(False)) as server:
-        engine = Engine(kind="openai_http", url=server.url, model="big-judge", api_key_env="JUDGE_KEY")
+        engine = EngineOptions(kind="openai_http", url=server.url, model="big-judge", api_key_env="JUDGE_KEY")
         prompts, against = (str(tmp_path / "asked.json"),), (str(tmp_path / "short.json"),)
         questions = Questions(
             prompts=prompts, against=against, answering=Answering(max_new_tokens=16), judge_engine=engine

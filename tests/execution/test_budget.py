@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from askback import owned
-from askback.config import RecipeFile, Resources, Select
 from askback.engines.usage import Tokens
 from askback.errors import BudgetReached, RecipeError
 from askback.execution.budget import TIMINGS, Budget, Meter, Spending, Spent, cost, spent_in
 from askback.execution.processes import Drain
 from askback.execution.run import Run, redo
+from askback.recipe import RecipeFile, Resources, Select
 from tests.execution.test_step import make, sift
 from tests.execution.test_step import recipe as small
 from tests.test_smoke_run import write_inputs

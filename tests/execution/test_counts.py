@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from askback.config import Corpus, Judge, Labels, RecipeFile, Seed, SeedSource, Select
 from askback.corpus.build import cut_documents, drop_duplicates
 from askback.curate.labels import load_labels
 from askback.curate.select import select
@@ -17,11 +16,12 @@ from askback.evaluate.answers import held_out_prompts, read_baseline, read_promp
 from askback.evaluate.options import BaselineFile, HeldOutPrompts, PromptFile, Subset
 from askback.execution.run import Run
 from askback.execution.shards import Records, piece_outcome, rejections, write_outcome
+from askback.recipe import Corpus, Judge, Labels, RecipeFile, Seed, SeedSource, Select
 from askback.records import SAMPLED, Candidate, Example, Judgement, Outcome, Segment
 from askback.report.read import funnel
-from askback.scaling import take
 from askback.seed.load import load_pairs, load_seed
 from askback.seed.ranked import load_ranked
+from askback.studies.scaling import take
 
 MANY = 2 * SAMPLED + 500
 """Of each of two rules: more than are kept of either, and than are held before a sample is drawn."""

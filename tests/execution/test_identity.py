@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from askback import prompts
-from askback.augment import write_instructions
-from askback.config import Augment, RecipeFile, Resources, Score, Select
+from askback.augment.write import write_instructions
 from askback.curate.score import score
 from askback.curate.select import select
 from askback.evaluate.answers import write_answers
@@ -15,6 +14,7 @@ from askback.evaluate.loss import measure_loss
 from askback.execution import identity
 from askback.execution.identity import Model, asked, base_model, file_fingerprint, identify, trained_model
 from askback.execution.shards import Records
+from askback.recipe import Augment, RecipeFile, Resources, Score, Select
 from askback.train.steps import train_forward
 
 

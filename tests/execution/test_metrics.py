@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from askback.config import Select
 from askback.execution.run import Run, redo
+from askback.recipe import Select
 from tests.execution.test_step import make, recipe, sift
 
 

@@ -18,9 +18,7 @@ import pytest
 import yaml
 
 from askback import __version__
-from askback.augment import write_instructions
-from askback.backtranslation import make_corpus
-from askback.config import RecipeFile, Resources, Select
+from askback.augment.write import write_instructions
 from askback.curate.score import score
 from askback.errors import EmptyStep, InputError, Interrupted, MissingExtra, WorkerDied
 from askback.execution import ray_tasks, ray_worker
@@ -29,6 +27,8 @@ from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.methods.humpback import make_corpus
+from askback.recipe import RecipeFile, Resources, Select
 from askback.records import Outcome, Segment
 from tests.execution.test_step import fall, make, recipe, sift, sift_piece, stumble
 from tests.untrained import Untrained

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from askback import owned
-from askback.config import RecipeFile, Select
 from askback.errors import Drift, EmptyStep, RunBusy, WorkerDied
 from askback.execution.identity import difference, recorded
 from askback.execution.run import Run, redo
 from askback.execution.shards import Records, write_json
 from askback.execution.step import Step, larger
+from askback.recipe import RecipeFile, Select
 from askback.records import Outcome, Segment, fail, reject
 
 
@@ -227,7 +227,7 @@ def test_difference_names_the_place() -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from askback.config import Select
+from askback.recipe import Select
 from askback.execution.run import Run
 from tests.execution.test_step import make, recipe, sift
 

@@ -18,12 +18,12 @@ import pytest
 import yaml
 
 from askback import owned
-from askback.config import Select
 from askback.errors import InputError, RecipeError
 from askback.execution.shards import Records, write_json, write_outcome
 from askback.export import FORMATS, export
 from askback.export.folder import without_folders
 from askback.export.hub import push
+from askback.recipe import Select
 from askback.records import Example, Outcome
 
 SHAPES = {

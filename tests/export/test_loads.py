@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from askback import owned
-from askback.config import Seed
 from askback.errors import InputError
 from askback.execution.shards import write_json, write_outcome
 from askback.export import FORMATS, export
@@ -18,6 +17,7 @@ from askback.export.folder import without_folders
 from askback.export.formats import provenance
 from askback.export.languages import code
 from askback.lookup import lookup
+from askback.recipe import Seed
 from askback.records import Example, Outcome
 from askback.seed.load import gather
 

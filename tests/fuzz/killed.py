@@ -16,11 +16,11 @@ from typing import Any
 import safetensors.torch  # noqa: F401
 import torch  # noqa: F401
 
-from askback.backtranslation import backtranslate
-from askback.config import RecipeFile
 from askback.execution import step as stepping
 from askback.execution.run import redo
 from askback.export import export
+from askback.methods.humpback import backtranslate
+from askback.recipe import RecipeFile
 from askback.report.html import write_report
 from tests.untrained import Untrained
 

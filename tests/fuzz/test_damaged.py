@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from askback.backtranslation import backtranslate
 from askback.cli import making, results
-from askback.config import RecipeFile
 from askback.errors import AskbackError, Drift, RecipeError
 from askback.execution.run import redo
 from askback.export import export
-from askback.recipe_file import load_recipe
+from askback.methods.humpback import backtranslate
+from askback.recipe import RecipeFile
+from askback.recipe.file import load_recipe
 from askback.report.html import write_report
-from askback.scaling import Scaling, scale
+from askback.studies.scaling import Scaling, scale
 from tests.fuzz import SIZE
 from tests.untrained import Untrained
 

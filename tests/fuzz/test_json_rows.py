@@ -7,8 +7,8 @@ import random
 import string
 from typing import Any
 
-from askback.json_rows import rows_of
-from askback.json_values import BrokenRow
+from askback.inputs.json_rows import rows_of
+from askback.inputs.json_values import BrokenRow
 
 ROUNDS = round(1500 * float(os.environ.get("ASKBACK_FUZZ", "1")))
 LETTERS = string.ascii_letters + '"\\{}[],: \n\té漢🙂'

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from askback.owned.page import check_page
+from askback.owned.html_page import check_page
 from tests.fuzz import SIZE
 from tests.untrained import write_recipe
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from askback import owned
 from askback.cli import making, results
-from askback.config import RecipeFile, Select
 from askback.errors import AskbackError
 from askback.evaluate.answers import write_outputs
 from askback.execution.identity import recorded
@@ -22,6 +21,7 @@ from askback.execution.run import Run, redo
 from askback.execution.shards import Records, write_json
 from askback.execution.step import Step
 from askback.export import export
+from askback.recipe import RecipeFile, Select
 from askback.records import Example, Outcome
 from askback.report.html import write_report
 from tests.fuzz import SIZE

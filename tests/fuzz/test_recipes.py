@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from askback.errors import AskbackError, RecipeError
+from askback.models.chat_template import CPU_SECONDS, TemplateFault, outputs
 from askback.plan import Plan
-from askback.prompts.chat_template import CPU_SECONDS, TemplateFault, outputs
-from askback.recipe_file import MOST_TOLD, load_recipe
+from askback.recipe.file import MOST_TOLD, load_recipe
 from tests.tiny import CHATML
 
 SIZE = float(os.environ.get("ASKBACK_FUZZ", "1"))

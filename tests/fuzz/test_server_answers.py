@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from askback.augment import write_piece
-from askback.config import Augment, Resources, Score
-from askback.config import Engine as EngineOptions
+from askback.augment.write import write_piece
 from askback.curate.score import score_piece
 from askback.engines import open_engine
-from askback.engines.answers import kept_in
-from askback.engines.base import Likelihood, Prompt, Sampling
-from askback.engines.openai_http import OpenAIHttp
+from askback.engines.http.openai_http import OpenAIHttp
+from askback.engines.protocol import Likelihood, Sampling
+from askback.engines.response_cache import kept_in
 from askback.errors import AskbackError
 from askback.execution.identity import Model
+from askback.prompts.prompt import Prompt
+from askback.recipe import Augment, EngineOptions, Resources, Score
 from askback.records import UNSCORED, Candidate, Segment
 from tests.engines.oddities import OddServer, Reply, asks_plainly, reply
 from tests.engines.served import Body, rating
@@ -129,9 +129,9 @@ def sent(chance: random.Random, body: Any) -> Reply:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("askback.engines.endpoint.FIRST_PAUSE", 0.001)
-    monkeypatch.setattr("askback.engines.endpoint.PATIENCE", 0.05)
-    logging.getLogger("askback.engines.endpoint").setLevel(logging.ERROR)
+    monkeypatch.setattr("askback.engines.http.endpoint.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("askback.engines.http.endpoint.PATIENCE", 0.05)
+    logging.getLogger("askback.engines.http.endpoint").setLevel(logging.ERROR)
 
 
 @pytest.mark.timeout(3000)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from askback.config import Launch, Lora, Resources, Training
-from askback.config.resources import Resources as ResourcesOptions
 from askback.plan import Plan
 from askback.plan.devices import CARDS, CPU, card_of, does_not_fit, found_here, parameters, prior, training_gigabytes
-from askback.recipe_file import load_recipe
+from askback.recipe import Launch, Lora, Resources, Training
+from askback.recipe.file import load_recipe
+from askback.recipe.resources import Resources as ResourcesOptions
 from tests.tiny import build_tokenizer
 
 LLAMA = {"hidden_size": 4096, "num_hidden_layers": 32, "intermediate_size": 11008, "vocab_size": 32000}

@@ -15,7 +15,7 @@ from askback.plan import Plan
 from askback.plan.devices import CPU, parameters
 from askback.plan.rates import Rates
 from askback.plan.tokens import Ruler
-from askback.recipe_file import load_recipe
+from askback.recipe.file import load_recipe
 from tests.test_smoke_run import write_inputs
 
 ONE_ROUND = ("--set", "recipe.rounds=1")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from askback.config import RecipeFile
 from askback.errors import AskbackError, MissingExtra
 from askback.execution.run import Run
 from askback.plan import Plan, refusals
-from askback.recipe_file import load_recipe
+from askback.recipe import RecipeFile
+from askback.recipe.file import load_recipe
 from tests.tiny import build_tiny_model
 
 Change = Callable[[Path, dict[str, Any]], None]
@@ -100,7 +100,7 @@ def test_a_run_refuses_in_the_same_words(name: str, given: dict[str, Any], tmp_p
     change, code = EARLY[name]
     change(tmp_path, given)
     foreseen = refused(given)
-    from askback.backtranslation import backtranslate
+    from askback.methods.humpback import backtranslate
 
     file = RecipeFile.model_validate(given)
     with Run(file) as run, pytest.raises(AskbackError) as met:

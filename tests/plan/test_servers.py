@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from askback.config import RecipeFile
 from askback.errors import InputError, RecipeError
 from askback.plan.servers import ask_servers
+from askback.recipe import RecipeFile
 from tests.engines.oddities import OddServer, Reply, reply, said
 from tests.engines.served import Body, rating
 

@@ -7,7 +7,7 @@ import pytest
 
 from askback.errors import InputError
 from askback.plan import Plan
-from askback.recipe_file import load_recipe
+from askback.recipe.file import load_recipe
 from tests.test_smoke_run import write_inputs
 from tests.tiny import CHATML
 

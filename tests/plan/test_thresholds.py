@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import Score, Select
 from askback.execution.shards import write_outcome
 from askback.plan import Plan
 from askback.plan.rates import MEASURED
 from askback.plan.thresholds import Known, chosen, known_scores
-from askback.recipe_file import load_recipe
+from askback.recipe import Score, Select
+from askback.recipe.file import load_recipe
 from askback.records import Judgement, Outcome
 
 DEMO = Path(__file__).parents[2] / "recipes/demo.yaml"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from askback import evaluation, scaling
-from askback.backtranslation import backtranslate
-from askback.calibration import calibrate
-from askback.config import RecipeFile
 from askback.evaluate.options import Answering, Questions
+from askback.methods.humpback import backtranslate
+from askback.recipe import RecipeFile
+from askback.studies import evaluation, scaling
+from askback.studies.calibration import calibrate
 from tests.untrained import Untrained, copied
 
 PLANTED = (

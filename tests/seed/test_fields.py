@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from askback.config import Seed, SeedSource
 from askback.export.formats import alpaca, messages, prompt_completion, provenance, sharegpt
+from askback.recipe import Seed, SeedSource
 from askback.records import Example, Rejection
 from askback.seed.load import first_rows, gather
 from askback.seed.readers import Pair

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from askback.config import RecipeFile, Seed, SeedSource
 from askback.errors import InputError
 from askback.execution.run import Run
+from askback.inputs.rows import read_rows
 from askback.lookup import lookup
+from askback.recipe import RecipeFile, Seed, SeedSource
 from askback.records import Rejection
-from askback.rows import read_rows
 from askback.seed.load import gather, load_seed, sources
 from askback.seed.readers import READERS, Pair
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import Training
 from askback.errors import RecipeError
+from askback.recipe import Training
 from askback.train.dropout import dropout_of, with_dropout
 from askback.train.finetune import finetune
 from tests.train.test_finetune import ignore, job_of, lines_of, sha256

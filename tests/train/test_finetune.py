@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from askback.config import Lora, Training
 from askback.errors import EmptyStep, InputError, Interrupted, MissingExtra
 from askback.execution.shards import rejections
+from askback.recipe import Lora, Training
 from askback.train import Job, finetune
 from askback.train.rounding import write_bfloat16
 from tests.train.examples import example, examples
@@ -174,8 +174,8 @@ def test_a_missing_quantiser_is_named(tiny_model: Path, tmp_path: Path, monkeypa
 
 KILLED = """
 import pickle, sys, time
-from askback.train import finetune, watch
-watch.SAVING_SHARE = 0
+from askback.train import checkpoints, finetune
+checkpoints.SAVING_SHARE = 0
 done = 0
 def report(steps, tokens):
     global done

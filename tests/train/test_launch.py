@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from askback import owned
-from askback.config import Backward, Launch, Lora, Training
 from askback.errors import InputError, Interrupted, MissingExtra, RecipeError
 from askback.execution.shards import write_json
+from askback.recipe import Backward, Launch, Lora, Training
 from askback.train import Job, finetune
 from askback.train.launch import (
     CONFIG,
@@ -95,7 +95,7 @@ def processes_about(folder: Path) -> list[str]:
 
 KILLED = """
 import pickle, sys
-from askback.config import Launch
+from askback.recipe import Launch
 from askback.train.launch import train_together
 def report(steps, tokens):
     if steps:
@@ -146,7 +146,7 @@ def test_two_nodes_stop_together_and_one_process_goes_on(tiny_model: Path, tmp_p
         nonlocal done
         done += steps
 
-    from askback.engines.vllm_server import _free_port
+    from askback.engines.vllm.vllm_server import _free_port
 
     devices = Launch(nodes=2, main_address=f"127.0.0.1:{_free_port()}")
     other = [sys.executable, "-m", "askback", "join", str(tmp_path / "run"), "--node", "1"]

@@ -2,7 +2,7 @@
 
 from askback.prompts import NO_INSTRUCTION
 from askback.records import Example
-from askback.train.refusals import DAMAGES, MIN_WORDS, refusals
+from askback.train.abstention import DAMAGES, MIN_WORDS, refusals
 
 
 def example(number: int, words: int = 100) -> Example:

@@ -161,9 +161,9 @@ def test_cutting_into_files_or_chunks_changes_no_bit(tmp_path: Path, monkeypatch
 def test_bfloat16_keeps_what_a_training_gained(tiny_model: Path, tmp_path: Path) -> None:
     """With any of three seeds 95 % of the gain in float32; rounded to nearest, as a loader rounds, it keeps less."""
     pytest.importorskip("trl")
-    from askback.config import Engine, Training
-    from askback.engines.transformers_local import TransformersLocal
+    from askback.engines.local.transformers_local import TransformersLocal
     from askback.prompts import forward
+    from askback.recipe import EngineOptions, Training
     from askback.train import Job, finetune
     from tests.train.examples import examples
 
@@ -176,7 +176,7 @@ def test_bfloat16_keeps_what_a_training_gained(tiny_model: Path, tmp_path: Path)
     finetune(Job(str(base), "", "forward", options, pairs, str(tmp_path / "m0"), random_seed=0), lambda *_: None)
 
     def loss(folder: Path, dtype: Literal["float32", "bfloat16"]) -> float:
-        engine = TransformersLocal(str(folder), Engine(dtype=dtype))
+        engine = TransformersLocal(str(folder), EngineOptions(dtype=dtype))
         found = engine.loglikelihood([forward(one.instruction, "seed") for one in pairs], [one.output for one in pairs])
         return -sum(one.logprob for one in found) / sum(one.tokens for one in found)
 

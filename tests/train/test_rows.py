@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askback import prompts
-from askback.config import Score
 from askback.curate.scorers.rubric import judge
-from askback.engines.base import Prompt
 from askback.engines.scripted import Scripted
+from askback.prompts.prompt import Prompt
+from askback.recipe import Score
 from askback.train import batch_size_for, steps_for
-from askback.train.rows import PAPER_STEPS, Direction, Row, arrange, micro_batch_for, tokenize
+from askback.train.training_rows import PAPER_STEPS, Direction, Row, arrange, micro_batch_for, tokenize
 from tests.tiny import build_tokenizer
 from tests.train.examples import example, examples
 

@@ -4,9 +4,9 @@ import json
 import math
 from pathlib import Path
 
-from askback.config import Backward, RecipeFile
 from askback.execution.run import Run
 from askback.execution.shards import Records
+from askback.recipe import Backward, RecipeFile
 from askback.seed.load import load_seed
 from askback.train.steps import train_backward
 

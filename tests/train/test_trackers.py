@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import RecipeFile, Resources, Training
 from askback.errors import MissingExtra, RecipeError
+from askback.recipe import RecipeFile, Resources, Training
 from askback.train import check_options, finetune
 from askback.train.trackers import check_installed
 from tests.test_cli import askback, one_error

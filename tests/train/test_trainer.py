@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from askback import owned
-from askback.config import Training
 from askback.errors import RecipeError
+from askback.recipe import Training
 from askback.train import Job, check_options, finetune
-from askback.train.rows import Row, arrange, tokenize
+from askback.train.checkpoints import Watch
 from askback.train.trainer import MASKED, build_trainer, label_loss
-from askback.train.watch import Watch
+from askback.train.training_rows import Row, arrange, tokenize
 from tests.train.examples import examples
 
 torch = pytest.importorskip("torch")
@@ -25,7 +25,7 @@ FLOAT32: dict[str, Any] = {"bf16": False}
 def trainer_on(
     base: Path, folder: Path, options: Training, steps: int = 3, batch_size: int = 6
 ) -> tuple[Any, Any, Any]:
-    from askback.engines.checkpoint import load
+    from askback.engines.local.loading import load
 
     model, tokenizer = load(base, torch.float32)
     rows = [row for one in examples(10) if (row := tokenize(tokenizer, one, "forward", 512))]
@@ -75,7 +75,7 @@ def test_the_label_loss_and_its_gradients_are_the_models_own(tiny_model: Path, t
 
 
 def test_a_prefix_read_once_gives_the_same_loss_and_gradients(tiny_model: Path) -> None:
-    from askback.engines.checkpoint import load
+    from askback.engines.local.loading import load
 
     model, tokenizer = load(tiny_model, torch.float32)
     taught = [replace(one, origin="judgement", score=float(at % 5 + 1)) for at, one in enumerate(examples(5))]

@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 
 from askback.cli import making, results
 from askback.errors import AskbackError, BudgetReached, Interrupted
-from askback.variables import hide
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,10 +34,14 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except AskbackError as error:
-        said = str(error) if isinstance(error, BudgetReached | Interrupted) else f"error: {error}"
-        print(hide(said), file=sys.stderr)  # noqa: T201
-        raise SystemExit(error.exit_code) from None
+        _fail(str(error) if isinstance(error, BudgetReached | Interrupted) else f"error: {error}", error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(hide(f"error: {where}{error.strerror or error}"), file=sys.stderr)  # noqa: T201
-        raise SystemExit(7) from None
+        _fail(f"error: {where}{error.strerror or error}", 7)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    from askback.recipe.variables import hide
+
+    print(hide(message), file=sys.stderr)  # noqa: T201
+    raise SystemExit(exit_code) from None

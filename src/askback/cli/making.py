@@ -13,7 +13,7 @@ from askback.cli.shared import Json, RecipePath, Redo, RunPath, Set, closing, co
 from askback.errors import InputError, Interrupted, RecipeError
 
 if TYPE_CHECKING:
-    from askback.config import RecipeFile
+    from askback.recipe import RecipeFile
 
 CORPUS_STEPS = ("segment", "dedup")
 
@@ -28,7 +28,7 @@ def init(
         for path in sorted(recipes().glob("*.yaml")):
             typer.echo(f"{path.stem:12} {path.read_text('utf-8').splitlines()[0].lstrip('# ')}")
         return
-    from askback.config import NAME
+    from askback.recipe import NAME
 
     if not re.fullmatch(NAME, name):
         raise RecipeError(
@@ -94,7 +94,7 @@ def corpus(
     if explain is not None:
         _explain(file, explain, as_json)
         return
-    from askback.backtranslation import make_corpus
+    from askback.methods.humpback import make_corpus
     from askback.report.read import funnel
     from askback.report.terminal import show_funnel
 
@@ -153,7 +153,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
     """Show what is done, what is left, what was forecast and what it took, and why records were dropped."""
     from askback.execution.budget import spent_by
     from askback.plan import Plan, PlannedStep
-    from askback.recipe_file import load_recipe
+    from askback.recipe.file import load_recipe
     from askback.report.read import finished, forecast, progress
     from askback.report.terminal import show_funnel, show_losses, show_scores, show_status
 
@@ -182,7 +182,7 @@ def demo(
 ) -> None:
     """Run the whole loop, small: the documentation on this machine, a bundled seed, the embedded model."""
     from askback.export import check_out, export
-    from askback.recipe_file import load_recipe
+    from askback.recipe.file import load_recipe
     from askback.report.terminal import show_pairs
 
     file = load_recipe(recipes() / "demo.yaml")
@@ -204,7 +204,7 @@ def models(
     as_json: Json = False,
 ) -> None:
     """List the models that come with askback, or fetch one."""
-    from askback import builtin
+    from askback.models import builtin
 
     if fetch:
         if builtin.cached(fetch) is None:
@@ -225,7 +225,7 @@ def models(
 
 def _explain(file: "RecipeFile", path: Path, as_json: bool) -> None:
     from askback.corpus.explain import explain
-    from askback.report.explain import show_explanation
+    from askback.report.explanation_view import show_explanation
 
     found = explain(path, file.recipe.corpus)
     if as_json:

@@ -10,7 +10,7 @@ from askback.cli.shared import Json, RecipePath, RunPath, Set, console, load, ru
 from askback.errors import Interrupted, RecipeError
 
 if TYPE_CHECKING:
-    from askback.config import Engine, SeedSource
+    from askback.recipe import EngineOptions, SeedSource
 
 JudgeUrl = Annotated[
     str, typer.Option(help="Let a server that speaks OpenAI's protocol judge, as at https://host/v1.", metavar="URL")
@@ -70,10 +70,10 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Try the judge on held-out pairs, true and damaged, and on pairs you have rated."""
-    from askback.calibration import calibrate, scorers_named
-    from askback.config import Labels
     from askback.execution.on_disk import read_json
+    from askback.recipe import Labels
     from askback.report.calibrate import show_calibration
+    from askback.studies.calibration import calibrate, scorers_named
 
     file, found = load(recipe, set), []
     options, rated = scorers_named(file.recipe.score, scorers), Labels(path=str(labels)) if labels else None
@@ -131,12 +131,12 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Measure what a run is worth: held-out loss, win rates, data statistics, benchmarks."""
-    from askback import evaluation
     from askback.evaluate.benchmarks import PAPER
     from askback.evaluate.options import Answering, Benchmarks, Questions
     from askback.execution.on_disk import reading
     from askback.execution.progress import Progress
-    from askback.report.evaluation import show_evaluation
+    from askback.report.evaluation_view import show_evaluation
+    from askback.studies import evaluation
 
     tasks = list(PAPER) if benchmarks == "paper" else [task.strip() for task in benchmarks.split(",") if task.strip()]
     wanted = (
@@ -191,8 +191,8 @@ def scaling(
 ) -> None:
     """Train on growing parts of each set, at equal steps, and fit how the outcome grows with the data."""
     from askback.execution.progress import Progress
-    from askback.report.evaluation import show_scaling
-    from askback.scaling import Scaling, scale
+    from askback.report.evaluation_view import show_scaling
+    from askback.studies.scaling import Scaling, scale
 
     try:
         numbers = tuple(int(size) for size in sizes.split(",") if size.strip())
@@ -218,7 +218,7 @@ def scaling(
 def _source(path: str, format: str) -> "SeedSource":
     from pydantic import ValidationError
 
-    from askback.config import SeedSource
+    from askback.recipe import SeedSource
 
     try:
         return SeedSource(path=path, format=format, split="held-out")  # type: ignore[arg-type]
@@ -226,18 +226,18 @@ def _source(path: str, format: str) -> "SeedSource":
         raise RecipeError(f"--pairs-format {format}: {error.errors()[0]['msg']}") from None
 
 
-def _server(url: str, model: str, key_env: str) -> "Engine | None":
+def _server(url: str, model: str, key_env: str) -> "EngineOptions | None":
     """Return the engine of the judge's options, None if they name no server."""
     from pydantic import ValidationError
 
-    from askback.config import Engine
+    from askback.recipe import EngineOptions
 
     if not url:
         if model or key_env:
             raise RecipeError("--judge-model and --judge-key-env are of a server: give its --judge-url, or use --judge")
         return None
     try:
-        return Engine(kind="openai_http", url=url, model=model, api_key_env=key_env)
+        return EngineOptions(kind="openai_http", url=url, model=model, api_key_env=key_env)
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise RecipeError(f"--judge-url, --judge-key-env: {problem}") from None

@@ -10,8 +10,8 @@ import typer
 from askback.errors import InputError, Interrupted, RecipeError
 
 if TYPE_CHECKING:
-    from askback.config import RecipeFile
     from askback.execution.budget import Budget
+    from askback.recipe import RecipeFile
 
 RecipePath = Annotated[
     Path, typer.Argument(help="A recipe file, or a name from `askback init --list`.", metavar="RECIPE")
@@ -31,7 +31,7 @@ def recipes() -> Path:
 
 
 def load(recipe: Path, set: list[str] | None) -> "RecipeFile":
-    from askback.recipe_file import load_recipe
+    from askback.recipe.file import load_recipe
 
     shipped = recipes() / f"{recipe}.yaml"
     named = len(recipe.parts) == 1 and not recipe.suffix and not recipe.is_file() and shipped.exists()
@@ -46,10 +46,10 @@ def run_page(
     budget: "Budget | None" = None,
 ) -> Path:
     """Check everything that can be checked, then run the page (by default the whole loop); return the run folder."""
-    from askback.backtranslation import backtranslate
     from askback.execution.progress import Progress
     from askback.execution.run import Run, redo
     from askback.lookup import nearest
+    from askback.methods.humpback import backtranslate
     from askback.plan import Plan
 
     names = [step.name for step in Plan(file, forecast=False).steps]

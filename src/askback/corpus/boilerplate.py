@@ -1,119 +1,99 @@
-"""Paragraphs that come back on page after page of a site: notices, calls to sign up, "about us" (ours).
-
-The walk over a page leaves out what is marked as furniture; this finds what is not marked, by its repetition.
-"""
+"""Page furniture: what stands around a page's text and is never part of it."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from hashlib import blake2b
-from pathlib import Path
+from functools import lru_cache
 
-import numpy as np
+from askback.corpus.hidden import hidden
 
-from askback.corpus import sorted_files
-from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges
-from askback.endings import width
-from askback.records import Segment, record_id
-from askback.remote import host
-from askback.words import normal
+UNPARSED = ["script", "style", "xmp", "iframe", "noembed", "noframes", "plaintext", "svg", "template"]
+"""Elements removed from the tree at once: their content is not markup of the page."""
 
-MIN_CHARS = 40
-"""Shorter paragraphs ("Explain your answer.") are never boilerplate."""
+AROUND = ["nav", "footer"]
+"""The commonest furniture, removed from the tree as well, unless it holds most of the page's text."""
 
-_HEADER = re.compile(r"(#{1,6}) ")
+UNREAD = ["select", "datalist", "rp", "title"]
+"""Elements passed over in reading, whatever stands in them."""
+
+INSTEAD = ["noscript", "textarea", "video", "audio", "canvas", "object"]
+"""Elements passed over too, unless they hold half of the page's text: most is shown only where something else is not."""
+
+_ROLES = {
+    *("navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar", "dialog", "alertdialog"),
+    *("doc-toc", "doc-backlink"),
+}
+
+_NAMES = {
+    *("nav", "navbar", "navigation", "menu", "sidebar", "breadcrumb", "breadcrumbs", "footer", "pagination", "pager"),
+    *("ad", "ads", "advert", "adverts", "advertisement", "advertising", "sponsored", "promo"),
+    *("newsletter", "subscribe", "share", "sharing", "related", "cookie", "cookies", "comments", "toc", "skip-link"),
+    *("headerlink", "permalink", "mw-editsection", "editsection", "linenos", "gutter", "docinfo"),
+    *("mw-cite-backlink", "footnote-backref", "footnote-back"),
+}
+"""A class or id that is one of these marks furniture."""
+
+_LAST = {
+    "nav",
+    "navbar",
+    "menu",
+    "sidebar",
+    "breadcrumb",
+    "breadcrumbs",
+    "footer",
+    "newsletter",
+    "advert",
+    "pagination",
+}
+_FIRST = {"share", "sharing", "related", "newsletter", "cookie", "advert", "subscribe"}
+_PIECE = {
+    *("articles", "bar", "banner", "block", "box", "buttons", "consent", "form", "icons", "items", "links", "list"),
+    *("notice", "pages", "popup", "posts", "signup", "stories", "topics", "widget"),
+}
+"""So does a compound that ends in one of `_LAST` (`site-footer`) or is made of `_FIRST` and `_PIECE` (`share-bar`)."""
+
+_LAYOUT = {"has", "with", "no", "without", "is", "not", "js", "hide"}
+"""Unless it describes a layout (`has-sidebar`)."""
+
+_EXEMPT = {"html", "body", "main", "article", "td", "tr", "tbody", "table", "img", "br", "hr", "input", "wbr", "col"}
+_NOTES = {"admonition", "note", "tip", "hint", "important", "warning", "caution", "danger", "info", "callout", "topic"}
+
+MARKED = re.compile(r"\s(class|id|role|style|hidden|aria-hidden)=\"([^\"]*)\"")
 
 
-class Boilerplate:
-    """The paragraphs that stand on at least so many pages of one host, as far as pages have a host.
+@lru_cache(maxsize=8192)
+def mark(tag: str, attributes: str) -> str:
+    """Return how an element, given its serialised attributes, is marked as no part of the text, "" if it is not.
 
-    Paragraphs are compared without case and with single spaces. Headers and code are not looked at. `found` holds their
-    hashes, sorted; it may be a file mapped into memory.
+    Hidden ones are as `hidden` says. A "role" is what the page itself declares. "class or id" are matched as whole words.
+    The caller keeps an element that would take most of the page with it. "heading" is a header by its role.
     """
-
-    def __init__(self, found: Array) -> None:
-        self._found = found
-
-    def strip(self, segment: Segment) -> tuple[Segment, int]:
-        """Return a segment without such paragraphs, and how many there were; headers left without text go too."""
-        if not len(self._found):
-            return segment, 0
-        kept, count = [], 0
-        for paragraph, is_prose in _paragraphs(segment.text):
-            if is_prose and self._holds(_key(segment, paragraph)):
-                count += 1
-            else:
-                kept.append((paragraph, is_prose))
-        if not count:
-            return segment, 0
-        text = "\n\n".join(_without_bare_headers(kept))
-        return replace(segment, text=text, id=record_id(segment.uri, "\n".join(segment.header_path), text)), count
-
-    def _holds(self, key: int | None) -> bool:
-        if key is None:
-            return False
-        at = int(np.searchsorted(self._found, np.uint64(key)))
-        return at < len(self._found) and int(self._found[at]) == key
+    marks = dict(MARKED.findall(attributes))
+    return (hidden(tag, marks, attributes) or furniture(tag, marks)) if marks else ""
 
 
-def paragraphs_on_pages(segments: Iterable[Segment]) -> Array:
-    """Return the hash of each different paragraph of some segments and of a page it is on, sorted; for `repeated`."""
-    found = {
-        (key, _digest(segment.uri))
-        for segment in segments
-        for paragraph, is_prose in _paragraphs(segment.text)
-        if is_prose and (key := _key(segment, paragraph)) is not None
-    }
-    pairs = np.array(list(found), np.uint64).reshape(-1, 2)
-    return by_key(pairs[:, 0], pairs[:, 1])
+def furniture(tag: str, marks: dict[str, str]) -> str:
+    """Return which of its attributes `class`, `id` and `role` marks an element as furniture, or as a header."""
+    if tag in _EXEMPT:
+        return ""
+    role = marks.get("role", "").lower()
+    if role in _ROLES:
+        return "role"
+    names = f"{marks.get('class', '')} {marks.get('id', '')}".lower().split()
+    if any(map(_named, names)):
+        return "class or id"
+    return role if role == "heading" else ""
 
 
-def repeated(paths: Sequence[Path], total: int, pages: int) -> Array:
-    """Return the sorted hashes of the paragraphs that are on at least `pages` pages, for `Boilerplate`.
-
-    `paths` hold what `paragraphs_on_pages` gave, `total` pairs together. A range of hashes at a time is in memory.
-    """
-    found = [np.empty(0, np.uint64)]
-    for first, last in hash_ranges(total, sorted_files.IN_MEMORY):
-        pairs = distinct(between(paths, first, last))
-        keys, counts = np.unique(pairs[0], return_counts=True)
-        found.append(keys[counts >= pages])
-    return np.concatenate(found)
+@lru_cache(maxsize=8192)
+def _named(name: str) -> bool:
+    if name in _NAMES:
+        return True
+    words = re.split(r"[-_]+", name)
+    if len(words) == 1 or not _LAYOUT.isdisjoint(words):
+        return False
+    return words[-1] in _LAST or (words[0] in _FIRST and words[-1] in _PIECE)
 
 
-def _paragraphs(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield what stands between blank lines, and whether it is a paragraph that may be boilerplate; code is one piece."""
-    code: list[str] = []
-    for piece in re.split(r"\n{2,}", text):
-        fences = sum(line.lstrip(" >").startswith("```") for line in piece.split("\n"))
-        if code or fences % 2:
-            code.append(piece)
-            if len(code) > 1 and fences % 2:
-                yield "\n\n".join(code), False
-                code = []
-            continue
-        yield piece, not fences and width(piece) >= MIN_CHARS and not _HEADER.match(piece)
-    if code:
-        yield "\n\n".join(code), False
-
-
-def _without_bare_headers(pieces: list[tuple[str, bool]]) -> list[str]:
-    kept: list[str] = []
-    next_level = 1
-    for piece, _ in reversed(pieces):
-        header = _HEADER.match(piece)
-        level = len(header[1]) if header and "\n" not in piece else 0
-        if level and next_level and level >= next_level:
-            continue
-        kept.append(piece)
-        next_level = level
-    return kept[::-1]
-
-
-def _key(segment: Segment, paragraph: str) -> int | None:
-    site = host(segment.uri)
-    return _digest(f"{site} {normal(paragraph)}") if site else None
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+def note(attributes: str) -> bool:
+    """Tell whether an `aside` is a note to the text (as documentation tools write them) and not page furniture."""
+    marks = dict(MARKED.findall(attributes))
+    return not _NOTES.isdisjoint(marks.get("class", "").lower().split())

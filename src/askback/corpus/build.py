@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from askback import owned
-from askback.config import Corpus, CorpusSource
 from askback.corpus.apart import read_apart
-from askback.corpus.boilerplate import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.cut import cut
 from askback.corpus.dedup import Signatures, Signer, decide, parts_to_decide
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.presidio import installed
 from askback.corpus.readers import pieces, splits
 from askback.corpus.readers.installed_docs import installed_distributions
+from askback.corpus.repeated_paragraphs import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.sorted_files import Array, write_array
 from askback.corpus.watched import Reading
 from askback.errors import InputError
@@ -26,9 +25,10 @@ from askback.execution.identity import check_sources, file_fingerprint, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
 from askback.execution.step import Step
-from askback.files import Stamp, stamp
+from askback.inputs.local_files import Stamp, stamp
+from askback.inputs.remote import File, Remote, fingerprint, forget, is_same
+from askback.recipe import Corpus, CorpusSource
 from askback.records import DRAWS, Counts, Outcome, Segment, draw, record_id, reject
-from askback.remote import File, Remote, fingerprint, forget, is_same
 
 if TYPE_CHECKING:
     from askback.corpus.readers.warc import Span

@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from askback.config import Corpus
-from askback.contamination import evaluation_prompts
 from askback.corpus import filters
 from askback.corpus.bounds import TooMuch, check_memory
 from askback.corpus.page import TooDeep, TooMany
 from askback.corpus.pii import personal_data, redactor
 from askback.corpus.segment import Section, segment
 from askback.errors import said
-from askback.invisible import without_invisible
+from askback.inputs.contamination import evaluation_prompts
+from askback.recipe import Corpus
 from askback.records import Document, Outcome, Rejection, Segment, fail, record_id, reject
+from askback.text.invisible import without_invisible
 
 NO_PLACE = {"too-short", "navigation-header"}
 """When a section is rejected, the sections below it are offered in its place, except by one of these: those below a

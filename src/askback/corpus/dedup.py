@@ -1,6 +1,6 @@
 """Near-duplicates among segments, in bounded memory: the paper removes duplicates and does not say how (method.md 1.4).
 
-Text is compared by its words (words.py), without case and punctuation. Equal texts are found by their hash. For the
+Text is compared by its words (text/words.py), without case and punctuation. Equal texts are found by their hash. For the
 others, shingles of 5 words are MinHashed with 128 permutations; locality-sensitive hashing over `bands` bands proposes
 candidates, and a candidate is a duplicate when the similarity that the two MinHashes estimate is at least the threshold
 and the earlier one is kept. Of each group of near-duplicates the first stays.
@@ -19,7 +19,7 @@ import numpy as np
 
 from askback.corpus import sorted_files
 from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges, merge, run_starts, write_array
-from askback.words import words
+from askback.text.words import words
 
 PERMUTATIONS = 128
 """Values in a MinHash; the standard error of a similarity near 0.7 is then 0.04."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus.apart import read_apart
 from askback.corpus.cut import NO_PLACE, Offer, offers, sections_of
 from askback.corpus.filters import navigation_header
@@ -14,6 +13,7 @@ from askback.corpus.readers import SMALL_FILES, SUFFIXES
 from askback.corpus.segment import Section, blocks_of, with_text
 from askback.corpus.watched import Reading
 from askback.errors import InputError
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Rejection
 
 FORMATS = tuple(SMALL_FILES)

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from functools import cached_property
 
-from askback.corpus.furniture import MARKED, furniture
+from askback.corpus.boilerplate import MARKED, furniture
 from askback.corpus.hidden import VOID
 
 HIDDEN = {"hidden", "style", "class", "tiny", "white"}

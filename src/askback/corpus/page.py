@@ -10,12 +10,12 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
+from askback.corpus.boilerplate import AROUND, UNPARSED
 from askback.corpus.bounds import check_attributes
-from askback.corpus.furniture import AROUND, UNPARSED
 from askback.corpus.left_out import LEAST
 from askback.corpus.tags import ACTIONS
 from askback.corpus.walk import Block, Walk
-from askback.invisible import some_invisible, without_invisible
+from askback.text.invisible import some_invisible, without_invisible
 
 MAX_DEPTH = 1000
 """Deepest nesting that is parsed in a page of many tags; a browser stops at 512. Parsing time grows with its square."""

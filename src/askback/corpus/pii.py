@@ -9,9 +9,9 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import pairwise
 
-from askback.config import Corpus
-from askback.corpus.filters.language import language
+from askback.recipe import Corpus
 from askback.records import Rejection
+from askback.text.language import language
 
 Redact = Callable[[str], tuple[str, Counter[str]]]
 

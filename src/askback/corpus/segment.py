@@ -9,8 +9,8 @@ from askback.corpus.front_matter import without_front_matter
 from askback.corpus.page import read_blocks
 from askback.corpus.walk import Block
 from askback.corpus.xml import to_html, without_code
-from askback.invisible import without_invisible
 from askback.records import Document, Markup
+from askback.text.invisible import without_invisible
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """What each tag does to the walk over a page."""
 
-from askback.corpus.furniture import AROUND, INSTEAD, UNREAD
+from askback.corpus.boilerplate import AROUND, INSTEAD, UNREAD
 from askback.corpus.inline import BREAK
 from askback.corpus.layout import Container
 from askback.corpus.walk import BOUNDARY, HEADERS, Action, Walk

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from askback.corpus.furniture import mark, note
+from askback.corpus.boilerplate import mark, note
 from askback.corpus.inline import BREAK, Line, one_line
 from askback.corpus.layout import Container, Table, fence, glue, set_lines
 from askback.corpus.left_out import LeftOut

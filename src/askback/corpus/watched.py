@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus.readers import drawn, read_all
 from askback.corpus.readers.encoding import clean
 from askback.corpus.verdicts import Key, Verdicts
+from askback.inputs.remote import File
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Rejection
-from askback.remote import File
 
 SECONDS = 10.0
 """Most CPU seconds to read on to the next document, and again to cut it."""

@@ -1,6 +1,5 @@
 """A gate before each round: a judge that cannot tell good pairs from damaged ones stops the run (ours)."""
 
-from askback.config import Check
 from askback.curate.combine import combine
 from askback.curate.damage import KINDS
 from askback.curate.measures import FEWEST, separation
@@ -8,6 +7,7 @@ from askback.errors import JudgeTooWeak
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.recipe import Check
 from askback.records import Judgement, Outcome, Probe, Separation, record_id
 
 MEAN = "mean"

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from askback.config import Select
-from askback.curate.similar import NearCopies
+from askback.inputs.remote import host
+from askback.recipe import Select
 from askback.records import Candidate
-from askback.remote import host
-from askback.words import word_set
+from askback.text.similarity import NearCopies
+from askback.text.words import word_set
 
 ROUNDING = 1e-9
 """A share of a number may miss a whole number by so much: 0.07 of 100 is 7.000000000000001."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import regex
 
-from askback.endings import FINAL, PHRASE_SPACE
+from askback.text.endings import FINAL, PHRASE_SPACE
 
 
 class Pair(NamedTuple):

@@ -4,13 +4,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from askback.config import Labels
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.json_values import as_text, filled, kind
+from askback.inputs.json_values import as_text, filled, kind
+from askback.inputs.rows import BrokenRow, read_rows
+from askback.recipe import Labels
 from askback.records import Outcome, Probe, fail, record_id
-from askback.rows import BrokenRow, read_rows
 
 WORDS = {"good": 1.0, "bad": 0.0}
 

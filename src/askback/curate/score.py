@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from askback.config import Resources, Score
 from askback.curate.scorers import SCORERS, Scorer
 from askback.curate.scorers.trial import check_calls, used_prompts
 from askback.engines import open_engine
@@ -11,6 +10,7 @@ from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.lookup import lookup
+from askback.recipe import Resources, Score
 from askback.records import Candidate, Judgement, Outcome
 
 PIECE = 32

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from askback.config import Select
 from askback.curate.agreement import agreement
 from askback.curate.choose import choose, least_score, quality_bins, scored
 from askback.curate.combine import combine
@@ -12,6 +11,7 @@ from askback.errors import EmptyStep, InputError
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.recipe import Select
 from askback.records import UNSCORED, Candidate, Example, Judgement, Outcome, fail, reject
 
 STAGE = "candidates"

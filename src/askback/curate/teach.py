@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
-from askback.config import Judge
 from askback.curate.damage import KINDS, Pair
 from askback.errors import EmptyStep
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.recipe import Judge
 from askback.records import Example, Outcome, Probe, Rejection, draw, record_id, reject
-from askback.words import join, pieces
+from askback.text.words import join, pieces
 
 BEST = 5
 """The level of a pair as people wrote it."""

@@ -3,16 +3,16 @@
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from askback.engines.base import Engine
+from askback.engines.protocol import Engine
 from askback.lookup import lookup
 
 if TYPE_CHECKING:
-    from askback.config import Engine as EngineOptions
+    from askback.recipe import EngineOptions
 
 ENGINES = {
-    "transformers": "askback.engines.transformers_local:TransformersLocal",
-    "openai_http": "askback.engines.openai_http:OpenAIHttp",
-    "vllm_server": "askback.engines.openai_http:OpenAIHttp",  # started by vllm_server.Serving
+    "transformers": "askback.engines.local.transformers_local:TransformersLocal",
+    "openai_http": "askback.engines.http.openai_http:OpenAIHttp",
+    "vllm_server": "askback.engines.http.openai_http:OpenAIHttp",  # started by vllm_server.Serving
     "scripted": "askback.engines.scripted:Scripted",
 }
 

@@ -9,9 +9,10 @@ import re
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from askback.config import Engine as EngineOptions
 from askback.engines import usage
-from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
+from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions
 
 _CHARS_PER_TOKEN = 4
 _WORD = re.compile(r"[^\W\d_]{4,}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from askback.errors import InputError
 from askback.evaluate.length_control import LengthControlled, length_controlled
 from askback.evaluate.pairwise import HeadToHead, head_to_head
-from askback.rows import BrokenRow, read_rows
+from askback.inputs.rows import BrokenRow, read_rows
 
 
 def published(path: Path, difficulty: Sequence[float] | None = None) -> tuple[HeadToHead, LengthControlled]:

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from askback import prompts as words
-from askback.config import Resources
-from askback.contamination import FIELDS, prompt_of
 from askback.engines import open_engine
-from askback.engines.base import Sampling
+from askback.engines.protocol import Sampling
 from askback.errors import InputError
 from askback.evaluate.options import Answering, BaselineFile, HeldOutPrompts, PromptFile
 from askback.execution.identity import Model, file_fingerprint, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.json_values import as_text
+from askback.inputs.contamination import FIELDS, prompt_of
+from askback.inputs.json_values import as_text
+from askback.inputs.rows import BrokenRow, read_rows
 from askback.owned import atomic
+from askback.recipe import Resources
 from askback.records import Answer, Example, Outcome, draw, fail, record_id, reject
-from askback.rows import BrokenRow, read_rows
 
 PIECE = 8
 """Prompts in a piece of work: half a minute of a small model on a laptop."""

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from askback import model_code
 from askback.errors import InputError, Interrupted, MissingExtra
 from askback.evaluate.options import Embedding
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.processes import report, stopping
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.models import foreign_code
 from askback.records import Counts
 
 BATCH = 32
@@ -84,7 +84,7 @@ def cosines(folder: str, pairs: Sequence[tuple[str, str]]) -> tuple[list[float],
     import numpy as np
     from sentence_transformers import SentenceTransformer
 
-    model_code.check_embedder(Path(folder))
+    foreign_code.check_embedder(Path(folder))
     model = SentenceTransformer(folder, local_files_only=True, trust_remote_code=False)
     texts = [text for pair in pairs for text in pair]
     rows = []

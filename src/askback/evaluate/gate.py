@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from askback import owned
-from askback.config import Gate
 from askback.evaluate.difference import loss_difference
 from askback.execution.identity import Model, recorded
 from askback.execution.shards import Records, write_records
 from askback.execution.step import Step
+from askback.recipe import Gate
 from askback.records import Counts, Loss, Rejection, reject
 
 STAGE = "models"

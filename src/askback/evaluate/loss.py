@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from askback import prompts
-from askback.config import HeldOut, Resources
 from askback.engines import open_engine
-from askback.engines.base import Likelihood
+from askback.engines.protocol import Likelihood
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.recipe import HeldOut, Resources
 from askback.records import Example, Loss, Outcome, fail, record_id, reject
 
 PIECE = 16

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from askback.config import Engine, Options, SeedSource, Share
+from askback.recipe import EngineOptions, Options, SeedSource, Share
 
 
 class PromptFile(Options):
@@ -98,7 +98,7 @@ class Questions(Options):
     model: str = ""
     against: tuple[str, ...] = ("m0",)
     judge: str = "base"
-    judge_engine: Engine | None = None
+    judge_engine: EngineOptions | None = None
     """What runs the judge; `resources.engines.compare` of the recipe unless given. An `openai_http` has a model of its own,
     and `judge` does not count."""
     prompts: tuple[str, ...] = ()

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from askback import prompts as words
-from askback.config import Resources
 from askback.engines import open_engine
 from askback.evaluate.length_control import LengthControlled, length_controlled
 from askback.evaluate.options import Judging
-from askback.evaluate.verdict import read_verdicts
+from askback.evaluate.preference import read_verdicts
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.recipe import Resources
 from askback.records import Answer, Comparison, Example, Outcome, record_id
 
 PIECE = 8

@@ -7,7 +7,7 @@ from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.records import Counts
-from askback.words import words
+from askback.text.words import words
 
 
 @dataclass(frozen=True)

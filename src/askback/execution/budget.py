@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from askback import owned
-from askback.config import Engine, Resources
 from askback.engines.usage import Tokens
 from askback.errors import BudgetReached, RecipeError, storage_error
 from askback.execution.processes import Drain
 from askback.execution.progress import duration
+from askback.recipe import EngineOptions, Resources
 
 NOTE_SECONDS = 10.0
 TIMINGS = "timings.jsonl"
@@ -81,7 +81,7 @@ def spent_by(folder: Path) -> Spent:
     return spent_in(folder / TIMINGS, *folder.glob(f"*/{TIMINGS}"))
 
 
-def cost(tokens: Tokens, seconds: float, engine: Engine, resources: Resources) -> float:
+def cost(tokens: Tokens, seconds: float, engine: EngineOptions, resources: Resources) -> float:
     """Return US dollars: what the engine's server charges for the tokens, and the machine for the time."""
     asked = tokens.prompt * engine.usd_per_million_prompt_tokens + tokens.output * engine.usd_per_million_output_tokens
     return asked / 1e6 + seconds / 3600 * resources.usd_per_hour
@@ -154,7 +154,7 @@ class Spending:
 class Meter:
     """What one step spends. Used in a `with`, around its work; `add` takes the tokens as they are told."""
 
-    def __init__(self, path: Path, engine: Engine, spending: Spending) -> None:
+    def __init__(self, path: Path, engine: EngineOptions, spending: Spending) -> None:
         self._path, self._engine, self._spending = path, engine, spending
         self._since = time.monotonic()
         self._timer: threading.Timer | None = None

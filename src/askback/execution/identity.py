@@ -14,13 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from askback.config import Options, RecipeFile, Resources
 from askback.errors import Drift, InputError
 from askback.execution.on_disk import IdentityRecord, read_json
 from askback.execution.shards import Records
-from askback.files import Stamp, open_file, stamp
+from askback.inputs.local_files import Stamp, open_file, stamp
 from askback.models import base_of, bfloat16_form
-from askback.variables import hide_in, marks
+from askback.recipe import Options, RecipeFile, Resources
+from askback.recipe.variables import hide_in, marks
 
 T = TypeVar("T", bound="Records | Model")
 
@@ -211,8 +211,8 @@ def base_model(name: str, chat_template: str, path: Path) -> Model:
     Args:
         path: where it is; for a builtin or hub model that is not fetched yet, anything.
     """
-    from askback.builtin import mark_of
-    from askback.prompts.chat_template import template_path
+    from askback.models.builtin import mark_of
+    from askback.models.chat_template import template_path
 
     folder, form = Path(name).expanduser(), None
     template = (template_path(chat_template),) if chat_template else ()

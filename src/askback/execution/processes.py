@@ -26,7 +26,7 @@ from askback import owned
 from askback.engines import usage
 from askback.engines.usage import Tokens
 from askback.errors import AskbackError, Interrupted, WorkerDied, storage_error
-from askback.variables import hide
+from askback.recipe.variables import hide
 
 Report = Callable[[int, Tokens], None]
 """``report(records, tokens)``: so many more are done."""

@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from askback.variables import hide
+from askback.recipe.variables import hide
 
 if TYPE_CHECKING:
     from rich.console import Console

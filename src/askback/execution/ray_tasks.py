@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import askback
 from askback import owned
-from askback.config import Resources
 from askback.errors import AskbackError, InputError, Interrupted, MissingExtra, WorkerDied, storage_error
 from askback.execution.processes import STOPPED, Drain, Report
 from askback.execution.ray_worker import Desk, Worker
+from askback.recipe import Resources
 
 TRIES = 3
 """Workers that a piece may lose before it is taken for the cause."""

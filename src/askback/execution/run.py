@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from askback import owned
-from askback.config import Options, RecipeFile
 from askback.engines.usage import Tokens
-from askback.engines.vllm_server import Serving
+from askback.engines.vllm.vllm_server import Serving
 from askback.errors import Interrupted, RunBusy, storage_error
 from askback.execution.budget import TIMINGS, Budget, Meter, Spending
 from askback.execution.identity import (
@@ -41,6 +40,7 @@ from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
 from askback.execution.shards import write_json
 from askback.execution.step import Step, nothing_kept
+from askback.recipe import Options, RecipeFile
 from askback.records import Counts
 
 SERVER_LOG = "server.log"
@@ -155,8 +155,8 @@ class Run:
 
     def base(self) -> Model:
         """Return the base model, fetched if it is not here yet. A page asks for it first, so the run begins here."""
-        from askback.builtin import cached
         from askback.models import resolve
+        from askback.models.builtin import cached
 
         self.begin()
         recipe = self.file.recipe

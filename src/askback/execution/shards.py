@@ -14,8 +14,8 @@ from typing import Any
 
 from askback.execution.on_disk import reading
 from askback.owned import atomic
+from askback.recipe.variables import any_hidden, hide, hide_in
 from askback.records import RECORDS, Counts, Outcome, Rejection, sampled, schema
-from askback.variables import any_hidden, hide, hide_in
 
 ROW_GROUP = 2048
 """Records that are compressed together, so that a piece of a large file is read without the rest of it."""

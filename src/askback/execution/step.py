@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from askback.config import Resources
-from askback.engines.answers import kept_in
+from askback.engines.response_cache import kept_in
 from askback.engines.usage import Tokens
 from askback.errors import Drift, EmptyStep
 from askback.execution.budget import Meter
@@ -29,6 +28,7 @@ from askback.execution.shards import (
     write_json,
     write_outcome,
 )
+from askback.recipe import Resources
 from askback.records import Counts, Outcome
 
 

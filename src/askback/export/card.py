@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from askback.builtin import BUILTIN
 from askback.execution.shards import Records
 from askback.export.languages import code
 from askback.export.snippets import snippets
+from askback.models.builtin import BUILTIN
 from askback.prompts import QUALITY_TAG, SEED_TAG, WEB_TAG
 from askback.records import Example
 from askback.report.limits import limits

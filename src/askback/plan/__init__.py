@@ -1,6 +1,6 @@
 """Looking ahead: which steps a recipe has, which are done, and what the others will take. Runs nothing, loads no model.
 
-`Plan` walks the page (backtranslation.py) in place of a `Run`, so that the plan cannot drift from what is run.
+`Plan` walks the page (methods/humpback.py) in place of a `Run`, so that the plan cannot drift from what is run.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from askback.backtranslation import backtranslate
-from askback.config import Augment, Corpus, Gate, HeldOut, Judge, Options, RecipeFile, Score, Seed, Select, Training
 from askback.corpus.dedup import deduplication_bytes
 from askback.curate.choose import least_score
 from askback.curate.measures import FEWEST
@@ -22,18 +20,20 @@ from askback.execution.identity import Input, Model, ancestors, asked, base_mode
 from askback.execution.processes import Drain
 from askback.execution.shards import Records
 from askback.lookup import lookup
+from askback.methods.humpback import backtranslate
 from askback.models import check_model, is_remote, resolve, template_file
 from askback.plan import tokens as counting
 from askback.plan.devices import card_of, does_not_fit, parameters, training_gigabytes
+from askback.plan.planned_step import PlannedStep, record_sets, step_of
 from askback.plan.rates import rates_for
 from askback.plan.refusals import Refusals, check_packages, check_training, no_room
 from askback.plan.sample import Pairs, augmented, entered, of_corpus, of_finished, of_judge, of_seed
-from askback.plan.steps import PlannedStep, record_sets, step_of
 from askback.plan.template import try_pairs
 from askback.plan.thresholds import chosen, known_scores
+from askback.recipe import Augment, Corpus, Gate, HeldOut, Judge, Options, RecipeFile, Score, Seed, Select, Training
+from askback.recipe.variables import hide
 from askback.seed.load import first_rows
-from askback.train.rows import schedule
-from askback.variables import hide
+from askback.train.training_rows import schedule
 
 T = TypeVar("T", bound=Records | Model)
 
@@ -181,7 +181,7 @@ class Plan:
     @cached_property
     def tokenizer(self) -> Any:
         """The base model's tokenizer, None if that, or the library, is not here."""
-        from askback.engines.checkpoint import load_tokenizer
+        from askback.engines.local.loading import load_tokenizer
 
         folder = self._base_folder
         found = None
@@ -196,7 +196,7 @@ class Plan:
 
     @cached_property
     def _base_folder(self) -> Path | None:
-        from askback.builtin import cached
+        from askback.models.builtin import cached
 
         name = self.file.recipe.base
         if name.startswith("builtin:"):

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from askback.config import Launch, Resources, Training
 from askback.engines.usage import Tokens
+from askback.recipe import Launch, Resources, Training
 
 USED = 0.4
 """Share of a card's peak that work with a model reaches."""

@@ -8,8 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from askback.augment import write_piece
-from askback.config import Recipe, Resources
+from askback.augment.write import write_piece
 from askback.curate.score import score_piece
 from askback.engines import open_engine, usage
 from askback.evaluate.loss import measure_piece
@@ -21,6 +20,7 @@ from askback.models import resolve
 from askback.owned import atomic
 from askback.plan.rates import MEASURED
 from askback.plan.sample import Pair
+from askback.recipe import Recipe, Resources
 from askback.records import Candidate, Example, Segment
 
 SECONDS = 10.0

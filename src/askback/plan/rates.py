@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from askback.config import Resources
 from askback.engines.usage import Tokens
 from askback.errors import InputError
 from askback.execution.budget import Spent
 from askback.execution.on_disk import RatesRecord, read_json, reading, step_record
 from askback.plan.devices import prior
+from askback.recipe import Resources
 
 MEASURED = "rates.json"
 STARTUP = 6.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from askback.config import RecipeFile, Training
 from askback.errors import AskbackError, MissingExtra
 from askback.models import is_remote
+from askback.recipe import RecipeFile, Training
 from askback.train.launch import check_shares
 from askback.train.trackers import check_installed
 

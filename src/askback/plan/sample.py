@@ -8,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from askback.config import Augment, Corpus, CorpusSource, Judge, Seed
 from askback.execution.on_disk import step_record
 from askback.execution.shards import Records
 from askback.execution.step import nothing_kept
+from askback.inputs.remote import File
 from askback.plan.refusals import Refusals
+from askback.recipe import Augment, Corpus, CorpusSource, Judge, Seed
 from askback.records import Document, Outcome, Rejection, Segment
-from askback.remote import File
 
 SAMPLE_DOCUMENTS = 200
 SAMPLE_SECONDS = 3.0

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from askback.config import RecipeFile
 from askback.execution.on_disk import ForecastFile, read_json
 from askback.owned import atomic
+from askback.recipe import RecipeFile
 
 FORECAST = "forecast.json"
 """In the run folder."""

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from askback.augment import write_piece
-from askback.config import Engine, RecipeFile, Resources
+from askback.augment.write import write_piece
 from askback.curate.score import score_piece
 from askback.curate.scorers.trial import check_calls
 from askback.engines import Offer, open_engine
-from askback.engines.answers import kept_in
-from askback.engines.blame import hint
+from askback.engines.http.blame import hint
+from askback.engines.response_cache import kept_in
 from askback.errors import InputError
 from askback.evaluate.options import Judging
 from askback.evaluate.pairwise import compare_piece
 from askback.execution.identity import Model
+from askback.recipe import EngineOptions, RecipeFile, Resources
 from askback.records import UNSCORED, Answer, Candidate, Example, Segment
 
 ROLES = ("augment", "score")
@@ -29,7 +29,7 @@ def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ROLES) -> list[Offer]
         InputError: one cannot be reached, refuses what a run sends, or answers with nothing; in its own words.
         RecipeError: a scorer needs what its server does not offer.
     """
-    from askback.engines.openai_http import OpenAIHttp
+    from askback.engines.http.openai_http import OpenAIHttp
 
     open_engine.cache_clear()  # a server that was asked before may answer otherwise now
     found = []
@@ -51,7 +51,7 @@ def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ROLES) -> list[Offer]
     return found
 
 
-def _tried(role: str, file: RecipeFile, options: Engine) -> str:
+def _tried(role: str, file: RecipeFile, options: EngineOptions) -> str:
     """Return why a server gave nothing of use to the step of a role, "" where it gave something."""
     resources = file.resources.model_copy(update={"engine": options})
     model = Model(Path(), options.model or options.url, "")

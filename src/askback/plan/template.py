@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from askback import prompts
-from askback.config import Backward, Training
-from askback.engines.base import Prompt
 from askback.errors import InputError
 from askback.plan.sample import Pairs
+from askback.prompts.prompt import Prompt
+from askback.recipe import Backward, Training
 
 LEVELS = range(1, 6)
 

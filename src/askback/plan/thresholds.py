@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from askback.config import Score, Select
 from askback.curate.choose import ROUNDING, least_score
 from askback.curate.combine import combine
 from askback.curate.levels import by_highest_level
 from askback.execution.shards import Records
 from askback.plan.rates import MEASURED
+from askback.recipe import Score, Select
 from askback.records import Judgement
 
 SMALL = 1_000_000_000

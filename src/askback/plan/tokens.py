@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from askback import prompts
-from askback.config import Augment, Backward, HeldOut, Score, Training
 from askback.curate.scorers.trial import Noting, Tried, tried
-from askback.engines.base import Prompt
 from askback.engines.usage import Tokens
 from askback.plan.sample import Pairs
 from askback.prompts import render
-from askback.train.rows import schedule
+from askback.prompts.prompt import Prompt
+from askback.recipe import Augment, Backward, HeldOut, Score, Training
+from askback.train.training_rows import schedule
 
 CHARS_PER_TOKEN = 4.2
 """English prose under common tokenizers."""

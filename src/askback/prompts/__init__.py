@@ -14,12 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from string import Template
 
-from askback.engines.base import Prompt
-from askback.prompts.chat_template import TODAY
-from askback.prompts.markup import MARKUP, inert
+from askback.models.chat_template import TODAY
+from askback.prompts.judge_injection import FORMS, without_votes
+from askback.prompts.prompt import Prompt
 from askback.prompts.reasoning import without_reasoning
 from askback.prompts.rendering import check_template, read, render, render_pair, rewrites
-from askback.prompts.votes import FORMS, without_votes
+from askback.prompts.scaffolding import MARKUP, inert
 
 __all__ = ["check_template", "inert", "read", "render", "render_pair", "rewrites", "without_reasoning"]
 
@@ -48,7 +48,7 @@ RENDERING = 2
 """Version of rendering.py: a prompt that is rendered otherwise is another prompt."""
 
 JUDGED = ("rubric", "additive", "instruction", "pairwise")
-"""Prompts that ask for a judgement: they leave out what a text says to its judge (votes.py)."""
+"""Prompts that ask for a judgement: they leave out what a text says to its judge (judge_injection.py)."""
 
 TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
 """`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""

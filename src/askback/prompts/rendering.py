@@ -10,11 +10,11 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from askback.engines.base import Prompt
 from askback.errors import InputError
-from askback.prompts.chat_template import TemplateFault, outputs, render_chat
-from askback.prompts.markup import inert
+from askback.models.chat_template import TemplateFault, outputs, render_chat
+from askback.prompts.prompt import Prompt
 from askback.prompts.reasoning import FORMS, PAIRS, without_reasoning
+from askback.prompts.scaffolding import inert
 
 PROBE = "Answer7Qx"
 """Stands for an answer where only what is around it is wanted: no word of any template or document."""

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from askback.curate.check import MEAN
-from askback.curate.figures import COMBINED
+from askback.curate.judge_figures import COMBINED
 from askback.execution.progress import duration
 from askback.report.axes import told
-from askback.report.figures import win_rates
 from askback.report.gather import HELD_OUT, View
+from askback.report.pictures import win_rates
 
 Facts = dict[str, str]
 """What is told → how it is told."""

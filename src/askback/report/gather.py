@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from askback.corpus.filters.voice import verbs
 from askback.curate import levels
 from askback.curate.combine import combine
 from askback.curate.levels import Spread
-from askback.describe import LOOKED_AT
 from askback.evaluate.verbs import RULES, count_verbs, verb_noun
-from askback.evaluation import compared
 from askback.execution.on_disk import read_json
 from askback.execution.shards import Records
 from askback.records import Judgement, Separation, draw
 from askback.report import read
 from askback.report.samples import Sample, Scores, samples
+from askback.studies.description import LOOKED_AT
+from askback.studies.evaluation import compared
+from askback.text.verbs import verbs
 
 POINTS = 1500
 """Candidates whose movement is drawn at most, drawn by their ids."""

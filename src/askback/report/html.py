@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from askback.execution.on_disk import reading
-from askback.owned.page import check_page, write_page
-from askback.report import compare, figures, read, tables
+from askback.owned.html_page import check_page, write_page
+from askback.report import compare, pictures, read, tables
 from askback.report.gather import HELD_OUT, View, gather
 from askback.report.limits import limits
 from askback.report.plain import plain
@@ -42,14 +42,14 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     files.filters |= {"verdict": verdict, "checked": checked, "glance": compare.glance, "narrowing": narrowing}
     files.filters |= {
         "sections": sections,
-        "best_scorer": figures.best_scorer,
+        "best_scorer": pictures.best_scorer,
         "number": "{:,}".format,
         "limits": limits,
     }
     page = files.get_template("page.html").render(
         title=" · ".join(view.name for view in views),
         views=views,
-        plots=[figures.of_run(view) for view in views],
+        plots=[pictures.of_run(view) for view in views],
         tables=[tables.of_run(view) for view in views],
         compared=_compared(views) if len(views) > 1 else None,
         style=(HERE / "page.css").read_text("utf-8"),
@@ -64,7 +64,7 @@ def _looked_at(run: Path, name: str) -> View:
     """Return what a run has to show, once it is known that all of it can be shown."""
     with reading(run, "make evaluate, scaling or calibrate again"):
         view = gather(run, name)
-        figures.of_run(view)
+        pictures.of_run(view)
         tables.of_run(view)
     return view
 
@@ -77,7 +77,7 @@ def _names(runs: Sequence[Path]) -> list[str]:
 
 
 def _compared(views: Sequence[View]) -> dict[str, Any]:
-    return {"plots": figures.of_all(views), "tables": tables.of_all(views)}
+    return {"plots": pictures.of_all(views), "tables": tables.of_all(views)}
 
 
 def sections(view: View) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a run's data and figures are not: the method's own limits, as they stand on the card and in the report."""
 
-from askback.builtin import BUILTIN
+from askback.models.builtin import BUILTIN
 
 LIMITS = (
     "One turn: every pair is one request and one answer, without what was said before.",

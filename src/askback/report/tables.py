@@ -9,8 +9,8 @@ from askback.evaluate.loss import TAGGED
 from askback.execution.progress import duration
 from askback.report import compare
 from askback.report.axes import told
-from askback.report.figures import best_scorer
 from askback.report.gather import View
+from askback.report.pictures import best_scorer
 from askback.report.read import PROMPTS
 
 MOST_SHARES = 5

@@ -4,18 +4,18 @@ from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 
-from askback.config import Seed, SeedSource
-from askback.contamination import evaluation_prompts
 from askback.errors import InputError
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.inputs.contamination import evaluation_prompts
+from askback.inputs.rows import Rows, hub_rows, read_rows
 from askback.lookup import lookup
+from askback.recipe import Seed, SeedSource
 from askback.records import DRAWS, Example, Outcome, Rejection, draw, record_id, reject
-from askback.rows import Rows, hub_rows, read_rows
 from askback.seed.readers import READERS, Pair, Reader
 from askback.seed.readers.fields import STAGE
-from askback.words import normal
+from askback.text.words import normal
 
 HELD_OUT, TRAIN = "held-out", "train"
 

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from askback.config import Judge
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.lookup import lookup
+from askback.recipe import Judge
 from askback.records import Example, Outcome, Rejection, record_id, reject
 from askback.seed.load import open_rows, source_fingerprints
 from askback.seed.readers import READERS, Pair
-from askback.words import normal
+from askback.text.words import normal
 
 STAGE = "replies"
 

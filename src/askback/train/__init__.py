@@ -14,7 +14,7 @@ The same job gives the same model on the same machine, whether it was killed and
 """
 
 from askback.train.finetune import Job, finetune
-from askback.train.rows import batch_size_for, schedule, steps_for
 from askback.train.trainer import check_options
+from askback.train.training_rows import batch_size_for, schedule, steps_for
 
 __all__ = ["Job", "batch_size_for", "check_options", "finetune", "schedule", "steps_for"]

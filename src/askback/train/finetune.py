@@ -10,19 +10,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from askback import models, owned
-from askback.config import Training
-from askback.engines.checkpoint import load, stop_tokens
+from askback.engines.local.loading import load, stop_tokens
 from askback.errors import EmptyStep, MissingExtra
 from askback.execution.identity import MODEL
 from askback.execution.shards import write_records
+from askback.recipe import Training
 from askback.records import Example, Rejection, record_id, reject
-from askback.train import ranks
+from askback.train import distributed
+from askback.train.checkpoints import Watch, flush
 from askback.train.dropout import dropout_of, with_dropout
 from askback.train.rounding import write_bfloat16
-from askback.train.rows import Direction, Row, arrange, rewritten, schedule, tokenize
 from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options, quantisation
-from askback.train.watch import Watch, flush
+from askback.train.training_rows import Direction, Row, arrange, rewritten, schedule, tokenize
 
 REHEARSED = 4
 """Steps of a training that is only timed."""
@@ -71,7 +71,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
     """
     assert all(example.split != "held-out" for example in job.examples), "held-out examples are never trained on"
     folder = Path(job.folder)
-    if ranks.is_first():
+    if distributed.is_first():
         owned.claim(folder, "step")
         owned.clear(folder)
     mark = fingerprint(job)
@@ -79,7 +79,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
         return finished
     model, tokenizer = _base(job)
     rows, left_out = _rows(job, tokenizer)
-    if ranks.is_first():
+    if distributed.is_first():
         write_records(folder / "rejected-00000.parquet", Rejection, left_out)
     if not rows:
         raise EmptyStep(
@@ -89,7 +89,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
     batch_size, steps = schedule(job.options, len(job.examples))
     batches = arrange(rows, steps, batch_size, job.random_seed)
     step_tokens = [sum(rows[index].tokens for index in batch) for batch in batches]
-    if ranks.is_first():
+    if distributed.is_first():
         owned.whole(folder / "checkpoints")
     watch = Watch(folder, mark, step_tokens, job.checkpoint_seconds, report)
     trainer = build_trainer(
@@ -102,7 +102,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
             raise watch.stopped
         _save(trainer, job)
     metrics = _metrics(job, rows, batches) | watch.metrics()
-    if ranks.is_first():
+    if distributed.is_first():
         with owned.atomic(folder / "result.json") as path:
             path.write_text(json.dumps({"job": mark, "metrics": metrics}), "utf-8")
         owned.remove(folder / "checkpoints")
@@ -205,10 +205,10 @@ def _save(trainer: Any, job: Job) -> None:
 
         parts = folder / "checkpoints" / "parts"
         trainer.save_model(str(parts))
-        model = load(parts, torch.float32)[0] if ranks.is_first() else None
+        model = load(parts, torch.float32)[0] if distributed.is_first() else None
     elif hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
-    if not ranks.is_first():
+    if not distributed.is_first():
         return
     if job.options.dropout:  # it is a way to train, and no part of the model
         for name, value in dropout_of(Path(job.base)).items():

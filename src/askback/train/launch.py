@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from askback import errors, owned
-from askback.config import Backward, Launch, Training
 from askback.engines import guard
 from askback.errors import AskbackError, RecipeError, WorkerDied
 from askback.execution.processes import SAFE_PATH
 from askback.execution.shards import write_json
+from askback.recipe import Backward, Launch, Training
 from askback.records import Example
 from askback.train.finetune import Job
 

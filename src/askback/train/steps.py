@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from askback.config import Backward, Launch, Training
 from askback.errors import Interrupted
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report, stopping
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.recipe import Backward, Launch, Training
 from askback.records import Counts, Example
+from askback.train.abstention import refusals
 from askback.train.finetune import Job, finetune
 from askback.train.launch import check_shares, train_together
-from askback.train.refusals import refusals
-from askback.train.rows import schedule
 from askback.train.trackers import check_installed
+from askback.train.training_rows import schedule
 
 
 @recorded(version=4, output="model", prompts=("backward",))

@@ -13,7 +13,7 @@ from typing import Any
 
 from askback import owned
 from askback.errors import MissingExtra
-from askback.train import ranks
+from askback.train import distributed
 
 PROJECT = {"wandb": "WANDB_PROJECT", "mlflow": "MLFLOW_EXPERIMENT_NAME"}
 """Variables that name the project, where nobody has set them: after the run."""
@@ -45,7 +45,7 @@ def track(trainer: Any, trackers: Sequence[str], folder: Path) -> None:
             os.environ.setdefault(PROJECT[name], run)
     if "wandb" in trackers:
         os.environ.setdefault("WANDB_DIR", str(folder))
-    for name in {"tensorboard", "wandb"}.intersection(trackers) if ranks.is_first() else ():
+    for name in {"tensorboard", "wandb"}.intersection(trackers) if distributed.is_first() else ():
         owned.whole(folder / name)
     for kind in get_reporting_integration_callbacks(list(trackers)):
         callback = kind()

@@ -7,12 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from askback.config import Lora, Training
 from askback.errors import MissingExtra, RecipeError
 from askback.lookup import nearest
-from askback.train import ranks
-from askback.train.rows import Row, micro_batch_for
-from askback.train.watch import Watch
+from askback.recipe import Lora, Training
+from askback.train import distributed
+from askback.train.checkpoints import Watch
+from askback.train.training_rows import Row, micro_batch_for
 
 if TYPE_CHECKING:
     import torch
@@ -210,7 +210,7 @@ def _settings(options: Training, lengths: list[list[int]], random_seed: int, che
     import torch
     from trl import SFTConfig
 
-    batch_size, processes = len(lengths[0]), ranks.count()
+    batch_size, processes = len(lengths[0]), distributed.count()
     gpu = torch.accelerator.is_available() and not options.trl.get("use_cpu", False)
     chosen = {
         "per_device_train_batch_size": micro_batch_for(lengths, MICRO_TOKENS["gpu" if gpu else "cpu"], processes),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from askback.config import Corpus
+from askback.recipe import Corpus
 
 Given = Callable[..., Corpus]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from askback.config import Corpus
 from askback.corpus.filters import HEADER_RULES, TEXT_RULES, other_language, other_licence, text_rule, word_list
+from askback.recipe import Corpus
 
 SENTENCE = "Cut 22 apples + 3 pears and keep the PEEL."
 TWICE = "one two three four five six seven eight nine ten"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from askback.config import Corpus
-from askback.corpus.filters.language import language, other_language, plainly_english
+from askback.corpus.filters.language import other_language
+from askback.recipe import Corpus
+from askback.text.language import language, plainly_english
 
 ENGLISH = "Put the flour in a bowl and stir it with the sugar until there are no lumps in it. " * 5
 OTHERS = {

@@ -2,11 +2,11 @@
 
 import pytest
 
-from askback.config import Corpus
 from askback.corpus.cut import cut
 from askback.corpus.filters import header_rule, text_rule
 from askback.corpus.filters.prose import no_prose, unfinished
 from askback.corpus.filters.repetition import repeated_sentences, sentences
+from askback.recipe import Corpus
 from askback.records import Document
 
 CHINESE = """人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。

@@ -1,7 +1,7 @@
 """Length bounds."""
 
-from askback.config import Corpus
 from askback.corpus.filters.lengths import too_long, too_short
+from askback.recipe import Corpus
 
 
 def test_length_bounds_are_inclusive(options: Corpus) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from askback.config import Corpus
 from askback.corpus.filters.prose import no_prose, unfinished
+from askback.recipe import Corpus
 from tests.corpus.filters.conftest import Given
 
 

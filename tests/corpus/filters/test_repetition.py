@@ -3,8 +3,8 @@
 import itertools
 import random
 
-from askback.config import Corpus
 from askback.corpus.filters.repetition import repeated_sentences
+from askback.recipe import Corpus
 
 WORDS = [f"word{number}" for number in range(15)]
 

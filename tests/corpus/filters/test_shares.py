@@ -1,7 +1,7 @@
 """Shares of characters and of links, each at its limit."""
 
-from askback.config import Corpus
 from askback.corpus.filters.shares import capitals, digits, links, symbols
+from askback.recipe import Corpus
 from tests.corpus.filters.conftest import Given
 
 

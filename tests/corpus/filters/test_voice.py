@@ -2,7 +2,8 @@
 
 import pytest
 
-from askback.corpus.filters.voice import capitalised, gerund, personal, reinstruct_style
+from askback.corpus.filters.voice import capitalised, personal, reinstruct_style
+from askback.text.verbs import gerund
 from tests.corpus.filters.conftest import Given
 
 VERBS = ["Mix", "Pour", "Bake", "Cool", "Serve", "Store", "Cut", "Wash", "Peel", "Chop", "Stir"]

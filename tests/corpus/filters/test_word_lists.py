@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from askback.config import Corpus, RecipeFile
 from askback.corpus import cut
 from askback.corpus.build import sources
 from askback.corpus.explain import explain
 from askback.corpus.filters.word_lists import Words, word_list
 from askback.errors import InputError
 from askback.plan import Plan
+from askback.recipe import Corpus, RecipeFile
 from askback.records import Document
 
 SOURCE = {"sources": [{"format": "html", "path": "x"}]}

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from askback import prompts
-from askback.config import Engine as EngineOptions
-from askback.config import RecipeFile, Score
 from askback.curate.scorers import SCORERS, Scorer, ifd, rubric
 from askback.curate.scorers.trial import check_calls, used_prompts
 from askback.engines import Offer
-from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
+from askback.engines.local.transformers_local import TransformersLocal
+from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
 from askback.engines.scripted import Scripted
-from askback.engines.transformers_local import TransformersLocal
 from askback.errors import RecipeError
 from askback.lookup import lookup
 from askback.plan import Plan
+from askback.prompts.prompt import Prompt
+from askback.recipe import EngineOptions, RecipeFile, Score
 from askback.records import Judgement
 
 SCALES = {"rubric": (1, 5), "additive": (0, 5), "instruction": (1, 5)}

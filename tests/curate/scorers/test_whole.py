@@ -2,11 +2,11 @@
 
 import pytest
 
-from askback.config import Engine, Score
 from askback.curate.scorers import whole
-from askback.endings import breaks_off
 from askback.engines.scripted import Scripted
+from askback.recipe import EngineOptions, Score
 from askback.records import Probe
+from askback.text.endings import breaks_off
 
 ENDS = [
     "Boil the water, then add the pasta and cook it for nine minutes.",
@@ -36,6 +36,6 @@ def test_a_text_that_breaks_off(text: str) -> None:
 
 def test_the_judgement_shows_the_end() -> None:
     pairs = [Probe(str(n), str(n), "true", "Ask?", text, "") for n, text in enumerate([ENDS[0], BREAKS[0]])]
-    good, bad = whole.judge(Scripted("m", Engine(kind="scripted")), "m", Score(scorers=["whole"]), pairs, 0)
+    good, bad = whole.judge(Scripted("m", EngineOptions(kind="scripted")), "m", Score(scorers=["whole"]), pairs, 0)
     assert (good.score, good.raw) == (1.0, [])
     assert (bad.score, bad.raw) == (0.0, [BREAKS[0][-40:]])

@@ -8,9 +8,8 @@ them one after the other; the first to speak is the one that is recorded.
 from collections.abc import Callable
 from functools import lru_cache
 
-from askback.config import Corpus
 from askback.corpus.filters.headers import capital_header, empty_header, navigation_header
-from askback.corpus.filters.language import language, other_language
+from askback.corpus.filters.language import other_language
 from askback.corpus.filters.lengths import too_long, too_short
 from askback.corpus.filters.licences import other_licence
 from askback.corpus.filters.prose import no_prose, unfinished
@@ -18,6 +17,8 @@ from askback.corpus.filters.repetition import repeated_sentences
 from askback.corpus.filters.shares import capitals, digits, links, symbols
 from askback.corpus.filters.voice import personal, reinstruct_style
 from askback.corpus.filters.word_lists import word_list
+from askback.recipe import Corpus
+from askback.text.language import language
 
 __all__ = ["header_rule", "language", "navigation_header", "other_language", "other_licence", "text_rule", "word_list"]
 

@@ -1,6 +1,6 @@
 """How long a segment may be (method.md 1.4)."""
 
-from askback.config import Corpus
+from askback.recipe import Corpus
 
 
 def too_short(text: str, options: Corpus) -> str | None:

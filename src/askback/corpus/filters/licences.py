@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from askback.config import Corpus
+from askback.recipe import Corpus
 
 
 def other_licence(licence: str, options: Corpus) -> str | None:

@@ -3,9 +3,9 @@
 import re
 from collections import Counter
 
-from askback.config import Corpus
-from askback.corpus.filters.prose import without_code
-from askback.endings import PHRASE_SPACE
+from askback.recipe import Corpus
+from askback.text.endings import PHRASE_SPACE
+from askback.text.prose import without_code
 
 _MARKS = "> -*+#:0123456789.)"
 _ENDED = ("! ", "? ", '." ', ".” ", ".) ", '?" ', "?” ")

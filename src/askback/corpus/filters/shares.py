@@ -5,8 +5,8 @@ Each share is off at 1. Code is not looked at, as in it capitals, symbols and di
 
 from unicodedata import category
 
-from askback.config import Corpus
-from askback.corpus.filters.prose import without_code
+from askback.recipe import Corpus
+from askback.text.prose import without_code
 
 _ORDINARY = frozenset(".,;:!?'\"’‘“”()-–—«»‹›„‚¿¡、。，．：；！？「」『』（）【】《》〈〉・،؛؟۔।॥־׳״\u200c\u200d")
 """Punctuation of ordinary text; what is neither this nor a letter, its vowel sign or accent, digit or space is a symbol."""

@@ -1,11 +1,10 @@
 """Rules on style and voice: REInstruct's (method.md 3.2), and personal experience (method.md 1.7). Off by default."""
 
 import re
-from functools import lru_cache
-from pathlib import Path
 
-from askback.config import Corpus
-from askback.corpus.filters.prose import plain_lines
+from askback.recipe import Corpus
+from askback.text.prose import plain_lines
+from askback.text.verbs import verbs
 
 _BANNED = re.compile(r"\.\.\.|[…™®@#&*]")
 _PRONOUN = re.compile(r"(?<!\S)(?:i've|we've|we're|we|our|i|my|he|she|us)(?![\w'])")
@@ -64,26 +63,6 @@ def _openings(lines: list[str]) -> str | None:
     if (breaks := len(lines) - 1) >= count + 2:
         return f"{breaks} line breaks and {count} lines that open with a verb, fewer than {count + 2} wanted"
     return None
-
-
-@lru_cache(maxsize=1)
-def verbs() -> tuple[frozenset[str], frozenset[str]]:
-    """Return the verbs that open instructions, in base and -ing form; REInstruct's list is its own, this is ours."""
-    base = (Path(__file__).parent / "verbs.txt").read_text("utf-8").split()
-    return frozenset(base), frozenset(map(gerund, base))
-
-
-_DOUBLED = re.compile(r"[^aeiou]*(?:qu)?[aeiou][bdgklmnprtvz]")
-
-
-def gerund(verb: str) -> str:
-    """Return the -ing form: making, tying, cutting, seeing."""
-    if verb.endswith("ie"):
-        return verb[:-2] + "ying"
-    if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")):
-        return verb[:-1] + "ing"
-    doubled = _DOUBLED.fullmatch(verb) or verb in ("begin", "submit", "commit", "refer", "prefer", "unplug", "format")
-    return f"{verb}{verb[-1]}ing" if doubled else f"{verb}ing"
 
 
 _QUOTED = re.compile(r"“[^“”\n]*”|\"[^\"\n]*\"")

@@ -3,11 +3,11 @@
 from functools import lru_cache
 from pathlib import Path
 
-from askback.config import Corpus, WordList
 from askback.errors import InputError
-from askback.files import Stamp, stamp
-from askback.packed import open_bytes
-from askback.words import join, tokens
+from askback.inputs.local_files import Stamp, stamp
+from askback.inputs.packed import open_bytes
+from askback.recipe import Corpus, WordList
+from askback.text.words import join, tokens
 
 NAMED = 3
 """So many of the words found are named in a rejection."""

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from askback import packed
-from askback.config import Corpus, CorpusSource
 from askback.errors import InputError
+from askback.inputs import packed
+from askback.inputs.remote import File, find, is_url, local
 from askback.lookup import lookup
+from askback.recipe import Corpus, CorpusSource
 from askback.records import DRAWS, Document, Rejection, draw
-from askback.remote import File, find, is_url, local
 
 if TYPE_CHECKING:
     from askback.corpus.readers.warc import Span
@@ -24,14 +24,14 @@ Read: TypeAlias = Callable[..., Iterator[Document | Rejection]]
 """Takes files, the source and the corpus options; of a WARC file also the span that is to be read."""
 
 READERS = {
-    "html": "askback.corpus.readers.files:read_html",
-    "markdown": "askback.corpus.readers.files:read_markdown",
-    "text": "askback.corpus.readers.files:read_text",
+    "html": "askback.corpus.readers.file_documents:read_html",
+    "markdown": "askback.corpus.readers.file_documents:read_markdown",
+    "text": "askback.corpus.readers.file_documents:read_text",
     "pdf": "askback.corpus.readers.pdf:read_pdf",
     "warc": "askback.corpus.readers.warc:read_warc",
-    "jsonl": "askback.corpus.readers.rows:read_jsonl",
-    "parquet": "askback.corpus.readers.rows:read_parquet",
-    "hub": "askback.corpus.readers.rows:read_hub",
+    "jsonl": "askback.corpus.readers.row_documents:read_jsonl",
+    "parquet": "askback.corpus.readers.row_documents:read_parquet",
+    "hub": "askback.corpus.readers.row_documents:read_hub",
     "installed-docs": "askback.corpus.readers.installed_docs:read_installed_docs",
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fastwarc.stream_io import BrotliReader
 
 from askback.corpus.readers.encoding import Undecodable, decode
-from askback.packed import Damaged, packing, unpack
+from askback.inputs.packed import Damaged, packing, unpack
 
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,200})?\r?\n")
 _NO_CODING = {"", "identity", "none", "utf-8", "utf8", "binary", "8bit"}

@@ -10,11 +10,11 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus.readers.encoding import clean
 from askback.errors import said
+from askback.inputs.remote import File
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
-from askback.remote import File
 
 if TYPE_CHECKING:
     from importlib.metadata import PackageMetadata

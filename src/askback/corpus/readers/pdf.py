@@ -13,14 +13,14 @@ from html import escape
 from string import digits
 from typing import Any, NamedTuple
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus.bounds import check_memory
 from askback.corpus.readers.encoding import clean
-from askback.corpus.readers.files import contents
+from askback.corpus.readers.file_documents import contents
 from askback.corpus.readers.head import day
 from askback.errors import MissingExtra, said
+from askback.inputs.remote import File
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Rejection, fail, record_id, reject
-from askback.remote import File
 
 MAX_PAGES = 2000
 """A PDF with more pages is rejected; the usual is 50 to 100 pages a second."""

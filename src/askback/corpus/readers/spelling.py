@@ -7,9 +7,9 @@ from typing import Any
 
 from fastwarc.warc import ArchiveIterator
 
-from askback.files import open_file
-from askback.packed import opened
-from askback.remote import File
+from askback.inputs.local_files import open_file
+from askback.inputs.packed import opened
+from askback.inputs.remote import File
 
 _NAME = re.compile(rb"^[A-Za-z-]+(?=:)", re.MULTILINE)
 _LENGTH = re.compile(rb"\ncontent-length:\s*(\d{1,18})\s", re.IGNORECASE)

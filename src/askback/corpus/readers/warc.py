@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 from fastwarc.warc import ArchiveIterator
 
-from askback.config import Corpus, CorpusSource
 from askback.corpus.readers import coding
 from askback.corpus.readers.encoding import Undecodable, clean, decode
 from askback.corpus.readers.head import head, modified
 from askback.corpus.readers.spelling import spelled
 from askback.corpus.xml import is_xhtml
 from askback.errors import InputError
-from askback.files import open_file
+from askback.inputs.local_files import open_file
+from askback.inputs.remote import File, Unreachable
+from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
-from askback.remote import File, Unreachable
 
 _PAGES = {"response", "resource", "conversion"}
 _NOT_PAGES = {"warcinfo", "request", "metadata", "revisit", "continuation"}

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from askback.config import Score
-from askback.engines.base import Engine
+from askback.engines.protocol import Engine
+from askback.recipe import Score
 from askback.records import Judgement
 
 SCORERS = {

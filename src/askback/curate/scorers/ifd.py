@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from askback import prompts
-from askback.config import Score
 from askback.curate.scorers import Pair
-from askback.engines.base import Engine, Likelihood
+from askback.engines.protocol import Engine, Likelihood
+from askback.recipe import Score
 from askback.records import UNSCORED, Judgement, record_id
 
 

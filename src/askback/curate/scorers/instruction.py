@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from askback import prompts
-from askback.config import Score
 from askback.curate.scorers import Pair
 from askback.curate.scorers.rating import rate
-from askback.engines.base import Engine
+from askback.engines.protocol import Engine
+from askback.recipe import Score
 from askback.records import Judgement
 
 LEVELS = (1, 2, 3, 4, 5)

@@ -7,10 +7,11 @@ from itertools import islice
 from statistics import fmean
 
 from askback import prompts
-from askback.config import Score
 from askback.curate.scorers import Pair
 from askback.curate.scorers.parse import parse
-from askback.engines.base import Completion, Engine, Prompt, Sampling, why_none
+from askback.engines.protocol import Completion, Engine, Sampling, why_none
+from askback.prompts.prompt import Prompt
+from askback.recipe import Score
 from askback.records import UNSCORED, Judgement, draw, record_id
 
 REPLY_TOKENS = 16

@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from askback.config import Score, Select
 from askback.curate.scorers import SCORERS, Scorer
-from askback.engines.base import CALLS, Completion, Likelihood, Prompt, Sampling
+from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
 from askback.errors import RecipeError
 from askback.lookup import lookup
+from askback.prompts.prompt import Prompt
+from askback.recipe import Score, Select
 from askback.records import Judgement
 
 NEEDS = {

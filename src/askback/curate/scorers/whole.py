@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from askback.config import Score
 from askback.curate.scorers import Pair
-from askback.endings import breaks_off
-from askback.engines.base import Engine
+from askback.engines.protocol import Engine
+from askback.recipe import Score
 from askback.records import Judgement, record_id
+from askback.text.endings import breaks_off
 
 
 def judge(engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int) -> list[Judgement]:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from askback.inputs.rows import Rows
 from askback.records import Rejection
-from askback.rows import Rows
 
 READERS = {
     "pairs": "askback.seed.readers.pairs:read_pairs",

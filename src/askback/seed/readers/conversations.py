@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from askback.json_values import as_text, filled, kind, read_value
+from askback.inputs.json_values import as_text, filled, kind, read_value
+from askback.inputs.rows import BrokenRow, Rows
 from askback.records import Rejection
-from askback.rows import BrokenRow, Rows
 from askback.seed.readers import Pair
 from askback.seed.readers.fields import ATTACHED, broken, instructed, refused, system_of, unusable
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from askback.json_values import as_text, filled
+from askback.inputs.json_values import as_text, filled
 from askback.records import Rejection, fail, record_id, reject
 
 STAGE = "pairs"

@@ -7,8 +7,8 @@ No quality threshold is used; the paper has none, and a replication's rule kept 
 from collections.abc import Iterator
 from typing import Any
 
+from askback.inputs.rows import BrokenRow, Rows
 from askback.records import Rejection, reject
-from askback.rows import BrokenRow, Rows
 from askback.seed.readers import Pair
 from askback.seed.readers.fields import STAGE, broken
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from askback.json_values import as_text, filled, kind
+from askback.inputs.json_values import as_text, filled, kind
+from askback.inputs.rows import BrokenRow, Rows
 from askback.records import Rejection
-from askback.rows import BrokenRow, Rows
 from askback.seed.readers import Pair
 from askback.seed.readers.conversations import TURNS, Turn, answers, conversation, marked_turns, turns_of
 from askback.seed.readers.fields import broken, instructed, refused, system_of, unusable

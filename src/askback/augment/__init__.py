@@ -1,0 +1,1 @@
+"""Self-augmentation: an instruction for each segment."""

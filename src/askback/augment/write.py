@@ -1,0 +1,79 @@
+"""Self-augmentation: the backward model writes the instruction that each segment would answer (method.md 1.7)."""
+
+from functools import partial
+
+from askback import prompts
+from askback.augment.hygiene import fault
+from askback.engines import open_engine
+from askback.engines.protocol import Sampling
+from askback.execution.identity import Model, recorded
+from askback.execution.processes import report
+from askback.execution.shards import Records
+from askback.execution.step import Step
+from askback.recipe import Augment, Resources
+from askback.records import Candidate, Outcome, Segment, draw, fail, record_id, reject
+
+PIECE = 32
+"""Segments in a piece of work, where there are few: half a minute of a small model on a laptop, which a kill may lose."""
+STAGE = "instructions"
+
+
+@recorded(version=4, engine="augment", prompts=("backward",))
+def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records) -> Records:
+    """Write `per_segment` instructions for every segment; each is kept as a candidate or rejected with its rule."""
+    work = partial(write_piece, options, step.resources, model, step.random_seed)
+    return step.map(work, segments, Candidate, PIECE, "segments")
+
+
+def write_piece(
+    options: Augment, resources: Resources, model: Model, random_seed: int, segments: list[Segment]
+) -> Outcome:
+    """In a worker: write instructions for some segments; each one's sample depends on its id and the seed alone."""
+    engine = open_engine(resources.engine, str(model.path), model.chat_template)
+    asked = [(segment, number) for segment in segments for number in range(options.per_segment)]
+    shown = {segment.id: engine.truncate(segment.text, options.max_document_tokens) for segment in segments}
+    seeds = [draw(random_seed, segment.id, number) for segment, number in asked]
+    completions = engine.generate(
+        [prompts.backward(shown[segment.id]) for segment, _ in asked],
+        Sampling(options.temperature, options.top_p, options.max_new_tokens),
+        seeds,
+    )
+    outcome, prompt_id = Outcome(), prompts.prompt_id("backward")
+    seen: set[str] = set()
+    for (segment, number), seed, completion in zip(asked, seeds, completions, strict=True):
+        if completion.error:
+            id = record_id(segment.id, str(number), "no answer")
+            outcome.drop(fail(id, STAGE, "no-answer", completion.error, uri=segment.uri))
+            continue
+        instruction = completion.text.strip()
+        id = record_id(segment.id, instruction)
+        found = fault(completion, segment, options)
+        if not found and id in seen:
+            found = "repeated", "this segment has an instruction like it already"
+        seen.add(id)
+        if found:
+            rule, detail = found
+            outcome.drop(reject(id, STAGE, rule, detail, uri=segment.uri, text=instruction))
+        else:
+            outcome.keep(STAGE, _candidate(id, segment, instruction, prompt_id, model, seed))
+    report(len(segments))
+    return outcome
+
+
+def _candidate(id: str, segment: Segment, instruction: str, prompt_id: str, model: Model, seed: int) -> Candidate:
+    return Candidate(
+        id=id,
+        segment_id=segment.id,
+        instruction=instruction,
+        output=segment.text,
+        uri=segment.uri,
+        header_path=segment.header_path,
+        source=segment.source,
+        licence=segment.licence,
+        language=segment.language,
+        prompt_id=prompt_id,
+        model_id=model.id,
+        seed=seed,
+        title=segment.title,
+        date=segment.date,
+    )

@@ -1,0 +1,133 @@
+"""Drawing many answers at once, so that what a row costs ends with its own answer.
+
+transformers' `generate` goes on with every row of a batch until the longest answer is done, and copies all keys and values
+at every token. Here they stay (kv_cache.py); a row that is done leaves at once, and when enough have left, the
+next prompts are read. The library's continuous batching would do that too, but draws a whole batch from one stream of
+random numbers, so that an answer depends on its neighbours, and on a CPU every token looks past those of all other rows.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from askback.engines.batching import LIKE, batches, common_prefix
+from askback.engines.local.kv_cache import Open, Place
+
+Choose = Callable[[Any, list[int], list[int]], list[int]]
+"""(logits, which rows they are of, how many tokens each has drawn) → the next token of each."""
+
+
+class Drawing:
+    """The answers to `rows`, drawn with `model`.
+
+    Args:
+        model: a causal model of transformers whose layers keep the keys and values of single tokens and nothing else.
+        rows: prompts.
+        choose: which token comes next.
+        most: tokens in an answer, at most.
+        stops: tokens that end an answer.
+        read: tokens in one pass over prompts.
+        room: rows drawn at once times the longest of them, its answer included, are at most this; or it is one row.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        rows: Sequence[list[int]],
+        choose: Choose,
+        most: int,
+        stops: Sequence[int],
+        read: int,
+        room: int,
+    ) -> None:
+        self._model, self._rows, self._choose = model, rows, choose
+        self._most, self._stops, self._read, self._room = most, stops, read, room
+        self._answers: list[list[int]] = [[] for _ in rows]
+        # Taken from the end: the longest first, and prompts that are the same together, so that they are read once.
+        self._waiting = sorted(range(len(rows)), key=lambda number: (len(rows[number]), rows[number]))
+        # The last token of a row is no part of the prefix, as its logits are wanted.
+        self._shared = min(common_prefix(rows), len(rows[self._waiting[0]]) - 1) if len(rows) > 1 else 0
+        self._place = Place()
+
+    def run(self) -> list[list[int]]:
+        """Return each row's answer; its last token is a stop token if the model ended it itself."""
+        import torch
+
+        with torch.inference_mode():
+            prefix = self._pass([self._rows[0][: self._shared]], [])[1] if self._shared else []
+            while self._waiting or self._place.rows:
+                if fitting := self._fitting():
+                    self._start([self._waiting.pop() for _ in range(fitting)], prefix)
+                else:
+                    self._step()
+                for at in reversed(range(len(self._place.rows))):
+                    answer = self._answers[self._place.rows[at].number]
+                    if len(answer) == self._most or answer[-1] in self._stops:
+                        self._place.let_go(at)
+        return self._answers
+
+    def _fitting(self) -> int:
+        """Return how many of those that wait are to be read now: none until a quarter of the room is free."""
+        if not self._waiting:
+            return 0
+        numbers = [self._waiting[-1], *(row.number for row in self._place.rows)]
+        at_once = max(1, self._room // (max(len(self._rows[number]) for number in numbers) + self._most))
+        free = min(at_once - len(self._place.rows), len(self._waiting))
+        return free if free >= min(len(self._waiting), max(1, at_once // 4)) else 0
+
+    def _start(self, numbers: list[int], prefix: list[Any]) -> None:
+        """Read the prompts of these rows, each once, and draw the first token of each row."""
+        self._place.make_room(len(numbers), len(self._rows[numbers[0]]))
+        asking: dict[tuple[int, ...], list[int]] = {}
+        for number in numbers:
+            asking.setdefault(tuple(self._rows[number]), []).append(number)
+        prompts = list(asking)
+        for batch in batches([len(prompt) - self._shared for prompt in prompts], self._read, LIKE):
+            read = [prompts[at] for at in batch]
+            logits, layers = self._pass([prompt[self._shared :] for prompt in read], prefix)
+            copies = [at for at, prompt in enumerate(read) for _ in asking[prompt]]
+            lengths = [len(read[at]) for at in copies]
+            opened = self._place.take_in(layers, copies, lengths, [row for prompt in read for row in asking[prompt]])
+            self._draw(logits[copies], opened)
+
+    def _pass(self, rows: Sequence[Sequence[int]], prefix: list[Any]) -> tuple[Any, list[Any]]:
+        """Read rows after the prefix; return the logits after each, and the layers of keys and values.
+
+        Padding is on the right, where no token that counts can see it, so it needs no mask.
+        """
+        import torch
+        from transformers import DynamicCache
+
+        width = max(map(len, rows))
+        ids = torch.tensor([[*row, *[self._stops[0]] * (width - len(row))] for row in rows], device=self._model.device)
+        last = torch.tensor([[len(row) - 1] for row in rows], device=self._model.device)
+        cache = DynamicCache()
+        for at, layer in enumerate(prefix):
+            cache.update(layer.keys.expand(len(rows), -1, -1, -1), layer.values.expand(len(rows), -1, -1, -1), at)
+        logits = self._model(ids, cache=cache, use_cache=True, logits_to_keep=last).logits
+        return logits[:, 0], cache.layers
+
+    def _step(self) -> None:
+        """Draw one more token for every row."""
+        import torch
+
+        place, device = self._place, self._model.device
+        if place.full:
+            place.make_room(0, 0)
+        starts = torch.tensor([[row.start] for row in place.rows], device=device)
+        columns = torch.arange(place.width, device=device)
+        logits = self._model(
+            torch.tensor([[row.token] for row in place.rows], device=device),
+            attention_mask=((columns >= starts) & (columns <= place.end)).long(),
+            position_ids=place.end - starts,
+            cache=place.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits
+        place.end += 1
+        self._draw(logits[:, 0], place.rows)
+
+    def _draw(self, logits: Any, rows: Sequence[Open]) -> None:
+        drawn = [len(self._answers[row.number]) for row in rows]
+        for row, token in zip(rows, self._choose(logits, [row.number for row in rows], drawn), strict=True):
+            row.token = token
+            self._answers[row.number].append(token)

@@ -1,0 +1,303 @@
+"""The embedded engine: a checkpoint in this process, through transformers.
+
+What it adds to the library: rows sorted by length into batches of so many tokens, the tokens that all prompts of a call
+begin with read once for all of them, logits only where they are asked for, and answers drawn per row by the row's own
+seed (sampling.py).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from askback import models
+from askback.engines import usage
+from askback.engines.batching import LIKE, Row, batches, common_prefix, continuation, shared_prefix
+from askback.engines.local import attention
+from askback.engines.local.decoding import Drawing
+from askback.engines.local.kv_cache import token_bytes
+from askback.engines.local.loading import load, stop_tokens, truncate
+from askback.engines.local.sampling import SeededSampler, draw
+from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
+from askback.errors import InputError, MissingExtra
+from askback.prompts import read, render, render_pair
+from askback.prompts.prompt import Prompt
+
+if TYPE_CHECKING:
+    from askback.recipe import EngineOptions
+
+_READ_TOKENS = {"cpu": 1024, "cuda": 65536}
+"""Tokens in one forward pass. On a CPU more is slower: what does not fit the caches is paged in anew at every layer."""
+_DRAW_TOKENS = {"cpu": (8192, 32768), "cuda": (65536, 65536)}
+"""Tokens of all rows that are drawn together: at least, and at most where their keys and values take no more than
+`_DRAW_BYTES`. Each step reads all weights, so that many rows are better than few."""
+_DRAW_BYTES = 2**30
+_LOGITS = {"cpu": 2**28, "cuda": 2**30}
+"""At most so many logits in one pass, which bounds memory whatever the vocabulary."""
+
+
+class TransformersLocal:
+    """A model loaded from a folder, on the GPU if there is one, ready to answer (`Engine` in base.py).
+
+    The same call gives the same answers. Across batch sizes, and so across other prompts in the same call, numbers
+    agree up to floating-point rounding.
+
+    Args:
+        model_folder: a checkpoint, or a LoRA adapter, which is merged into its base model.
+        options: dtype and batch size.
+        chat_template: path of a Jinja template to use instead of the tokenizer's own; "" for its own.
+
+    Raises:
+        InputError: the folder, or the template, is unusable.
+        MissingExtra: torch or transformers is not installed.
+    """
+
+    calls = CALLS
+
+    def __init__(self, model_folder: str, options: "EngineOptions", chat_template: str = "") -> None:
+        folder = Path(model_folder)
+        models.check_model(folder, chat_template)
+        try:
+            import torch
+            from transformers import GenerationConfig
+        except ImportError as error:
+            raise MissingExtra(error.name or "transformers", "local", "the engine 'transformers'") from error
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._read_tokens = options.batch_tokens or _READ_TOKENS[self._device]
+        dtype = torch.float32 if options.dtype == "float32" else torch.bfloat16
+        self._model, self._tokenizer = load(folder, dtype, chat_template)
+        self._draw_tokens = options.batch_tokens or _draw_tokens(self._model, self._device)
+        self._model.to(self._device)
+        attention.use(self._model)
+        self._stops = stop_tokens(self._tokenizer, self._model.generation_config)
+        # A checkpoint's own sampling defaults (a temperature, a repetition penalty) would be applied otherwise.
+        self._model.generation_config = GenerationConfig(
+            do_sample=False, eos_token_id=self._stops, pad_token_id=self._stops[0]
+        )
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Draw one answer per prompt; the text is what follows `answer_start`."""
+        pairs = list(zip(prompts, seeds, strict=True))
+        rows = [render(self._tokenizer, prompt) for prompt, _ in pairs]
+        lengths = [len(row) + sampling.max_new_tokens for row in rows]
+        self._check_lengths(lengths)
+        if not rows:
+            return []
+        if _can_share(self._model.config):
+            drawn = self._draw(rows, sampling, [seed for _, seed in pairs])
+        else:
+            found: dict[int, list[int]] = {}
+            for batch in batches(lengths, self._draw_tokens):
+                padded = self._draw_padded([rows[at] for at in batch], sampling, [pairs[at][1] for at in batch])
+                found.update(zip(batch, padded, strict=True))
+            drawn = [found[at] for at in range(len(rows))]
+        answers = [self._completion(answer) for answer in drawn]
+        usage.count(sum(map(len, rows)), sum(answer.tokens for answer in answers))
+        return answers
+
+    def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
+        """Return, per prompt, the log-probability of each choice as what follows `answer_start`.
+
+        The choices are encoded as they would be within the whole text. Where they differ in their last token alone, as
+        " 1" to " 5" do, one pass serves all of them.
+        """
+        endings: dict[str, tuple[int, list[list[int]]]] = {}
+        rows: list[Row] = []
+        for prompt in prompts:
+            # What stands before a choice, the template's end of turn and the answer start, is the same in all prompts.
+            if prompt.answer_start not in endings:
+                endings[prompt.answer_start] = self._endings(prompt, choices)
+            dropped, tails = endings[prompt.answer_start]
+            ids = render(self._tokenizer, prompt)
+            rows += _choice_rows(ids[: len(ids) - dropped], tails)
+        values = iter(self._score(rows, self._read_tokens, precise=True))
+        return [_choice_values(values, endings[prompt.answer_start][1]) for prompt in prompts]
+
+    def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
+        """Return how likely each continuation is as the whole answer, stop token included."""
+        rows = [
+            continuation(*render_pair(self._tokenizer, prompt, answer))
+            for prompt, answer in zip(prompts, continuations, strict=True)
+        ]
+        most = _LOGITS[self._device] // self._model.config.get_text_config().vocab_size
+        scored = self._score(rows, min(self._read_tokens, most))
+        return [Likelihood(math.fsum(values), len(values)) for values in scored]
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Return the longest beginning of `text`, cut at a token's end, that encodes to at most `max_tokens`."""
+        return truncate(self._tokenizer, text, max_tokens)
+
+    def _endings(self, prompt: Prompt, choices: Sequence[str]) -> tuple[int, list[list[int]]]:
+        """Return how many tokens of the prompt a choice may alter, and each choice's tokens from there on."""
+        alone = render(self._tokenizer, prompt)
+        whole = [render(self._tokenizer, Prompt(prompt.user, prompt.answer_start + choice)) for choice in choices]
+        same = common_prefix([alone, *whole])
+        return len(alone) - same, [ids[same:] for ids in whole]
+
+    def _check_lengths(self, lengths: Sequence[int]) -> None:
+        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        if limit and lengths and max(lengths) > limit:
+            raise InputError(
+                f"{self._tokenizer.name_or_path}: row {lengths.index(max(lengths))} takes {max(lengths)} tokens, answer "
+                f"included, and the model reads at most {limit}; lower the recipe's token limits, or use another model"
+            )
+
+    def _score(self, rows: Sequence[Row], budget: int, precise: bool = False) -> list[list[float]]:
+        """Return the wanted log-probabilities of each row; `precise` if they are to be compared with one another."""
+        import torch
+
+        self._check_lengths([len(row.ids) for row in rows])
+        scored: dict[int, list[float]] = {}
+        with torch.inference_mode(), _float32_head(self._model) if precise else nullcontext():
+            shared = shared_prefix(rows) if _can_share(self._model.config) else 0
+            cache = self._read_prefix(rows[0].ids[:shared]) if shared else None
+            for batch in batches([len(row.ids) - shared for row in rows], budget, LIKE):
+                values = self._logprobs([rows[at] for at in batch], shared, cache)
+                scored.update(zip(batch, values, strict=True))
+        usage.count(sum(len(row.ids) for row in rows))
+        return [scored[at] for at in range(len(rows))]
+
+    def _read_prefix(self, ids: list[int]) -> Any:
+        import torch
+        from transformers import DynamicCache
+        from transformers.cache_utils import Cache
+
+        filled = DynamicCache()
+        self._model(torch.tensor([ids], device=self._device), cache=filled, use_cache=True, logits_to_keep=1)
+        return Cache(layers=[_shared_layer()(layer.keys, layer.values) for layer in filled.layers])
+
+    def _logprobs(self, rows: list[Row], shared: int, cache: Any) -> list[list[float]]:
+        """Run one batch. Padding is on the right, where no token that counts can see it, so it needs no mask."""
+        import torch
+
+        width = max(len(row.ids) for row in rows) - shared
+        ids = torch.tensor([row.ids[shared:] + [self._stops[0]] * (width + shared - len(row.ids)) for row in rows])
+        wanted = [[at, position - shared, token] for at, row in enumerate(rows) for position, token in row.wanted]
+        at, position, token = torch.tensor(wanted, dtype=torch.long).reshape(-1, 3).T
+        keep = torch.zeros_like(ids, dtype=torch.bool)
+        keep[at, position] = True
+        # The kept positions come out in one flat list; this is the place of each in it.
+        place = (keep.flatten().cumsum(0) - 1).view_as(keep)[at, position]
+        logits = self._model(
+            ids.to(self._device), cache=cache, use_cache=False, logits_to_keep=keep.to(self._device)
+        ).logits
+        values = iter(_pick(logits, place.to(self._device), token.to(self._device)))
+        return [[next(values) for _ in row.wanted] for row in rows]
+
+    def _draw(self, rows: list[list[int]], sampling: Sampling, seeds: list[int]) -> list[list[int]]:
+        def choose(logits: Any, numbers: list[int], drawn: list[int]) -> list[int]:
+            if sampling.temperature == 0:
+                return list(logits.argmax(-1).tolist())
+            logits = logits.float() / sampling.temperature
+            return list(draw(logits, sampling.top_p, [seeds[number] for number in numbers], drawn).tolist())
+
+        return Drawing(
+            self._model, rows, choose, sampling.max_new_tokens, self._stops, self._read_tokens, self._draw_tokens
+        ).run()
+
+    def _draw_padded(self, rows: list[list[int]], sampling: Sampling, seeds: list[int]) -> list[list[int]]:
+        """Draw with the library's own loop, for a model whose layers keep more than keys and values of single tokens."""
+        import torch
+        from transformers import LogitsProcessorList
+
+        width = max(map(len, rows))
+        padded = [[self._stops[0]] * (width - len(row)) + row for row in rows]
+        mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+        drawing = [SeededSampler(seeds, sampling.temperature, sampling.top_p)] if sampling.temperature > 0 else []
+        with torch.inference_mode():
+            output = self._model.generate(
+                torch.tensor(padded, device=self._device),
+                attention_mask=torch.tensor(mask, device=self._device),
+                logits_processor=LogitsProcessorList(drawing),
+                max_new_tokens=sampling.max_new_tokens,
+                prefill_chunk_size=max(1, self._read_tokens // len(rows)),
+            )
+        return list(output[:, width:].tolist())
+
+    def _completion(self, answer: list[int]) -> Completion:
+        length = next((at for at, token in enumerate(answer) if token in self._stops), len(answer))
+        return Completion(read(self._tokenizer, answer[:length]), length, length < len(answer))
+
+
+@contextmanager
+def _float32_head(model: Any) -> Iterator[None]:
+    """Have logits computed in float32 from the last hidden state.
+
+    In bfloat16 a logit above 16 is a multiple of 1/8: half of all pairs had two digits exactly tied.
+    """
+    from torch.nn.functional import linear
+
+    def exact(head: Any, inputs: Any, _: Any) -> Any:
+        return linear(inputs[0].float(), head.weight.float(), None if head.bias is None else head.bias.float())
+
+    with model.get_output_embeddings().register_forward_hook(exact):
+        yield
+
+
+def _choice_rows(context: list[int], tails: list[list[int]]) -> list[Row]:
+    """Return one row that serves all choices if they differ in one token alone, else one row per choice."""
+    same = common_prefix(tails)
+    if any(len(tail) != same + 1 for tail in tails):
+        return [continuation(context, tail) for tail in tails]
+    one = continuation(context, tails[0])
+    return [Row(one.ids, one.wanted[:-1] + [(len(one.ids) - 1, tail[-1]) for tail in tails])]
+
+
+def _choice_values(values: Any, tails: list[list[int]]) -> list[float]:
+    same = common_prefix(tails)
+    if any(len(tail) != same + 1 for tail in tails):
+        return [sum(next(values)) for _ in tails]
+    row = next(values)
+    return [sum(row[:same]) + last for last in row[same:]]
+
+
+def _pick(logits: Any, places: Any, tokens: Any) -> list[float]:
+    """Return the log-probability of each token at its place, normalised in float32 over the whole vocabulary.
+
+    A part at a time, so that the float32 copy stays small.
+    """
+    import torch
+
+    totals = torch.cat([part.float().logsumexp(-1) for part in logits.split(512)])
+    return list((logits[places, tokens].float() - totals[places]).tolist())
+
+
+def _draw_tokens(model: Any, device: str) -> int:
+    """Return how many tokens are drawn together where nobody said."""
+    least, most = _DRAW_TOKENS[device]
+    if not _can_share(model.config):
+        return least
+    return max(least, min(most, _DRAW_BYTES // token_bytes(model)))
+
+
+def _can_share(config: Any) -> bool:
+    """Tell whether a prefix can be reused: the state of every layer is keys and values of single tokens."""
+    kinds = getattr(config.get_text_config(), "layer_types", None) or ["full_attention"]
+    return set(kinds) <= {"full_attention", "sliding_attention"}
+
+
+@lru_cache(maxsize=1)
+def _shared_layer() -> Any:
+    """Return the cache layer of a prefix that all rows of all batches share.
+
+    transformers' own caches hold a copy of the prefix for every row and keep what is read after it. This one holds the
+    prefix once, shows it to every row, and keeps nothing.
+    """
+    import torch
+    from transformers.cache_utils import DynamicLayer
+
+    class SharedLayer(DynamicLayer):  # type: ignore[misc]
+        def __init__(self, keys: Any, values: Any) -> None:
+            super().__init__()
+            super().update(keys, values)
+
+        def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+            rows = key_states.shape[0]
+            return (
+                torch.cat([self.keys.expand(rows, -1, -1, -1), key_states], dim=-2),
+                torch.cat([self.values.expand(rows, -1, -1, -1), value_states], dim=-2),
+            )
+
+    return SharedLayer

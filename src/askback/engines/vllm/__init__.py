@@ -1,0 +1,1 @@
+"""A vLLM server that a run starts."""

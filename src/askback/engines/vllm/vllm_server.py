@@ -1,0 +1,178 @@
+"""A vLLM of our own: started on a checkpoint, in whatever environment its command is in, then asked as any server is.
+
+One server at a time, started by the process that runs the steps and shared by its workers, and by following steps that
+use the same model. It ends before anything is trained, with the run, and with the run's process however that dies
+(guard.py). Only this machine can reach it, and only with a key made for it.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+from askback import models, owned
+from askback.engines import guard
+from askback.errors import InputError
+from askback.recipe import EngineOptions, Resources
+
+KEY_VARIABLE = "ASKBACK_VLLM_KEY"
+"""Set in this process for its workers, to a random key."""
+NAME = "askback"
+SAY_EVERY = 10.0
+TAIL = 12
+
+
+class Server:
+    """A vLLM on `folder`, ready to be asked at `url`; it ends with `close()` or with this process.
+
+    Args:
+        folder: a checkpoint, or a LoRA adapter, which is served with its base model.
+        log: file that takes what it prints.
+        say: told the last line of that while it starts.
+
+    Raises:
+        InputError: the command is not there, or the server ended or was not ready in time; with the end of its log.
+    """
+
+    def __init__(
+        self, folder: Path, options: EngineOptions, log: Path, say: Callable[[str], None], chat_template: str = ""
+    ) -> None:
+        models.check_model(folder, chat_template)
+        os.environ.setdefault(KEY_VARIABLE, secrets.token_hex(16))
+        self.folder, self.log, self._ready_s, self._port = folder, log, options.ready_s, _free_port()
+        self.url = f"http://127.0.0.1:{self._port}/v1"
+        command = command_line(folder, options, self._port)
+        if shutil.which(command[0]) is None:
+            raise InputError(
+                f"engine.command: there is no '{command[0]}' here; install vLLM in an environment of its own, and give the "
+                "path of its command"
+            )
+        with owned.append(log) as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", guard.__file__, *command],
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"VLLM_API_KEY": os.environ[KEY_VARIABLE]},
+                start_new_session=True,  # a Ctrl-C in the terminal is for us alone
+            )
+        try:
+            self._wait(say)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End it, and all processes it has started."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _wait(self, say: Callable[[str], None]) -> None:
+        began = said = time.monotonic()
+        while True:
+            if self._process.poll() is not None:
+                raise InputError(f"{self.folder}: vLLM ended (status {self._process.returncode}):\n{self._tail(TAIL)}")
+            if self._healthy():
+                return
+            now = time.monotonic()
+            if now - began > self._ready_s:
+                raise InputError(
+                    f"{self.folder}: vLLM was not ready within {self._ready_s:g} s (ready_s); its log ends:\n"
+                    f"{self._tail(TAIL)}\nThe whole of it is in {self.log}"
+                )
+            if now - said > SAY_EVERY:
+                said = now
+                say(f"vLLM, {now - began:.0f} s: {self._tail(1)}")
+            time.sleep(0.5)
+
+    def _healthy(self) -> bool:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _tail(self, lines: int) -> str:
+        text = self.log.read_text("utf-8", "replace")
+        return "\n".join([line[:300] for line in text.splitlines() if line.strip()][-lines:])
+
+
+def command_line(folder: Path, options: EngineOptions, port: int) -> list[str]:
+    """Return what starts a server of `folder`; the checkpoint's own sampling defaults are not taken."""
+    adapter = (folder / "adapter_config.json").is_file()
+    model = str(models.base_of(folder) if adapter else folder)
+    command = [part.replace("{model}", model) for part in options.command]
+    if command == list(options.command):
+        command.append(model)
+    command += ["--host", "127.0.0.1", "--port", str(port), "--generation-config", "vllm"]
+    command += ["--dtype", "float32" if options.dtype == "float32" else "bfloat16"]
+    if adapter:
+        rank = json.loads((folder / "adapter_config.json").read_text("utf-8"))["r"]
+        allowed = next(size for size in (8, 16, 32, 64, 128, 256, 320, 512, rank) if size >= rank)
+        command += ["--enable-lora", "--max-lora-rank", str(allowed), "--lora-modules", f"{NAME}={folder}"]
+        command += ["--served-model-name", f"{NAME}-base"]
+    else:
+        command += ["--served-model-name", NAME]
+    return [*command, *options.arguments]
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def connected(options: EngineOptions, server: Server) -> EngineOptions:
+    """Return the options with which an engine finds a server that is running."""
+    found = {"url": server.url, "model": NAME, "tokenizer": str(server.folder), "api_key_env": KEY_VARIABLE}
+    return options.model_copy(update=found | {"api": "completions"})
+
+
+class Serving:
+    """The one server of a run, started when a step first needs it and kept while the next ones ask the same model."""
+
+    def __init__(self) -> None:
+        self._server: Server | None = None
+        self._what: Any = None
+
+    def ready(
+        self,
+        function: Callable[..., Any],
+        inputs: dict[str, Any],
+        resources: Resources,
+        log: Path,
+        say: Callable[[str], None],
+    ) -> Resources:
+        """Return the resources of a step, with the engine of its role; where that is a server of ours, it runs.
+
+        A step that asks no model, such as a training, needs the memory: no server is left running.
+        """
+        role = function.recorded.engine  # type: ignore[attr-defined]
+        options = resources.engine_for(role)
+        if not role or options.kind != "vllm_server":
+            self.close()
+            return resources.model_copy(update={"engine": options})
+        model = inputs["model"]
+        what = (options, model.fingerprint)
+        if self._server is None or self._what != what:
+            self.close()
+            self._server, self._what = Server(model.path, options, log, say, model.chat_template), what
+        return resources.model_copy(update={"engine": connected(options, self._server)})
+
+    def close(self) -> None:
+        """End the server, if one is running."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None

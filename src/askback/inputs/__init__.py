@@ -1,0 +1,1 @@
+"""Rows and bytes of files, archives, URLs and the hub."""

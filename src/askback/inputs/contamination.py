@@ -1,0 +1,92 @@
+"""Evaluation prompts in what a model is to be trained on (method.md 6.4; the paper has no such check)."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from askback.errors import InputError
+from askback.inputs.local_files import Stamp, stamp
+from askback.inputs.rows import BrokenRow, read_rows
+from askback.text.words import in_a_row, join, words
+
+NGRAM = 13
+"""Words in a row that a text and a prompt may not share; the field's habit since GPT-3."""
+SHORTEST = 6
+"""A prompt of fewer than 13 words has to be in a text as a whole; one of fewer than this is too common to look for. In
+scripts without spaces both numbers are in letters, as `in_a_row` converts them."""
+FIELDS = ("instruction", "prompt", "question", "text")
+"""Where a row holds its prompt: the first of these, or the first of `turns`."""
+
+
+class EvaluationPrompts:
+    """Prompts of evaluation sets, to be looked for in texts. Words are compared without case and punctuation."""
+
+    def __init__(self, prompts: Iterable[tuple[str, str]]) -> None:
+        """Take (where it is from, prompt) pairs."""
+        self._whole: dict[tuple[str, ...], str] = {}
+        self._starts: dict[tuple[str, ...], list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+        for where, prompt in prompts:
+            asked = tuple(words(prompt))
+            if not asked or asked in self._whole:
+                continue
+            self._whole[asked] = where
+            if len(asked) < in_a_row(asked, SHORTEST):
+                continue
+            length = in_a_row(asked, NGRAM)
+            for start in range(max(len(asked) - length, 0) + 1):
+                run = asked[start : start + length]
+                self._starts.setdefault(run[:SHORTEST], []).append((asked, run))
+
+    def found_in(self, text: str) -> str | None:
+        """Return the words that `text` shares with a prompt, and which prompt that is; None if it shares none.
+
+        Shared are 13 words in a row, or all of a prompt of 6 to 12 words. A text that is nothing but a prompt is found
+        whatever its length.
+        """
+        mine = tuple(words(text))
+        if mine in self._whole:
+            return f"is the prompt {self._whole[mine]}, none wanted"
+        for at in range(len(mine) - SHORTEST + 1):
+            for prompt, shared in self._starts.get(mine[at : at + SHORTEST], ()):
+                if mine[at : at + len(shared)] == shared:
+                    limit = ", all of it," if shared == prompt else ""
+                    said = join(shared)
+                    return f"{len(shared)} words in a row{limit} as in {self._whole[prompt]}, none wanted: {said!r}"
+        return None
+
+
+def evaluation_prompts(paths: tuple[str, ...]) -> EvaluationPrompts:
+    """Read evaluation prompts from JSON Lines, JSON or Parquet files.
+
+    Raises:
+        InputError: a file is missing, broken, or has a row without a prompt: it would not be looked for.
+    """
+    return _prompts(paths, tuple(stamp(Path(path)) if Path(path).is_file() else None for path in paths))
+
+
+@lru_cache(maxsize=4)
+def _prompts(paths: tuple[str, ...], marks: tuple[Stamp | None, ...]) -> EvaluationPrompts:
+    return EvaluationPrompts(pair for path in paths for pair in _read(Path(path)))
+
+
+def _read(path: Path) -> Iterable[tuple[str, str]]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of evaluation prompts; decontaminate takes .jsonl, .json and .parquet")
+    for where, row in read_rows(path):
+        if isinstance(row, BrokenRow):
+            raise InputError(f"{where}: this evaluation prompt cannot be read: {row}. Mend the file")
+        if (prompt := prompt_of(row)) is None:
+            fields = ", ".join(str(name)[:40] for name in list(row)[:20])
+            allowed = ", ".join(FIELDS)
+            raise InputError(f"{where}: no evaluation prompt in fields {fields}; looked for {allowed} and turns")
+        yield where, prompt
+
+
+def prompt_of(row: dict[str, Any]) -> str | None:
+    """Return the prompt in a row of an evaluation set, None if there is none."""
+    for name in FIELDS:
+        if isinstance(value := row.get(name), str):
+            return value
+    turns = row.get("turns")
+    return turns[0] if isinstance(turns, list) and turns and isinstance(turns[0], str) else None

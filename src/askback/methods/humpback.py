@@ -1,0 +1,71 @@
+"""Instruction backtranslation: figure 1 of Humpback (Li et al., ICLR 2024) as code, top to bottom.
+
+Where the paper's text leaves it open, its figure is followed (method.md 1.2): every M_t is trained from the base model,
+never from M_{t-1}; M_{t-1} makes the selection that M_t is trained on; all rounds judge the same candidates.
+"""
+
+from askback.augment.write import write_instructions
+from askback.corpus.build import cut_documents, drop_duplicates
+from askback.curate.check import check
+from askback.curate.score import score
+from askback.curate.select import select
+from askback.curate.teach import make_probes, teach_judge
+from askback.evaluate.gate import keep_best
+from askback.evaluate.loss import measure_loss
+from askback.execution.identity import Model
+from askback.execution.run import Steps
+from askback.execution.shards import Records
+from askback.recipe import Recipe
+from askback.seed.load import load_seed
+from askback.seed.ranked import load_ranked
+from askback.train.steps import train_backward, train_forward
+
+
+def backtranslate(recipe: Recipe, run: Steps) -> Model:
+    """Make the whole loop and return its result: the last M_t that passed the gate (evaluate/gate.py).
+
+    `run` decides what making a step means: a `Run` makes it or returns what is on disk, a `Plan` only looks ahead.
+    """
+    base = run.base()
+
+    # What people wrote: pairs of instruction x and output y, and documents cut into segments y.
+    seed = run.step("seed", load_seed, recipe.seed)
+    segments = make_corpus(recipe, run)
+
+    # Held-out pairs, true and damaged, to try each judge on before it judges a corpus; made before anything is trained.
+    probes = run.step("probes", make_probes, recipe.judge.probing(), seed=seed) if recipe.judge.check else None
+
+    # Self-augmentation: M_yx, taught by the seed in reverse, writes the instruction x that each segment y would answer.
+    backward = run.step("backward", train_backward, recipe.backward, base=base, examples=[seed])
+    candidates = run.step("augment", write_instructions, recipe.augment, model=backward, segments=segments)
+
+    # M_0, taught by the seed alone, is the first judge; if wanted, it is also taught to judge, and so is each after it.
+    teaching = recipe.judge.teaching()
+    taught = [run.step("teach", teach_judge, teaching, seed=seed)] if teaching.examples != "none" else []
+    taught += [run.step("ranked", load_ranked, teaching, seed=seed)] if teaching.ranked else []
+    run.step("loss-base", measure_loss, recipe.evaluate, model=base, examples=seed)
+    model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed, *taught])
+    models, losses = [model], [run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)]
+
+    # Self-curation: M_{t-1} judges every candidate, and the best of them, with the seed, make M_t.
+    before: list[Records] = []
+    for t in range(1, recipe.rounds + 1):
+        if probes is not None:
+            probed = run.step(f"probe-{t}", score, recipe.score, model=model, candidates=probes)
+            run.step(f"check-{t}", check, recipe.check, probes=probes, judgements=probed)
+        judged = run.step(f"score-{t}", score, recipe.score, model=model, candidates=candidates)
+        k = recipe.select.of_round(t)
+        chosen = run.step(f"select-{t}", select, k, candidates=candidates, judgements=judged, before=before)
+        model = run.step(f"m{t}", train_forward, recipe.forward, base=base, examples=[seed, chosen, *taught])
+        models.append(model)
+        losses.append(run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed))
+        before = [judged, chosen]
+
+    # The result is the last M_t, unless an earlier one does better on what people wrote.
+    return run.step("result", keep_best, recipe.gate, models=models, losses=losses)
+
+
+def make_corpus(recipe: Recipe, run: Steps) -> Records:
+    """Make the segments alone: cut every document, then drop duplicates over the whole corpus."""
+    segments = run.step("segment", cut_documents, recipe.corpus)
+    return run.step("dedup", drop_duplicates, recipe.corpus, segments=segments)

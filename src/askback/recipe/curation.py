@@ -1,0 +1,217 @@
+"""Options of self-curation: the judge, its trial, its scores and what is chosen by them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from askback.recipe.base import FilePath, Options, PerRound, Share
+from askback.recipe.inputs import SeedSource
+
+ScorerName = Literal["rubric", "additive", "ifd", "instruction", "whole"]
+DamageKind = Literal["swapped", "truncated", "furniture", "shuffled", "off-topic", "blog", "repeated"]
+
+
+UNASKED = frozenset({"ifd", "whole"})
+"""Scorers that ask for no rating, so that there is nothing to give reasons for."""
+
+
+class Score(Options):
+    """Self-curation, first half: a judgement for every candidate by every scorer (method.md 1.7, 4).
+
+    `rubric` is the paper's five levels, for a model that can follow a rubric: M_0 of a few billion parameters, or an
+    endpoint. `additive` counts five points (Self-Rewarding's, which agreed with people far oftener than the paper's on one
+    70B model), worth a try where `rubric` puts everything on one level. `ifd` asks nothing: it measures how much the
+    instruction helps to predict the output, which an untuned model of any size can tell, and is the one to take for a
+    small model; it knows a mismatch, not a bad text. `instruction` looks at the instruction alone, and goes beside
+    another one, and so does `whole`, a rule that finds outputs that break off, which a small judge overlooks. Several are
+    combined by `select.weights`.
+    """
+
+    scorers: Annotated[list[ScorerName], Field(min_length=1)] = ["rubric"]
+    reasoning: bool = False
+    """Have the judge write a short reasoning first, as the paper does; the digit is read from probabilities all the same.
+    Off by default: it takes an order of magnitude more time, and a small model's reasoning is no better than its digit."""
+    reasoning_tokens: Annotated[int, Field(ge=1)] = 96
+    """At most so many; what is longer is cut and the digit asked for. The paper gives no number; three sentences."""
+    samples: Annotated[int, Field(ge=1)] = 1
+    """With `reasoning`: draw so many and average their scores. The paper draws one, Self-Rewarding three."""
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """How a reasoning is drawn, as the paper draws everything."""
+    max_output_tokens: Annotated[int, Field(ge=16)] = 1024
+    """The judge reads so many tokens of the output."""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "Score":
+        if len(set(self.scorers)) < len(self.scorers):
+            raise ValueError(f"scorers names one twice: {', '.join(self.scorers)}; name each once")
+        if self.reasoning and UNASKED.issuperset(self.scorers):
+            raise ValueError(
+                f"reasoning is of no use to {', '.join(self.scorers)}, as no rating is asked for; add another scorer "
+                "or leave it out"
+            )
+        if self.samples > 1 and not (self.reasoning and self.temperature > 0):
+            raise ValueError(
+                f"samples {self.samples} would all be the same without reasoning: true and a temperature above 0; "
+                "give those, or samples: 1"
+            )
+        return self
+
+
+PAPERS_LEAST = 4.5
+"""The paper's k = 5 (method.md 1.7)."""
+HIGHEST = {"rubric": 5, "additive": 5, "instruction": 5, "whole": 1}
+"""Score of each scorer; `ifd` has no bound."""
+
+
+class Select(Options):
+    """Self-curation, second half: which candidates to train on. Give exactly one of the first five."""
+
+    min_score: PerRound[float] | None = None
+    """The paper's k = 5 is a score of at least 4.5 (method.md 1.7). The paper samples a digit, and the score here is the
+    expected level, so 4.5 is much stricter than a sampled 5: 0.02, 0.05, 0.13, 0.30 and 0.50 for the digits 1 to 5 are
+    4.21. `min_probability: 0.5` is nearer to the paper's."""
+    min_probability: PerRound[Annotated[float, Field(gt=0, le=1)]] | None = None
+    """Choose by the probability of the highest level, at least so much, in place of the expected level (ours): 0.5 takes
+    the pairs that a digit that is sampled would put there more often than not. For one scorer that gives levels, on an
+    engine that tells probabilities; it is also the `score` of the pairs chosen."""
+    top_fraction: PerRound[Annotated[float, Field(gt=0, le=1)]] | None = None
+    top_n: PerRound[Annotated[int, Field(ge=1)]] | None = None
+    """For models whose absolute scale is off: the best by score, ties broken by id. This and the two above are one value
+    for all rounds, or a list with one for each (the paper does not say whether its two rounds had the same k)."""
+    bins: Annotated[int, Field(ge=2, le=10)] | None = None
+    """Drop nothing for its score: every candidate trains with a tag of its score's quantile, as in "3 of 5", and at
+    inference the best one is asked for (HintedBT, method.md 4)."""
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Of each scorer, where `score.scorers` has several: the score is then `combined`, the weighted geometric
+    mean of a candidate's ranks among all, and `min_score` is on that scale of 0 to 1. {} weighs all alike; if any is given,
+    a scorer without a weight does not count. Where one alone counts, its own scale stays."""
+    max_unscored: Share = 0.05
+    """The run stops when a larger share of candidates has no score."""
+    drop_unhelpful: bool = True
+    """Where `ifd` is among the scorers, drop candidates whose instruction does not help to predict the output: a ratio of
+    the losses of 1 or more, Cherry LLM's bound. It is no matter of degree, so a weight of 0 does not turn it off."""
+    max_similarity: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Skip a candidate whose instruction shares this much of its words (Jaccard) with a better one chosen; outputs were
+    compared when the corpus was made. Self-Instruct's bound on another measure is 0.7. None does not look."""
+    max_per_source: Annotated[float, Field(gt=0)] | None = None
+    max_per_licence: Annotated[float, Field(gt=0)] | None = None
+    """Choose at most so many of one source (a site, folder or file) or licence: below 1 a share of the number that is to
+    be chosen, from 1 a count (ours)."""
+    spread: Literal["none", "source", "document"] = "none"
+    """Choose in turns: the best of every source or document, then the second of each, and so on (ours). For top_n and
+    top_fraction."""
+    match_lengths: bool = False
+    """Let the outputs chosen have the lengths of all, fifth by fifth, so that rounds do not drift to longer text (ours;
+    the paper's drifted, method.md 1.8). For top_n and top_fraction."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Select":
+        names = ("min_score", "min_probability", "top_fraction", "top_n", "bins")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(names)}; found {' and '.join(given) or 'none'}")
+        if self.weights and not any(self.weights.values()):
+            raise ValueError("weights: at least one must be above 0, or leave them out to weigh all alike")
+        if given[0] in ("min_score", "min_probability", "bins") and (self.spread != "none" or self.match_lengths):
+            name = "match_lengths" if self.match_lengths else "spread"
+            raise ValueError(
+                f"{name} says which of many to prefer, and {given[0]} takes all; give top_n or top_fraction"
+            )
+        for name in ("max_per_source", "max_per_licence"):
+            limit = getattr(self, name)
+            if limit is not None and limit > 1 and not limit.is_integer():
+                raise ValueError(f"{name} {limit} is neither a share below 1 nor a whole number")
+        return self
+
+    def of_round(self, t: int) -> "Select":
+        """Return the options of round `t`, counted from 1, with one value each."""
+        lists = {name: value[t - 1] for name, value in self.per_round().items()}
+        return self.model_copy(update=lists)
+
+    def per_round(self) -> dict[str, list[Any]]:
+        """Return the options that have a value for each round."""
+        names = ("min_score", "min_probability", "top_fraction", "top_n")
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if isinstance(value, list)}
+
+
+class Gate(Options):
+    """Which M_t is the run's result (ours; evaluate/gate.py)."""
+
+    enabled: bool = True
+    """Off, the result is the last round's model, as in the paper."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Of the interval of the difference in held-out loss; a difference it leaves open does not count against a model."""
+
+
+class Judge(Options):
+    """Teaching the judge, and trying it before it judges (method.md 4.1: an untaught judge hardly agrees with people)."""
+
+    examples: Literal["none", "contrast"] = "none"
+    """`contrast` adds judgements to what every M_t is trained on: seed pairs as they are, rated 5, and damaged, rated
+    lower. The paper's judge is not taught; a model of a few hundred million parameters is none without it."""
+    kinds: Annotated[list[DamageKind], Field(min_length=1)] = ["swapped", "truncated", "furniture", "shuffled"]
+    """The damage that is taught (curate/damage.py). The others are left to see whether the judge learnt more than these."""
+    pairs: Annotated[int, Field(ge=1)] = 300
+    """Seed pairs that judgements are made of, drawn by `Recipe.random_seed`."""
+    per_pair: Annotated[int, Field(ge=1)] = 1
+    """Damaged versions of each pair, of as many kinds. One makes as many good as bad examples."""
+    max_chars: Annotated[int, Field(ge=1)] = 1500
+    """Of the longest pair taken, instruction and output. With the rubric's 310 tokens it must fit `forward.max_tokens`
+    whole: a judgement is never cut."""
+    ranked: list[SeedSource] = []
+    """OpenAssistant files whose lower-ranked human replies are taught too: rank 1 as a 4, lower ones as a 3. What answers
+    a held-out pair's instruction is left out."""
+    probes: Annotated[int, Field(ge=2)] = 60
+    """Held-out pairs that the judge is tried on, each as it is and with every kind of damage."""
+    check: bool = True
+    """Try the judge of each round on the probes, and stop if it is no better than chance. Fewer than five say nothing: the
+    run tells so and goes on."""
+    minimum_auroc: Share = 0.5
+    """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this. At 0 it is
+    measured and stops nothing."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Judge":
+        for source in self.ranked:
+            if source.format not in ("oasst-messages", "oasst-trees"):
+                raise ValueError(
+                    f"ranked: format '{source.format}' of {source.path} holds no ranks; allowed are oasst-messages and "
+                    "oasst-trees"
+                )
+        if self.per_pair > len(set(self.kinds)):
+            raise ValueError(
+                f"per_pair {self.per_pair} is above the {len(set(self.kinds))} kinds there are, each damage a pair once; "
+                "give more kinds, or a smaller per_pair"
+            )
+        return self
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether judgements are among what the models are trained on."""
+        return self.examples != "none" or bool(self.ranked)
+
+    def teaching(self) -> "Judge":
+        """Return what bears on the examples alone, so that another way to check leaves trained models as they are."""
+        return Judge(**self.model_dump(exclude={"probes", "check", "minimum_auroc"}))
+
+    def probing(self) -> "Judge":
+        """Return what bears on the probes alone."""
+        return Judge(probes=self.probes, max_chars=self.max_chars)
+
+
+class Check(Options):
+    """How the probes' judgements are read; put together from `Judge` and `Select`."""
+
+    minimum_auroc: Share = 0.5
+    weights: dict[str, float] = {}
+
+
+class Labels(Options):
+    """Pairs that a user has rated, to measure a judge against (`askback calibrate --labels`)."""
+
+    path: FilePath
+    """Rows of instruction, output, and label or rating: a number, true or false, or good or bad."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Take the first so many."""

@@ -1,0 +1,157 @@
+"""Reading a recipe file: overrides, environment, and every problem told at once, each with its place in the YAML."""
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from askback.errors import InputError, RecipeError
+from askback.lookup import nearest
+from askback.recipe import RecipeFile
+from askback.recipe.variables import VARIABLE, fill, hide
+from askback.recipe.yaml_subset import DEEPEST, MOST_BYTES, read_yaml
+
+
+def load_recipe(path: str | Path, overrides: list[str] | None = None, unset: bool = False) -> RecipeFile:
+    """Read a recipe, apply ``key=value`` overrides (``recipe.rounds=1``), and check all of it.
+
+    ``${NAME}`` and ``${NAME:-default}`` in strings are taken from the environment, and what they stand for is written
+    nowhere (recipe/variables.py). Relative paths are relative to the working directory, as on any command line.
+
+    Args:
+        unset: let variables that are not set stand as they are written, to look at a run that is made.
+
+    Raises:
+        InputError: the file cannot be read.
+        RecipeError: anything is wrong in it; the message lists every problem.
+    """
+    tree = _read(path)
+    for override in overrides or []:
+        _override(tree, override)
+    names: list[str] = []
+    written: dict[Place, str] = {}
+    tree = _filled(tree, names, written)
+    missing = [f"${{{name}}} is not set; set it in the environment, or give the value with --set" for name in names]
+    missing = [] if unset else missing
+    try:
+        checked = RecipeFile.model_validate(tree)
+    except ValidationError as error:
+        problems = missing + [_problem(dict(detail), written) for detail in error.errors()]
+        more = [f"and {len(problems) - MOST_TOLD:,} more problems"] if len(problems) > MOST_TOLD else []
+        raise RecipeError("\n".join(f"{path}: {one}" for one in problems[:MOST_TOLD] + more)) from error
+    if missing:
+        raise RecipeError("\n".join(f"{path}: {problem}" for problem in missing))
+    checked.keep_written(written)
+    return checked
+
+
+MOST_TOLD = 50
+"""Problems in one message."""
+SHOWN = 200
+"""Characters of a value that are repeated in a message."""
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    """Read the file, which is not trusted to be short, or a file.
+
+    Raises:
+        InputError: the file cannot be read.
+        RecipeError: it is not YAML, or more than a recipe may hold.
+    """
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise InputError(f"{path}: not a file; give the path of a recipe. Start one with: askback init NAME")
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise RecipeError(f"{path}: more than {MOST_BYTES:,} bytes, which no recipe has")
+        text = data.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot read the recipe: {error}. Start one with: askback init NAME") from error
+    try:
+        tree = read_yaml(text)
+    except ValueError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path}: expected a mapping with 'name' and 'recipe', found {type(tree).__name__}")
+    return tree
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Set one dotted key in the tree; numbers index lists (``recipe.corpus.sources.0.path=x``)."""
+    key, equals, value = override.partition("=")
+    shown = f"--set {_shown(override)}"
+    if not equals:
+        raise RecipeError(f"{shown}: expected KEY=VALUE, as in --set recipe.rounds=1")
+    *parents, last = key.split(".", DEEPEST)
+    node: Any = tree
+    try:
+        given = read_yaml(value)
+    except ValueError as error:
+        raise RecipeError(f"{shown}: {error}") from error
+    try:
+        for part in parents:
+            if isinstance(node, list):
+                node = node[int(part)]
+            else:
+                node[part] = {} if node.get(part) is None else node[part]
+                node = node[part]
+        node[int(last) if isinstance(node, list) else last] = given
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise RecipeError(f"{shown}: there is no such place in the recipe ({_shown(str(error))})") from error
+
+
+def _shown(text: str) -> str:
+    """Return a text as it can stand in one line of a message."""
+    line = " ".join(hide(text).split()).encode("utf-8", "replace").decode("utf-8")
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
+
+
+Place = tuple[str | int, ...]
+
+
+def _filled(node: Any, missing: list[str], written: dict[Place, str], place: Place = ()) -> Any:
+    """Fill in ``${NAME}`` in every text; collect names that are not set, and each such text as it is written, by place."""
+    if isinstance(node, dict):
+        return {key: _filled(value, missing, written, (*place, key)) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(value, missing, written, (*place, at)) for at, value in enumerate(node)]
+    if not isinstance(node, str) or not VARIABLE.search(node):
+        return node
+    written[place] = node
+    return fill(node, missing)
+
+
+MAY_HOLD_SECRETS = {"api_key_env", "url", "command", "arguments"}
+"""Options whose values are not repeated, as a key may be there by mistake."""
+
+
+def _problem(detail: dict[str, Any], written: dict[Place, str]) -> str:
+    """Say one validation error as: path, what was found (as it is written), what is allowed, nearest name."""
+    where = _shown(".".join(str(part) for part in detail["loc"])) or "the file"
+    if detail["type"] == "extra_forbidden":
+        allowed = _fields_at(detail["loc"][:-1])
+        name = _shown(str(detail["loc"][-1]))
+        return f"{where}: unknown key; allowed: {', '.join(allowed)}.{nearest(name, allowed)}"
+    if detail["type"] == "missing":
+        return f"{where}: missing and required"
+    found = written.get(tuple(detail["loc"]), detail["input"])
+    secret = not MAY_HOLD_SECRETS.isdisjoint(detail["loc"])
+    shown = "" if secret or isinstance(found, (dict, list)) else f"; found {_shown(repr(found))}"
+    hint = nearest(_shown(str(found)), re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", ""))))
+    return f"{where}: {detail['msg'].removeprefix('Value error, ')}{shown}.{hint}".replace("..", ".")
+
+
+def _fields_at(location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys allowed at a place in the recipe."""
+    kind: Any = RecipeFile
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = kind.model_fields[part].annotation
+        while not (isinstance(field, type) and issubclass(field, BaseModel)):
+            inner = [arg for arg in get_args(field) if arg is not type(None)]
+            field = inner[0]
+        kind = field
+    return sorted(kind.model_fields)

@@ -1,0 +1,166 @@
+"""Options of what goes in: seed pairs and documents."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from askback.recipe.base import FilePath, Options, Share
+
+DocumentFormat = Literal["html", "warc", "markdown", "text", "pdf", "jsonl", "parquet", "hub", "installed-docs"]
+PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
+
+
+class SeedSource(Options):
+    """One file (or hub dataset) of seed pairs."""
+
+    path: FilePath
+    """A file of JSON (lines, an array, objects, a wrapped list) or Parquet, packed or not; `builtin:demo`; or
+    `hub:NAME[:SPLIT]`."""
+    format: PairFormat = "pairs"
+    """`pairs` finds by a row's fields whether it holds columns (instruction, input, output; prompt, completion; question,
+    answer; …) or turns (messages, conversations). `alpaca` is the same; `messages` and `sharegpt` take turns alone. Only
+    OpenAssistant's files have to be named."""
+    split: Literal["auto", "train", "held-out"] = "auto"
+    """`auto` splits by `held_out`; the others put all pairs of this source on one side."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Take the first so many usable pairs."""
+    licence: str = ""
+    """Licence of the pairs, if the file does not state it."""
+
+
+class Seed(Options):
+    """The human pairs (method.md 1.3)."""
+
+    sources: Annotated[list[SeedSource], Field(min_length=1)]
+    held_out: Share = 0.1
+    """Share of `split: auto` pairs kept out of training, chosen by record id."""
+    language: str = "en"
+    """Only OASST states a language per message; other pairs are taken as they are."""
+    min_output_chars: int = 1
+    max_output_chars: int = 20_000
+    """Pairs outside are rejected. The paper sets no bounds; a small model and a short run may want some."""
+    decontaminate: list[FilePath] = []
+    """Files of evaluation prompts, as under `corpus`; a pair whose instruction shares as much with one is dropped."""
+
+
+class CorpusSource(Options):
+    """One place documents come from."""
+
+    format: DocumentFormat
+    path: FilePath = ""
+    """File, folder or glob, or a URL of one (``s3://``, ``https://``, ``zip://*.html::file.zip``, whatever fsspec reads);
+    `NAME[:SPLIT]` for `hub`; not used by `installed-docs`."""
+    text_field: str = "text"
+    """Column that holds the text, for jsonl, parquet and hub."""
+    markup: Literal["html", "markdown", "rst", "text"] = "text"
+    """What that column holds."""
+    licence: str = ""
+    """Licence of the documents, if they do not state their own."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Read at most so many documents from each WARC, JSONL or Parquet file, or from each 256 small files. (Without it,
+    workers share a WARC file in spans; a JSONL or Parquet file always goes to one of them, so cut large ones up.)"""
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Read this share of the documents, drawn by `Recipe.random_seed`; `limit` is of those drawn. What is not drawn is not
+    counted."""
+
+    @model_validator(mode="after")
+    def _path_where_needed(self) -> "CorpusSource":
+        if not self.path and self.format != "installed-docs":
+            raise ValueError(f"format '{self.format}' needs a path")
+        return self
+
+
+class WordList(Options):
+    """A list of words and phrases that are not wanted, such as profanity."""
+
+    path: FilePath
+    """A text file (UTF-8) with a word or phrase a line; lines that begin with # are comments."""
+    max_share: Share = 0.0
+    """A segment is dropped when more than this share of its words are hits (a phrase is one hit; in scripts without
+    spaces, a character is a word). 0 allows none."""
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "reinstruct": {"min_chars": 1200, "reinstruct_style": True},
+    "strict": {
+        "max_capital_share": 0.2,
+        "max_symbol_share": 0.1,
+        "max_digit_share": 0.15,
+        "max_link_share": 0.4,
+        "max_personal_share": 0.2,
+        "finished": True,
+    },
+    "none": {"header_rules": False, "languages": [], "min_prose": 0.0, "repeat_jaccard": None},
+}
+"""For each preset of `Corpus`, where it departs from the defaults there. `reinstruct` adds that paper's rules (method.md
+3.2), `strict` adds ours against indexes, teasers, tables of numbers and blogs, `none` leaves only the lengths, which are
+what decides how a document is cut."""
+
+
+class Corpus(Options):
+    """From documents to segments (method.md 1.4)."""
+
+    sources: Annotated[list[CorpusSource], Field(min_length=1)]
+    preset: Literal["paper", "reinstruct", "strict", "none"] = "paper"
+    """Defaults for the rules below (`PRESETS`); what a recipe gives itself wins."""
+    licences: list[str] = []
+    """Glob patterns of the licences a document may have; an empty list allows all."""
+    min_chars: Annotated[int, Field(ge=1)] = 600
+    max_chars: Annotated[int, Field(ge=1)] = 3000
+    """The paper's bounds, in characters of text."""
+    languages: list[str] = ["en"]
+    """Two-letter codes to keep; an empty list keeps all and does not look."""
+    header_rules: bool = True
+    """Drop sections whose header is empty, in capitals or of navigation words (the paper's)."""
+    repeat_ngram: Annotated[int, Field(ge=1)] = 3
+    repeat_jaccard: Share | None = 0.8
+    """Two sentences of a segment at or above this word n-gram Jaccard similarity are a repetition (the paper gives
+    neither n nor the threshold; these are ours). None does not look."""
+    min_prose: Share = 0.3
+    """Least share of a segment's characters that is in lines of prose (ours). In recipes, a list of ingredients over half
+    as much instruction passes; tables of links, indexes and lists of names do not. 0 does not look."""
+    max_capital_share: Share = 1.0
+    """Of the letters. This and the next three are ours, and off at 1."""
+    max_symbol_share: Share = 1.0
+    max_digit_share: Share = 1.0
+    """Of the characters, spaces and code apart."""
+    max_link_share: Share = 1.0
+    """Of the text, that stood inside links."""
+    max_personal_share: Share = 1.0
+    """Of the sentences, that speak of their author: I, me, my (ours; method.md 1.7). Off at 1."""
+    finished: bool = False
+    """Drop text that breaks off in mid-sentence (ours)."""
+    reinstruct_style: bool = False
+    """Keep only how-tos in which almost every paragraph opens with a verb (method.md 3.2)."""
+    boilerplate_pages: Annotated[int, Field(ge=2)] | None = None
+    """A paragraph on so many pages of one host is taken out of all of them, and what is then too short is dropped (ours;
+    None does not look)."""
+    duplicate_jaccard: Share = 0.7
+    """Segments at or above this estimated MinHash similarity to an earlier one are near-duplicates (ours)."""
+    pii: Literal["keep", "redact", "drop"] = "keep"
+    """What is done about personal data and secrets that have a form (corpus/pii.py): nothing, put <EMAIL> and the like in
+    their place, or drop the segment."""
+    pii_engine: Literal["patterns", "presidio"] = "patterns"
+    """`presidio` (`askback[presidio]`) looks after the patterns for more kinds, and for names and places where a spaCy
+    model of the language is installed. It takes far more time, so it is not the default."""
+    word_lists: list[WordList] = []
+    """A segment with too many words of one of these lists is dropped (corpus/filters/word_lists.py)."""
+    decontaminate: list[FilePath] = []
+    """Files of evaluation prompts; a segment that shares 13 words in a row with one, or all of a shorter one, is
+    dropped."""
+    max_document_bytes: Annotated[int, Field(ge=1)] = 8_000_000
+    """Larger documents are rejected unparsed."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Keep at most so many segments, drawn evenly over all by `Recipe.random_seed`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: Any) -> Any:
+        return {**PRESETS.get(str(given.get("preset")), {}), **given} if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> "Corpus":
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars {self.min_chars} is above max_chars {self.max_chars}")
+        return self

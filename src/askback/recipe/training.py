@@ -1,0 +1,90 @@
+"""Options of training, of writing instructions and of measuring losses."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from askback.recipe.base import Options, Share
+
+HygieneRule = Literal[
+    "too-long", "template-leak", "an-answer", "echo", "dangling", "several-questions", "no-request", "language"
+]
+
+
+class Lora(Options):
+    """Low-rank adapters instead of full finetuning, through peft."""
+
+    rank: Annotated[int, Field(ge=1)] = 16
+    alpha: Annotated[int, Field(ge=1)] = 32
+    dropout: Share = 0.0
+    quantised: Literal["nf4", "fp4"] | None = None
+    """Hold the base model in 4 bits while the adapter learns (QLoRA), for a large model on one GPU; `askback[quantised]`.
+    The adapter is merged into the base as it was, in float32."""
+
+
+class Training(Options):
+    """One finetuning from the base model (method.md 1.5)."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    final_learning_rate: Annotated[float, Field(ge=0)] = 9e-6
+    """Absolute, reached linearly at the last step."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Wherever the architecture has dropout; LLaMA's has it at attention weights alone. The paper states 0.1, not where;
+    it is off, as it costs a small model's few steps. An adapter has `lora.dropout`."""
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    """Examples per optimiser step; by default the paper's 32, or 8 under 3,000 examples."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimiser steps; by default from the paper's table, by the number of examples."""
+    max_tokens: Annotated[int, Field(ge=16)] = 2048
+    """Longer examples lose the end of their output (forward) or of the document in the prompt (backward)."""
+    lora: Lora | None = None
+    trl: dict[str, Any] = {}
+    """Handed to TRL's `SFTConfig` on top of the above, as it is."""
+
+    @model_validator(mode="after")
+    def _rate_falls(self) -> "Training":
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"final_learning_rate {self.final_learning_rate} is above learning_rate {self.learning_rate}"
+            )
+        return self
+
+
+class Backward(Training):
+    """The training of M_yx: as any other, and what it learns to decline."""
+
+    refusals: Share = 0.0
+    """So many damaged documents, as a share of the seed pairs, are added whose answer is that no instruction fits
+    (train/abstention.py). Off, as in the paper: the corpus rules drop damaged text before it is asked about, and a small
+    model that has learnt to decline declines good text too. Try 0.05 on a corpus that is not clean."""
+
+
+class Augment(Options):
+    """Self-augmentation (method.md 1.7)."""
+
+    per_segment: Annotated[int, Field(ge=1)] = 1
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    max_new_tokens: Annotated[int, Field(ge=1)] = 128
+    """The paper does not say; its candidates average 352 characters, its chosen ones 115."""
+    max_document_tokens: Annotated[int, Field(ge=16)] = 1024
+    """A segment is shown to the backward model up to so many tokens; the candidate keeps it whole."""
+    max_instruction_chars: Annotated[int, Field(ge=1)] = 800
+    copied_words: Annotated[int, Field(ge=2)] = 12
+    """An instruction that quotes so many words in a row from the segment is an echo (ours; the paper has no such rule)."""
+    max_questions: Annotated[int, Field(ge=1)] = 3
+    """An instruction with more question marks is several glued together (ours; 2 in 1,000 OpenAssistant ones have more)."""
+    skip_rules: list[HygieneRule] = []
+    """Rules of augment/hygiene.py that are not to be applied."""
+
+
+class HeldOut(Options):
+    """Held-out loss per output token after each training, on the held-out seed pairs."""
+
+    max_tokens: Annotated[int, Field(ge=16)] = 1024
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Measure on at most so many pairs (the first by id)."""
+    tags: list[Literal["augmented", "inference"]] = ["inference"]
+    """Prompts to measure under beside that of the pair's origin (S_a), each at the cost of another reading: "augmented" is
+    S_w, "inference" S_a + S_w, which the paper answers under. The gate goes by the loss under S_a."""

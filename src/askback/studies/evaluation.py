@@ -1,0 +1,230 @@
+"""Does it help: what a run's models and data are worth, as recorded steps in the folder `evaluate` of the run."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from askback.evaluate.answers import held_out_prompts, read_baseline, read_prompts, write_answers, write_outputs
+from askback.evaluate.benchmarks import run_benchmarks
+from askback.evaluate.difference import loss_difference
+from askback.evaluate.embedding import compare_meanings
+from askback.evaluate.loss import TAGGED, measure_loss, summary
+from askback.evaluate.options import (
+    BaselineFile,
+    Describing,
+    Embedding,
+    HeldOutPrompts,
+    PromptFile,
+    Questions,
+    Referring,
+)
+from askback.evaluate.pairwise import WinRate, compare, win_rate
+from askback.evaluate.rouge import compare_with_references
+from askback.execution.on_disk import read_json, reading
+from askback.execution.progress import Progress
+from askback.execution.run import Run
+from askback.execution.run_folder import RunFolder, look, metrics, side_by_side
+from askback.execution.shards import Records, write_json
+from askback.recipe import SeedSource
+from askback.records import Loss
+from askback.seed.load import load_pairs
+from askback.studies.description import describe
+
+HELD_OUT = "held-out"
+CONFIDENCE = 0.95
+BY_MODEL = ("win_rates", "references", "similarities", "benchmarks")
+"""What is found of one model at a time, and kept in the summary while that model is there."""
+FEW_PROMPTS = 100
+"""Under so many, a win rate near 50 has a standard error of up to 5 points."""
+
+
+def evaluate(folder: Path, questions: Questions, progress: Progress | None = None) -> dict[str, Any]:
+    """Answer the questions; return all that is known by now, which is also in ``evaluate/summary.json``.
+
+    Raises:
+        RecipeError: the run has no such model.
+        InputError: this is no run folder, or a file is missing.
+    """
+    made = look(folder)
+    model = questions.model or made.result
+    ours = [name for name in dict.fromkeys([model, *questions.against]) if not Path(name).is_file()]
+    for name in ours:
+        made.model(name)
+    found: dict[str, Any] = {kind: {} for kind in ("losses", *BY_MODEL)}
+    with made.inside("evaluate", progress, questions.judge_engine) as run:
+        found["losses"][HELD_OUT] = compared(recorded_losses(made))
+        for source in questions.pairs:
+            found["losses"][Path(source.path).name] = compared(_losses_on(source, made, run))
+        for name in questions.prompts:
+            _answered(name, model, questions, made, run, found)
+        for name in ours if questions.benchmarks else []:
+            assert questions.benchmarks is not None
+            tasks = side_by_side(
+                run, f"benchmarks-{name}", run_benchmarks, questions.benchmarks, model=made.model(name)
+            )
+            row = {"model": name, "model_id": made.model(name).id, "tasks": metrics(tasks)}
+            found["benchmarks"][tasks.folder.name] = row
+        found["data"] = _described(questions, made, run)
+        return _kept(run.folder / "summary.json", found, made)
+
+
+def recorded_losses(made: RunFolder) -> dict[str, list[Loss]]:
+    """Return the held-out losses that the loop itself measured, by model."""
+    return {name: list(made.records(f"loss-{name}")) for name in made.models if f"loss-{name}" in made.steps}
+
+
+def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
+    """Return each model's loss per token, and what it is more or less than that of base and of M_0, with intervals."""
+    rows: dict[str, dict[str, Any]] = {}
+    for name, own in losses.items():
+        tags = [tag for tag in TAGGED if all(getattr(loss, f"nats_{tag}") is not None for loss in own)]
+        measured = summary(own, tags)
+        rows[name] = {**measured, "pairs": measured.pop("examples")}
+        for other in {"base": (), "m0": ("base",)}.get(name, ("base", "m0")):
+            before = losses.get(other, [])
+            if len({loss.example_id for loss in own} & {loss.example_id for loss in before}) > 1:
+                rows[name][f"against_{other}"] = loss_difference(before, own, CONFIDENCE)._asdict()
+                for tag in tags:
+                    found = loss_difference(_under(tag, before), _under(tag, own), CONFIDENCE)
+                    rows[name][f"against_{other}_{tag}"] = found._asdict()
+    return rows
+
+
+def _under(tag: str, losses: list[Loss]) -> list[Loss]:
+    """Return the losses that were measured under another tag than the pair's own."""
+    found = ((loss, getattr(loss, f"nats_{tag}")) for loss in losses)
+    return [replace(loss, nats=nats) for loss, nats in found if nats is not None]
+
+
+def _losses_on(source: SeedSource, made: RunFolder, run: Run) -> dict[str, list[Loss]]:
+    name = plain(source.path)
+    pairs = side_by_side(run, f"pairs-{name}", load_pairs, source, seed=made.records("seed"))
+    options = made.file.recipe.evaluate.model_copy(update={"limit": None})
+    return {
+        who: list(side_by_side(run, f"loss-{name}-{who}", measure_loss, options, model=made.model(who), examples=pairs))
+        for who in made.models
+    }
+
+
+def _described(questions: Questions, made: RunFolder, run: Run) -> dict[str, Any]:
+    steps = {"candidates": "augment", "judgements": made.last("score-"), "chosen": made.chosen}
+    inputs = {key: made.records(name) for key, name in steps.items() if name in made.steps}
+    options = Describing(prompts=tuple(name for name in questions.prompts if name != HELD_OUT))
+    return metrics(side_by_side(run, "data", describe, options, seed=made.records("seed"), **inputs))
+
+
+def _answered(
+    name: str, model: str, questions: Questions, made: RunFolder, run: Run, found: dict[str, dict[str, Any]]
+) -> None:
+    """Have one prompt set answered by all, scored against its references, and compared."""
+    prompts = _prompts(name, questions.limit, made, run)
+    engine = run.file.resources.engine_for("compare")
+    judge = made.judge(questions.judge, engine)
+    judged_by = judge.id if engine.kind == "openai_http" else questions.judge
+    answers = {
+        who: _answers(who, plain(name), prompts, questions, made, run)
+        for who in dict.fromkeys([model, *questions.against])
+    }
+    ids = {who: next(iter(own)).model_id for who, own in answers.items()}
+    for who, own in answers.items():
+        if any(one.output for one in prompts):
+            row = {"model": Path(who).name, "model_id": ids[who], "prompts": Path(name).name}
+            _against_references(row, f"{plain(who)}-{plain(name)}", prompts, own, questions.embedder, run, found)
+        if who == model:
+            continue
+        compared = side_by_side(
+            run,
+            f"compare-{model}-{plain(who)}-{plain(name)}",
+            compare,
+            questions.judging,
+            model=judge,
+            prompts=prompts,
+            answers=answers[model],
+            baseline=own,
+        )
+        result = win_rate(compared)
+        names = {"model": model, "baseline": Path(who).name, "prompts": Path(name).name, "judge": judged_by}
+        said = cautions(result, judged_by, (model, who), made)
+        row = {**names, "model_id": ids[model], "baseline_id": ids[who], **asdict(result), "cautions": said}
+        found["win_rates"][compared.folder.name] = row
+
+
+def _against_references(
+    row: dict[str, Any],
+    name: str,
+    prompts: Records,
+    answers: Records,
+    embedder: str,
+    run: Run,
+    found: dict[str, dict[str, Any]],
+) -> None:
+    """Score answers against the references of their prompts: by words, and by meaning if there is an embedder."""
+    given = {"prompts": prompts, "answers": answers}
+    scored = side_by_side(run, f"references-{name}", compare_with_references, Referring(), **given)
+    found["references"][scored.folder.name] = {**row, **metrics(scored)}
+    if embedder:
+        near = side_by_side(run, f"meanings-{name}", compare_meanings, Embedding(model=embedder), **given)
+        found["similarities"][near.folder.name] = {**row, "embedder": Path(embedder).name, **metrics(near)}
+
+
+def _prompts(name: str, limit: int | None, made: RunFolder, run: Run) -> Records:
+    step = f"prompts-{plain(name)}"
+    if name == HELD_OUT:
+        return side_by_side(run, step, held_out_prompts, HeldOutPrompts(limit=limit), examples=made.records("seed"))
+    return side_by_side(run, step, read_prompts, PromptFile(path=name, limit=limit))
+
+
+def _answers(who: str, asked: str, prompts: Records, questions: Questions, made: RunFolder, run: Run) -> Records:
+    """Return the answers of a model, written also as AlpacaEval's model_outputs, or those in a file."""
+    step = f"answers-{plain(who)}-{asked}"
+    if who not in made.models:
+        return side_by_side(run, step, read_baseline, BaselineFile(path=who), prompts=prompts)
+    options = questions.answering.model_copy(update={"quality": made.quality(who)})
+    answers = side_by_side(run, step, write_answers, options, model=made.model(who), prompts=prompts)
+    outputs = run.folder / "model_outputs"
+    outputs.mkdir(exist_ok=True)
+    write_outputs(outputs / f"{who}-{asked}.json", answers, f"{made.folder.name}-{who}")
+    return answers
+
+
+def cautions(result: WinRate, judge: str, compared: tuple[str, str], made: RunFolder) -> list[str]:
+    """Say what speaks against taking a win rate at its word."""
+    said = []
+    if judge in made.models:
+        own = " and judges its own answers" if judge in compared else ""
+        said.append(f"the judge is a model of this run{own}: weak evidence")
+    if result.total.prompts < FEW_PROMPTS:
+        said.append(f"only {result.total.prompts} prompts")
+    if result.total.unscored:
+        said.append(f"{result.total.unscored} of {result.total.prompts} prompts unscored, each counted as half a win")
+    if result.first_preferred is not None and abs(result.first_preferred - 50) > 10:
+        said.append(
+            f"the judge's preference for the answer it sees first is {result.first_preferred:.0f} % (50 is none)"
+        )
+    if result.mass is None and result.first_preferred is not None:
+        said.append("the judge tells no probabilities, so its verdicts are read from its text: each is all or nothing")
+    if result.mass is not None and result.mass < 0.5:
+        said.append(f"the judge answers A or B at all with a probability of {result.mass:.2f} only")
+    return said
+
+
+def plain(name: str) -> str:
+    """Return a file's name as a part of a folder's."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", Path(name).name.split(".")[0])[:40].strip("-") or "file"
+
+
+def _kept(path: Path, found: dict[str, Any], made: RunFolder) -> dict[str, Any]:
+    """Add what earlier evaluations found of the models that are still there."""
+    before = read_json(path, dict[str, Any]) if path.exists() else {}
+    found |= {"run": made.folder.name, "models": {name: made.model(name).id for name in made.models}}
+    with reading(path, "remove it"):
+        for kind in BY_MODEL:
+            rows = before.get(kind, {}).items()
+            still = {step: row for step, row in rows if row["model_id"] in found["models"].values()}
+            found[kind] = {**still, **found[kind]}
+        if before.get("models") == found["models"]:
+            found["losses"] = {**before["losses"], **found["losses"]}
+    write_json(path, found)
+    return found

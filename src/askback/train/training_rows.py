@@ -1,0 +1,182 @@
+"""What a training sees, and when: how many steps, examples as tokens, rows in batches. Pure, and free of torch."""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from typing import Any, Literal, NamedTuple
+
+from askback import prompts
+from askback.recipe import Training
+from askback.records import Example, record_id
+
+Direction = Literal["backward", "forward"]
+
+PAPER_STEPS = (
+    (100, 8, 30),
+    (800, 8, 300),
+    (1600, 8, 600),
+    (3200, 32, 500),
+    (6400, 32, 600),
+    (12800, 32, 600),
+    (25600, 32, 1200),
+    (51200, 32, 1600),
+)
+"""(examples, batch, steps) of the paper's data-scaling runs (method.md 1.5)."""
+
+WINDOW = 8
+"""Batches whose rows are sorted by length together: enough to leave little padding, few enough to leave chance."""
+
+
+class Row(NamedTuple):
+    """A tokenised example: the prompt, and the answer to learn. `truncated`: a text was cut to fit.
+
+    `judgement`: what is learnt is a rating.
+    """
+
+    id: str
+    prompt: list[int]
+    answer: list[int]
+    truncated: bool
+    judgement: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Length of the whole row."""
+        return len(self.prompt) + len(self.answer)
+
+
+def batch_size_for(examples: int) -> int:
+    """Return the paper's batch: 32, or 8 under 3,000 examples (method.md 1.5)."""
+    return 8 if examples < 3000 else 32
+
+
+def steps_for(examples: int, batch_size: int) -> int:
+    """Return optimiser steps by the paper's table (method.md 1.5), exactly at its rows.
+
+    Between two rows the number of epochs goes linearly with the logarithm of the number of examples; beyond the ends it
+    stays that of the end row (2.4 below 100 examples, 1 above 51,200).
+    """
+    return max(1, round(_epochs(examples) * examples / batch_size))
+
+
+def schedule(options: Training, examples: int) -> tuple[int, int]:
+    """Return (batch size, steps): the recipe's, or else the paper's for so many examples."""
+    batch_size = options.batch_size or batch_size_for(examples)
+    return batch_size, options.steps or steps_for(examples, batch_size)
+
+
+def _epochs(examples: int) -> float:
+    table = [(count, batch * steps / count) for count, batch, steps in PAPER_STEPS]
+    if examples <= table[0][0]:
+        return table[0][1]
+    for (below, left), (above, right) in pairwise(table):
+        if examples <= above:
+            return left + (right - left) * math.log(examples / below) / math.log(above / below)
+    return table[-1][1]
+
+
+def tokenize(tokenizer: Any, example: Example, direction: Direction, max_tokens: int) -> Row | None:
+    """Return an example's tokens in one direction, at most `max_tokens`; None if nothing to learn would fit.
+
+    Forward, instruction → output: an output that is too long loses its end, and with it the stop token, since it did not
+    end there. Backward, output → instruction: the instruction stays whole, and an output that is too long loses its end
+    inside the prompt. A judgement is never cut, as being cut is what it is about.
+
+    Raises:
+        InputError: the chat template is not fit for training (`prompts.render_pair`).
+    """
+    if example.origin == "judgement":
+        assert direction == "forward", "the backward model does not judge"
+        return _judgement(tokenizer, example, max_tokens)
+    cut = _backward if direction == "backward" else _forward
+    return cut(tokenizer, example, max_tokens)
+
+
+def rewritten(tokenizer: Any, example: Example, direction: Direction) -> bool:
+    """Tell whether the chat template would render an example otherwise than it is (`prompts.rewrites`)."""
+    if direction == "backward":
+        return prompts.rewrites(tokenizer, prompts.backward(example.output), example.instruction)
+    if example.origin == "judgement":
+        return prompts.rewrites(tokenizer, prompts.rubric(example.instruction, example.output), f" {example.score:.0f}")
+    asked = prompts.forward(example.instruction, example.origin, example.quality)
+    return prompts.rewrites(tokenizer, asked, example.output)
+
+
+def _forward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
+    asked = prompts.forward(example.instruction, example.origin, example.quality)
+    prompt, answer = prompts.render_pair(tokenizer, asked, example.output)
+    room = max_tokens - len(prompt)
+    return Row(example.id, prompt, answer[:room], len(answer) > room) if room > 0 else None
+
+
+def _judgement(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
+    """Return the rubric's prompt as the scorer puts it, and the digit and the stop token as what is to be learnt."""
+    assert example.score is not None
+    asked = prompts.rubric(example.instruction, example.output)
+    prompt, answer = prompts.render_pair(tokenizer, asked, f" {example.score:.0f}")
+    row = Row(example.id, prompt, answer, truncated=False, judgement=True)
+    return row if row.tokens <= max_tokens else None
+
+
+def _backward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
+    def show(characters: int) -> Row | None:
+        asked = prompts.backward(example.output[:characters])
+        prompt, answer = prompts.render_pair(tokenizer, asked, example.instruction)
+        row = Row(example.id, prompt, answer, characters < len(example.output))
+        return row if row.tokens <= max_tokens else None
+
+    row = show(len(example.output))
+    fits, over = (len(example.output) if row else 0), len(example.output)
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if found := show(middle):
+            row, fits = found, middle
+        else:
+            over = middle
+    return row
+
+
+def arrange(rows: Sequence[Row], steps: int, batch_size: int, seed: int) -> list[list[int]]:
+    """Return, for each step, which rows it takes, shortest first: a pure function of the seed and of ids and lengths.
+
+    Every epoch is shuffled anew, and the next begins where it ends, so that all batches are full. Within windows of
+    `WINDOW` batches of one epoch, judgements keep to themselves, as the loss of a digit is lost among hundreds of tokens,
+    and rows of like length share a batch; then the batches of a window are shuffled.
+    """
+    epochs = -(-steps * batch_size // len(rows))
+    stream = [index for epoch in range(epochs) for index in _shuffled(rows, seed, epoch)]
+
+    def window(step: int) -> tuple[int, int, int]:
+        # A batch across the border of two epochs stands alone, so that no batch gathers copies of one row.
+        first, last = step * batch_size, (step + 1) * batch_size - 1
+        return first // len(rows), last // len(rows), step // WINDOW
+
+    batches: list[list[int]] = []
+    for _, group in groupby(range(steps), key=window):
+        members = list(group)
+        inside = stream[members[0] * batch_size : (members[-1] + 1) * batch_size]
+        inside.sort(key=lambda index: (rows[index].judgement, rows[index].tokens))
+        cut = [inside[at : at + batch_size] for at in range(0, len(inside), batch_size)]
+        cut = [sorted(batch, key=lambda index: rows[index].tokens) for batch in cut]
+        batches += sorted(cut, key=lambda batch: record_id(str(seed), *(rows[index].id for index in batch)))
+    return batches
+
+
+def _shuffled(rows: Sequence[Row], seed: int, epoch: int) -> list[int]:
+    return sorted(range(len(rows)), key=lambda index: record_id(str(seed), str(epoch), rows[index].id))
+
+
+def micro_batch_for(lengths: Sequence[Sequence[int]], max_tokens: int, processes: int = 1) -> int:
+    """Return the largest micro-batch that, padded, never holds more than `max_tokens`, or 1.
+
+    It divides what each of `processes` takes of a batch. `lengths` are the row lengths of each batch, shortest first, so
+    the last row of a micro-batch is its longest.
+    """
+    batch_size = len(lengths[0])
+    for size in range(batch_size // processes, 1, -1):
+        if (
+            batch_size % (size * processes) == 0
+            and size * max(max(batch[size - 1 :: size]) for batch in lengths) <= max_tokens
+        ):
+            return size
+    return 1
