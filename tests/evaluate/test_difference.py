@@ -33,8 +33,14 @@ def test_the_error_is_the_jackknifes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("degrees", "expected"), [(1, 12.7062), (2, 4.3027), (5, 2.5706), (13, 2.1604), (30, 2.0423), (1000, 1.9623)]
+    ("degrees", "expected"),
+    [(1, 12.7062047), (2, 4.3026527), (3, 3.1824463), (6, 2.4469119), (30, 2.0422725), (31, 2.0395134)],
 )
+def test_quantiles_of_students_t_to_six_digits(degrees: int, expected: float) -> None:
+    assert student_t(0.975, degrees) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("degrees", "expected"), [(5, 2.5706), (13, 2.1604), (1000, 1.9623)])
 def test_quantiles_of_students_t_are_those_of_the_tables(degrees: int, expected: float) -> None:
     assert student_t(0.975, degrees) == pytest.approx(expected, abs=5e-5)
 

@@ -1,7 +1,7 @@
 """How far two rounds agree: in what they chose, and in how they ordered the candidates (method.md 6.4)."""
 
-import math
 from collections.abc import Collection, Mapping
+from statistics import StatisticsError, correlation
 from typing import Any
 
 from askback.curate.combine import Key, mid_ranks
@@ -30,7 +30,7 @@ def agreement(
 def spearman(left: Mapping[Key, float | None], right: Mapping[Key, float | None]) -> float | None:
     """Return Spearman's rank correlation, ties at their mean rank: Pearson's of the ranks. None where one is constant."""
     a, b = mid_ranks(left), mid_ranks(right)
-    # Mid-ranks of 0 to 1 have a mean of one half, whatever the ties.
-    covariance = math.fsum((a[id] - 0.5) * (b[id] - 0.5) for id in a)
-    spread = math.sqrt(math.fsum((x - 0.5) ** 2 for x in a.values()) * math.fsum((x - 0.5) ** 2 for x in b.values()))
-    return covariance / spread if spread else None
+    try:
+        return correlation(list(a.values()), [b[id] for id in a])
+    except StatisticsError:  # fewer than two values, or all alike
+        return None

@@ -7,9 +7,10 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from random import Random
+from statistics import NormalDist
 
-Z = 1.959963984540054
-"""Standard normal quantile of a two-sided 95 % interval."""
+Z95 = NormalDist().inv_cdf(0.975)
+"""Standard errors to each side of a mean in its 95 % interval."""
 RESAMPLES = 1000
 FEWEST = 5
 """Pairs that an interval can be had from: resamples of fewer, of one above all, are too much like each other."""
@@ -94,9 +95,9 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share; (0, 1) of nothing."""
     if not of:
         return 0.0, 1.0
-    share, square = hits / of, Z * Z
+    share, square = hits / of, Z95**2
     middle = (share + square / (2 * of)) / (1 + square / of)
-    half = Z * math.sqrt(share * (1 - share) / of + square / (4 * of * of)) / (1 + square / of)
+    half = Z95 * math.sqrt(share * (1 - share) / of + square / (4 * of * of)) / (1 + square / of)
     return max(0.0, middle - half), min(1.0, middle + half)
 
 

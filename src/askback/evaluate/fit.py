@@ -3,6 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, linear_regression
+
+from askback.evaluate.difference import student_t
 
 
 @dataclass(frozen=True)
@@ -34,36 +37,11 @@ def fit_log(sizes: Sequence[float], values: Sequence[float]) -> Fit:
     if len(set(sizes)) < 2:
         raise ValueError("a fit needs at least two different sizes")
     logs = [math.log(size) for size in sizes]
-    middle, height = math.fsum(logs) / count, math.fsum(values) / count
-    spread = math.fsum((x - middle) ** 2 for x in logs)
-    alpha = math.fsum((x - middle) * (y - height) for x, y in zip(logs, values, strict=True)) / spread
-    constant = height - alpha * middle
+    alpha, constant = linear_regression(logs, values)
     if count < 3:
         return Fit(alpha, None, None, constant, count)
-    left = math.fsum((y - alpha * x - constant) ** 2 for x, y in zip(logs, values, strict=True))
-    reach = student(count - 2) * math.sqrt(left / (count - 2) / spread)
+    middle = fmean(logs)
+    spread = math.fsum((x - middle) ** 2 for x in logs)
+    residue = math.fsum((y - alpha * x - constant) ** 2 for x, y in zip(logs, values, strict=True))
+    reach = student_t(0.975, count - 2) * math.sqrt(residue / (count - 2) / spread)
     return Fit(alpha, alpha - reach, alpha + reach, constant, count)
-
-
-def student(freedom: int, share: float = 0.95) -> float:
-    """Return t such that Student's distribution has `share` of its mass within ±t, to 1e-9.
-
-    By the substitution x = sqrt(freedom) tan(a) the mass within ±t is an integral of cos^(freedom - 1), which has a
-    closed form (Abramowitz and Stegun 26.7.3-4).
-    """
-
-    def within(t: float) -> float:
-        angle = math.atan(t / math.sqrt(freedom))
-        term, total = (math.cos(angle), 0.0) if freedom % 2 else (1.0, 0.0)
-        for power in range(1 if freedom % 2 else 0, freedom - 1, 2):
-            total += term
-            term *= (power + 1) / (power + 2) * math.cos(angle) ** 2
-        if freedom % 2:
-            return 2 / math.pi * (angle + math.sin(angle) * total)
-        return math.sin(angle) * total
-
-    low, high = 0.0, 1e6
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if within(middle) < share else (low, middle)
-    return high

@@ -6,6 +6,7 @@ from typing import Any
 
 from askback.curate.check import MEAN
 from askback.curate.judge_figures import COMBINED
+from askback.curate.measures import Z95
 from askback.execution.progress import duration
 from askback.report import plots
 from askback.report.gather import HELD_OUT, View
@@ -13,8 +14,6 @@ from askback.report.gather import HELD_OUT, View
 NATS = "nats per token (less is better)"
 APART = "nats per token (below 0 is better)"
 AUROC = "AUROC (dashed: 0.5, chance)"
-Z95 = 1.96
-"""Standard errors to each side of a mean in its 95 % interval."""
 MEASURES = {"loss": "held-out loss, nats per token", "win_rate": "win rate against M_0, %"}
 
 Pictures = dict[str, str]
