@@ -24,7 +24,7 @@ import torch
 
 from askback import prompts
 from askback.curate.scorers.parse import parse
-from askback.curate.scorers.rubric import judge
+from askback.curate.scorers.rubric import SCORER as RUBRIC
 from askback.engines.batching import batches, common_prefix
 from askback.engines.local.kv_cache import head_size
 from askback.engines.local.loading import load
@@ -100,7 +100,7 @@ def _timed(work: Callable[..., int], *arguments: Any) -> tuple[float, int]:
 
 
 def _ours(engine: TransformersLocal, pairs: Sequence[Example]) -> int:
-    judgements = judge(engine, "model", Score(), pairs, 0)
+    judgements = RUBRIC.judge(engine, "model", Score(), pairs, 0)
     return sum(judgement.score is not None for judgement in judgements)
 
 

@@ -31,8 +31,8 @@ PROMPTS: dict[str, Prompt] = {
     "rubric": prompts.rubric(INSTRUCTION, OUTPUT),
     "pairwise": prompts.pairwise(INSTRUCTION, OUTPUT, "Boil it."),
     "rubric-reasoning": prompts.rubric(INSTRUCTION, OUTPUT, reasoning=True),
-    "additive": prompts.additive(INSTRUCTION, OUTPUT),
-    "instruction": prompts.instruction(INSTRUCTION),
+    "additive": prompts.rating("additive", (0, 5), instruction=INSTRUCTION, output=OUTPUT),
+    "instruction": prompts.rating("instruction", (1, 5), instruction=INSTRUCTION),
 }
 
 

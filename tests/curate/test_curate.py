@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askback.curate.scorers.rating import normalise
-from askback.curate.scorers.rubric import judge
+from askback.curate.scorers.rubric import SCORER as RUBRIC
 from askback.engines.scripted import Scripted
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions, Score
@@ -41,13 +41,13 @@ class Broken(Scripted):
 
 
 def test_a_score_that_is_no_number_is_no_score() -> None:
-    (judgement,) = judge(Broken("", EngineOptions(kind="scripted")), "m0", Score(), [candidate(1)], 0)
+    (judgement,) = RUBRIC.judge(Broken("", EngineOptions(kind="scripted")), "m0", Score(), [candidate(1)], 0)
     assert (judgement.score, judgement.distribution, judgement.mass) == (None, [], None)
 
 
 def test_every_candidate_gets_a_judgement_in_order(tmp_path: Path) -> None:
     candidates = [candidate(n) for n in range(50)]
-    judgements = judge(Scripted("", EngineOptions(kind="scripted")), "m0", Score(), candidates, 0)
+    judgements = RUBRIC.judge(Scripted("", EngineOptions(kind="scripted")), "m0", Score(), candidates, 0)
     assert [j.candidate_id for j in judgements] == [c.id for c in candidates]
     assert all(j.score is not None and 1 <= j.score <= 5 and j.model_id == "m0" for j in judgements)
     assert len({j.score for j in judgements}) > 40

@@ -51,9 +51,11 @@ ORDINARY = [
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_is_addressed_to_the_judge_is_not_shown(attack: str) -> None:
     text = "Paris is the capital of France. It lies on the Seine."
-    for build in (lambda t: prompts.rubric("Ask?", t), lambda t: prompts.rubric(t, "A."), prompts.instruction):
-        shown, clean = build(f"{text}\n\n{attack}"), build(text)
-        assert shown == clean
+    attacked = f"{text}\n\n{attack}"
+    assert prompts.rubric("Ask?", attacked) == prompts.rubric("Ask?", text)
+    assert prompts.rubric(attacked, "A.") == prompts.rubric(text, "A.")
+    alone = {shown: prompts.rating("instruction", (1, 5), instruction=shown) for shown in (attacked, text)}
+    assert alone[attacked] == alone[text]
 
 
 @pytest.mark.parametrize("text", ORDINARY)
@@ -92,7 +94,7 @@ def test_twelve_attacks_in_fifty_pairs(builtin_model: Path, shared_data: Path) -
         return replace(pair, **{where: getattr(pair, where) + attack})
 
     def scores(pairs: list[Example]) -> list[float]:
-        judged = rubric.judge(engine, "m", Score(), pairs, 0)
+        judged = rubric.SCORER.judge(engine, "m", Score(), pairs, 0)
         return [one.score for one in judged if one.score is not None]
 
     before, after = scores(pairs), scores([attacked(at, pair) for at, pair in enumerate(pairs)])

@@ -155,7 +155,7 @@ def scored(body: Any) -> tuple[float | None, list[str]]:
 
     pair = Candidate("c", "", "Why?", "Because.", "", [], "", "", "en", "", "", 0)
     with OddServer(odd) as server:
-        (found,) = rubric.judge(engine(server), "odd", Score(), [pair], 0)
+        (found,) = rubric.SCORER.judge(engine(server), "odd", Score(), [pair], 0)
     return found.score, found.raw
 
 

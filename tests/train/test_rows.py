@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askback import prompts
-from askback.curate.scorers.rubric import judge
+from askback.curate.scorers.rubric import SCORER as RUBRIC
 from askback.engines.scripted import Scripted
 from askback.prompts.prompt import Prompt
 from askback.recipe import Score
@@ -62,7 +62,7 @@ def test_a_judgement_is_trained_token_by_token_as_the_scorer_asks_for_it(tokeniz
         row = tokenize(tokenizer, taught, "forward", 2048)
         assert row
         engine = Asking()
-        judge(engine, "m", Score(), [taught], 0)
+        RUBRIC.judge(engine, "m", Score(), [taught], 0)
         ((prompt, choices),) = engine.asked
         assert row.prompt == prompts.render(tokenizer, prompt)
         whole = prompts.render(tokenizer, replace(prompt, answer_start=prompt.answer_start + choices[level - 1]))

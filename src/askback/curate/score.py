@@ -2,14 +2,13 @@
 
 from functools import partial
 
-from askback.curate.scorers import SCORERS, Scorer
+from askback.curate.scorers import packages, scorer
 from askback.curate.scorers.trial import check_calls, used_prompts
 from askback.engines import open_engine
 from askback.execution.identity import Model, recorded
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.lookup import lookup
 from askback.recipe import Resources, Score
 from askback.records import Candidate, Judgement, Outcome
 
@@ -17,7 +16,7 @@ PIECE = 32
 """Candidates in a piece of work; see augment.PIECE."""
 
 
-@recorded(version=4, engine="score", prompts=used_prompts)
+@recorded(version=4, engine="score", prompts=used_prompts, sources=packages)
 def score(step: Step, options: Score, *, model: Model, candidates: Records) -> Records:
     """Write a judgement of every candidate by every scorer, so that another threshold later costs no model time."""
     work = partial(score_piece, options, step.resources, model, step.random_seed)
@@ -32,8 +31,7 @@ def score_piece(
     check_calls(options, resources.engine.kind, engine.calls)
     outcome = Outcome()
     for name in options.scorers:
-        judge: Scorer = lookup(SCORERS, name, "scorer")
-        for judgement in judge(engine, model.id, options, candidates, random_seed):
+        for judgement in scorer(name).judge(engine, model.id, options, candidates, random_seed):
             outcome.keep("judgements", judgement)
     report(len(candidates))
     return outcome

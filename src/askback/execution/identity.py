@@ -59,7 +59,7 @@ class Recorded:
     version: int
     output: str
     engine: str
-    prompts: tuple[str, ...] | Callable[[Any], Sequence[str]]
+    prompts: tuple[str, ...] | Callable[[Any], dict[str, str]]
     sources: Callable[[Any], dict[str, str]]
 
 
@@ -67,7 +67,7 @@ def recorded(
     version: int,
     output: str = "records",
     engine: str = "",
-    prompts: tuple[str, ...] | Callable[[Any], Sequence[str]] = (),
+    prompts: tuple[str, ...] | Callable[[Any], dict[str, str]] = (),
     sources: Callable[[Any], dict[str, str]] = lambda options: {},
 ) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Declare a step function.
@@ -77,7 +77,7 @@ def recorded(
         output: "records" or "model".
         engine: the role in which it asks its input `model` ("augment", "score", "compare", "answer", "loss"); the engine of
             that role then counts.
-        prompts: names of the prompts it uses, or a function from its options to them; their text is part of its identity.
+        prompts: names of the prompts it uses, or from its options, their ids by name; their text is part of its identity.
         sources: from its options, the outside inputs: what it reads → a fingerprint of that.
     """
 
@@ -100,14 +100,15 @@ def identify(
     from askback.prompts import prompt_id
 
     declared: Recorded = function.recorded  # type: ignore[attr-defined]
-    used = declared.prompts(options) if callable(declared.prompts) else declared.prompts
+    own = declared.prompts
+    used = own(options) if callable(own) else {prompt: prompt_id(prompt) for prompt in own}
     identity: dict[str, Any] = {
         "step": name,
         "function": f"{function.__module__}:{function.__name__}",
         "version": declared.version,
         "options": options.model_dump(mode="json"),
         "random_seed": file.recipe.random_seed,
-        "prompts": {prompt: prompt_id(prompt) for prompt in used},
+        "prompts": used,
         "sources": declared.sources(options),
         "inputs": {key: _fingerprints(value) for key, value in inputs.items()},
     }

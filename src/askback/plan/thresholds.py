@@ -10,6 +10,7 @@ from typing import NamedTuple
 from askback.curate.choose import ROUNDING, least_score
 from askback.curate.combine import combine
 from askback.curate.levels import by_highest_level
+from askback.curate.scorers import scorer
 from askback.execution.shards import Records
 from askback.plan.rates import MEASURED
 from askback.recipe import Score, Select
@@ -23,8 +24,6 @@ TENTH = 0.1
 """Share assumed where nothing is known; the paper's is 8.3 %, of digits that were sampled."""
 FEW = 20
 """Chosen pairs: fewer are nearly nothing."""
-LEVELS = frozenset({"rubric", "additive", "instruction"})
-"""Scorers whose score is an expected level, of which `SMALL_LEVEL` speaks."""
 
 
 class Known(NamedTuple):
@@ -96,7 +95,7 @@ def _by_rule(least: float, scorers: Sequence[str], size: int) -> tuple[float, st
         tail = sum(math.exp(-most) * most**number / math.factorial(number) for number in range(len(scorers)))
         share = 1.0 if math.isinf(most) else 1 - tail
         return share, f"of {len(scorers)} scorers that do not agree, {share:.1%} of the combined ranks reach it"
-    if scorers and LEVELS.issuperset(scorers) and 0 < size < SMALL and least > SMALL_LEVEL:
+    if scorers and all(scorer(name).rated for name in scorers) and 0 < size < SMALL and least > SMALL_LEVEL:
         return 0.0, (
             f"an expected level is much stricter than a digit, and of a model of {size / 1e6:,.0f}M parameters is at most "
             f"{SMALL_LEVEL} or so"

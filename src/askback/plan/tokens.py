@@ -71,8 +71,8 @@ def judging(ruler: Ruler, options: Score, pairs: Pairs, calls: frozenset[str]) -
         for number, (instruction, output) in enumerate(pairs.sample)
     ]
     engine = Noting(calls)
-    for scorer in options.scorers:
-        tried(scorer, options, engine, shown)
+    for name in options.scorers:
+        tried(name, options, engine, shown)
     read = sum(ruler.prompt(prompt) + (ruler.answer(text) if text else 0) for prompt, text in engine.read)
     share = pairs.count / max(1, len(shown))
     return Tokens(round(share * read), round(share * engine.written))

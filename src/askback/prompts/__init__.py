@@ -47,9 +47,6 @@ REASONED_REPLY = (
 RENDERING = 2
 """Version of rendering.py: a prompt that is rendered otherwise is another prompt."""
 
-JUDGED = ("rubric", "additive", "instruction", "pairwise")
-"""Prompts that ask for a judgement: they leave out what a text says to its judge (judge_injection.py)."""
-
 TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
 """`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""
 QUALITY_TAG = "Answer quality: {}."
@@ -70,7 +67,7 @@ def backward(output: str) -> Prompt:
 
     The seed tag ends it, as there. Departure: the output stands inside a marker.
     """
-    return _fill("backward", marker(output), output=output.strip(), tag=SEED_TAG)
+    return _fill(_text("backward"), marker(output), output=output.strip(), tag=SEED_TAG)
 
 
 def rubric(instruction: str, output: str, reasoning: bool = False) -> Prompt:
@@ -79,17 +76,7 @@ def rubric(instruction: str, output: str, reasoning: bool = False) -> Prompt:
     With `reasoning` the answer is free to begin with that. Departures: the pair stands inside a marker (the paper prints
     none), and the reasoning may be left out, so that the score can be read from the probabilities of the digits at once.
     """
-    return _rating("rubric", (1, 5), reasoning, instruction=instruction, output=output)
-
-
-def additive(instruction: str, output: str, reasoning: bool = False) -> Prompt:
-    """Return the prompt that asks for a sum of five points, 0 to 5 (method.md 4.1, after Self-Rewarding); as `rubric`."""
-    return _rating("additive", (0, 5), reasoning, instruction=instruction, output=output)
-
-
-def instruction(instruction: str, reasoning: bool = False) -> Prompt:
-    """Return the prompt that asks for a rating 1 to 5 of the instruction alone (method.md 4, after Kun); as `rubric`."""
-    return _rating("instruction", (1, 5), reasoning, instruction=instruction)
+    return rating("rubric", (1, 5), reasoning, instruction=instruction, output=output)
 
 
 _SCORE_FIRST = re.compile(r"\W*score\b", re.IGNORECASE)
@@ -120,10 +107,17 @@ def _without_own_score(said: str) -> str:
     return f"{before}\n{last[:end]}"
 
 
-def _rating(name: str, scale: tuple[int, int], reasoning: bool, **texts: str) -> Prompt:
-    reply = (REASONED_REPLY if reasoning else REPLY).format(*scale)
+def rating(name: str, scale: tuple[float, float], reasoning: bool = False, words: str = "", **texts: str) -> Prompt:
+    """Return the prompt `name` that asks for a rating on a scale; what follows its answer start is the digit.
+
+    Args:
+        reasoning: the answer is free to begin with one.
+        words: of a prompt that is not among ours, with ``$reply`` where it says how to reply.
+        texts: what its fields stand for; what they say to a judge is left out (judge_injection.py).
+    """
+    reply = (REASONED_REPLY if reasoning else REPLY).format(*map(int, scale))
     shown = {key: without_votes(text) for key, text in texts.items()}
-    prompt = _fill(name, marker(*shown.values()), reply=reply, **shown)
+    prompt = _fill(words or _text(name), marker(*shown.values()), reply=reply, **shown)
     return Prompt(prompt.user, "" if reasoning else ANSWER_START)
 
 
@@ -134,7 +128,7 @@ def pairwise(instruction: str, first: str, second: str) -> Prompt:
     """
     texts = {"instruction": instruction, "first": first, "second": second}
     shown = {key: without_votes(text) for key, text in texts.items()}
-    return Prompt(_fill("pairwise", marker(*shown.values()), **shown).user, BETTER_START)
+    return Prompt(_fill(_text("pairwise"), marker(*shown.values()), **shown).user, BETTER_START)
 
 
 def marker(*texts: str) -> str:
@@ -142,15 +136,15 @@ def marker(*texts: str) -> str:
     return hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def _fill(name: str, mark: str, **fields: str) -> Prompt:
-    filled = _form(name) % ({key: inert(value) for key, value in fields.items()} | {"marker": mark})
+def _fill(words: str, mark: str, **fields: str) -> Prompt:
+    filled = _form(words) % ({key: inert(value) for key, value in fields.items()} | {"marker": mark})
     return Prompt(filled.strip())
 
 
 @lru_cache
-def _form(name: str) -> str:
+def _form(words: str) -> str:
     """Return a prompt with %-fields for its $-fields: filled at once, while a `Template` looks for them every time."""
-    text = _text(name).replace("%", "%%")
+    text = words.replace("%", "%%")
     fields = Template(text).get_identifiers()
     return Template(text).substitute({field: f"%({field})s" for field in fields})
 
@@ -160,20 +154,21 @@ def _text(name: str) -> str:
     return (Path(__file__).parent / f"{name}.txt").read_text("utf-8")
 
 
-def prompt_id(name: str) -> str:
-    """Return the id of a prompt: its name and a hash of all its words, as in ``rubric-1f0c9a2b``."""
-    words = [
+def prompt_id(name: str, words: str = "") -> str:
+    """Return the id of a prompt: its name and a hash of all its words (see `rating`), as in ``rubric-1f0c9a2b``."""
+    text = QUALITY_TAG if name == "forward" else words or _text(name)
+    parts = [
         f"{RENDERING} {TODAY:%Y-%m-%d}",
         *TAGS.values(),
         ANSWER_START,
         REPLY,
         REASONED_REPLY,
         MARKUP.pattern,
-        QUALITY_TAG if name == "forward" else _text(name),
+        text,
     ]
-    words += [BETTER_START] if name == "pairwise" else []
-    words += FORMS if name in JUDGED else []
-    return f"{name}-{_mark(tuple(words))}"
+    parts += [BETTER_START] if name == "pairwise" else []
+    parts += FORMS if name == "pairwise" or "$reply" in text else []
+    return f"{name}-{_mark(tuple(parts))}"
 
 
 @lru_cache

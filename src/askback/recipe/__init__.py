@@ -5,14 +5,14 @@ Every option is declared here, once, with its default and the reason for it. A s
 tells all of them at once.
 """
 
-import math
 from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from askback.recipe.base import NAME, FilePath, Options, Share
-from askback.recipe.curation import HIGHEST, PAPERS_LEAST, UNASKED, Check, Gate, Judge, Labels, Score, Select
+from askback.recipe.curation import PAPERS_LEAST, Check, Gate, Judge, Labels, Score, Select
 from askback.recipe.inputs import PRESETS, Corpus, CorpusSource, DocumentFormat, Seed, SeedSource, WordList
+from askback.recipe.names import scorer
 from askback.recipe.resources import EngineOptions, Engines, Launch, Resources
 from askback.recipe.training import Augment, Backward, HeldOut, Lora, Training
 
@@ -103,14 +103,14 @@ class Recipe(Options):
                 f"select.weights has {', '.join(unknown)}, which score.scorers lacks; allowed: {', '.join(scorers)}"
             )
         counting = [name for name in scorers if weights.get(name, 0.0 if weights else 1.0) > 0]
-        if self.select.min_probability is not None and (len(counting) != 1 or UNASKED.issuperset(counting)):
+        if self.select.min_probability is not None and (len(counting) != 1 or not scorer(counting[0]).rated):
             raise ValueError(
                 "select.min_probability is that of the highest level of one scorer, and those that count are "
                 f"{', '.join(counting)}; let one alone count, as rubric, or give top_fraction or top_n"
             )
         least = self.select.min_score or 0.0
         least = max(least) if isinstance(least, list) else least
-        if len(counting) == 1 and least > (highest := HIGHEST.get(counting[0], math.inf)):
+        if len(counting) == 1 and least > (highest := scorer(counting[0]).highest):
             raise ValueError(
                 f"select.min_score {least} is above {highest}, the highest score of {counting[0]}; give a lower one, or "
                 "top_fraction or top_n"

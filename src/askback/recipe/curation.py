@@ -6,13 +6,9 @@ from pydantic import Field, model_validator
 
 from askback.recipe.base import FilePath, Options, PerRound, Share
 from askback.recipe.inputs import SeedSource
+from askback.recipe.names import AnyScorer, scorer
 
-ScorerName = Literal["rubric", "additive", "ifd", "instruction", "whole"]
 DamageKind = Literal["swapped", "truncated", "furniture", "shuffled", "off-topic", "blog", "repeated"]
-
-
-UNASKED = frozenset({"ifd", "whole"})
-"""Scorers that ask for no rating, so that there is nothing to give reasons for."""
 
 
 class Score(Options):
@@ -24,10 +20,10 @@ class Score(Options):
     instruction helps to predict the output, which an untuned model of any size can tell, and is the one to take for a
     small model; it knows a mismatch, not a bad text. `instruction` looks at the instruction alone, and goes beside
     another one, and so does `whole`, a rule that finds outputs that break off, which a small judge overlooks. Several are
-    combined by `select.weights`.
+    combined by `select.weights`. A package that is installed may bring others (entry points of "askback.scorers").
     """
 
-    scorers: Annotated[list[ScorerName], Field(min_length=1)] = ["rubric"]
+    scorers: Annotated[list[AnyScorer], Field(min_length=1)] = ["rubric"]
     reasoning: bool = False
     """Have the judge write a short reasoning first, as the paper does; the digit is read from probabilities all the same.
     Off by default: it takes an order of magnitude more time, and a small model's reasoning is no better than its digit."""
@@ -45,7 +41,7 @@ class Score(Options):
     def _sensible(self) -> "Score":
         if len(set(self.scorers)) < len(self.scorers):
             raise ValueError(f"scorers names one twice: {', '.join(self.scorers)}; name each once")
-        if self.reasoning and UNASKED.issuperset(self.scorers):
+        if self.reasoning and not any(scorer(name).rated for name in self.scorers):
             raise ValueError(
                 f"reasoning is of no use to {', '.join(self.scorers)}, as no rating is asked for; add another scorer "
                 "or leave it out"
@@ -60,8 +56,6 @@ class Score(Options):
 
 PAPERS_LEAST = 4.5
 """The paper's k = 5 (method.md 1.7)."""
-HIGHEST = {"rubric": 5, "additive": 5, "instruction": 5, "whole": 1}
-"""Score of each scorer; `ifd` has no bound."""
 
 
 class Select(Options):

@@ -11,7 +11,6 @@ from pathlib import Path
 from askback.curate.judge_figures import measure
 from askback.curate.labels import load_labels
 from askback.curate.score import score
-from askback.curate.scorers import SCORERS
 from askback.curate.teach import make_probes
 from askback.errors import InputError, RecipeError
 from askback.execution.identity import Model, asked, base_model, fingerprint, identify, trained_model
@@ -20,6 +19,7 @@ from askback.execution.run import Steps
 from askback.execution.shards import Records, write_json
 from askback.lookup import nearest
 from askback.recipe import Labels, RecipeFile, Score
+from askback.recipe.names import scorers
 from askback.records import Probe, record_id
 from askback.seed.load import load_seed
 
@@ -73,10 +73,11 @@ def scorers_named(options: Score, names: str) -> Score:
     """
     if not names:
         return options
-    wanted = list(SCORERS) if names == "all" else list(dict.fromkeys(name.strip() for name in names.split(",")))
+    known = scorers()
+    wanted = list(known) if names == "all" else list(dict.fromkeys(name.strip() for name in names.split(",")))
     for name in wanted:
-        if name not in SCORERS:
-            raise RecipeError(f"--scorers {name}: allowed are all, {', '.join(SCORERS)}.{nearest(name, SCORERS)}")
+        if name not in known:
+            raise RecipeError(f"--scorers {name}: allowed are all, {', '.join(known)}.{nearest(name, known)}")
     return options.model_copy(update={"scorers": wanted})
 
 

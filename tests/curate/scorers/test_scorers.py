@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from askback import prompts
-from askback.curate.scorers import SCORERS, Scorer, ifd, rubric
+from askback.curate.scorers import ifd, rubric, scorer
 from askback.curate.scorers.trial import check_calls, used_prompts
 from askback.engines import Offer
 from askback.engines.local.transformers_local import TransformersLocal
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
 from askback.engines.scripted import Scripted
 from askback.errors import RecipeError
-from askback.lookup import lookup
 from askback.plan import Plan
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions, RecipeFile, Score
+from askback.recipe.names import SCORERS
 from askback.records import Judgement
 
 SCALES = {"rubric": (1, 5), "additive": (0, 5), "instruction": (1, 5)}
@@ -54,8 +54,7 @@ class Writing(Scripted):
 
 
 def judge(name: str, engine: Scripted | TransformersLocal, options: Score, pairs: Sequence[Pair]) -> list[Judgement]:
-    scorer: Scorer = lookup(SCORERS, name, "scorer")
-    return scorer(engine, "m0", options, pairs, 7)
+    return scorer(name).judge(engine, "m0", options, pairs, 7)
 
 
 @pytest.mark.parametrize("reasoning", [False, True])
@@ -67,7 +66,7 @@ def test_one_judgement_each_in_order_whatever_stands_beside_it(name: str, reason
     assert judge(name, Scripted(), options, PAIRS[::-1]) == found[::-1]
     assert judge(name, Scripted(), options, []) == []
     assert len({one.id for one in found}) == len(PAIRS)
-    prompt_id = next(map(prompts.prompt_id, used_prompts(Score.model_validate({"scorers": [name]}))), "")
+    prompt_id = next(iter(used_prompts(Score.model_validate({"scorers": [name]})).values()), "")
     assert {(one.scorer, one.model_id, one.prompt_id) for one in found} == {(name, "m0", prompt_id)}
     assert all(one.score is not None for one in found)
 
@@ -87,7 +86,8 @@ def test_samples_are_reasoned_apart_and_averaged(name: str) -> None:
     least, most = SCALES[name]
     for pair, one in zip(PAIRS, judge(name, Scripted(), options, PAIRS), strict=True):
         assert len(set(one.raw)) > 1
-        asked = getattr(prompts, name)(pair.instruction, *([] if name == "instruction" else [pair.output]), True)
+        shown = {field: getattr(pair, field) for field in scorer(name).looks_at}
+        asked = prompts.rating(name, SCALES[name], True, **shown)
         rows = Scripted().choose(
             [prompts.after_reasoning(asked, text) for text in one.raw], [f" {n}" for n in range(least, most + 1)]
         )
@@ -153,7 +153,7 @@ def test_what_a_server_lacks_is_said_before_anything_is_made(tmp_path: Path) -> 
 
 
 def test_only_the_prompts_that_are_used_count() -> None:
-    assert used_prompts(Score(scorers=["ifd", "rubric"])) == ["forward", "rubric"]
+    assert list(used_prompts(Score(scorers=["ifd", "rubric"]))) == ["forward", "rubric"]
 
 
 class Known(Scripted):
@@ -175,7 +175,7 @@ def test_ifd_is_transformers_own_loss(tiny_model: Path) -> None:
     engine = TransformersLocal(str(tiny_model), EngineOptions(dtype="float32"))
     model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny_model), AutoTokenizer.from_pretrained(tiny_model)
     pair = replace(PAIRS[2], output=PAIRS[2].output.strip())
-    (one,) = ifd.judge(engine, "m", Score(), [pair], 0)
+    (one,) = ifd.SCORER.judge(engine, "m", Score(), [pair], 0)
     for instruction, loss in zip((pair.instruction, ""), one.losses, strict=True):
         asked, answer = prompts.render_pair(tokenizer, prompts.forward(instruction, "augmented"), pair.output)
         ids, labels = torch.tensor([asked + answer]), torch.tensor([[-100] * len(asked) + answer])
@@ -186,9 +186,9 @@ def test_a_reasoned_digit_is_read_after_the_reasoning(tiny_model: Path) -> None:
     """With the real engine: as if the reasoning had been the start of the answer."""
     engine = TransformersLocal(str(tiny_model), EngineOptions(dtype="float32"))
     options = Score(reasoning=True, reasoning_tokens=12, max_output_tokens=32)
-    found = rubric.judge(engine, "m", options, PAIRS[:3], 3)
+    found = rubric.SCORER.judge(engine, "m", options, PAIRS[:3], 3)
     for pair, one in zip(PAIRS, found, strict=False):
         asked = prompts.rubric(pair.instruction, engine.truncate(pair.output, 32), reasoning=True)
-        row = engine.choose([prompts.after_reasoning(asked, one.raw[0])], [f" {n}" for n in rubric.LEVELS])[0]
+        row = engine.choose([prompts.after_reasoning(asked, one.raw[0])], [f" {n}" for n in range(1, 6)])[0]
         expected = sum(n * math.exp(p) for n, p in enumerate(row, 1)) / sum(map(math.exp, row))
         assert one.score == pytest.approx(expected, abs=1e-3)

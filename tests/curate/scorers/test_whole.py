@@ -36,6 +36,8 @@ def test_a_text_that_breaks_off(text: str) -> None:
 
 def test_the_judgement_shows_the_end() -> None:
     pairs = [Probe(str(n), str(n), "true", "Ask?", text, "") for n, text in enumerate([ENDS[0], BREAKS[0]])]
-    good, bad = whole.judge(Scripted("m", EngineOptions(kind="scripted")), "m", Score(scorers=["whole"]), pairs, 0)
+    good, bad = whole.SCORER.judge(
+        Scripted("m", EngineOptions(kind="scripted")), "m", Score(scorers=["whole"]), pairs, 0
+    )
     assert (good.score, good.raw) == (1.0, [])
     assert (bad.score, bad.raw) == (0.0, [BREAKS[0][-40:]])

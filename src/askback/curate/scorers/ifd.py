@@ -4,13 +4,15 @@ import math
 from collections.abc import Sequence
 
 from askback import prompts
-from askback.curate.scorers import Pair
+from askback.curate.scorers import Pair, Scorer
 from askback.engines.protocol import Engine, Likelihood
 from askback.recipe import Score
 from askback.records import UNSCORED, Judgement, record_id
 
 
-def judge(engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int) -> list[Judgement]:
+def judge(
+    scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int
+) -> list[Judgement]:
     """Return the pointwise mutual information of each pair in nats per token of the output: loss alone less loss given.
 
     Both are mean losses of the output's first `max_output_tokens` tokens and the stop token, after the prompt that a model
@@ -49,3 +51,6 @@ def _judgement(model_id: str, pair: Pair, given: Likelihood, alone: Likelihood) 
         prompt_id=prompt_id,
         model_id=model_id,
     )
+
+
+SCORER = Scorer("ifd", judge, calls=frozenset({"loglikelihood"}))

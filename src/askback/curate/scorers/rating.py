@@ -7,7 +7,7 @@ from itertools import islice
 from statistics import fmean
 
 from askback import prompts
-from askback.curate.scorers import Pair
+from askback.curate.scorers import Pair, Scorer
 from askback.curate.scorers.parse import parse
 from askback.engines.protocol import Completion, Engine, Sampling, why_none
 from askback.prompts.prompt import Prompt
@@ -29,28 +29,22 @@ class Rating:
 
 
 def rate(
-    scorer: str,
-    levels: Sequence[int],
-    engine: Engine,
-    model_id: str,
-    options: Score,
-    pairs: Sequence[Pair],
-    asked: Sequence[Prompt],
-    random_seed: int,
+    scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int
 ) -> list[Judgement]:
-    """Return the expected level of each pair: the sum of level times probability, over `levels`.
+    """Return the expected level of each pair: the sum of level times probability, over the scorer's scale.
 
     With `options.reasoning` the model writes first, and the digit is read from the probabilities after that; of several
     such samples the mean counts. An engine without probabilities writes the digit too, and `parse` reads it. What gives
     no score is left out of the mean; a judgement without any is unscored.
-
-    Args:
-        asked: the prompt of each pair; its answer starts with the digit, or with the reasoning if there is to be one.
     """
+    levels = range(int(scorer.lowest), int(scorer.highest) + 1)
+    asked = [_asked(scorer, engine, options, pair) for pair in pairs]
     readable = "choose" in engine.calls
     written: list[list[Completion]] = [[] for _ in pairs]
     if options.reasoning or not readable:
-        seeds = [[draw(random_seed, pair.id, scorer, number) for number in range(options.samples)] for pair in pairs]
+        seeds = [
+            [draw(random_seed, pair.id, scorer.name, number) for number in range(options.samples)] for pair in pairs
+        ]
         written = _written(engine, options, asked, seeds, readable)
     if readable:
         ended = [
@@ -66,11 +60,19 @@ def rate(
         ]
     else:
         found = [[_parsed(one, levels, options.reasoning) for one in own] for own in written]
-    prompt_id = prompts.prompt_id(scorer)
+    prompt_id = prompts.prompt_id(scorer.name, scorer.words)
     return [
-        _judgement(scorer, prompt_id, model_id, pair, [one.text for one in own if not one.error], readings)
+        _judgement(scorer.name, prompt_id, model_id, pair, [one.text for one in own if not one.error], readings)
         for pair, own, readings in zip(pairs, written, found, strict=True)
     ]
+
+
+def _asked(scorer: Scorer, engine: Engine, options: Score, pair: Pair) -> Prompt:
+    """Return the prompt of a pair; its answer starts with the digit, or with the reasoning if there is to be one."""
+    shown = {name: getattr(pair, name) for name in scorer.looks_at}
+    if "output" in shown:
+        shown["output"] = engine.truncate(pair.output, options.max_output_tokens)
+    return prompts.rating(scorer.name, (scorer.lowest, scorer.highest), options.reasoning, scorer.words, **shown)
 
 
 def _written(

@@ -7,10 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from askback.curate.scorers import SCORERS, Scorer
+from askback.curate.scorers import scorer
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
 from askback.errors import RecipeError
-from askback.lookup import lookup
 from askback.prompts.prompt import Prompt
 from askback.recipe import Score, Select
 from askback.records import Judgement
@@ -74,20 +73,19 @@ class Noting:
         self.read += zip(prompts, continuations or [""] * len(prompts), strict=True)
 
 
-def tried(scorer: str, options: Score, engine: Noting, pairs: Sequence[Tried] = (PAIR,)) -> list[Judgement]:
+def tried(name: str, options: Score, engine: Noting, pairs: Sequence[Tried] = (PAIR,)) -> list[Judgement]:
     """Return what a scorer says of pairs with an engine that notes what it is asked.
 
     Raises:
         RecipeError: there is no such scorer.
     """
-    judge: Scorer = lookup(SCORERS, scorer, "scorer")
-    return judge(engine, "", options, pairs, 0)
+    return scorer(name).judge(engine, "", options, pairs, 0)
 
 
-def used_prompts(options: Score) -> list[str]:
-    """Return the names of the prompts that the scorers use, from the ids in their judgements."""
+def used_prompts(options: Score) -> dict[str, str]:
+    """Return the prompts that the scorers use, name → id, from their judgements."""
     ids = [one.prompt_id for name in options.scorers for one in tried(name, options, Noting())]
-    return [prompt_id.rpartition("-")[0] for prompt_id in ids if prompt_id]
+    return {prompt_id.rpartition("-")[0]: prompt_id for prompt_id in ids if prompt_id}
 
 
 def check_calls(options: Score, engine: str, calls: Iterable[str], select: Select | None = None) -> list[str]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
-from askback.curate.scorers import Pair
+from askback.curate.scorers import Pair, Scorer
 from askback.engines.protocol import Engine
 from askback.recipe import Score
 from askback.records import Judgement, record_id
 from askback.text.endings import breaks_off
 
 
-def judge(engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int) -> list[Judgement]:
+def judge(
+    scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int
+) -> list[Judgement]:
     """Return 1 for an output that comes to an end and 0 for one that breaks off; the words it ends with are the evidence.
 
     A rule, not a model: on truncated OpenAssistant pairs it reached an AUROC of 0.87, the taught rubric of the embedded
@@ -33,3 +35,6 @@ def _judgement(model_id: str, pair: Pair) -> Judgement:
         prompt_id="",
         model_id=model_id,
     )
+
+
+SCORER = Scorer("whole", judge, lowest=0, highest=1, looks_at=("output",))
