@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from askback.corpus.readers.row_documents import read_jsonl
+from askback.corpus.readers.jsonl import read_jsonl
 from askback.errors import InputError
 from askback.inputs.contamination import evaluation_prompts
 from askback.inputs.json_rows import WRAPPERS, rows_of

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, get_args
 import pytest
 
 from askback import prompts
-from askback.corpus.explain import FORMATS as EXPLAINED
-from askback.corpus.readers import READERS as DOCUMENT_READERS
-from askback.corpus.readers import SMALL_FILES, SUFFIXES
+from askback.corpus.readers import Reader as DocumentReader
+from askback.corpus.readers import reader as document_reader
 from askback.curate.damage import KINDS
 from askback.curate.scorers import scorer
 from askback.curate.scorers.trial import PAIR, Noting, Tried, tried, used_prompts
@@ -27,10 +26,10 @@ from askback.plan.sample import Pairs
 from askback.plan.tokens import Ruler, judging
 from askback.recipe import PRESETS, Corpus, EngineOptions, Resources, Score
 from askback.recipe.curation import DamageKind
-from askback.recipe.inputs import DocumentFormat, PairFormat
-from askback.recipe.names import SCORERS
-from askback.seed.readers import READERS as PAIR_READERS
-from tests.test_smoke_run import write_inputs
+from askback.recipe.names import DOCUMENTS, PAIRS, SCORERS
+from askback.seed.readers import Reader as PairReader
+from askback.seed.readers import reader as pair_reader
+from tests.test_smoke_run import WORDS, write_inputs
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,16 +41,16 @@ def names(kind: Any, field: str) -> set[str]:
 def test_a_name_is_allowed_in_a_recipe_if_and_only_if_there_is_code_for_it() -> None:
     for name in SCORERS:
         assert scorer(name).name == name
-    assert set(DOCUMENT_READERS) == set(get_args(DocumentFormat))
-    assert set(PAIR_READERS) == set(get_args(PairFormat))
+    assert all(isinstance(document_reader(name), DocumentReader) for name in DOCUMENTS)
+    assert all(isinstance(pair_reader(name), PairReader) for name in PAIRS)
     assert set(ENGINES) == names(EngineOptions, "kind") == set(COUNTS)
     assert set(KINDS) == set(get_args(DamageKind))
     assert set(PRESETS) <= names(Corpus, "preset") <= {*PRESETS, "paper"}
 
 
 def test_smaller_tables_hold_nothing_that_the_larger_one_lacks() -> None:
-    assert set(SUFFIXES) | {"hub", "installed-docs"} == set(DOCUMENT_READERS)
-    assert set(EXPLAINED) == set(SMALL_FILES) <= set(SUFFIXES)
+    own = {name for name in DOCUMENTS if document_reader(name).fingerprint}
+    assert own == {name for name in DOCUMENTS if not document_reader(name).suffixes} == {"hub", "installed-docs"}
     assert set(TURNS) | {"prompt-completion"} == set(FORMATS)
     assert set(ALL_COUNT) <= set(EngineOptions.model_fields) and "api_key_env" not in ALL_COUNT
 
@@ -135,6 +134,26 @@ WORDS = "How kind is this? $reply\\n--- $marker\\n$output\\n--- $marker"
 SCORER = Scorer("tone", rate, 1, 3, calls=frozenset({"choose"}), looks_at=("output",), words=WORDS)
 """
 
+NOTE = """
+from functools import partial
+
+from askback.corpus.readers import Reader
+from askback.corpus.readers.file_documents import plain
+
+READER = Reader(partial(plain, markup="markdown"), (".note",), lot=2, markup="markdown")
+"""
+FLASHCARDS = """
+from askback.seed.readers import Pair, Reader
+
+
+def read_cards(rows, language):
+    for where, row in rows:
+        yield Pair(where, row["front"], row["back"])
+
+
+READER = Reader(read_cards)
+"""
+
 
 def add(package: Path, table: str, before: str, line: str) -> None:
     """Add a line to an explicit table, behind its first."""
@@ -179,8 +198,21 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     package = folder / "src/askback"
     (package / "curate/scorers/brevity.py").write_text(BREVITY)
     add(package, "recipe/names.py", "ScorerName = Literal[", '"brevity",')
+    (package / "corpus/readers/note.py").write_text(NOTE)
+    add(package, "recipe/names.py", "DocumentFormat = Literal[", '"note",')
+    (package / "seed/readers/flash_cards.py").write_text(FLASHCARDS)
+    add(package, "recipe/names.py", "PairFormat = Literal[", '"flash-cards",')
+    (folder / "notes").mkdir()
+    for number in range(3):
+        text = " ".join(f"The {word} of {number} lies in the {other}." for word in WORDS for other in WORDS[:4])
+        (folder / f"notes/{number}.note").write_text(f"# On {number}\n\n{text[:900]}.\n")
+    cards = [{"front": f"Which {word} is it?", "back": f"It is the {word} of the harbour."} for word in WORDS]
+    (folder / "cards.jsonl").write_text("\n".join(map(json.dumps, cards)))
     changes = ["recipe.rounds=1", "resources.engine.kind=scripted", "recipe.score.scorers=[rubric, brevity, tone]"]
     changes += ["recipe.backward.steps=2", "recipe.forward.steps=2"]
+    pages, notes = f"{{format: html, path: {folder}/pages}}", f"{{format: note, path: {folder}/notes}}"
+    pairs, more = f"{{path: {folder}/seed.jsonl}}", f"{{format: flash-cards, path: {folder}/cards.jsonl}}"
+    changes += [f"recipe.corpus.sources=[{pages}, {notes}]", f"recipe.seed.sources=[{pairs}, {more}]"]
     options = tuple(word for change in changes for word in ("--set", change))
     source = f"{folder / 'src'}{os.pathsep}{another_package(folder / 'installed')}"
     made = Copy(source, write_inputs(folder), folder / "runs/smoke", options)
@@ -206,6 +238,23 @@ def test_a_scorer_that_is_added_goes_through_every_command(copy: Copy, tmp_path:
     shown = copy.ask("calibrate", str(copy.run / "recipe.yaml"), "--scorers", "rubric,brevity,tone")
     assert "brevity" in shown and "tone" in shown
     copy.ask("export", str(copy.run), "--out", str(tmp_path / "data"))
+
+
+@pytest.mark.timeout(600)
+def test_readers_that_are_added_find_documents_and_pairs(copy: Copy, tmp_path: Path) -> None:
+    segments = [one for one in Records(copy.run / "dedup", "") if one.source == "note"]
+    assert {Path(one.uri).name for one in segments} == {"0.note", "1.note", "2.note"}
+    sources = json.loads((copy.run / "segment/step.json").read_text())["identity"]["sources"]
+    assert [name.partition(":")[0] for name in sources] == ["html", "note"]
+    pairs = [one for one in Records(copy.run / "seed", "") if one.source.startswith("flash-cards")]
+    assert len(pairs) == len(WORDS)
+    explained = copy.ask(
+        "corpus", str(copy.recipe), *copy.options, "--explain", str(copy.recipe.parent / "notes/0.note")
+    )
+    assert "On 0" in explained
+    (tmp_path / "x.html").write_text("<p>x</p>")
+    wrong = ("--set", "recipe.seed.sources=[{path: x, format: flash-card}]")
+    assert "Did you mean 'flash-cards'?" in copy.ask("plan", str(copy.recipe), *copy.options, *wrong, code=2)
 
 
 @pytest.mark.timeout(600)

@@ -174,9 +174,9 @@ def test_sources_are_looked_at_again_when_a_step_is_done(tmp_path: Path) -> None
 def test_what_is_no_file_is_passed_over_or_refused(tmp_path: Path, kind: str) -> None:
     import socket
 
-    from askback.corpus.readers import SUFFIXES, documents
+    from askback.corpus.readers import documents, reader
 
-    suffix = SUFFIXES[kind][0]
+    suffix = reader(kind).suffixes[0]
     os.mkfifo(tmp_path / f"pipe{suffix}")
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(tmp_path / f"s{suffix}"))

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from askback.corpus.cut import cut
 from askback.corpus.explain import explain
-from askback.corpus.readers.file_documents import read_html
+from askback.corpus.readers.html import read_html
 from askback.errors import InputError
 from askback.recipe import Corpus
 from askback.report.explanation_view import show_explanation

@@ -8,7 +8,7 @@ import re
 import tracemalloc
 from collections import Counter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,14 +19,14 @@ from fastwarc.stream_io import ZstdWriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askback.corpus.readers import READERS, documents, pieces, splits
+from askback.corpus.readers import documents, pieces, reader, splits
 from askback.corpus.readers.encoding import Undecodable, decode
 from askback.corpus.readers.head import head
 from askback.corpus.readers.installed_docs import topic_rst
 from askback.corpus.readers.warc import SPAN_BYTES, Span, read_warc, spans
 from askback.errors import InputError, MissingExtra
-from askback.lookup import lookup
-from askback.recipe import Corpus, CorpusSource, DocumentFormat
+from askback.recipe import Corpus, CorpusSource
+from askback.recipe.names import DOCUMENTS
 from askback.records import Document, Rejection
 from tests.corpus.pdfs import pdf
 
@@ -160,10 +160,10 @@ def source_of(kind: str, folder: Path, **more: Any) -> CorpusSource:
 
 
 def test_every_format_has_a_reader_and_a_contract() -> None:
-    assert set(READERS) == set(get_args(DocumentFormat)) == set(CONTRACT)
+    assert set(DOCUMENTS) == set(CONTRACT)
 
 
-@pytest.mark.parametrize("kind", sorted(READERS))
+@pytest.mark.parametrize("kind", sorted(DOCUMENTS))
 def test_good_records_among_broken_ones(kind: str, tmp_path: Path) -> None:
     source = source_of(kind, tmp_path)
     found = read(source, max_document_bytes=8_000_000 if kind == "installed-docs" else 1000)
@@ -233,7 +233,7 @@ def test_a_file_that_vanishes_is_one_failure(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text(PAGE)
     source = CorpusSource(format="html", path=str(tmp_path))
     paths = [tmp_path / "gone.html", tmp_path / "a.html"]
-    found = list(lookup(READERS, "html", "")(paths, source, Corpus(sources=[source])))
+    found = list(reader("html").read(paths, source, Corpus(sources=[source])))
     assert rules(found) == {"unreadable": 1, "document": 1}
 
 

@@ -12,11 +12,11 @@ import pytest
 from askback.errors import InputError
 from askback.execution.run import Run
 from askback.inputs.rows import read_rows
-from askback.lookup import lookup
 from askback.recipe import RecipeFile, Seed, SeedSource
+from askback.recipe.names import PAIRS
 from askback.records import Rejection
 from askback.seed.load import gather, load_seed, sources
-from askback.seed.readers import READERS, Pair
+from askback.seed.readers import Pair, reader
 
 
 def message(id: str, parent: str | None, role: str, text: str, **more: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ BROKEN: dict[str, Any] = {
 
 
 def read(path: Path, format: str, language: str = "en") -> list[Pair | Rejection]:
-    return list(lookup(READERS, format, "seed format")(read_rows(path), language))
+    return list(reader(format).read(read_rows(path), language))
 
 
 def test_limas_turns_are_plain_strings(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_limas_turns_are_plain_strings(tmp_path: Path) -> None:
     assert rules == ["not-first-turn", "broken", "broken"]
 
 
-@pytest.mark.parametrize("format", READERS)
+@pytest.mark.parametrize("format", PAIRS)
 def test_contract(format: str, tmp_path: Path) -> None:
     path = tmp_path / "seed.jsonl"
     lines = [json.dumps(row) for row in ROWS[format]]

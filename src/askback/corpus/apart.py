@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from askback.corpus.cut import cut
-from askback.corpus.readers import read_all
+from askback.corpus.readers import read_all, reader
 from askback.corpus.verdicts import Key, Verdicts
 from askback.corpus.watched import NOTE, NOTE_BYTES, Documents, Place, Reading, clock, seconds_for
 from askback.errors import AskbackError, WorkerDied
-from askback.records import Document, Markup, Rejection
+from askback.records import Document, Rejection
 
 T = TypeVar("T")
 
@@ -32,7 +32,6 @@ MEMORY = 2**30
 """Bytes that the process may take above what it begins a piece with (Linux)."""
 _FULL = 77
 """Exit code of a process that ran out of memory."""
-_MARKUPS: dict[str, Markup] = {"markdown": "markdown", "text": "rst", "installed-docs": "rst"}
 _PROSE = "Baking bread\n============\n\n" + " ".join(
     f"The {which} loaf of the day is mixed from flour, water and {what}, rests until it has doubled, and is baked dark."
     for which, what in (("first", "salt"), ("next", "rye"), ("third", "seeds"), ("small", "honey"), ("last", "oats"))
@@ -89,8 +88,7 @@ def _warm(reading: Reading) -> None:
 
         pyarrow.array([""])  # an allocator other than the system's sets a GB aside now, or it would count
     read_all(reading.source, [], reading.options)
-    markup = _MARKUPS.get(kind, "html")
-    cut([Document("", _PROSE, markup, kind, "Bread", "")], reading.options)
+    cut([Document("", _PROSE, reader(kind).markup, kind, "Bread", "")], reading.options)
 
 
 class _Child:

@@ -1,6 +1,5 @@
 """The corpus room: documents → segments → the segments worth asking about (method.md 1.4)."""
 
-import platform
 from collections.abc import Iterator
 from functools import partial
 from itertools import accumulate
@@ -15,8 +14,7 @@ from askback.corpus.cut import cut
 from askback.corpus.dedup import Signatures, Signer, decide, parts_to_decide
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.presidio import installed
-from askback.corpus.readers import pieces, splits
-from askback.corpus.readers.installed_docs import installed_distributions
+from askback.corpus.readers import pieces, reader, splits
 from askback.corpus.repeated_paragraphs import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.sorted_files import Array, write_array
 from askback.corpus.watched import Reading
@@ -28,7 +26,7 @@ from askback.execution.step import Step
 from askback.inputs.local_files import Stamp, stamp
 from askback.inputs.remote import File, Remote, fingerprint, forget, is_same
 from askback.recipe import Corpus, CorpusSource
-from askback.records import DRAWS, Counts, Outcome, Segment, draw, record_id, reject
+from askback.records import DRAWS, Counts, Outcome, Segment, draw, reject
 
 if TYPE_CHECKING:
     from askback.corpus.readers.warc import Span
@@ -56,11 +54,8 @@ def sources(options: Corpus) -> dict[str, str]:
 
 
 def _fingerprint(source: CorpusSource) -> str:
-    if source.format == "hub":
-        return "hub"
-    if source.format == "installed-docs":
-        names = sorted(f"{found.name}=={found.version}" for found in installed_distributions() if found.name)
-        return f"{len(set(names))} distributions {record_id(platform.python_version(), *names)}"
+    if own := reader(source.format).fingerprint:
+        return own(source)
     files = [file for piece in splits(source) for file in piece]
     remote = [file for file in files if isinstance(file, Remote)]
     return fingerprint(remote) if remote else str(file_fingerprint(*(file for file in files if isinstance(file, Path))))

@@ -9,15 +9,13 @@ from pathlib import Path
 from askback.corpus.apart import read_apart
 from askback.corpus.cut import NO_PLACE, Offer, offers, sections_of
 from askback.corpus.filters import navigation_header
-from askback.corpus.readers import SMALL_FILES, SUFFIXES
+from askback.corpus.readers import reader
 from askback.corpus.segment import Section, blocks_of, with_text
 from askback.corpus.watched import Reading
 from askback.errors import InputError
 from askback.recipe import Corpus, CorpusSource
+from askback.recipe.names import DOCUMENTS
 from askback.records import Document, Rejection
-
-FORMATS = tuple(SMALL_FILES)
-"""Formats of which a file is one document."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,10 @@ def _explained(path: Path, options: Corpus, documents: Iterator[Document | Rejec
 def _reading(path: Path, options: Corpus) -> Reading:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file. --explain takes one HTML, Markdown, text, rst or PDF file")
-    kind = next((kind for kind in FORMATS if path.name.lower().endswith(SUFFIXES[kind])), None)
+    single = {kind: reader(kind).suffixes for kind in DOCUMENTS if reader(kind).lot}
+    kind = next((kind for kind, suffixes in single.items() if path.name.lower().endswith(suffixes)), None)
     if kind is None:
-        allowed = ", ".join(suffix for kind in FORMATS for suffix in SUFFIXES[kind])
+        allowed = ", ".join(suffix for suffixes in single.values() for suffix in suffixes)
         raise InputError(f"{path}: --explain reads one document, by its suffix: {allowed}; found '{path.suffix}'")
     licence = next((source.licence for source in options.sources if source.format == kind), "")
     source = CorpusSource.model_validate({"format": kind, "path": str(path), "licence": licence})

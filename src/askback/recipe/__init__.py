@@ -11,8 +11,8 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from askback.recipe.base import NAME, FilePath, Options, Share
 from askback.recipe.curation import PAPERS_LEAST, Check, Gate, Judge, Labels, Score, Select
-from askback.recipe.inputs import PRESETS, Corpus, CorpusSource, DocumentFormat, Seed, SeedSource, WordList
-from askback.recipe.names import scorer
+from askback.recipe.inputs import PRESETS, Corpus, CorpusSource, Seed, SeedSource, WordList
+from askback.recipe.names import DocumentFormat, scorer
 from askback.recipe.resources import EngineOptions, Engines, Launch, Resources
 from askback.recipe.training import Augment, Backward, HeldOut, Lora, Training
 

@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from askback.lookup import lookup
 from askback.recipe.base import FilePath, Options, PerRound, Share
 from askback.recipe.inputs import SeedSource
-from askback.recipe.names import AnyScorer, scorer
+from askback.recipe.names import PAIRS, AnyScorer, scorer
 
 DamageKind = Literal["swapped", "truncated", "furniture", "shuffled", "off-topic", "blog", "repeated"]
 
@@ -169,10 +170,10 @@ class Judge(Options):
     @model_validator(mode="after")
     def _makes_sense(self) -> "Judge":
         for source in self.ranked:
-            if source.format not in ("oasst-messages", "oasst-trees"):
+            if lookup(PAIRS, source.format, "seed format").ranked is None:
+                allowed = [name for name in PAIRS if lookup(PAIRS, name, "seed format").ranked]
                 raise ValueError(
-                    f"ranked: format '{source.format}' of {source.path} holds no ranks; allowed are oasst-messages and "
-                    "oasst-trees"
+                    f"ranked: format '{source.format}' of {source.path} holds no ranks; allowed are {' and '.join(allowed)}"
                 )
         if self.per_pair > len(set(self.kinds)):
             raise ValueError(

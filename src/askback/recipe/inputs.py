@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from askback.lookup import lookup
 from askback.recipe.base import FilePath, Options, Share
-
-DocumentFormat = Literal["html", "warc", "markdown", "text", "pdf", "jsonl", "parquet", "hub", "installed-docs"]
-PairFormat = Literal["pairs", "alpaca", "messages", "sharegpt", "oasst-messages", "oasst-trees"]
+from askback.recipe.names import DOCUMENTS, DocumentFormat, PairFormat
 
 
 class SeedSource(Options):
@@ -65,7 +64,7 @@ class CorpusSource(Options):
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> "CorpusSource":
-        if not self.path and self.format != "installed-docs":
+        if not self.path and lookup(DOCUMENTS, self.format, "document format").needs_path:
             raise ValueError(f"format '{self.format}' needs a path")
         return self
 

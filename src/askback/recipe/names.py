@@ -21,6 +21,31 @@ ScorerName = Literal[
 ]
 """Files in curate/scorers/."""
 
+DocumentFormat = Literal[
+    "html",
+    "markdown",
+    "text",
+    "pdf",
+    "warc",
+    "jsonl",
+    "parquet",
+    "hub",
+    "installed-docs",
+]
+"""Files in corpus/readers/."""
+
+PairFormat = Literal[
+    "pairs",
+    "alpaca",
+    "messages",
+    "sharegpt",
+    "oasst-messages",
+    "oasst-trees",
+]
+"""Files in seed/readers/."""
+
+DOCUMENTS = table("askback.corpus.readers", DocumentFormat, "READER")
+PAIRS = table("askback.seed.readers", PairFormat, "READER")
 SCORERS = table("askback.curate.scorers", ScorerName, "SCORER")
 SCORERS_GROUP = "askback.scorers"
 InstalledScorer = NewType("InstalledScorer", str)

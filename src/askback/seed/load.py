@@ -10,10 +10,9 @@ from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.inputs.contamination import evaluation_prompts
 from askback.inputs.rows import Rows, hub_rows, read_rows
-from askback.lookup import lookup
 from askback.recipe import Seed, SeedSource
 from askback.records import DRAWS, Example, Outcome, Rejection, draw, record_id, reject
-from askback.seed.readers import READERS, Pair, Reader
+from askback.seed.readers import Pair, reader
 from askback.seed.readers.fields import STAGE
 from askback.text.words import normal
 
@@ -94,7 +93,7 @@ def gather(options: Seed) -> Outcome:
     seen: set[str] = set()
     for source in sorted(options.sources, key=lambda source: source.split != HELD_OUT):
         kept = 0
-        read: Reader = lookup(READERS, source.format, "seed format")
+        read = reader(source.format).read
         for found in read(open_rows(source), options.language):
             dropped = found if isinstance(found, Rejection) else _unusable(found, options, seen)
             if dropped:
@@ -118,7 +117,7 @@ def first_rows(options: Seed) -> list[str]:
     """Say in a line each what the reader makes of the first rows of every source: a pair, or why there is none."""
     said = []
     for source in options.sources:
-        found = lookup(READERS, source.format, "seed format")(open_rows(source), options.language)
+        found = reader(source.format).read(open_rows(source), options.language)
         said += [_shown(one) for one in islice(found, SHOWN)]
     return said
 

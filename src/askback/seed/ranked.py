@@ -5,11 +5,10 @@ from dataclasses import replace
 from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.lookup import lookup
 from askback.recipe import Judge
 from askback.records import Example, Outcome, Rejection, record_id, reject
 from askback.seed.load import open_rows, source_fingerprints
-from askback.seed.readers import READERS, Pair
+from askback.seed.readers import Pair, reader
 from askback.text.words import normal
 
 STAGE = "replies"
@@ -26,11 +25,13 @@ def load_ranked(step: Step, options: Judge, *, seed: Records) -> Records:
     outcome = Outcome()
     for source in options.ranked:
         count = 0
-        for found in lookup(READERS, source.format, "seed format")(open_rows(source), "en", best_only=False):
+        read = reader(source.format).ranked
+        assert read is not None  # the recipe names no other
+        for found in read(open_rows(source), "en"):
             # One stage for all of a reader's: what it could not read is counted with what cannot be used.
-            is_broken = isinstance(found, Rejection)
-            dropped = replace(found, stage=STAGE) if is_broken else _unusable(found, options, held_out)
-            if dropped:
+            if isinstance(found, Rejection):
+                outcome.drop(replace(found, stage=STAGE))
+            elif dropped := _unusable(found, options, held_out):
                 outcome.drop(dropped)
             elif count != source.limit:
                 outcome.keep(STAGE, _judged(found, source.format))

@@ -24,9 +24,9 @@ from askback.execution.shards import Records, write_json
 from askback.execution.step import Step
 from askback.owned import atomic
 from askback.recipe import EngineOptions, SeedSource
+from askback.recipe.names import PAIRS
 from askback.records import Candidate, Example, Outcome, draw, reject
 from askback.seed.load import load_pairs
-from askback.seed.readers import READERS
 from askback.train.steps import train_forward
 from askback.train.training_rows import schedule
 
@@ -113,7 +113,7 @@ def _set(name: str, made: RunFolder, run: Run) -> Records:
     if not path.is_file():
         raise RecipeError(
             f"--sets {name}: no such set or file of pairs; allowed: {', '.join(SETS)}, a file, or FORMAT:FILE with "
-            f"{', '.join(READERS)}"
+            f"{', '.join(PAIRS)}"
         )
     source = SeedSource.model_validate({"path": str(path), "format": format, "split": "train"})
     return side_by_side(run, f"pairs-{path.stem}", load_pairs, source, seed=made.records("seed"))
@@ -122,7 +122,7 @@ def _set(name: str, made: RunFolder, run: Run) -> Records:
 def _file(name: str) -> tuple[str, Path]:
     """Return the format and the path of a set's name; a name of SETS is its own path."""
     format, _, path = name.partition(":")
-    return (format, Path(path)) if format in READERS else ("pairs", Path(name))
+    return (format, Path(path)) if format in PAIRS else ("pairs", Path(name))
 
 
 def _label(name: str) -> str:

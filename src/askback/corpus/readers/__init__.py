@@ -1,12 +1,13 @@
-"""Readers: where documents come from. One file for each kind of source, one line for each format.
+"""Readers: where documents come from; one record each, in the file that is called like it.
 
-A reader is a function ``read(paths, source, options)`` that yields each document it finds, or a `Rejection` of stage
-"documents" for what it could not or would not read; a broken record never ends the reading of those after it.
+Their names are in recipe/names.py. A reader yields each document it finds, or a `Rejection` of stage "documents" for what
+it could not or would not read; a broken record never ends the reading of those after it.
 """
 
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,7 +16,8 @@ from askback.inputs import packed
 from askback.inputs.remote import File, find, is_url, local
 from askback.lookup import lookup
 from askback.recipe import Corpus, CorpusSource
-from askback.records import DRAWS, Document, Rejection, draw
+from askback.recipe.names import DOCUMENTS
+from askback.records import DRAWS, Document, Markup, Rejection, draw
 
 if TYPE_CHECKING:
     from askback.corpus.readers.warc import Span
@@ -23,36 +25,34 @@ if TYPE_CHECKING:
 Read: TypeAlias = Callable[..., Iterator[Document | Rejection]]
 """Takes files, the source and the corpus options; of a WARC file also the span that is to be read."""
 
-READERS = {
-    "html": "askback.corpus.readers.file_documents:read_html",
-    "markdown": "askback.corpus.readers.file_documents:read_markdown",
-    "text": "askback.corpus.readers.file_documents:read_text",
-    "pdf": "askback.corpus.readers.pdf:read_pdf",
-    "warc": "askback.corpus.readers.warc:read_warc",
-    "jsonl": "askback.corpus.readers.row_documents:read_jsonl",
-    "parquet": "askback.corpus.readers.row_documents:read_parquet",
-    "hub": "askback.corpus.readers.row_documents:read_hub",
-    "installed-docs": "askback.corpus.readers.installed_docs:read_installed_docs",
-}
+
+@dataclass(frozen=True)
+class Reader:
+    """All there is to know of a reader."""
+
+    read: Read
+    suffixes: tuple[str, ...] = ()
+    """The files that are taken from a folder; a file named by itself or by a glob may be called anything. () reads none."""
+    lot: int = 0
+    """How many files make one piece of work, where a file is one document; 0 where it holds many."""
+    spans: "Callable[[Sequence[File]], list[tuple[File, Span]]] | None" = None
+    """Cuts the files of a source into parts that are pieces of work."""
+    fingerprint: Callable[[CorpusSource], str] | None = None
+    """Of what is no file; files are known by their content."""
+    needs_path: bool = True
+    markup: Markup = "html"
+    """What most of its documents hold."""
 
 
-def _packed(*suffixes: str) -> tuple[str, ...]:
+def packed_too(*suffixes: str) -> tuple[str, ...]:
+    """Return the suffixes of files that may be packed."""
     return tuple(f"{suffix}{packing}" for packing in ("", *packed.SUFFIXES) for suffix in suffixes)
 
 
-SUFFIXES = {
-    "html": _packed(".html", ".htm", ".xhtml", ".xht"),
-    "markdown": _packed(".md", ".markdown", ".mkd", ".mdown"),
-    "text": _packed(".txt", ".text", ".rst"),
-    "pdf": _packed(".pdf"),
-    "warc": _packed(".warc", ".wet"),
-    "jsonl": _packed(".jsonl", ".ndjson", ".json"),
-    "parquet": (".parquet", ".pq"),
-}
-"""The files that are taken from a folder; a file named by itself or by a glob may be called anything."""
-
-SMALL_FILES = {"html": 256, "markdown": 256, "text": 256, "pdf": 32}
-"""How many files make one piece of work, where a file is one document."""
+def reader(format: str) -> Reader:
+    """Return the reader of a format."""
+    found: Reader = lookup(DOCUMENTS, format, "document format")
+    return found
 
 
 def documents(
@@ -66,7 +66,7 @@ def read_all(
     source: CorpusSource, paths: Sequence[File], options: Corpus, span: "Span | None" = None
 ) -> Iterator[Document | Rejection]:
     """Read all that some files of a source hold, or a part of one."""
-    read: Read = lookup(READERS, source.format, "document format")
+    read = reader(source.format).read
     return read(paths, source, options) if span is None else read(paths, source, options, span=span)
 
 
@@ -95,13 +95,10 @@ def pieces(source: CorpusSource) -> list[tuple[list[File], "Span | None"]]:
 
     A large WARC file is cut into spans, unless `source.limit` counts its documents from the first.
     """
-    files = splits(source)
-    if source.format != "warc" or source.limit is not None:
+    files, spans = splits(source), reader(source.format).spans
+    if spans is None or source.limit is not None:
         return [(paths, None) for paths in files]
-    from askback.corpus.readers.warc import MAX_SPANS, SPAN_BYTES, spans
-
-    size = max(SPAN_BYTES, sum(path.stat().st_size for (path,) in files if isinstance(path, Path)) // MAX_SPANS)
-    return [([path], span) for (path,) in files for span in spans(path, size)]
+    return [([path], span) for path, span in spans([path for (path,) in files])]
 
 
 def splits(source: CorpusSource) -> list[list[File]]:
@@ -114,23 +111,23 @@ def splits(source: CorpusSource) -> list[list[File]]:
         InputError: nothing is there, nothing fits, or a file cannot be read.
         MissingExtra: what a URL needs is not installed.
     """
-    if source.format not in SUFFIXES:
+    known = reader(source.format)
+    if not known.suffixes:
         return [[]]
     path = local(source.path)
     remote = is_url(path)
     files: Sequence[File] = (
-        find(path, SUFFIXES[source.format], source.format) if remote else _files(path, source.format)
+        find(path, known.suffixes, source.format) if remote else _files(path, source.format, known.suffixes)
     )
     for file in files:
         if isinstance(file, Path) and not os.access(file, os.R_OK):
             raise InputError(f"{file}: cannot be read; check that it exists and its permissions")
-    size = SMALL_FILES.get(source.format, 1)
+    size = known.lot or 1
     return [list(files[start : start + size]) for start in range(0, len(files), size)]
 
 
-def _files(pattern: str, kind: str) -> list[Path]:
+def _files(pattern: str, kind: str, suffixes: tuple[str, ...]) -> list[Path]:
     path = Path(pattern).expanduser()
-    suffixes = SUFFIXES[kind]
     if path.is_dir():
         try:
             found = [file for file in path.rglob("*") if file.name.lower().endswith(suffixes) and _visible(file, path)]

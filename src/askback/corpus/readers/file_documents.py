@@ -1,40 +1,18 @@
-"""Files that are one document each: HTML pages, Markdown, reStructuredText and plain text, packed or not."""
+"""What readers of files that are one document each share: their bytes, unpacked, and their text."""
 
 from collections.abc import Iterator, Sequence
 
 from askback.corpus.readers.encoding import Undecodable, clean, decode
-from askback.corpus.readers.head import head
-from askback.corpus.xml import is_xhtml
 from askback.inputs.packed import Damaged, open_bytes, unpacked_name
 from askback.inputs.remote import File
 from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
 
 
-def read_html(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read pages; title, licence and date are what the page states, the licence else the source's."""
-    for path, text in texts(paths, options):
-        if isinstance(text, Rejection):
-            yield text
-            continue
-        title, licence, date = head(text)
-        markup: Markup = "xhtml" if is_xhtml(text, unpacked_name(path.name)) else "html"
-        yield Document(clean(str(path)), text, markup, "html", title, licence or source.licence, date)
-
-
-def read_markdown(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read Markdown; a file without headers is titled by its name."""
-    return _plain(paths, source, options, "markdown")
-
-
-def read_text(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read plain text, and as reStructuredText what is called .rst."""
-    return _plain(paths, source, options, "text")
-
-
-def _plain(
+def plain(
     paths: Sequence[File], source: CorpusSource, options: Corpus, markup: Markup
 ) -> Iterator[Document | Rejection]:
+    """Read files of text; one of Markdown without headers is titled by its name, one of text called .rst is that."""
     for path, text in texts(paths, options):
         if isinstance(text, Rejection):
             yield text

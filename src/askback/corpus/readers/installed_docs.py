@@ -3,6 +3,7 @@
 Real, human-written technical text on every machine, with no download.
 """
 
+import platform
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from askback.corpus.readers import Reader
 from askback.corpus.readers.encoding import clean
 from askback.errors import said
 from askback.inputs.remote import File
@@ -147,3 +149,12 @@ def _inline(chunk: str) -> str:
         return f"{before}``{found[2]}``{after}"
 
     return _QUOTED.sub(code, _HYPHEN.sub("-", chunk))
+
+
+def fingerprint(source: CorpusSource) -> str:
+    """Return a hash of what is installed, and of the Python whose topics are read."""
+    names = sorted(f"{found.name}=={found.version}" for found in installed_distributions() if found.name)
+    return f"{len(set(names))} distributions {record_id(platform.python_version(), *names)}"
+
+
+READER = Reader(read_installed_docs, markup="rst", needs_path=False, fingerprint=fingerprint)

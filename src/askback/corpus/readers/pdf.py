@@ -14,6 +14,7 @@ from string import digits
 from typing import Any, NamedTuple
 
 from askback.corpus.bounds import check_memory
+from askback.corpus.readers import Reader, packed_too
 from askback.corpus.readers.encoding import clean
 from askback.corpus.readers.file_documents import contents
 from askback.corpus.readers.head import day
@@ -240,3 +241,6 @@ def _limits(most: int) -> Iterator[None]:
         brotli_maximum_output_length=most,
     ):
         yield
+
+
+READER = Reader(read_pdf, packed_too(".pdf"), lot=32)

@@ -1,50 +1,18 @@
-"""JSON Lines, Parquet and hub data sets: a row that holds a text → a document."""
+"""What readers of rows share: a row that holds a text → a document."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from askback.corpus.readers.encoding import Undecodable, clean, decode
 from askback.corpus.readers.head import day, head
 from askback.corpus.xml import is_xhtml
-from askback.inputs.parquet import parquet_rows
-from askback.inputs.remote import File
-from askback.inputs.rows import BrokenRow, Rows, hub_rows, json_rows
+from askback.inputs.rows import BrokenRow, Rows
 from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
 
-LINE_PER_TEXT = 8
-"""A line may be so many times as long as a document: JSON escapes take up to six bytes, and there are other fields."""
 
-
-def read_jsonl(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read one document per line, or element of a list. A broken one is one failure, named by its place in the file."""
-    for path in paths:
-        yield from _documents(json_rows(path, LINE_PER_TEXT * options.max_document_bytes), source, options)
-
-
-def read_parquet(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read one document per row; a file that breaks off is read up to there, then fails.
-
-    Raises:
-        InputError: a file has no column called `text_field`.
-    """
-    for path in paths:
-        yield from _documents(
-            parquet_rows(path, (source.text_field, "title", "licence", "license", "date")), source, options
-        )
-
-
-def read_hub(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
-    """Read one document per row of ``NAME[:SPLIT]``, streamed.
-
-    Raises:
-        MissingExtra: `datasets` is not installed.
-        InputError: the data set or split cannot be opened.
-    """
-    yield from _documents(hub_rows(source.path), source, options)
-
-
-def _documents(rows: Rows, source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+def documents(rows: Rows, source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
+    """Yield the document of each row, or why it holds none."""
     return (_document(row, clean(where), source, options) for where, row in rows)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fastwarc.warc import ArchiveIterator
 
-from askback.corpus.readers import coding
+from askback.corpus.readers import Reader, coding, packed_too
 from askback.corpus.readers.encoding import Undecodable, clean, decode
 from askback.corpus.readers.head import head, modified
 from askback.corpus.readers.spelling import spelled
@@ -60,6 +60,12 @@ def spans(path: File, size: int) -> list[Span]:
         return [WHOLE]
     borders = [total * number // count for number in range(count)]
     return [Span(*pair) for pair in zip_longest(borders, borders[1:])]
+
+
+def spans_of(files: Sequence[File]) -> list[tuple[File, Span]]:
+    """Cut the files of a source into spans; of a large source, they are larger."""
+    size = max(SPAN_BYTES, sum(path.stat().st_size for path in files if isinstance(path, Path)) // MAX_SPANS)
+    return [(path, span) for path in files for span in spans(path, size)]
 
 
 def read_warc(
@@ -221,3 +227,6 @@ def _document(record: Any, path: File, source: CorpusSource, options: Corpus) ->
         date = modified(headers.get("Last-Modified") or "", record.headers.get("WARC-Date") or "")
     markup: Markup = "xhtml" if is_xhtml(text, media=media) else "html"
     return Document(uri, text, markup, source.format, title, licence or source.licence, date)
+
+
+READER = Reader(read_warc, packed_too(".warc", ".wet"), spans=spans_of)

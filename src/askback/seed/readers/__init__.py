@@ -1,19 +1,15 @@
-"""Seed readers: rows of a file → pairs, each with what was dropped and why. One unit of counting per answer offered."""
+"""Seed readers: rows of a file → pairs, each with what was dropped and why. One unit of counting per answer offered.
+
+One record each, in the file that is called like it; their names are in recipe/names.py.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from askback.inputs.rows import Rows
+from askback.lookup import lookup
+from askback.recipe.names import PAIRS
 from askback.records import Rejection
-
-READERS = {
-    "pairs": "askback.seed.readers.pairs:read_pairs",
-    "alpaca": "askback.seed.readers.pairs:read_pairs",
-    "messages": "askback.seed.readers.conversations:read_conversations",
-    "sharegpt": "askback.seed.readers.conversations:read_conversations",
-    "oasst-messages": "askback.seed.readers.oasst:read_messages",
-    "oasst-trees": "askback.seed.readers.oasst:read_trees",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +27,20 @@ class Pair:
     rank: int = 0
 
 
-Reader = Callable[[Rows, str], Iterator[Pair | Rejection]]
-"""``read(rows, language)``; a reader that knows the language of a text keeps only `language`."""
+Read = Callable[[Rows, str], Iterator[Pair | Rejection]]
+"""``read(rows, language)``; one that knows the language of a text keeps only `language`."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """All there is to know of a reader."""
+
+    read: Read
+    ranked: Read | None = None
+    """The same with answers that people ranked lower, where the rows tell ranks."""
+
+
+def reader(format: str) -> Reader:
+    """Return the reader of a format."""
+    found: Reader = lookup(PAIRS, format, "seed format")
+    return found

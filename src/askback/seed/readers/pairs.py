@@ -6,7 +6,7 @@ from typing import Any
 from askback.inputs.json_values import as_text, filled, kind
 from askback.inputs.rows import BrokenRow, Rows
 from askback.records import Rejection
-from askback.seed.readers import Pair
+from askback.seed.readers import Pair, Reader
 from askback.seed.readers.conversations import TURNS, Turn, answers, conversation, marked_turns, turns_of
 from askback.seed.readers.fields import broken, instructed, refused, system_of, unusable
 
@@ -92,3 +92,6 @@ def _other_format(row: Mapping[str, Any]) -> str:
             "a preference ('chosen', 'rejected'), which is no pair; write the answers that are to be learnt as 'output'"
         )
     return ""
+
+
+READER = Reader(read_pairs)
