@@ -25,8 +25,8 @@ CONFIDENCE = 0.95
 
 def others(made: RunFolder, only: str) -> dict[str, list[Loss]]:
     """Train and measure the models that the run's own are compared with."""
-    options = made.file.recipe.forward
-    assert options.steps, "equal steps need recipe.forward.steps"
+    options = made.file.recipe.training
+    assert options.steps, "equal steps need recipe.training.steps"
     candidates = made.records("augment")
     judgements = [_finished(made, name) for name in ("teach", "ranked") if (made.folder / name / "step.json").exists()]
     found = {}

@@ -155,8 +155,8 @@ def main() -> None:
         seed = run.step("seed", load_seed, options.seed)
         teaching = run.step("teach", teach_judge, options.judge.teaching(), seed=seed)
         for name, examples in {"taught": [seed, teaching], "plain": [seed]}.items():
-            steps = options.forward.steps if name == "taught" else PLAIN_STEPS
-            training = options.forward.model_copy(update={"steps": 2 if arguments.small else steps})
+            steps = options.training.steps if name == "taught" else PLAIN_STEPS
+            training = options.training.model_copy(update={"steps": 2 if arguments.small else steps})
             run.step(name, train_forward, training, base=base, examples=examples)
             folders[name] = calibrate(file, run, options.score, name, Labels(path=str(path)))
     held_out = [kind for kind in KINDS if kind not in options.judge.kinds]

@@ -70,7 +70,7 @@ def main() -> None:
     with Trained(file, Progress()) as run:
         base = run.base()
         seed = run.step("seed", load_seed, recipe.seed)
-        run.step("m0", train_forward, recipe.forward, base=base, examples=[seed])
+        run.step("m0", train_forward, recipe.training, base=base, examples=[seed])
     examples = [one for one in seed if one.split == "held-out"]
     start = loss(base.path, recipe.evaluate, examples)
     print(f"base: {start:.4f}, {len(examples)} pairs\n")

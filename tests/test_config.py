@@ -31,9 +31,9 @@ def write(folder: Path, text: str) -> Path:
 def test_defaults_are_the_papers(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, GOOD)).recipe
     assert (recipe.corpus.min_chars, recipe.corpus.max_chars) == (600, 3000)
-    assert (recipe.forward.learning_rate, recipe.forward.final_learning_rate) == (1e-5, 9e-6)
+    assert (recipe.training.learning_rate, recipe.training.final_learning_rate) == (1e-5, 9e-6)
     assert (recipe.augment.temperature, recipe.augment.top_p, recipe.augment.per_segment) == (0.7, 0.9, 1)
-    assert recipe.select.min_score == 4.5 and recipe.rounds == 2 and recipe.forward.weight_decay == 0.1
+    assert recipe.select.min_score == 4.5 and recipe.rounds == 2 and recipe.training.weight_decay == 0.1
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -94,17 +94,17 @@ def test_set_reaches_any_place(tmp_path: Path) -> None:
 
 def test_numbers_and_nulls_mean_what_they_look_like(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "  forward: {lora: null, trl: {adam_epsilon: 1e-8}}\n")
-    file = load_recipe(path, ["recipe.forward.lora.rank=8", "recipe.forward.learning_rate=2e-5"])
-    assert file.recipe.forward.trl == {"adam_epsilon": 1e-8}
-    assert file.recipe.forward.lora is not None and file.recipe.forward.lora.rank == 8
-    assert file.recipe.forward.learning_rate == 2e-5
+    file = load_recipe(path, ["recipe.training.lora.rank=8", "recipe.training.learning_rate=2e-5"])
+    assert file.recipe.training.trl == {"adam_epsilon": 1e-8}
+    assert file.recipe.training.lora is not None and file.recipe.training.lora.rank == 8
+    assert file.recipe.training.learning_rate == 2e-5
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ("recipe.corpus.min_chars=4000", "min_chars 4000 is above max_chars 3000"),
-        ("recipe.forward.final_learning_rate=1", "is above learning_rate"),
+        ("recipe.training.final_learning_rate=1", "is above learning_rate"),
         ("name=../out", "should match pattern"),
         (
             "resources.engine={kind: openai_http, url: 'http://x/v1'}",
@@ -173,9 +173,9 @@ FIRST_RUN = {
     "recipe.backward.learning_rate": 5e-5,
     "recipe.backward.final_learning_rate": 4.5e-5,
     "recipe.backward.steps": 20,
-    "recipe.forward.learning_rate": 5e-5,
-    "recipe.forward.final_learning_rate": 4.5e-5,
-    "recipe.forward.steps": 20,
+    "recipe.training.learning_rate": 5e-5,
+    "recipe.training.final_learning_rate": 4.5e-5,
+    "recipe.training.steps": 20,
     "recipe.score.scorers": ["ifd", "whole"],
     "recipe.select": {"top_fraction": 0.2},
 }
@@ -339,7 +339,7 @@ def test_whatever_yaml_can_hold_is_one_line(tmp_path: Path, name: str) -> None:
     assert message.startswith(f"{path}: ") and said in message and "\n" not in message and len(message) < 600, message
     if not text.startswith(("#", "- name")) and text not in ("", "recipe"):
         with pytest.raises(RecipeError, match=r"^--set "):
-            load_recipe(write(tmp_path, GOOD), [f"recipe.forward.trl={text}"])
+            load_recipe(write(tmp_path, GOOD), [f"recipe.training.trl={text}"])
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ ODD_VALUES = [
     ("name", "n" * 101, "should match pattern"),
     ("recipe.random_seed", "99999999999999999999", "is too large"),
     ("recipe.augment.temperature", "inf", "finite number"),
-    ("recipe.forward.learning_rate", "'nan'", "finite number"),
+    ("recipe.training.learning_rate", "'nan'", "finite number"),
     ("resources.usd_per_hour", "Infinity", "finite number"),
     ("x" * 5000, "1", "unknown key"),
     (".".join(["recipe"] * 5000), "1", "unknown key"),

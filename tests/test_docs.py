@@ -57,7 +57,7 @@ def test_architecture_names_what_is_there() -> None:
 
 def test_the_python_shown_names_what_is_exported() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (line,) = [node for node in ast.parse(code).body if isinstance(node, ast.ImportFrom)]
+    (line,) = [node for node in ast.parse(code).body if isinstance(node, ast.ImportFrom) and node.module == "askback"]
     import askback
 
     assert all(hasattr(askback, alias.name) for alias in line.names)

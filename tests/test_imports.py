@@ -23,7 +23,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_planning_imports_no_torch() -> None:
-    found = modules_after("from askback import Recipe, Run, backtranslate, export, load_recipe; import askback.plan")
+    found = modules_after("from askback import Recipe, Run, export, load_recipe, run; import askback.plan")
     assert not found & {"torch", "transformers", "trl", "peft", "datasets"}
 
 

@@ -22,16 +22,16 @@ def recipe() -> Recipe:
 
 @pytest.mark.parametrize(("examples", "steps"), [(3200, 500), (6400, 600), (25600, 1200), (51200, 1600)])
 def test_batch_and_steps_are_those_of_the_papers_table(recipe: Recipe, examples: int, steps: int) -> None:
-    assert schedule(recipe.forward, examples) == (32, steps)
+    assert schedule(recipe.training, examples) == (32, steps)
     assert schedule(recipe.backward, examples) == (32, steps)
 
 
 def test_a_few_pairs_less_keep_the_batch(recipe: Recipe) -> None:
-    assert schedule(recipe.forward, 2848)[0] == 32
+    assert schedule(recipe.training, 2848)[0] == 32
 
 
 def test_it_has_what_the_paper_states_and_leaves_out_what_is_ours(recipe: Recipe) -> None:
-    for training in (recipe.backward, recipe.forward):
+    for training in (recipe.backward, recipe.training):
         assert (training.learning_rate, training.final_learning_rate) == (1e-5, 9e-6)
         assert (training.weight_decay, training.dropout, training.lora) == (0.1, 0.1, None)
     assert (recipe.augment.temperature, recipe.augment.top_p, recipe.augment.per_segment) == (0.7, 0.9, 1)

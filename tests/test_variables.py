@@ -12,7 +12,7 @@ import yaml
 from askback.errors import RecipeError
 from askback.execution.run_folder import look
 from askback.export import export
-from askback.methods.humpback import backtranslate
+from askback.methods.humpback import humpback
 from askback.recipe.file import load_recipe
 from askback.recipe.variables import HIDDEN, hide, hide_in, marks
 from askback.report.html import write_report
@@ -119,7 +119,7 @@ def test_a_run_keeps_no_value_in_any_file(tmp_path: Path, tiny_model: Path, monk
     with Untrained(file) as run:
         (run.folder / "recipe.yaml").write_text(yaml.safe_dump(file.as_written()))
         monkeypatch.setattr(Untrained, "begin", lambda self: None)
-        backtranslate(file.recipe, run)
+        humpback(file.recipe, run)
     write_report([Path("runs/again")], Path("runs/report.html"))
     export(Path("runs/again"), Path("data"))
     files = [path for folder in ("runs", "data") for path in Path(folder).rglob("*") if path.is_file()]

@@ -11,7 +11,7 @@ from askback import owned
 from askback.execution.identity import Model, recorded
 from askback.execution.run import Run
 from askback.execution.step import Step
-from askback.methods.humpback import backtranslate
+from askback.methods.humpback import humpback
 from askback.recipe import Options, RecipeFile
 from askback.records import Counts
 from askback.train.rounding import write_bfloat16
@@ -34,13 +34,6 @@ def copied(step: Step, options: Options, **inputs: Any) -> Model:
 class Untrained(Run):
     """A run whose trainings copy the base model."""
 
-    def begin(self) -> None:
-        """Write the recipe only: the plan would look for the real trainings."""
-        import yaml
-
-        with owned.atomic(self.folder / "recipe.yaml") as temporary:
-            temporary.write_text(yaml.safe_dump(self.file.model_dump(mode="json")), "utf-8")
-
     def step(self, name: str, function: Callable[..., Any], options: Options, **inputs: Any) -> Any:
         return super().step(name, copied if "train" in function.__name__ else function, options, **inputs)
 
@@ -49,7 +42,7 @@ def make_run(folder: Path, base: Path, name: str = "made") -> Path:
     """Make a run of one round with the scripted engine, and return its folder."""
     file = write_recipe(folder, base, name)
     with Untrained(file) as run:
-        backtranslate(file.recipe, run)
+        humpback(file.recipe, run)
     return run.folder
 
 

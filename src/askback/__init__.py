@@ -1,10 +1,9 @@
 """Askback: instruction backtranslation. Documents become instruction-tuning data, without a stronger teacher.
 
-    from askback import Run, backtranslate, load_recipe
+    from askback import export, load_recipe, run
 
-    file = load_recipe("recipe.yaml")
-    with Run(file) as run:
-        model = backtranslate(file.recipe, run)
+    folder = run(load_recipe("recipe.yaml"))
+    export(folder, Path("data"))
 
 A script that does this needs ``if __name__ == "__main__":`` around it, as work is done in spawned processes.
 """
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from askback.execution.budget import Budget
     from askback.execution.run import Run
     from askback.export import export
-    from askback.methods.humpback import backtranslate
+    from askback.plan.running import run
     from askback.recipe import Recipe, RecipeFile, Resources
     from askback.recipe.file import load_recipe
 
@@ -29,9 +28,9 @@ __all__ = [
     "RecipeFile",
     "Resources",
     "Run",
-    "backtranslate",
     "export",
     "load_recipe",
+    "run",
 ]
 
 _HOMES = {
@@ -41,9 +40,9 @@ _HOMES = {
     "RecipeFile": "askback.recipe",
     "Resources": "askback.recipe",
     "Run": "askback.execution.run",
-    "backtranslate": "askback.methods.humpback",
     "export": "askback.export",
     "load_recipe": "askback.recipe.file",
+    "run": "askback.plan.running",
 }
 
 

@@ -53,7 +53,7 @@ def harm(doing: str) -> None:
     while doing == "over-memory":
         held.append(bytes(10_000_000))
     if doing == "crashed":
-        os.kill(os.getpid(), signal.SIGQUIT)
+        os.kill(os.getpid(), signal.SIGABRT)
     if doing == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -213,6 +213,7 @@ def test_the_chosen_digit_counts_by_itself_where_the_list_lacks_it() -> None:
         ),
         *(listed([(f" {level}", odd) for level in range(1, 6)], own=odd) for odd in ODD_NUMBERS),
         listed([], chosen=" 4", own="?"),
+        listed([("3", math.log(0.3))], chosen=" 4", own=math.log(0.8)),
         said("Good.", logprobs={"content": [{"token": "Good", "logprob": -0.1, "top_logprobs": []}]}),
         said(None, "length", logprobs={"content": []}),
         said("4", logprobs=None),

@@ -56,9 +56,9 @@ def test_a_servers_own_model_stands_in_for_ours_in_its_role_alone() -> None:
 
 
 def test_the_tags_are_part_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = identify("m0", train_forward, file().recipe.forward, {}, file())
+    before = identify("m0", train_forward, file().recipe.training, {}, file())
     monkeypatch.setitem(prompts.TAGS, "seed", "Answer otherwise.")
-    assert identify("m0", train_forward, file().recipe.forward, {}, file()) != before
+    assert identify("m0", train_forward, file().recipe.training, {}, file()) != before
 
 
 def test_a_change_anywhere_in_a_file_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

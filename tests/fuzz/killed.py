@@ -19,7 +19,7 @@ import torch  # noqa: F401
 from askback.execution import step as stepping
 from askback.execution.run import redo
 from askback.export import export
-from askback.methods.humpback import backtranslate
+from askback.methods.humpback import humpback
 from askback.recipe import RecipeFile
 from askback.report.html import write_report
 from tests.untrained import Untrained
@@ -61,7 +61,7 @@ def work(order: dict[str, Any], file: RecipeFile) -> None:
         with Untrained(file) as steps:
             if order["command"] == "redo":
                 redo(steps.folder, "augment", ["m1", "loss-m1", "score-1", "select-1", "result", "probe-1", "check-1"])
-            backtranslate(file.recipe, steps)
+            humpback(file.recipe, steps)
 
 
 def attempt(order: dict[str, Any], file: RecipeFile) -> None:

@@ -14,7 +14,7 @@ from askback.cli import making, results
 from askback.errors import AskbackError, Drift, RecipeError
 from askback.execution.run import redo
 from askback.export import export
-from askback.methods.humpback import backtranslate
+from askback.methods.humpback import humpback
 from askback.recipe import RecipeFile
 from askback.recipe.file import load_recipe
 from askback.report.html import write_report
@@ -66,13 +66,13 @@ def spoilt(draw: random.Random, text: bytes) -> bytes:
 
 def go_on(run: Path) -> None:
     with Untrained(recipe_of(run)) as steps:
-        backtranslate(steps.file.recipe, steps)
+        humpback(steps.file.recipe, steps)
 
 
 def again(run: Path) -> None:
     with Untrained(recipe_of(run)) as steps:
         redo(steps.folder, "select-1", ["result"])
-        backtranslate(steps.file.recipe, steps)
+        humpback(steps.file.recipe, steps)
 
 
 def recipe_of(run: Path) -> RecipeFile:
@@ -102,7 +102,7 @@ COMMANDS: dict[str, Callable[[Path], Any]] = {
 def go_on_from(run: Path) -> None:
     file = recipe_of(run)
     with Untrained(file.model_copy(update={"name": "other"}), source=run) as steps:
-        backtranslate(file.recipe, steps)
+        humpback(file.recipe, steps)
 
 
 def copied(source: str, target: str) -> None:

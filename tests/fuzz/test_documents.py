@@ -337,6 +337,7 @@ def made_of(looked: Reading) -> tuple[Outcome, list[Any]]:
     return outcome, sorted(map(repr, [*outcome.kept, *outcome.dropped]))
 
 
+@pytest.mark.timeout(60 + 60 * SIZE)
 @pytest.mark.parametrize("kind", MAKERS)
 def test_every_document_is_accounted_for(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(max(1, round(5 * SIZE))):

@@ -58,10 +58,8 @@ def test_damage_raises_nothing_and_a_damaged_line_costs_one_row() -> None:
         rows[hit] = rows[hit][:at] + added + rows[hit][at + chance.randrange(3) :]
         lines = list(rows_of(io.BytesIO("\n".join(rows).encode()), 10**6))
         assert len(lines) == 5
-        sound = [row for _, row in lines if not isinstance(row, BrokenRow)]
-        assert [row["n"] for row in sound if "n" in row and row["n"] != hit][-3:] == [n for n in range(5) if n != hit][
-            -3:
-        ]
+        others = [row for n, (_, row) in enumerate(lines) if n != hit and not isinstance(row, BrokenRow)]
+        assert [row.get("n") for row in others][-3:] == [n for n in range(5) if n != hit][-3:]
         text = written(chance, rows)
         found = list(rows_of(io.BytesIO(text.encode("utf-8", "replace")), 10**6))
         assert found and len({place for place, _ in found}) == len(found)

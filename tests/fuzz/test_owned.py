@@ -21,6 +21,7 @@ from askback.execution.run import Run, redo
 from askback.execution.shards import Records, write_json
 from askback.execution.step import Step
 from askback.export import export
+from askback.plan import running
 from askback.recipe import RecipeFile, Select
 from askback.records import Example, Outcome
 from askback.report.html import write_report
@@ -240,7 +241,7 @@ def test_what_is_not_ours_stays_as_it_is(
     command: str,
     out: str,
 ) -> None:
-    monkeypatch.setattr(making, "run_page", lambda *_: make_steps(Path("runs"), "x"))  # the demo's run trains a model
+    monkeypatch.setattr(running, "run", lambda *_, **__: make_steps(Path("runs"), "x"))  # the demo's run trains a model
     folder = here()
     if ours:
         shutil.copytree(made, folder, dirs_exist_ok=True)
@@ -260,4 +261,8 @@ def test_what_is_not_ours_stays_as_it_is(
     except AskbackError as error:
         assert len(str(error).splitlines()) == 1, error
     after = seen(folder)
+    # What somebody adds to a marker stays in it, and it grows.
+    for path in [path for path in before if Path(path).name == owned.MARKER and path in after]:
+        (_, was), (_, now) = before.pop(path), after.pop(path)
+        assert isinstance(was, bytes) and isinstance(now, bytes) and now.startswith(was), path
     assert {path: after.get(path) for path in before} == before

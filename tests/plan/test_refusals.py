@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from askback.errors import AskbackError, MissingExtra
-from askback.execution.run import Run
 from askback.plan import Plan, refusals
+from askback.plan.running import run
 from askback.recipe import RecipeFile
 from askback.recipe.file import load_recipe
 from tests.tiny import build_tiny_model
@@ -100,11 +100,8 @@ def test_a_run_refuses_in_the_same_words(name: str, given: dict[str, Any], tmp_p
     change, code = EARLY[name]
     change(tmp_path, given)
     foreseen = refused(given)
-    from askback.methods.humpback import backtranslate
-
-    file = RecipeFile.model_validate(given)
-    with Run(file) as run, pytest.raises(AskbackError) as met:
-        backtranslate(file.recipe, run)
+    with pytest.raises(AskbackError) as met:
+        run(RecipeFile.model_validate(given))
     assert (type(foreseen), foreseen.exit_code) == (type(met.value), code) == (type(met.value), met.value.exit_code)
     assert str(met.value) in str(foreseen).splitlines()
 

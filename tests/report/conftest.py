@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from askback.evaluate.options import Answering, Questions
-from askback.methods.humpback import backtranslate
+from askback.methods.humpback import humpback
 from askback.recipe import RecipeFile
 from askback.studies import evaluation, scaling
 from askback.studies.calibration import calibrate
@@ -35,7 +35,7 @@ def planted(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = tmp_path_factory.mktemp("report")
     file = _recipe(here, tiny_model)
     with Untrained(file) as made:
-        backtranslate(file.recipe, made)
+        humpback(file.recipe, made)
         calibrate(file, made, file.recipe.score.model_copy(update={"scorers": ["rubric", "ifd"]}))
     evaluation.evaluate(made.folder, Questions(prompts=("held-out",), limit=12, answering=Answering(max_new_tokens=16)))
     with pytest.MonkeyPatch.context() as patch:

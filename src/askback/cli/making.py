@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from askback import owned
-from askback.cli.shared import Json, RecipePath, Redo, RunPath, Set, closing, console, load, recipes, run_page
+from askback.cli.shared import Json, RecipePath, Redo, RunPath, Set, closing, console, load, recipes
 from askback.errors import InputError, Interrupted, RecipeError
 
 if TYPE_CHECKING:
@@ -94,11 +94,13 @@ def corpus(
     if explain is not None:
         _explain(file, explain, as_json)
         return
+    from askback.execution.progress import Progress
     from askback.methods.humpback import make_corpus
+    from askback.plan import running
     from askback.report.read import funnel
     from askback.report.terminal import show_funnel
 
-    folder = run_page(file, redo or [], None, make_corpus)
+    folder = running.run(file, make_corpus, redo or (), progress=Progress())
     if as_json:
         stages = [asdict(stage) for stage in funnel(folder) if stage.step in CORPUS_STEPS]
         typer.echo(json.dumps(stages, indent=2))
@@ -128,8 +130,11 @@ def run(
     Limits count all attempts together, and stop as one Ctrl-C does, with exit code 11.
     """
     from askback.execution.budget import Budget
+    from askback.execution.progress import Progress
+    from askback.plan import running
 
-    folder = run_page(load(recipe, set), redo or [], source, budget=Budget(max_hours, max_tokens, max_usd))
+    budget = Budget(max_hours, max_tokens, max_usd)
+    folder = running.run(load(recipe, set), None, redo or (), source, Progress(), budget)
     closing(folder)
     typer.echo(f"\nRun folder: {folder}\nNext: askback export {folder} --out data/{folder.name}")
 
@@ -181,13 +186,15 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo"),
 ) -> None:
     """Run the whole loop, small: the documentation on this machine, a bundled seed, the embedded model."""
+    from askback.execution.progress import Progress
     from askback.export import check_out, export
+    from askback.plan import running
     from askback.recipe.file import load_recipe
     from askback.report.terminal import show_pairs
 
     file = load_recipe(recipes() / "demo.yaml")
     check_out(Path(file.resources.runs) / file.name, out)  # not after ten minutes
-    folder = run_page(file, [], None)
+    folder = running.run(file, progress=Progress())
     count = export(folder, out)
     show_pairs(folder, console())
     closing(folder)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from askback.cli.shared import Json, RecipePath, RunPath, Set, console, load, run_page
+from askback.cli.shared import Json, RecipePath, RunPath, Set, console, load
 from askback.errors import Interrupted, RecipeError
 
 if TYPE_CHECKING:
@@ -71,14 +71,22 @@ def calibrate(
 ) -> None:
     """Try the judge on held-out pairs, true and damaged, and on pairs you have rated."""
     from askback.execution.on_disk import read_json
+    from askback.execution.progress import Progress
+    from askback.execution.run import Run
+    from askback.methods import page_of
+    from askback.plan.running import check
     from askback.recipe import Labels
     from askback.report.calibrate import show_calibration
     from askback.studies.calibration import calibrate, scorers_named
 
-    file, found = load(recipe, set), []
+    file = load(recipe, set)
     options, rated = scorers_named(file.recipe.score, scorers), Labels(path=str(labels)) if labels else None
-    run_page(file, [], None, lambda _, run: found.append(calibrate(file, run, options, model, rated)))
-    (folder,) = found
+    try:
+        with Run(file, Progress()) as run:
+            check(run, page_of(file.recipe))
+            folder = calibrate(file, run, options, model, rated)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None
     metrics = read_json(folder / "metrics.json", dict[str, Any])
     if as_json:
         typer.echo(json.dumps(metrics, indent=2))

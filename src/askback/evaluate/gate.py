@@ -5,10 +5,8 @@ The paper takes the last M_t without a look; on a public reproduction M_1 was wo
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from askback import owned
 from askback.evaluate.difference import loss_difference
 from askback.execution.identity import Model, recorded
 from askback.execution.shards import Records, write_records
@@ -29,10 +27,7 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     gates = judge_rounds(measured, options.confidence)
     passed = [0, *(gate["round"] for gate in gates if gate["passed"])]
     result = passed[-1] if options.enabled else len(models) - 1
-    for source, target in zip(_forms(models[result]), _forms(step.output), strict=True):
-        made = owned.unfinished(target)
-        owned.copy(source, made)
-        owned.put(made, target)
+    step.take_over(models[result])
     step.metrics = {"round": result, "enabled": options.enabled, "gates": gates}
     others = [
         reject(model.id, STAGE, "later-is-no-worse" if t in passed else "worse", f"the result is m{result}")
@@ -42,11 +37,6 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     write_records(step.folder / "rejected-00000.parquet", Rejection, others)
     step.counts = {STAGE: Counts(len(models), 1, len(others))}
     return step.output  # type: ignore[no-any-return]
-
-
-def _forms(model: Model) -> tuple[Path, Path]:
-    assert model.bfloat16 is not None
-    return model.path, model.bfloat16
 
 
 def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from askback.execution.on_disk import IdentityRecord, read_json
 from askback.execution.shards import Records
 from askback.inputs.local_files import Stamp, open_file, stamp
 from askback.models import base_of, bfloat16_form
-from askback.recipe import Options, RecipeFile, Resources
+from askback.recipe import EngineOptions, Options, RecipeFile, Resources
 from askback.recipe.variables import hide_in, marks
 
 T = TypeVar("T", bound="Records | Model")
@@ -104,7 +104,7 @@ def identify(
     used = own(options) if callable(own) else {prompt: prompt_id(prompt) for prompt in own}
     identity: dict[str, Any] = {
         "step": name,
-        "function": f"{function.__module__}:{function.__name__}",
+        "function": function.__name__,
         "version": declared.version,
         "options": options.model_dump(mode="json"),
         "random_seed": file.recipe.random_seed,
@@ -151,11 +151,18 @@ def asked(function: Callable[..., Any], inputs: dict[str, Input], resources: Res
     engine = resources.engine_for(role)
     if not role:
         return inputs
-    if engine.kind == "openai_http":
-        return inputs | {"model": Model(Path(), engine.model or engine.url, f"{engine.url} {engine.model}")}
+    if (served := server_model(engine)) is not None:
+        return inputs | {"model": served}
     model = inputs["model"]
     assert isinstance(model, Model)
     return inputs | {"model": model.read_in(engine.dtype)}
+
+
+def server_model(engine: EngineOptions) -> Model | None:
+    """Return the model that a server answers with, None of an engine that holds a model of the run."""
+    if engine.kind != "openai_http":
+        return None
+    return Model(Path(), engine.model or engine.url, f"{engine.url} {engine.model}")
 
 
 def _fingerprints(value: Input) -> Any:

@@ -33,6 +33,7 @@ from askback.execution.identity import (
     handle,
     holds_work,
     identify,
+    server_model,
 )
 from askback.execution.metrics import write_metrics
 from askback.execution.on_disk import made_by
@@ -62,10 +63,14 @@ def claim_run(folder: Path) -> None:
 
 
 class Steps(Protocol):
-    """What the page needs: something that makes, or plans, a step."""
+    """What a page needs: something that makes, or plans, a step."""
 
     def base(self) -> Model:
         """Return the base model."""
+        ...
+
+    def server(self, role: str) -> Model | None:
+        """Return the model of the server that is asked in this role, None where one of the run's own is asked."""
         ...
 
     def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
@@ -123,31 +128,11 @@ class Run:
         self._lock.release()
 
     def begin(self) -> None:
-        """Check all that is on disk against the recipe, before anything is spent, and write ``recipe.yaml``.
-
-        Raises:
-            Drift: a step on disk was made with something else.
-            RecipeError: a scorer needs what its server does not offer.
-            MissingExtra: a tracker is not installed.
-        """
+        """Write ``recipe.yaml``, once."""
         import yaml
-
-        from askback.plan import Plan
-        from askback.plan.saved import keep_forecast
-        from askback.plan.servers import ask_servers
-        from askback.train.trackers import check_installed
 
         if self._begun:
             return
-        plan = Plan(self.file, forecast=False)
-        plan.drift()
-        keep_forecast(self.file, [step.name for step in plan.steps if step.state != "done"])
-        if any(step.state != "done" for step in plan.steps):
-            check_installed(self.file.resources.trackers)
-            for offer in ask_servers(self.file):
-                self.progress.say(offer.said)
-                for note in plan.check_offer(offer):
-                    self.progress.say(f"{offer.role}: {note}")
         with owned.atomic(self.folder / "recipe.yaml") as temporary:
             tree = self.file.as_written()
             temporary.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), "utf-8")
@@ -163,6 +148,10 @@ class Run:
         if recipe.base.startswith("builtin:") and cached(recipe.base) is None:
             self.progress.say(f"base: fetching {recipe.base}, about 100 MB, once")
         return base_model(recipe.base, recipe.chat_template, resolve(recipe.base, recipe.chat_template))
+
+    def server(self, role: str) -> Model | None:
+        """Return the model of the server that is asked in this role, None where one of the run's own is asked."""
+        return server_model(self.file.resources.engine_for(role))
 
     def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
         """Make the step, or return what is on disk.

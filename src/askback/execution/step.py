@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from askback import owned
 from askback.engines.response_cache import kept_in
 from askback.engines.usage import Tokens
 from askback.errors import Drift, EmptyStep
@@ -30,6 +31,9 @@ from askback.execution.shards import (
 )
 from askback.recipe import Resources
 from askback.records import Counts, Outcome
+
+if TYPE_CHECKING:
+    from askback.execution.identity import Model
 
 
 @dataclass
@@ -117,6 +121,14 @@ class Step:
             self._count(outcome.counts, outcome.reasons)
         assert isinstance(self.output, Records)
         return self.output
+
+    def take_over(self, model: "Model") -> None:
+        """Link a trained model, in both its forms, as what this step makes."""
+        for form in ("path", "bfloat16"):
+            source, target = getattr(model, form), getattr(self.output, form)
+            made = owned.unfinished(target)
+            owned.copy(source, made)
+            owned.put(made, target)
 
     def alone(self, work: Callable[..., Any], *arguments: Any, total: int | None, unit: str, processes: int = 1) -> Any:
         """Call ``work(*arguments)`` in a process of its own and return what it returns.

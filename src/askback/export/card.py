@@ -59,8 +59,8 @@ def card(
         f"# {_plain(run.name)}\n",
         f"{len(pairs):,} instruction-output pairs ({', '.join(f'{n:,} {origin}' for origin, n in origins.items())}), "
         f"in {format} form, made by instruction backtranslation with askback. The outputs are text of the "
-        "documents and of the seed, unchanged; the instructions of augmented pairs were written by a backward model and "
-        "chosen by a forward model, both trained from the base model in the recipe below.\n",
+        "documents and of the seed, unchanged; the instructions of augmented pairs were written by one model, and the pairs "
+        "chosen by one; both are named below.\n",
         f"Splits: {', '.join(f'{split} {count:,}' for split, count in splits.items())}. Beside the pair, each record has",
         COLUMNS,
         "## How it was made\n",
@@ -144,11 +144,18 @@ def _models(run: Path) -> list[str]:
     for t in range(1, found.rounds + 1 if found else 2):
         if judged := _first(run / f"score-{t}"):
             said.append(f"- judged them in round {t}: {_plain(judged.model_id)}, prompt {judged.prompt_id}")
+    if not _trains(run):
+        return said
     said.append(
         "- the run's own result is `result/model` in float32, to train on, and `result/model-bfloat16`, to use: rounded "
         "stochastically, as a training is partly undone where its weights are rounded to nearest on loading"
     )
     return said
+
+
+def _trains(run: Path) -> bool:
+    """Tell whether the recipe trains models on its pairs (not with ``forward: null``)."""
+    return recipe_tree(run).get("forward", {}) is not None
 
 
 def _first(folder: Path) -> Any:
@@ -169,6 +176,8 @@ def _not_looked_for(run: Path) -> list[str]:
 def _rounds(run: Path) -> list[str]:
     """Say which round the pairs are of, and what the gate and the agreement of rounds say about it."""
     found = result(run)
+    if not _trains(run):
+        return ["\nThe pairs are those of the one round there is; no model was trained on them."]
     if found is None:
         return ["\nThe run was not finished when this was exported: the pairs are those of its last round so far."]
     said = [f"\nThe pairs are those of round {found.data_round} of {found.rounds}.", *verdict(found)]

@@ -1,1 +1,23 @@
-"""One page a method."""
+"""Methods: one page each, a function that says from top to bottom which steps there are and what goes into each.
+
+A `Run` makes a page's steps or returns what is on disk; a `Plan` walks the same page and only looks ahead.
+"""
+
+from collections.abc import Callable
+
+from askback.execution.identity import Model
+from askback.execution.run import Steps
+from askback.execution.shards import Records
+from askback.lookup import lookup
+from askback.recipe import Recipe
+
+Page = Callable[[Recipe, Steps], Model | Records]
+"""A method: its result is a model, or the data set where the recipe asks for no model."""
+
+METHODS = {"humpback": "askback.methods.humpback:humpback"}
+
+
+def page_of(recipe: Recipe) -> Page:
+    """Return the page that a recipe names (`recipe.method`)."""
+    page: Page = lookup(METHODS, recipe.method, "method")
+    return page

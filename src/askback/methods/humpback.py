@@ -1,8 +1,10 @@
-"""Instruction backtranslation: figure 1 of Humpback (Li et al., ICLR 2024) as code, top to bottom.
+"""Humpback: figure 1 of instruction backtranslation (Li et al., ICLR 2024) as code, top to bottom.
 
 Where the paper's text leaves it open, its figure is followed (method.md 1.2): every M_t is trained from the base model,
 never from M_{t-1}; M_{t-1} makes the selection that M_t is trained on; all rounds judge the same candidates.
 """
+
+from collections.abc import Sequence
 
 from askback.augment.write import write_instructions
 from askback.corpus.build import cut_documents, drop_duplicates
@@ -12,7 +14,7 @@ from askback.curate.select import select
 from askback.curate.teach import make_probes, teach_judge
 from askback.evaluate.gate import keep_best
 from askback.evaluate.loss import measure_loss
-from askback.execution.identity import Model
+from askback.execution.identity import Input, Model
 from askback.execution.run import Steps
 from askback.execution.shards import Records
 from askback.recipe import Recipe
@@ -21,10 +23,11 @@ from askback.seed.ranked import load_ranked
 from askback.train.steps import train_backward, train_forward
 
 
-def backtranslate(recipe: Recipe, run: Steps) -> Model:
+def humpback(recipe: Recipe, run: Steps) -> Model | Records:
     """Make the whole loop and return its result: the last M_t that passed the gate (evaluate/gate.py).
 
-    `run` decides what making a step means: a `Run` makes it or returns what is on disk, a `Plan` only looks ahead.
+    Nothing is trained that nobody asks: no M_yx where a server writes the instructions. With ``forward: null`` the chosen
+    pairs are the result, judged by the server that scores, or else by the base model.
     """
     base = run.base()
 
@@ -36,8 +39,13 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
     probes = run.step("probes", make_probes, recipe.judge.probing(), seed=seed) if recipe.judge.check else None
 
     # Self-augmentation: M_yx, taught by the seed in reverse, writes the instruction x that each segment y would answer.
-    backward = run.step("backward", train_backward, recipe.backward, base=base, examples=[seed])
+    backward = run.server("augment") or run.step(
+        "backward", train_backward, recipe.backward, base=base, examples=[seed]
+    )
     candidates = run.step("augment", write_instructions, recipe.augment, model=backward, segments=segments)
+
+    if recipe.forward is None:
+        return curate(recipe, run, 1, run.server("score") or base, candidates, probes)[-1]
 
     # M_0, taught by the seed alone, is the first judge; if wanted, it is also taught to judge, and so is each after it.
     teaching = recipe.judge.teaching()
@@ -48,18 +56,16 @@ def backtranslate(recipe: Recipe, run: Steps) -> Model:
     models, losses = [model], [run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)]
 
     # Self-curation: M_{t-1} judges every candidate, and the best of them, with the seed, make M_t.
-    before: list[Records] = []
+    # Where a round chooses what the one before chose, its model is that one's (`earlier`).
+    before: Sequence[Records] = ()
+    earlier: dict[str, Input] = {}
     for t in range(1, recipe.rounds + 1):
-        if probes is not None:
-            probed = run.step(f"probe-{t}", score, recipe.score, model=model, candidates=probes)
-            run.step(f"check-{t}", check, recipe.check, probes=probes, judgements=probed)
-        judged = run.step(f"score-{t}", score, recipe.score, model=model, candidates=candidates)
-        k = recipe.select.of_round(t)
-        chosen = run.step(f"select-{t}", select, k, candidates=candidates, judgements=judged, before=before)
-        model = run.step(f"m{t}", train_forward, recipe.forward, base=base, examples=[seed, chosen, *taught])
+        before = curate(recipe, run, t, model, candidates, probes, before)
+        examples = [seed, before[-1], *taught]
+        model = run.step(f"m{t}", train_forward, recipe.forward, base=base, examples=examples, **earlier)
+        earlier = {"earlier": model, "taught": examples}
         models.append(model)
         losses.append(run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed))
-        before = [judged, chosen]
 
     # The result is the last M_t, unless an earlier one does better on what people wrote.
     return run.step("result", keep_best, recipe.gate, models=models, losses=losses)
@@ -69,3 +75,21 @@ def make_corpus(recipe: Recipe, run: Steps) -> Records:
     """Make the segments alone: cut every document, then drop duplicates over the whole corpus."""
     segments = run.step("segment", cut_documents, recipe.corpus)
     return run.step("dedup", drop_duplicates, recipe.corpus, segments=segments)
+
+
+def curate(
+    recipe: Recipe,
+    run: Steps,
+    t: int,
+    judge: Model,
+    candidates: Records,
+    probes: Records | None,
+    before: Sequence[Records] = (),
+) -> tuple[Records, Records]:
+    """Try the judge of round `t`, have it judge every candidate, and choose; return the judgements and the chosen pairs."""
+    if probes is not None:
+        probed = run.step(f"probe-{t}", score, recipe.score, model=judge, candidates=probes)
+        run.step(f"check-{t}", check, recipe.check, probes=probes, judgements=probed)
+    judged = run.step(f"score-{t}", score, recipe.score, model=judge, candidates=candidates)
+    k = recipe.select.of_round(t)
+    return judged, run.step(f"select-{t}", select, k, candidates=candidates, judgements=judged, before=before)

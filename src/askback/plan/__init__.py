@@ -1,6 +1,6 @@
 """Looking ahead: which steps a recipe has, which are done, and what the others will take. Runs nothing, loads no model.
 
-`Plan` walks the page (methods/humpback.py) in place of a `Run`, so that the plan cannot drift from what is run.
+`Plan` walks the page of a method in place of a `Run`, so that the plan cannot drift from what is run.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +16,11 @@ from askback.curate.scorers.trial import check_calls
 from askback.engines import ENGINES, Offer
 from askback.errors import Drift
 from askback.execution.budget import cost
-from askback.execution.identity import Input, Model, ancestors, asked, base_model, handle, identify
+from askback.execution.identity import Input, Model, ancestors, asked, base_model, handle, identify, server_model
 from askback.execution.processes import Drain
 from askback.execution.shards import Records
 from askback.lookup import lookup
-from askback.methods.humpback import backtranslate
+from askback.methods import Page, page_of
 from askback.models import check_model, is_remote, resolve, template_file
 from askback.plan import tokens as counting
 from askback.plan.devices import card_of, does_not_fit, parameters, training_gigabytes
@@ -44,8 +44,11 @@ OWN = {"transformers": 2, "vllm_server": 2}
 class Plan:
     """The steps of a recipe, in order."""
 
-    def __init__(self, file: RecipeFile, forecast: bool = True, source: Path | None = None) -> None:
-        """Walk the page. With `forecast`, sample the inputs for counts and lengths; without, only names and states.
+    def __init__(
+        self, file: RecipeFile, forecast: bool = True, source: Path | None = None, page: Page | None = None
+    ) -> None:
+        """Walk a page, by default that of the recipe's method. With `forecast`, sample the inputs for counts and lengths;
+        without, only names and states.
 
         Args:
             source: a run folder whose finished steps tell how fast things go, where nothing nearer does.
@@ -64,7 +67,7 @@ class Plan:
         self._source = source
         if forecast:
             check_packages(file, self.refusals)
-        backtranslate(file.recipe, self)
+        (page or page_of(file.recipe))(file.recipe, self)
         if forecast:
             self._reckon()
             self._weigh()
@@ -78,6 +81,10 @@ class Plan:
         elif not is_remote(recipe.base):
             resolve(recipe.base)  # says what is wrong with the name
         return base_model(self.file.recipe.base, self.file.recipe.chat_template, Path(self.file.recipe.base))
+
+    def server(self, role: str) -> Model | None:
+        """Return the model of the server that is asked in this role, None where one of the run's own is asked."""
+        return server_model(self.file.resources.engine_for(role))
 
     def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
         """Look at one step.
@@ -218,7 +225,8 @@ class Plan:
                 raise Drift(step.drift)
 
     def _look_ahead(self, step: PlannedStep, options: Options, inputs: dict[str, Input]) -> None:
-        pairs = [self._known.get(step_of(handle), Pairs()) for handle in record_sets(inputs)]
+        given = {"examples": inputs["examples"]} if isinstance(options, Training) else inputs
+        pairs = [self._known.get(step_of(handle), Pairs()) for handle in record_sets(given)]
         known = pairs[0] if pairs else Pairs()
         step.entered = known.count
         folder = self.folder / step.name

@@ -93,7 +93,7 @@ def _timed(work: Callable[[list[Pair]], Any], pairs: list[Pair]) -> Spent:
 def _trained(recipe: Recipe, base: str, pairs: list[Pair]) -> Spent:
     from askback.train.finetune import Job, rehearse
 
-    options = recipe.forward.model_copy(update={"batch_size": BATCH, "steps": None})
+    options = recipe.training.model_copy(update={"batch_size": BATCH, "steps": None})
     examples = _examples(pairs, "train")
     job = Job(base, recipe.chat_template, "forward", options, examples, "", recipe.random_seed)
     tokens, seconds = rehearse(job, 2 * SECONDS)

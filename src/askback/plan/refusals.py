@@ -51,7 +51,7 @@ def check_packages(file: RecipeFile, refusals: Refusals) -> None:
     if is_remote(recipe.base) and not recipe.base.startswith("builtin:"):
         needed.append(("huggingface_hub", MissingExtra("huggingface_hub", "local", f"downloading {recipe.base}")))
     needed += [(name, MissingExtra(name, "local", "training")) for name in ("torch", "transformers", "trl", "datasets")]
-    for training in (recipe.backward, recipe.forward):
+    for training in filter(None, (recipe.backward, recipe.forward)):
         if training.lora and training.lora.quantised:
             purpose = f"lora.quantised: {training.lora.quantised}"
             needed.append(("bitsandbytes", MissingExtra("bitsandbytes", "quantised", purpose)))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from askback.execution.on_disk import ForecastFile, read_json
+from askback.methods import Page
 from askback.owned import atomic
 from askback.recipe import RecipeFile
 
@@ -12,7 +13,7 @@ FORECAST = "forecast.json"
 """In the run folder."""
 
 
-def keep_forecast(file: RecipeFile, steps: Sequence[str]) -> None:
+def keep_forecast(file: RecipeFile, page: Page, steps: Sequence[str]) -> None:
     """Forecast what these steps will take, and write it down, unless that was done before they were begun.
 
     Raises:
@@ -24,7 +25,7 @@ def keep_forecast(file: RecipeFile, steps: Sequence[str]) -> None:
     before = read_json(path, ForecastFile)["steps"] if path.exists() else {}
     if all(name in before for name in steps):
         return
-    plan = Plan(file).as_json()
+    plan = Plan(file, page=page).as_json()
     made = {step["name"]: step for step in plan["steps"] if step["state"] != "done"}
     with atomic(path) as temporary:
         temporary.write_text(json.dumps({"rates": plan["rates"], "steps": made | before}, indent=2), "utf-8")

@@ -5,7 +5,7 @@ Every option is declared here, once, with its default and the reason for it. A s
 tells all of them at once.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -50,6 +50,8 @@ __all__ = [
 class Recipe(Options):
     """What defines the result. Two runs with equal recipes, inputs and code give equal data."""
 
+    method: Literal["humpback"] = "humpback"
+    """The page that is followed (methods/)."""
     base: FilePath = "builtin:smollm2-135m"
     """The model every M is trained from: a builtin, a local folder, or a hub name."""
     chat_template: FilePath = ""
@@ -60,8 +62,8 @@ class Recipe(Options):
     backward: Backward = Backward()
     """M_yx, trained on reversed seed pairs."""
     augment: Augment = Augment()
-    forward: Training = Training()
-    """M_0, M_1, …, each trained from `base`."""
+    forward: Training | None = Training()
+    """M_0, M_1, …, each trained from `base`. null ends the page at the chosen pairs of one round (``rounds: 1``)."""
     judge: Judge = Judge()
     rounds: Annotated[int, Field(ge=0, le=10)] = 2
     """Rounds of score, select and train; the paper uses two."""
@@ -70,6 +72,11 @@ class Recipe(Options):
     evaluate: HeldOut = HeldOut()
     gate: Gate = Gate()
     random_seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def training(self) -> Training:
+        """How a model is trained to answer, by default where the recipe itself trains none (``forward: null``)."""
+        return self.forward or Training()
 
     @property
     def check(self) -> Check:
@@ -83,6 +90,18 @@ class Recipe(Options):
                 raise ValueError(
                     f"select.{name} has {len(values)} values for {self.rounds} rounds; give one for each, or one for all"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_for_a_model_that_is_not_trained(self) -> "Recipe":
+        if self.forward is None and self.rounds != 1:
+            raise ValueError(
+                f"rounds is {self.rounds}; forward: null trains no judge for a second round, so rounds must be 1"
+            )
+        if self.forward is None and self.judge.is_taught:
+            raise ValueError(
+                "judge.examples and judge.ranked teach M_0 to judge, and forward: null trains none; leave it untaught"
+            )
         return self
 
     @model_validator(mode="after")

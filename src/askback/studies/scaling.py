@@ -136,8 +136,8 @@ def _measure(name: str, size: int, examples: Records, wanted: Scaling, made: Run
     part = side_by_side(run, f"take-{stem}", take, Subset(size=size), examples=examples)
     seed = made.records("seed")
     # By the size alone, so that sets are compared at equal steps.
-    batch_size, steps = schedule(recipe.forward, size)
-    options = recipe.forward.model_copy(update={"batch_size": batch_size, "steps": wanted.steps or steps})
+    batch_size, steps = schedule(recipe.training, size)
+    options = recipe.training.model_copy(update={"batch_size": batch_size, "steps": wanted.steps or steps})
     taught = [seed, part] if name.startswith(BESIDE) else [part]
     model = side_by_side(run, f"train-{stem}", train_forward, options, base=made.base, examples=taught)
     row = metrics(side_by_side(run, f"loss-{stem}", measure_loss, recipe.evaluate, model=model, examples=seed))

@@ -5,6 +5,7 @@ from typing import Literal
 
 from askback.errors import Interrupted
 from askback.execution.identity import Model, recorded
+from askback.execution.on_disk import step_record
 from askback.execution.processes import report, stopping
 from askback.execution.shards import Records
 from askback.execution.step import Step
@@ -24,13 +25,32 @@ def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequ
     return _train(step, options, "backward", base, taught + refusals(taught, options.refusals, step.random_seed))
 
 
-@recorded(version=2, output="model", prompts=("forward",))
-def train_forward(step: Step, options: Training, *, base: Model, examples: Sequence[Records]) -> Model:
+@recorded(version=3, output="model", prompts=("forward",))
+def train_forward(
+    step: Step,
+    options: Training,
+    *,
+    base: Model,
+    examples: Sequence[Records],
+    earlier: Model | None = None,
+    taught: Sequence[Records] = (),
+) -> Model:
     """Train M_0 or M_t: the tagged instruction is shown, the output is learnt (method.md 1.1, 1.6).
 
     Of examples of origin "judgement", the pair is shown in the rubric's prompt and its level is learnt.
+
+    Args:
+        earlier: the model of the round before, trained with the same options; where it learnt from the same examples, it
+            is taken over.
+        taught: what `earlier` learnt from.
     """
-    return _train(step, options, "forward", base, _taught(examples))
+    learnt = _taught(examples)
+    if earlier is not None and learnt == _taught(taught):
+        step.take_over(earlier)
+        step.metrics = {**step_record(earlier.path.parent)["metrics"], "taken_over": earlier.id}
+        step.counts = {"examples": Counts(len(learnt), len(learnt))}
+        return step.output  # type: ignore[no-any-return]
+    return _train(step, options, "forward", base, learnt)
 
 
 def _taught(examples: Sequence[Records]) -> list[Example]:

@@ -155,7 +155,7 @@ def _shares(wanted: list[str], chosen: str, own: float | None, likely: list[Any]
         listed.append((chosen, shares[chosen]))
     elif total > 1 + SLACK:
         shares[chosen] = 0.0
-    if shares[chosen] < LEAST:
+    if shares[chosen] < LEAST or sum(shares.values()) > 1 + SLACK:
         return Unanswered(len(wanted), f"the server tells no probability of the choice {chosen!r} that it made")
     named = {text for text, _ in listed}
     unlisted = sum(name not in named for name in wanted)

@@ -1,0 +1,74 @@
+"""Running a recipe from the first check to the result: what can be refused is refused before anything is spent."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from askback.errors import InputError, Interrupted, RecipeError
+from askback.execution.budget import Budget
+from askback.execution.progress import Progress
+from askback.execution.run import Run, redo
+from askback.lookup import nearest
+from askback.methods import Page, page_of
+from askback.plan import Plan
+from askback.plan.saved import keep_forecast
+from askback.plan.servers import ask_servers
+from askback.recipe import RecipeFile
+from askback.train.trackers import check_installed
+
+
+def run(
+    file: RecipeFile,
+    page: Page | None = None,
+    redo_steps: Sequence[str] = (),
+    source: Path | None = None,
+    progress: Progress | None = None,
+    budget: Budget | None = None,
+) -> Path:
+    """Check all that can be checked, then walk a page, by default that of the recipe's method; return the run folder.
+
+    Args:
+        redo_steps: steps to make again, and with them all that is made from them.
+        source: a run whose finished steps are taken over where they are the same.
+
+    Raises:
+        RecipeError: the recipe, or one of these arguments, is wrong.
+        Drift: a step on disk was made with something else.
+        AskbackError: what a step raises; the same call goes on from there.
+    """
+    page = page or page_of(file.recipe)
+    names = [step.name for step in Plan(file, forecast=False, page=page).steps]
+    for name in redo_steps:
+        if name not in names:
+            raise RecipeError(f"--redo {name}: no such step; allowed: {', '.join(names)}.{nearest(name, names)}")
+    if source is not None and not (source / "recipe.yaml").exists():
+        raise InputError(f"--from {source}: not a run folder (it has no recipe.yaml)")
+    with Run(file, progress, source, budget) as made:
+        for name in redo_steps:
+            gone = redo(made.folder, name, Plan(file, forecast=False, page=page).dependants(name))
+            made.progress.say(f"--redo {name}: making again {', '.join(gone) or 'nothing, as it was not made yet'}")
+        try:
+            check(made, page)
+            page(file.recipe, made)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None
+    return made.folder
+
+
+def check(made: Run, page: Page) -> None:
+    """Check all that is on disk against the recipe, and what the run needs; keep the forecast of what it will take.
+
+    Raises:
+        Drift: a step on disk was made with something else.
+        RecipeError: a scorer needs what its server does not offer.
+        MissingExtra: a tracker is not installed.
+    """
+    plan = Plan(made.file, forecast=False, page=page)
+    plan.drift()
+    to_do = [step.name for step in plan.steps if step.state != "done"]
+    keep_forecast(made.file, page, to_do)
+    if to_do:
+        check_installed(made.file.resources.trackers)
+        for offer in ask_servers(made.file):
+            made.progress.say(offer.said)
+            for note in plan.check_offer(offer):
+                made.progress.say(f"{offer.role}: {note}")

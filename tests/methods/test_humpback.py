@@ -1,0 +1,119 @@
+"""The page: which steps a recipe has, and what it leaves out; a round that chooses the same pairs takes over its model."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from askback.execution.identity import Model
+from askback.execution.shards import Records
+from askback.export import export
+from askback.methods import page_of
+from askback.methods.humpback import humpback
+from askback.owned import sha256
+from askback.plan import Plan
+from askback.plan.running import run
+from askback.recipe import EngineOptions, Engines, Options, RecipeFile, Resources
+from askback.recipe import Recipe as RecipeOptions
+from tests.untrained import write_recipe
+
+SERVER = EngineOptions(kind="openai_http", url="http://127.0.0.1:9/v1", model="strong")
+
+
+class Names:
+    """Steps that are only named."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.resources = Resources(engines=engines)
+        self.made: dict[str, dict[str, Any]] = {}
+
+    def base(self) -> Model:
+        return Model(Path(), "base", "base")
+
+    def server(self, role: str) -> Model | None:
+        engine = self.resources.engine_for(role)
+        return Model(Path(), engine.model, "") if engine.kind == "openai_http" else None
+
+    def step(self, name: str, function: Callable[..., Any], options: Options, **inputs: Any) -> Any:
+        self.made[name] = inputs
+        if function.recorded.output == "model":  # type: ignore[attr-defined]
+            return Model(Path(name), name, name)
+        return Records(Path(name), name)
+
+
+def recipe(**changed: Any) -> RecipeOptions:
+    given = {"seed": {"sources": [{"path": "s"}]}, "corpus": {"sources": [{"format": "text", "path": "t"}]}}
+    return RecipeOptions.model_validate({**given, **changed})
+
+
+def walked(options: RecipeOptions, engines: Engines) -> tuple[Names, Model | Records]:
+    names = Names(engines)
+    return names, humpback(options, names)
+
+
+def test_the_papers_loop() -> None:
+    names, result = walked(recipe(judge={"check": False}), Engines())
+    loop = ["score-1", "select-1", "m1", "loss-m1", "score-2", "select-2", "m2", "loss-m2", "result"]
+    assert list(names.made) == ["seed", "segment", "dedup", "backward", "augment", "loss-base", "m0", "loss-m0", *loop]
+    assert isinstance(result, Model) and result.id == "result"
+    assert page_of(recipe()) is humpback
+
+
+def test_no_backward_model_is_trained_where_a_server_writes() -> None:
+    names, _ = walked(recipe(), Engines(augment=SERVER))
+    assert "backward" not in names.made and "m0" in names.made
+    assert names.made["augment"]["model"].id == "strong"
+
+
+@pytest.mark.parametrize("score, judge", [(SERVER, "strong"), (None, "base")])
+def test_without_forward_the_chosen_pairs_are_the_result(score: EngineOptions | None, judge: str) -> None:
+    names, result = walked(recipe(forward=None, rounds=1), Engines(augment=SERVER, score=score))
+    trained = [name for name in names.made if name in ("backward", "m0", "m1", "result") or name.startswith("loss")]
+    assert not trained
+    assert list(names.made)[-1] == "select-1"
+    assert isinstance(result, Records) and result.folder == Path("select-1")
+    assert names.made["score-1"]["model"].id == judge
+
+
+@pytest.mark.parametrize(
+    "changed, said",
+    [({"rounds": 2}, "rounds must be 1"), ({"rounds": 1, "judge": {"examples": "contrast"}}, "leave it untaught")],
+)
+def test_what_a_model_that_is_not_trained_cannot_do(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        recipe(forward=None, **changed)
+
+
+def test_a_run_without_a_training_gives_data(tmp_path: Path, tiny_model: Path) -> None:
+    """The scripted engine, as a server would, writes and judges; the base judges where none is named."""
+    file = write_recipe(tmp_path, tiny_model)
+    tree = file.model_dump()
+    tree["recipe"] |= {"forward": None, "rounds": 1}
+    tree["recipe"]["backward"] |= {"steps": 1, "batch_size": 1, "max_tokens": 512}
+    file = RecipeFile.model_validate(tree)
+    planned = [step.name for step in Plan(file).steps]
+    folder = run(file)
+    made = {path.parent.name for path in folder.glob("*/step.json")}
+    assert made == set(planned) and "select-1" in made and not made & {"m0", "m1", "loss-base", "result"}
+    assert export(folder, tmp_path / "data") == len(Records(folder / "select-1", ""))
+    assert "no model was trained" in (tmp_path / "data/README.md").read_text()
+
+
+@pytest.mark.timeout(600)
+def test_a_round_that_chooses_the_same_takes_over_its_model(tmp_path: Path, tiny_model: Path) -> None:
+    tree = write_recipe(tmp_path, tiny_model).model_dump()
+    tree["recipe"] |= {"rounds": 3}
+    tree["recipe"]["select"]["top_fraction"] = [1.0, 1.0, 0.5]
+    tree["recipe"]["backward"] |= {"steps": 1, "batch_size": 1, "max_tokens": 512}
+    folder = run(RecipeFile.model_validate(tree))
+    metrics = {t: json.loads((folder / f"m{t}/step.json").read_text())["metrics"] for t in (1, 2, 3)}
+    assert metrics[2].pop("taken_over").startswith("m1-") and metrics[2] == metrics[1]
+    assert "taken_over" not in metrics[3]
+    for form in ("model", "model-bfloat16"):
+        one, two, three = (sha256(folder / f"m{t}/{form}/model.safetensors") for t in (1, 2, 3))
+        assert one == two != three
+    counts = {t: json.loads((folder / f"m{t}/step.json").read_text())["counts"] for t in (1, 2)}
+    assert counts[1] == counts[2]
