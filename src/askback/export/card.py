@@ -59,8 +59,8 @@ def card(
         f"# {_plain(run.name)}\n",
         f"{len(pairs):,} instruction-output pairs ({', '.join(f'{n:,} {origin}' for origin, n in origins.items())}), "
         f"in {format} form, made by instruction backtranslation with askback. The outputs are text of the "
-        "documents and of the seed, unchanged; the instructions of augmented pairs were written by one model, and the pairs "
-        "chosen by one; both are named below.\n",
+        "documents and of the seed, unchanged; the instructions of augmented pairs were written and the pairs "
+        "chosen by the models that are named below.\n",
         f"Splits: {', '.join(f'{split} {count:,}' for split, count in splits.items())}. Beside the pair, each record has",
         COLUMNS,
         "## How it was made\n",
