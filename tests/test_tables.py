@@ -17,16 +17,16 @@ from askback.corpus.readers import reader as document_reader
 from askback.curate.damage import KINDS
 from askback.curate.scorers import scorer
 from askback.curate.scorers.trial import PAIR, Noting, Tried, tried, used_prompts
-from askback.engines import ENGINES
-from askback.execution.identity import ALL_COUNT, COUNTS
+from askback.engines import kind_of
+from askback.engines.protocol import CALLS
 from askback.execution.shards import Records
 from askback.export import FORMATS
 from askback.export.snippets import TURNS
 from askback.plan.sample import Pairs
 from askback.plan.tokens import Ruler, judging
-from askback.recipe import PRESETS, Corpus, EngineOptions, Resources, Score
+from askback.recipe import PRESETS, Corpus, EngineOptions, Score
 from askback.recipe.curation import DamageKind
-from askback.recipe.names import DOCUMENTS, PAIRS, SCORERS
+from askback.recipe.names import DOCUMENTS, ENGINES, PAIRS, SCORERS
 from askback.seed.readers import Reader as PairReader
 from askback.seed.readers import reader as pair_reader
 from tests.test_smoke_run import WORDS, write_inputs
@@ -43,7 +43,6 @@ def test_a_name_is_allowed_in_a_recipe_if_and_only_if_there_is_code_for_it() -> 
         assert scorer(name).name == name
     assert all(isinstance(document_reader(name), DocumentReader) for name in DOCUMENTS)
     assert all(isinstance(pair_reader(name), PairReader) for name in PAIRS)
-    assert set(ENGINES) == names(EngineOptions, "kind") == set(COUNTS)
     assert set(KINDS) == set(get_args(DamageKind))
     assert set(PRESETS) <= names(Corpus, "preset") <= {*PRESETS, "paper"}
 
@@ -52,7 +51,10 @@ def test_smaller_tables_hold_nothing_that_the_larger_one_lacks() -> None:
     own = {name for name in DOCUMENTS if document_reader(name).fingerprint}
     assert own == {name for name in DOCUMENTS if not document_reader(name).suffixes} == {"hub", "installed-docs"}
     assert set(TURNS) | {"prompt-completion"} == set(FORMATS)
-    assert set(ALL_COUNT) <= set(EngineOptions.model_fields) and "api_key_env" not in ALL_COUNT
+    for name in ENGINES:
+        counts = kind_of(name).counts
+        assert "kind" in counts and "api_key_env" not in counts
+        assert set(counts) <= set(EngineOptions.model_fields) and kind_of(name).calls == CALLS
 
 
 @pytest.mark.parametrize("name", SCORERS)
@@ -154,6 +156,20 @@ def read_cards(rows, language):
 READER = Reader(read_cards)
 """
 
+ECHO = """
+from askback.engines import EngineKind
+from askback.engines.protocol import Completion
+from askback.engines.scripted import Scripted
+
+
+class Echo(Scripted):
+    def generate(self, prompts, sampling, seeds):
+        return [Completion(f"What does echo number {seed} say?", 8, True) for seed in seeds]
+
+
+ENGINE = EngineKind("askback.engines.echo:Echo", counts=("kind", "arguments"), rate=500)
+"""
+
 
 def add(package: Path, table: str, before: str, line: str) -> None:
     """Add a line to an explicit table, behind its first."""
@@ -202,13 +218,19 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     add(package, "recipe/names.py", "DocumentFormat = Literal[", '"note",')
     (package / "seed/readers/flash_cards.py").write_text(FLASHCARDS)
     add(package, "recipe/names.py", "PairFormat = Literal[", '"flash-cards",')
+    (package / "engines/echo.py").write_text(ECHO)
+    add(package, "recipe/names.py", "EngineName = Literal[", '"echo",')
     (folder / "notes").mkdir()
     for number in range(3):
         text = " ".join(f"The {word} of {number} lies in the {other}." for word in WORDS for other in WORDS[:4])
         (folder / f"notes/{number}.note").write_text(f"# On {number}\n\n{text[:900]}.\n")
     cards = [{"front": f"Which {word} is it?", "back": f"It is the {word} of the harbour."} for word in WORDS]
     (folder / "cards.jsonl").write_text("\n".join(map(json.dumps, cards)))
-    changes = ["recipe.rounds=1", "resources.engine.kind=scripted", "recipe.score.scorers=[rubric, brevity, tone]"]
+    changes = [
+        "recipe.rounds=1",
+        "resources.engine={kind: echo, arguments: [--loud]}",
+        "recipe.score.scorers=[rubric, brevity, tone]",
+    ]
     changes += ["recipe.backward.steps=2", "recipe.forward.steps=2"]
     pages, notes = f"{{format: html, path: {folder}/pages}}", f"{{format: note, path: {folder}/notes}}"
     pairs, more = f"{{path: {folder}/seed.jsonl}}", f"{{format: flash-cards, path: {folder}/cards.jsonl}}"
@@ -258,6 +280,20 @@ def test_readers_that_are_added_find_documents_and_pairs(copy: Copy, tmp_path: P
 
 
 @pytest.mark.timeout(600)
+def test_an_engine_that_is_added_answers_and_counts(copy: Copy) -> None:
+    asked = [one.instruction for one in Records(copy.run / "augment", "")]
+    assert asked and all(text.startswith("What does echo number ") for text in asked)
+    for step in ("augment", "score-1", "loss-m0"):
+        identity = json.loads((copy.run / step / "step.json").read_text())["identity"]
+        assert identity["engine"] == {"kind": "echo", "arguments": ["--loud"]}
+    plan = json.loads(copy.ask("plan", str(copy.recipe), *copy.options, "--set", "name=other", "--json"))
+    (scored,) = [step for step in plan["steps"] if step["name"] == "score-1"]
+    assert scored["seconds"] >= scored["tokens"]["prompt"] / 500
+    wrong = ("--set", "resources.engine={kind: eco}")
+    assert "Did you mean 'echo'?" in copy.ask("plan", str(copy.recipe), *copy.options, *wrong, code=2)
+
+
+@pytest.mark.timeout(600)
 def test_a_scorer_of_another_package_is_named_in_the_recipe(copy: Copy) -> None:
     identity = json.loads((copy.run / "score-1/step.json").read_text())["identity"]
     assert identity["sources"] == {"scorer:tone": "kind 1.2"}
@@ -272,17 +308,3 @@ def test_a_scorer_of_another_package_is_named_in_the_recipe(copy: Copy) -> None:
         assert said in line, line
     least = ("--set", "recipe.score.scorers=[tone]", *given[2:], "--set", "recipe.select={min_score: 4}")
     assert "above 3, the highest score of tone" in copy.ask("plan", str(copy.recipe), *copy.options, *least, code=2)
-
-
-def test_an_engine_that_does_not_say_what_counts_has_all_that_may_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    from askback.curate.score import score
-    from askback.execution.identity import Model, identify
-    from askback.recipe import RecipeFile
-
-    monkeypatch.delitem(COUNTS, "scripted")
-    recipe = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [{"format": "installed-docs"}]}}
-    engine = EngineOptions(kind="scripted", model="one", arguments=("--fast",))
-    file = RecipeFile.model_validate({"name": "x", "recipe": recipe, "resources": Resources(engine=engine)})
-    made = identify("score-1", score, file.recipe.score, {"model": Model(Path("m"), "m", "f")}, file)
-    # A judge reads the bfloat16 form where the recipe leaves the choice.
-    assert made["engine"] == engine.model_dump(mode="json", include=set(ALL_COUNT)) | {"dtype": "bfloat16"}

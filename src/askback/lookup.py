@@ -39,5 +39,10 @@ def lookup(table: Mapping[str, str], name: str, what: str) -> Any:
     """
     if name not in table:
         raise RecipeError(f"unknown {what} '{name}'; allowed: {', '.join(sorted(table))}.{nearest(name, table)}")
-    module, attribute = table[name].split(":")
+    return load(table[name])
+
+
+def load(dotted: str) -> Any:
+    """Import and return what a ``"package.module:attribute"`` stands for."""
+    module, attribute = dotted.split(":")
     return getattr(importlib.import_module(module), attribute)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from askback.engines import ENGINES, usage
+from askback.engines import kind_of, usage
 from askback.engines.protocol import CALLS, Engine, Sampling
 from askback.engines.response_cache import kept_in
-from askback.lookup import lookup
+from askback.lookup import load
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions
+from askback.recipe.names import ENGINES
 from tests.engines.fault_server import FaultServer
 from tests.engines.served import ServedModel
 
@@ -40,7 +41,7 @@ def engine(request: pytest.FixtureRequest, tiny_model: Path, server: FaultServer
     options = EngineOptions(
         kind=request.param, dtype="float32", batch_tokens=256, url=server.url, tokenizer=str(tiny_model)
     )
-    yield lookup(ENGINES, request.param, "engine")(str(tiny_model), options, "")
+    yield load(kind_of(request.param).opens)(str(tiny_model), options, "")
 
 
 def test_it_says_what_it_can_be_asked(engine: Engine) -> None:

@@ -1,20 +1,48 @@
-"""Engines: one file each behind one small protocol (base.py)."""
+"""Engines behind one small protocol (protocol.py): one record each, in the file here that is called like it.
 
+Their names are in recipe/names.py.
+"""
+
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from askback.engines.protocol import Engine
-from askback.lookup import lookup
+from askback.lookup import load, lookup
+from askback.recipe.names import ENGINES
 
 if TYPE_CHECKING:
     from askback.recipe import EngineOptions
 
-ENGINES = {
-    "transformers": "askback.engines.local.transformers_local:TransformersLocal",
-    "openai_http": "askback.engines.http.openai_http:OpenAIHttp",
-    "vllm_server": "askback.engines.http.openai_http:OpenAIHttp",  # started by vllm_server.Serving
-    "scripted": "askback.engines.scripted:Scripted",
-}
+
+@dataclass(frozen=True)
+class EngineKind:
+    """All there is to know of an engine before it is opened; what it is opened by is imported then."""
+
+    opens: str
+    """The class, as ``"package.module:class"``, called with a model's folder, the options and a chat template."""
+    counts: tuple[str, ...]
+    """Which options change what a model answers. A key, or the name of its variable, never does."""
+    weight_bytes: int = 0
+    """What a weight of the run's models takes in this machine's card, in bfloat16; 0 of an engine that holds none there."""
+    served: bool = False
+    """Whether a server's own model is asked, whichever model the run has made."""
+    needs: tuple[str, str] | None = None
+    """A package that has to be installed, and the extra that installs it."""
+    rate: int = 0
+    """Tokens a second, where that is known before anything is measured; such an engine loads no model."""
+
+    @property
+    def calls(self) -> frozenset[str]:
+        """What an engine of this kind may be asked for, as far as that is known before it is opened."""
+        found: frozenset[str] = load(self.opens).calls
+        return found
+
+
+def kind_of(name: str) -> EngineKind:
+    """Return what is known of an engine."""
+    found: EngineKind = lookup(ENGINES, name, "engine")
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -26,7 +54,8 @@ def open_engine(options: "EngineOptions", model: str, chat_template: str = "") -
         InputError: the model folder is unusable.
         MissingExtra: what the engine needs is not installed.
     """
-    engine: Engine = lookup(ENGINES, options.kind, "engine")(model, options, chat_template)
+    opens: Any = load(kind_of(options.kind).opens)
+    engine: Engine = opens(model, options, chat_template)
     return engine
 
 

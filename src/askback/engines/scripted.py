@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from askback.engines import usage
+from askback.engines import EngineKind, usage
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions
@@ -31,7 +31,7 @@ _OTHER = 0.05
 
 
 class Scripted:
-    """Answers made up from hashes; same prompt and seed, same answer (`Engine` in base.py)."""
+    """Answers made up from hashes; same prompt and seed, same answer (`Engine` in protocol.py)."""
 
     calls = CALLS
 
@@ -111,3 +111,6 @@ def _distribution(digest: bytes, count: int) -> list[float]:
         weights[digest[-1] % count] += 8192
     total = sum(weights) / (1 - _OTHER)
     return [math.log(weight / total) for weight in weights]
+
+
+ENGINE = EngineKind("askback.engines.scripted:Scripted", counts=("kind", "dtype"), rate=1_000_000)

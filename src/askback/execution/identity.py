@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from askback.engines import kind_of
 from askback.errors import Drift, InputError
 from askback.execution.on_disk import IdentityRecord, read_json
 from askback.execution.shards import Records
@@ -114,7 +115,7 @@ def identify(
     }
     if declared.engine:
         engine = file.resources.engine_for(declared.engine).model_dump(mode="json")
-        identity["engine"] = {name: engine[name] for name in COUNTS.get(engine["kind"], ALL_COUNT)}
+        identity["engine"] = {name: engine[name] for name in kind_of(engine["kind"]).counts}
         if mark := _tokenizer_mark(engine["tokenizer"]):
             identity["engine"]["tokenizer_files"] = mark
     # A value of the environment that the recipe names counts by its hash, and is written nowhere.
@@ -128,17 +129,6 @@ def _tokenizer_mark(folder: str) -> str:
     patterns = ("tokenizer*", "chat_template*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt")
     files = {file for pattern in patterns for file in place.glob(pattern) if file.is_file()} if folder else set()
     return file_fingerprint(*sorted(files)) if files else ""
-
-
-COUNTS = {
-    "transformers": ("kind", "dtype"),
-    "vllm_server": ("kind", "dtype", "arguments"),
-    "openai_http": ("kind", "url", "model", "api", "tokenizer", "leave_out"),
-    "scripted": ("kind", "dtype"),
-}
-"""Which options of an engine change what a model answers. A key, or the name of its variable, never does."""
-ALL_COUNT = tuple(dict.fromkeys(name for names in COUNTS.values() for name in names))
-"""Of a kind that does not say so itself, each that counts for another one."""
 
 
 def asked(function: Callable[..., Any], inputs: dict[str, Input], resources: Resources) -> dict[str, Input]:
@@ -160,7 +150,7 @@ def asked(function: Callable[..., Any], inputs: dict[str, Input], resources: Res
 
 def server_model(engine: EngineOptions) -> Model | None:
     """Return the model that a server answers with, None of an engine that holds a model of the run."""
-    if engine.kind != "openai_http":
+    if not kind_of(engine.kind).served:
         return None
     return Model(Path(), engine.model or engine.url, f"{engine.url} {engine.model}")
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from askback.engines import kind_of
 from askback.errors import InputError, RecipeError
 from askback.execution.identity import Input, Model, base_model, fingerprint, identify, trained_model
 from askback.execution.on_disk import ResultRecord, checked, made_by, step_record
@@ -90,7 +91,7 @@ class RunFolder:
 
     def judge(self, name: str, engine: EngineOptions) -> Model:
         """Return the model that compares: one of the run's, another by name, or that of a server, whatever the name."""
-        if engine.kind == "openai_http":
+        if kind_of(engine.kind).served:
             return Model(Path(), engine.model or engine.url, "")
         return self.model(name) if name in self.models else base_model(name, "", resolve(name))
 

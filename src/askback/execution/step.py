@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askback import owned
+from askback.engines import kind_of
 from askback.engines.response_cache import kept_in
 from askback.engines.usage import Tokens
 from askback.errors import Drift, EmptyStep
@@ -158,7 +159,7 @@ class Step:
     @property
     def _models(self) -> int:
         """How many models a worker holds: one, or none if it asks none or asks a server."""
-        return int(self.asks_model and self.resources.engine.kind != "openai_http")
+        return int(self.asks_model and not kind_of(self.resources.engine.kind).served)
 
     @property
     def log(self) -> Path:

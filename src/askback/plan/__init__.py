@@ -13,13 +13,12 @@ from askback.corpus.dedup import deduplication_bytes
 from askback.curate.choose import least_score
 from askback.curate.measures import FEWEST
 from askback.curate.scorers.trial import check_calls
-from askback.engines import ENGINES, Offer
+from askback.engines import Offer, kind_of
 from askback.errors import Drift
 from askback.execution.budget import cost
 from askback.execution.identity import Input, Model, ancestors, asked, base_model, handle, identify, server_model
 from askback.execution.processes import Drain
 from askback.execution.shards import Records
-from askback.lookup import lookup
 from askback.methods import Page, page_of
 from askback.models import check_model, is_remote, resolve, template_file
 from askback.plan import tokens as counting
@@ -36,9 +35,6 @@ from askback.seed.load import first_rows
 from askback.train.training_rows import schedule
 
 T = TypeVar("T", bound=Records | Model)
-
-OWN = {"transformers": 2, "vllm_server": 2}
-"""Engines that hold the run's own models on this machine's card, and the bytes of a weight there, in bfloat16."""
 
 
 class Plan:
@@ -114,8 +110,7 @@ class Plan:
 
     @cached_property
     def _judge_calls(self) -> frozenset[str]:
-        found: frozenset[str] = lookup(ENGINES, self.file.resources.engine_for("score").kind, "engine").calls
-        return found
+        return kind_of(self.file.resources.engine_for("score").kind).calls
 
     def check_offer(self, offer: Offer) -> list[str]:
         """Return what the scorers have to do without on a server that has told what it offers.
@@ -172,8 +167,8 @@ class Plan:
     def _weigh(self) -> None:
         """Note what does not fit the memory of the card."""
         if (card := card_of(self.file.resources)) is not None:
-            own = [role for role in ("augment", "score", "loss") if self.file.resources.engine_for(role).kind in OWN]
-            asked = self._parameters * max((OWN[self.file.resources.engine_for(role).kind] for role in own), default=0)
+            engines = [self.file.resources.engine_for(role) for role in ("augment", "score", "loss")]
+            asked = self._parameters * max(kind_of(engine.kind).weight_bytes for engine in engines)
             trainings = {step.name: step.memory for step in self.steps if step.memory}
             for said in does_not_fit(card, trainings, asked / 1e9):
                 self._note(said)

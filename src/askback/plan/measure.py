@@ -10,7 +10,7 @@ from typing import Any
 
 from askback.augment.write import write_piece
 from askback.curate.score import score_piece
-from askback.engines import open_engine, usage
+from askback.engines import kind_of, open_engine, usage
 from askback.evaluate.loss import measure_piece
 from askback.execution.budget import Spent
 from askback.execution.identity import Model
@@ -68,7 +68,7 @@ def work_a_little(
         "score": _timed(lambda some: score_piece(recipe.score, resources, model, 0, _candidates(some)), candidates),
         "augment": _timed(lambda some: write_piece(augment, resources, model, 0, _segments(some)), candidates),
     }
-    own = judge.kind != "openai_http"  # else it is another model that will judge
+    own = not kind_of(judge.kind).served  # else it is another model that will judge
     judged = score_piece(recipe.score, resources, model, 0, _candidates(pairs[:MOST])).kept if own else []
     open_engine.cache_clear()
     gc.collect()

@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from askback.engines import kind_of
 from askback.engines.usage import Tokens
 from askback.errors import InputError
 from askback.execution.budget import Spent
 from askback.execution.on_disk import RatesRecord, read_json, reading, step_record
 from askback.plan.devices import prior
 from askback.recipe import Resources
+from askback.recipe.names import ENGINES
 
 MEASURED = "rates.json"
 STARTUP = 6.0
 """Seconds assumed until a model is loaded and at work."""
-SCRIPTED = 1_000_000
 ROLES = {"augment": "augment", "score": "score", "probe": "score", "loss": "loss"}
 """The role of a step's engine, by how its name begins."""
 
@@ -81,8 +82,8 @@ def rates_for(folder: Path, resources: Resources, source: Path | None = None, si
         raise InputError(f"--from {source}: not a run folder (it has no recipe.yaml)")
     found = Rates(*prior(size, resources))
     for role in set(ROLES.values()):
-        if resources.engine_for(role).kind == "scripted":
-            found.rates[role] = Tokens(SCRIPTED, SCRIPTED)
+        if rate := kind_of(resources.engine_for(role).kind).rate:
+            found.rates[role] = Tokens(rate, rate)
     for run, said in ((source, f"measured in {source}"), (folder, "measured in this run's finished steps")):
         if run is not None:
             found.learn(_finished(run, resources), said)
@@ -107,7 +108,9 @@ def _finished(folder: Path, resources: Resources) -> dict[str, Spent]:
             continue
         with reading(path):
             engine = step["identity"].get("engine", {}).get("kind", "")
-        seconds = max(0.5 * step["seconds"], step["seconds"] - (0 if engine == "scripted" else STARTUP))
+        seconds = max(
+            0.5 * step["seconds"], step["seconds"] - (0 if engine in ENGINES and kind_of(engine).rate else STARTUP)
+        )
         kept = {role: Spent(seconds, **kinds)}
         for same, one in (kept if role == "train" else _of_this_engine(kept, engine, resources)).items():
             spent[same] = spent.get(same, Spent()) + one

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from askback.engines import kind_of
 from askback.errors import AskbackError, MissingExtra
 from askback.models import is_remote
 from askback.recipe import RecipeFile, Training
@@ -56,8 +57,8 @@ def check_packages(file: RecipeFile, refusals: Refusals) -> None:
             purpose = f"lora.quantised: {training.lora.quantised}"
             needed.append(("bitsandbytes", MissingExtra("bitsandbytes", "quantised", purpose)))
     for role in ("augment", "score", "loss"):
-        if (kind := resources.engine_for(role).kind) in ("openai_http", "vllm_server"):
-            needed.append(("httpx2", MissingExtra("httpx2", "http", f"the engine '{kind}'")))
+        if needs := kind_of(kind := resources.engine_for(role).kind).needs:
+            needed.append((needs[0], MissingExtra(*needs, f"the engine '{kind}'")))
     if resources.executor == "ray":
         needed.append(("ray", MissingExtra("ray", "ray", "executor 'ray'")))
     for package, missing in needed:

@@ -44,9 +44,18 @@ PairFormat = Literal[
 ]
 """Files in seed/readers/."""
 
+EngineName = Literal[
+    "transformers",
+    "vllm_server",
+    "openai_http",
+    "scripted",
+]
+"""Files in engines/."""
+
 DOCUMENTS = table("askback.corpus.readers", DocumentFormat, "READER")
 PAIRS = table("askback.seed.readers", PairFormat, "READER")
 SCORERS = table("askback.curate.scorers", ScorerName, "SCORER")
+ENGINES = table("askback.engines", EngineName, "ENGINE")
 SCORERS_GROUP = "askback.scorers"
 InstalledScorer = NewType("InstalledScorer", str)
 """The name of a scorer that another package brings."""

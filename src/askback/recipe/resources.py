@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from askback.recipe.base import FilePath, Options
+from askback.recipe.names import EngineName
 
 
 class EngineOptions(Options):
     """The engine that runs a model for augment, score and evaluation."""
 
-    kind: Literal["transformers", "vllm_server", "openai_http", "scripted"] = "transformers"
+    kind: EngineName = "transformers"
     """`transformers` runs the run's models in this process, `vllm_server` in a vLLM it starts and stops; `openai_http`
     asks a server's own model, so it is for the roles under `engines` alone; `scripted` has no model."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"

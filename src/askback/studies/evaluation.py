@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from askback.engines import kind_of
 from askback.evaluate.answers import held_out_prompts, read_baseline, read_prompts, write_answers, write_outputs
 from askback.evaluate.benchmarks import run_benchmarks
 from askback.evaluate.difference import loss_difference
@@ -122,7 +123,7 @@ def _answered(
     prompts = _prompts(name, questions.limit, made, run)
     engine = run.file.resources.engine_for("compare")
     judge = made.judge(questions.judge, engine)
-    judged_by = judge.id if engine.kind == "openai_http" else questions.judge
+    judged_by = judge.id if kind_of(engine.kind).served else questions.judge
     answers = {
         who: _answers(who, plain(name), prompts, questions, made, run)
         for who in dict.fromkeys([model, *questions.against])
