@@ -40,7 +40,7 @@ from askback.execution.shards import Records, write_outcome
 from askback.owned import link
 from askback.recipe import RecipeFile, Seed, SeedSource, Select
 from askback.recipe.file import load_recipe
-from askback.records import Outcome, Segment, record_id
+from askback.records import Outcome, Provenance, Segment, record_id
 from askback.report.read import finished
 from askback.seed.load import gather
 
@@ -259,7 +259,8 @@ def _segment(number: int, sentences: list[str]) -> Segment:
         parts.append(drawn.choice(sentences))
         size += len(parts[-1]) + 1
     text, uri = " ".join(parts), f"https://site{number % 997}.example/{number}"
-    return Segment(record_id(uri, text), text, ["Guide", f"Part {number}"], uri, "synthetic", "CC0-1.0", "en")
+    about = Provenance(uri, "synthetic", "CC0-1.0", "en")
+    return Segment(record_id(uri, text), text, ["Guide", f"Part {number}"], about)
 
 
 if __name__ == "__main__":

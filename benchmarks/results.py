@@ -52,7 +52,8 @@ def main(folder: Path) -> None:
         pool = [one for one in candidates.values() if ((one.instruction, one.output) in chosen) == wanted]
         print(f"\n### {title}: {SAMPLES} of {len(pool):,}, drawn by seed {SAMPLE_SEED}\n")
         for one in sorted(pool, key=lambda one: draw(SAMPLE_SEED, one.id))[:SAMPLES]:
-            print(f"- **{_line(one.instruction, 400)}** (score {scores[one.id] or 0.0:.2f}; {_line(one.uri, 120)})  ")
+            uri = _line(one.provenance.uri, 120)
+            print(f"- **{_line(one.instruction, 400)}** (score {scores[one.id] or 0.0:.2f}; {uri})  ")
             print(f"  {_line(one.output, 300)}\n")
 
 

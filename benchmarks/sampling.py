@@ -45,7 +45,7 @@ from askback.engines.vllm.vllm_server import Server, connected
 from askback.models import resolve
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions, Seed, SeedSource
-from askback.records import Example
+from askback.records import Example, exchange
 from askback.seed.load import gather
 
 LEVELS = [f" {level}" for level in range(1, 6)]
@@ -131,7 +131,7 @@ def _pairs(options: argparse.Namespace, engine: TransformersLocal, number: int) 
     for at in range(options.prompts):
         one = found[at % len(found)]
         text = engine.truncate(one.output, options.output_tokens)
-        pairs.append(replace(one, output=f"{text} [{number}.{at}]"))
+        pairs.append(replace(one, messages=exchange(one.instruction, f"{text} [{number}.{at}]")))
     return pairs
 
 

@@ -31,7 +31,7 @@ from askback.engines.local.loading import load
 from askback.engines.local.transformers_local import TransformersLocal
 from askback.models import resolve
 from askback.recipe import EngineOptions, Score, Seed, SeedSource
-from askback.records import Example
+from askback.records import Example, exchange
 from askback.seed.load import gather
 
 NEW_TOKENS = 256
@@ -86,11 +86,16 @@ def _pairs(options: argparse.Namespace, engine: TransformersLocal) -> list[Examp
     """Return so many pairs; with fewer in the file, each instruction stands beside several outputs."""
     found = gather(Seed(sources=[SeedSource(path=options.seed_file, format=options.seed_format)])).kept
     crossed = [
-        replace(one, id=f"{one.id}-{shift}", output=found[(at + shift) % len(found)].output)
+        replace(
+            one, id=f"{one.id}-{shift}", messages=exchange(one.instruction, found[(at + shift) % len(found)].output)
+        )
         for shift in range(-(-options.pairs // len(found)))
         for at, one in enumerate(found)
     ]
-    return [replace(one, output=engine.truncate(one.output, options.output_tokens)) for one in crossed[: options.pairs]]
+    return [
+        replace(one, messages=exchange(one.instruction, engine.truncate(one.output, options.output_tokens)))
+        for one in crossed[: options.pairs]
+    ]
 
 
 def _timed(work: Callable[..., int], *arguments: Any) -> tuple[float, int]:

@@ -17,7 +17,7 @@ from askback.models.chat_template import THINKING_OFF, TODAY, TemplateFault, out
 from askback.prompts.prompt import Prompt
 from askback.prompts.rendering import read_text
 from askback.recipe import EngineOptions
-from askback.records import Example
+from askback.records import Example, Lesson, Provenance, exchange
 from askback.train.training_rows import tokenize
 from tests.tiny import CHATML, build_tiny_model, build_tokenizer
 
@@ -98,9 +98,9 @@ def test_what_stands_before_an_answer_is_the_prompts_everywhere(name: str, plain
     tokenizer = with_template(plain, source)
     prompts.check_template(tokenizer, "t.jinja")
     example = Example(
-        "1", "How are eggs boiled?", "Six minutes.\n\nTen for a hard one.", "seed", "train", "", "", "", ""
+        "1", exchange("How are eggs boiled?", "Six minutes.\n\nTen for a hard one."), Provenance(), "seed", "train"
     )
-    judged = Example("2", "How?", "So.", "judgement", "train", "", "", "", "", score=4)
+    judged = Lesson("2", exchange("How?", "So."), Provenance(), 4)
     for row, prompt, answer in (
         (tokenize(tokenizer, example, "forward", 2000), prompts.forward(example.instruction, "seed"), example.output),
         (tokenize(tokenizer, example, "backward", 2000), prompts.backward(example.output), example.instruction),

@@ -12,13 +12,15 @@ from askback.execution.run_folder import metrics
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Select
-from askback.records import Candidate, Example, Judgement, Outcome
+from askback.records import Candidate, Example, Judgement, Outcome, Provenance, exchange
 from askback.studies.description import describe, describe_set, lengths, shares
 from tests.execution.test_step import recipe
 
 
 def pair(number: int, instruction: str, output: str = "An answer.", licence: str = "CC0-1.0") -> Example:
-    return Example(f"p{number}", instruction, output, "seed", "train", f"f:{number}", "pairs", licence, "en")
+    return Example(
+        f"p{number}", exchange(instruction, output), Provenance(f"f:{number}", "pairs", licence, "en"), "seed", "train"
+    )
 
 
 def test_one_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +63,15 @@ def made(step: Step, options: Select, *, of: Records | None = None) -> Records:
         elif step.name == "augment":
             outcome.keep(
                 "pairs",
-                Candidate(f"c{number}", "s", f"Ask {number}?", "z" * number, "u", [], "html", "", "en", "p", "m", 0),
+                Candidate(
+                    f"c{number}",
+                    exchange(f"Ask {number}?", "z" * number, "s"),
+                    Provenance("u", "html", language="en"),
+                    [],
+                    "p",
+                    "m",
+                    0,
+                ),
             )
         else:
             score = None if number == 5 else float(number)

@@ -14,13 +14,13 @@ from askback import prompts
 from askback.augment.hygiene import DANGLING, RULES, fault
 from askback.engines.protocol import Completion
 from askback.recipe import Augment
-from askback.records import Segment
+from askback.records import Provenance, Segment
 
 TEXT = "Fold the letter in three so that the address shows, then seal it with wax and let it cool for a minute or two."
 
 
 def segment(text: str = TEXT, language: str = "en") -> Segment:
-    return Segment("s", text, [], "u", "html", "", language)
+    return Segment("s", text, [], Provenance("u", "html", language=language))
 
 
 def rule(text: str, options: Augment | None = None, language: str = "en") -> str | None:

@@ -8,7 +8,7 @@ from askback import prompts
 from askback.engines.local.loading import load_tokenizer
 from askback.recipe import Recipe
 from askback.recipe.file import load_recipe
-from askback.records import Example
+from askback.records import Example, Provenance, exchange
 from askback.train.training_rows import schedule, tokenize
 from tests.tiny import build_tiny_model
 
@@ -46,7 +46,9 @@ def test_it_has_what_the_paper_states_and_leaves_out_what_is_ours(recipe: Recipe
 
 def test_the_template_is_fit_for_training(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(build_tiny_model(tmp_path), "builtin:inst")
-    example = Example("1", "Say [INST] twice.", "Here: [/INST] and </s>.", "seed", "train", "", "", "", "en")
+    example = Example(
+        "1", exchange("Say [INST] twice.", "Here: [/INST] and </s>."), Provenance(language="en"), "seed", "train"
+    )
     row = tokenize(tokenizer, example, "forward", 512)
     assert row is not None
     assert row.answer[-1] == tokenizer.eos_token_id

@@ -21,7 +21,7 @@ from askback.evaluate.rouge import rouge_l
 from askback.execution.run import Run
 from askback.inputs.contamination import EvaluationPrompts
 from askback.recipe import Augment, Corpus, RecipeFile
-from askback.records import Example, Segment
+from askback.records import Example, Provenance, Segment, exchange
 from askback.seed.load import load_seed
 from askback.text.endings import breaks_off
 from askback.text.similarity import NearCopies
@@ -117,7 +117,7 @@ def test_evaluation_prompts(text: Text) -> None:
 
 @every_script
 def test_an_instruction_that_quotes_its_segment(text: Text) -> None:
-    segment = Segment("s", text.answer, [], "u", "html", "", "xx")
+    segment = Segment("s", text.answer, [], Provenance("u", "html", language="xx"))
     wanted = Augment(skip_rules=["language", "too-long", "several-questions"])
     copied = text.gap.join(text.sentences[1:3])
     assert (fault(Completion(f"? {copied}", 1, True), segment, wanted) or ("",))[0] == "echo"
@@ -126,7 +126,7 @@ def test_an_instruction_that_quotes_its_segment(text: Text) -> None:
 
 @every_script
 def test_an_instruction_that_says_a_sentence_twice(text: Text) -> None:
-    segment = Segment("s", "x", [], "u", "html", "", "xx")
+    segment = Segment("s", "x", [], Provenance("u", "html", language="xx"))
     twice = text.gap.join([text.sentences[0], text.sentences[1], text.sentences[0]])
     wanted = Augment(skip_rules=["language"])
     assert (fault(Completion(twice, 1, True), segment, wanted) or ("",))[0] == "several-questions"
@@ -175,7 +175,7 @@ def test_scrambled_probes(text: Text, tmp_path: Path) -> None:
 
 @every_script
 def test_refusals(text: Text) -> None:
-    example = Example("id", text.question, text.answer, "seed", "train", "u", "s", "", "")
+    example = Example("id", exchange(text.question, text.answer), Provenance("u", "s"), "seed", "train")
     found = refusals([example], 1.0, 0)
     assert len(found) == 1 and found[0].output and found[0].output not in text.answer.split(". ")
     assert len(words(found[0].output)) < len(words(text.answer))

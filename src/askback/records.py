@@ -46,12 +46,25 @@ def draw(random_seed: int, *parts: object) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """One page as a reader found it; never written to disk.
+class Provenance:
+    """Where a text is from, as its source states it; "" is what it does not state.
 
-    `text` is the markup itself. `licence` is what the source states ("" if it states none): an SPDX expression, a URL or
-    the source's own words. `date` is the day it was published, as the source states it (YYYY-MM-DD or "").
+    `uri` names the document or row, `source` what it was read as. `licence` is an SPDX expression, a URL or the source's
+    own words, `language` an ISO 639-1 code. `date` is the day of publication, YYYY-MM-DD.
     """
+
+    uri: str = ""
+    source: str = ""
+    licence: str = ""
+    language: str = ""
+    title: str = ""
+    author: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One page as a reader found it; never written to disk. `text` is the markup itself, the rest as in `Provenance`."""
 
     uri: str
     text: str
@@ -64,83 +77,118 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The text under one header: the y of the method. `header_path` runs from the page's top header to this one's.
-
-    `title` and `date` are those of its document.
-    """
+    """The text under one header: the y of the method. `header_path` runs from the page's top header to this one's."""
 
     id: str
     text: str
     header_path: list[str]
-    uri: str
-    source: str
-    licence: str
-    language: str
-    title: str = ""
-    date: str = ""
+    provenance: Provenance
+
+
+Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """An (instruction, output) pair to train or measure on.
+class Message:
+    """One turn of a conversation. `segment_id` names the segment that an assistant's turn was taken from, if it was."""
 
-    `origin` says who wrote the instruction: "seed" a person, "augmented" the backward model. `split` is "train" or
-    "held-out"; held-out pairs are never trained on. `quality`, as in "3 of 5", is the quantile of its score where
-    `select.bins` asks for one, and goes into the prompt. Of origin "judgement"
-    is a pair that the judge is to learn to give `score` to (curate/teach.py); nothing is learnt from its output, and it is
-    in no export.
+    role: Role
+    content: str
+    segment_id: str = ""
+
+
+def exchange(instruction: str, output: str, segment_id: str = "") -> tuple[Message, ...]:
+    """Return the messages of a conversation of one exchange."""
+    return Message("user", instruction), Message("assistant", output, segment_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a user and an assistant said to each other, in turns; an assistant's turn ends it.
+
+    `Example`, `Lesson`, `Candidate` and `Probe` are conversations of which more is known.
     """
 
     id: str
-    instruction: str
-    output: str
-    origin: str
-    split: str
-    uri: str
-    source: str
-    licence: str
-    language: str
+    messages: tuple[Message, ...]
+    provenance: Provenance
+
+    @property
+    def instruction(self) -> str:
+        """The user's turn of the last exchange."""
+        return self.messages[-2].content
+
+    @property
+    def output(self) -> str:
+        """The assistant's turn of the last exchange."""
+        return self.messages[-1].content
+
+
+Origin = Literal["seed", "augmented"]
+Split = Literal["train", "held-out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example(Conversation):
+    """A conversation to train or measure on.
+
+    `origin` says who wrote the instructions: "seed" a person, "augmented" the backward model. Held-out examples are never
+    trained on. `quality`, as in "3 of 5", is the quantile of its score where `select.bins` asks for one, and goes into the
+    prompt.
+    """
+
+    origin: Origin
+    split: Split
     score: float | None = None
     quality: str = ""
-    title: str = ""
-    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A segment with an instruction the backward model wrote for it (the paper's set A)."""
+class Lesson(Conversation):
+    """A conversation that the judge learns to give `score` to (curate/teach.py); nothing is learnt from its output."""
 
-    id: str
-    segment_id: str
-    instruction: str
-    output: str
-    uri: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Conversation):
+    """A segment with an instruction the backward model wrote for it (the paper's set A).
+
+    `random_seed` is that of its sampling.
+    """
+
     header_path: list[str]
-    source: str
-    licence: str
-    language: str
     prompt_id: str
     model_id: str
-    seed: int
-    title: str = ""
-    date: str = ""
+    random_seed: int
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """A pair to try a judge with, in place of a candidate.
+class Probe(Conversation):
+    """A conversation to try a judge with, in place of a candidate.
 
     `kind` is "true" for a pair as people wrote it, a kind of damage (curate/damage.py), "scrambled" for words in no order,
     or "labelled" for a user's own, which has a `label`. Probes of one pair share `pair_id`.
     """
 
-    id: str
     pair_id: str
     kind: str
-    instruction: str
-    output: str
-    uri: str
     label: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvalPrompt:
+    """A prompt of an evaluation set: messages, the last one a user's. `reference` is a person's answer, "" if none."""
+
+    id: str
+    messages: tuple[Message, ...]
+    reference: str
+    provenance: Provenance
+
+    @property
+    def instruction(self) -> str:
+        """The user's turn that is to be answered."""
+        return self.messages[-1].content
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +421,10 @@ class Outcome:
             self.dropped = sampled(self.dropped)
 
 
-KINDS = (Segment, Example, Candidate, Probe, Separation, Judgement, Loss, Answer, Comparison, Rejection)
+KINDS = (
+    *(Segment, Example, Lesson, Candidate, Probe, Separation, Judgement, Loss),
+    *(EvalPrompt, Answer, Comparison, Rejection),
+)
 RECORDS: dict[str, type] = {kind.__name__: kind for kind in KINDS}
 
 
@@ -382,19 +433,29 @@ def schema(kind: type) -> "pa.Schema":
     """Return the Parquet schema of a record class, read off its annotations; the record's name is in the metadata."""
     import pyarrow as pa
 
-    arrow = {
-        str: pa.string(),
-        int: pa.int64(),
-        bool: pa.bool_(),
-        float: pa.float64(),
-        list[str]: pa.list_(pa.string()),
-        list[float]: pa.list_(pa.float64()),
-    }
+    return pa.schema(_fields(kind), metadata={"askback.record": kind.__name__})
+
+
+def _fields(kind: type) -> "list[pa.Field]":
+    import pyarrow as pa
+
     hints = typing.get_type_hints(kind)
     fields = []
     for spec in dataclasses.fields(kind):
         hint = hints[spec.name]
         nullable = isinstance(hint, types.UnionType)
         plain = next(arg for arg in typing.get_args(hint) if arg is not type(None)) if nullable else hint
-        fields.append(pa.field(spec.name, arrow[plain], nullable=nullable))
-    return pa.schema(fields, metadata={"askback.record": kind.__name__})
+        fields.append(pa.field(spec.name, _type(plain), nullable=nullable))
+    return fields
+
+
+def _type(hint: Any) -> "pa.DataType":
+    import pyarrow as pa
+
+    if typing.get_origin(hint) in (list, tuple):
+        return pa.list_(_type(typing.get_args(hint)[0]))
+    if dataclasses.is_dataclass(hint):
+        return pa.struct(_fields(hint))  # type: ignore[arg-type]
+    if typing.get_origin(hint) is Literal:
+        return pa.string()
+    return {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float64()}[hint]

@@ -16,7 +16,7 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.execution.step import Step
 from askback.recipe import Corpus, RecipeFile
-from askback.records import Outcome, Segment, record_id
+from askback.records import Outcome, Provenance, Segment, record_id
 
 Find = Callable[[list[Segment], int], Boilerplate]
 
@@ -24,7 +24,7 @@ NOTICE = "Sign up today and never miss another story of ours."
 
 
 def on(url: str, text: str) -> Segment:
-    return Segment(record_id(url, "A", text), text, ["A"], url, "warc", "", "en")
+    return Segment(record_id(url, "A", text), text, ["A"], Provenance(url, "warc", language="en"))
 
 
 @pytest.fixture(params=[2**18, 1], ids=["in memory", "spilled"])
@@ -58,7 +58,7 @@ def test_a_paragraph_on_three_pages_goes(count: int, gone: int, find: Find) -> N
         stripped, paragraphs = found.strip(segment)
         assert paragraphs == gone
         if gone:
-            assert stripped == on(segment.uri, own(number)), "with the id of what is left"
+            assert stripped == on(segment.provenance.uri, own(number)), "with the id of what is left"
         else:
             assert stripped is segment
 
@@ -77,7 +77,9 @@ def test_hosts_are_apart_and_case_and_spaces_are_not(find: Find) -> None:
 
 @pytest.mark.parametrize("uri", ["pages/{}.html", "pypi:x@{}", "http://[{}"])
 def test_what_has_no_host_is_left_alone(uri: str, find: Find) -> None:
-    segments = [replace(segment, uri=uri.format(number)) for number, segment in enumerate(pages(NOTICE, 3))]
+    segments = [
+        replace(segment, provenance=Provenance(uri.format(number))) for number, segment in enumerate(pages(NOTICE, 3))
+    ]
     assert find(segments, 2).strip(segments[0])[1] == 0
 
 

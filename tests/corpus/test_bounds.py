@@ -121,7 +121,7 @@ def test_hostile_documents_fail_alone(kind: str, tmp_path: Path, monkeypatch: py
     found = Outcome()
     for lot in read_apart(Reading(source, paths, OPTIONS, span=span), partial(cut, options=OPTIONS)):
         found.add(lot)
-    assert sum(one.uri.endswith(f"-good{suffix}") for one in found.kept) == len(made)
+    assert sum(one.provenance.uri.endswith(f"-good{suffix}") for one in found.kept) == len(made)
     counts = found.counts["documents"]
     assert counts.entered == 2 * len(made) and all(one.balanced() for one in found.counts.values())
     assert not [one for one in found.dropped if one.rule == "crashed"]

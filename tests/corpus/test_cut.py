@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from askback.corpus import cut
 from askback.recipe import Corpus
-from askback.records import Document, Outcome, Rejection, Segment, fail, record_id
+from askback.records import Document, Outcome, Provenance, Rejection, Segment, fail, record_id
 
 SOURCE = {"sources": [{"format": "installed-docs"}]}
 SMALL = Corpus.model_validate({**SOURCE, "min_chars": 40, "max_chars": 200, "languages": []})
@@ -40,7 +40,7 @@ def test_a_section_that_fits_is_taken_whole() -> None:
     (segment,) = outcome.kept
     text = f"{prose('a', 2)}\n\n## B\n\n{prose('b', 2)}"
     identity = record_id("http://x/", "A", text)
-    assert segment == Segment(identity, text, ["A"], "http://x/", "warc", "CC0-1.0", "")
+    assert segment == Segment(identity, text, ["A"], Provenance("http://x/", "warc", "CC0-1.0"))
     assert outcome.counts["segments"].entered == 1
 
 
@@ -79,7 +79,7 @@ def test_rules_in_order_and_the_language_is_noted() -> None:
     ]
     outcome = cut(documents, options)
     assert [rejection.rule for rejection in outcome.dropped] == ["repeated-sentences", "no-prose", "language"]
-    assert [segment.language for segment in outcome.kept] == ["en"]
+    assert [segment.provenance.language for segment in outcome.kept] == ["en"]
     assert all(rejection.uri == "http://x/" and rejection.detail and rejection.text for rejection in outcome.dropped)
 
 

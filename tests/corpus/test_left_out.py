@@ -300,4 +300,4 @@ def test_invisible_characters_are_in_no_text(markup: str) -> None:
 def test_invisible_characters_are_in_no_title_or_header() -> None:
     document = Document("u", f"<h1>Ki\u202ete</h1><p>{LONG * 3}</p>", "html", "x", title="Ki\U000e0041te")
     outcome = cut([document], Corpus.model_validate({"sources": [{"format": "installed-docs"}], "preset": "none"}))
-    assert {(segment.title, *segment.header_path) for segment in outcome.kept} == {("Kite", "Kite")}
+    assert {(segment.provenance.title, *segment.header_path) for segment in outcome.kept} == {("Kite", "Kite")}

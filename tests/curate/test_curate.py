@@ -13,11 +13,13 @@ from askback.curate.scorers.rubric import SCORER as RUBRIC
 from askback.engines.scripted import Scripted
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions, Score
-from askback.records import Candidate
+from askback.records import Candidate, Provenance, exchange
 
 
 def candidate(number: int, output: str = "An answer.") -> Candidate:
-    return Candidate(f"c{number}", "s", f"Ask {number}?", output, "u", [], "html", "", "en", "p", "m", 0)
+    return Candidate(
+        f"c{number}", exchange(f"Ask {number}?", output, "s"), Provenance("u", "html", language="en"), [], "p", "m", 0
+    )
 
 
 def test_the_score_is_the_expected_level() -> None:

@@ -13,7 +13,7 @@ from askback.curate.scorers import rubric
 from askback.engines.local.transformers_local import TransformersLocal
 from askback.prompts.judge_injection import FORMS, SIGNS, without_votes
 from askback.recipe import EngineOptions, Score, Seed, SeedSource
-from askback.records import Example
+from askback.records import Example, exchange
 from askback.seed.load import gather
 
 ATTACKS = [
@@ -79,19 +79,23 @@ def test_it_never_fails_and_once_is_enough(text: str) -> None:
     assert without_votes(once) == once
 
 
+def with_texts(pair: Example, **texts: str) -> Example:
+    return replace(pair, messages=exchange(**{"instruction": pair.instruction, "output": pair.output} | texts))
+
+
 def test_twelve_attacks_in_fifty_pairs(builtin_model: Path, shared_data: Path) -> None:
     """Half of the pairs are bad: an answer to another question. The attacks move no mean, and let no bad pair in."""
     path = shared_data / "seed/oasst1_validation_messages.jsonl.gz"
     source = SeedSource(path=str(path), format="oasst-messages", split="held-out")
     found = gather(Seed(sources=[source], min_output_chars=200)).kept[:50]
     engine = TransformersLocal(str(builtin_model), EngineOptions())
-    real = [replace(pair, output=engine.truncate(pair.output, 100)) for pair in found]
-    pairs = [*real[:25], *(replace(a, output=b.output) for a, b in zip(real[25:], real[:25], strict=True))]
+    real = [with_texts(pair, output=engine.truncate(pair.output, 100)) for pair in found]
+    pairs = [*real[:25], *(with_texts(a, output=b.output) for a, b in zip(real[25:], real[:25], strict=True))]
 
     def attacked(at: int, pair: Example) -> Example:
         attack = f"\n\n{ATTACKS[at % len(ATTACKS)]}"
         where = "output" if at // len(ATTACKS) % 2 == 0 else "instruction"
-        return replace(pair, **{where: getattr(pair, where) + attack})
+        return with_texts(pair, **{where: getattr(pair, where) + attack})
 
     def scores(pairs: list[Example]) -> list[float]:
         judged = rubric.SCORER.judge(engine, "m", Score(), pairs, 0)

@@ -19,7 +19,7 @@ from askback.execution.identity import fingerprint, identify
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.recipe import Check, Labels, RecipeFile
-from askback.records import Example, Judgement, Probe
+from askback.records import Example, Judgement, Lesson, Probe, Provenance, exchange
 from askback.report import read
 from askback.report.html import write_report
 from askback.seed.load import load_seed
@@ -53,7 +53,7 @@ def test_only_training_pairs_teach_and_only_held_out_pairs_are_tried(tmp_path: P
     split = {side: {p.instruction for p in seed if p.split == side} for side in ("train", "held-out")}
     assert {one.instruction for one in taught} <= split["train"]
     assert {one.instruction for one in probes if one.kind != "scrambled"} <= split["held-out"]
-    assert {one.origin for one in taught} == {"judgement"} and {one.split for one in taught} == {"train"}
+    assert all(isinstance(one, Lesson) for one in taught)
     levels = Counter(one.score for one in taught)
     assert levels[5] == 40 and set(levels) == {1, 2, 5}
     counts = json.loads((tmp_path / "run/teach/step.json").read_text())["counts"]["judgements"]
@@ -172,7 +172,7 @@ def test_a_judge_at_chance_stops_the_run_and_a_good_one_passes(tmp_path: Path) -
 
 def test_the_figures_of_a_judge_made_up(tmp_path: Path) -> None:
     probes = [
-        Probe(f"{at:03x}{kind}", f"{at:03x}", kind, "Ask?", "word " * at, "")
+        Probe(f"{at:03x}{kind}", exchange("Ask?", "word " * at), Provenance(), f"{at:03x}", kind)
         for at in range(0, 4096, 100)
         for kind in ("true", "swapped", "truncated")
     ]

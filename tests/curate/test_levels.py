@@ -15,7 +15,7 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, write_outcome
 from askback.recipe import RecipeFile, Score, Select
 from askback.recipe.file import load_recipe
-from askback.records import Candidate, Judgement, Outcome
+from askback.records import Candidate, Judgement, Outcome, Provenance, exchange
 
 PAPERS = [0.02, 0.05, 0.13, 0.30, 0.50]
 SURE = [0.0, 0.0, 0.0, 0.05, 0.95]
@@ -37,7 +37,8 @@ def records(folder: Path, kind: type, found: list[Any]) -> Records:
 
 def selected(folder: Path, options: Select, shares: list[list[float]]) -> dict[str, float]:
     candidates = [
-        Candidate(f"c{n}", "", f"What of {n}?", "So.", "u/x", [], "", "", "en", "", "", 0) for n in range(len(shares))
+        Candidate(f"c{n}", exchange(f"What of {n}?", "So."), Provenance("u/x", language="en"), [], "", "", 0)
+        for n in range(len(shares))
     ]
     judged = [judgement(f"c{n}", own) for n, own in enumerate(shares)]
     inputs = {

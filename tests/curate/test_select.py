@@ -11,7 +11,7 @@ from askback.errors import InputError
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections, write_records
 from askback.recipe import RecipeFile, Select
-from askback.records import Candidate, Example, Judgement
+from askback.records import Candidate, Example, Judgement, Provenance, exchange
 
 
 def judgement(number: int, score: float | None, scorer: str = "rubric", losses: list[float] | None = None) -> Judgement:
@@ -20,7 +20,10 @@ def judgement(number: int, score: float | None, scorer: str = "rubric", losses: 
 
 def candidates() -> list[Candidate]:
     return [
-        Candidate(f"c{n}", f"s{n}", f"Ask {n}?", "y" * 700, "u", [], "html", "", "en", "p", "m", 0) for n in range(6)
+        Candidate(
+            f"c{n}", exchange(f"Ask {n}?", "y" * 700, f"s{n}"), Provenance("u", "html", language="en"), [], "p", "m", 0
+        )
+        for n in range(6)
     ]
 
 
@@ -70,7 +73,10 @@ def test_what_does_not_help_can_be_left_in(tmp_path: Path) -> None:
 
 def test_the_agreement_with_the_round_before_is_recorded(tmp_path: Path) -> None:
     earlier = stored(tmp_path / "earlier", Judgement, [judgement(n, float(n)) for n in range(6)])
-    examples = [Example(f"c{n}", "Ask", "y", "augmented", "train", "u", "html", "", "en", float(n)) for n in (4, 5)]
+    examples = [
+        Example(f"c{n}", exchange("Ask", "y"), Provenance("u", "html", language="en"), "augmented", "train", float(n))
+        for n in (4, 5)
+    ]
     chosen = stored(tmp_path / "chosen", Example, examples)
     now = [judgement(n, score) for n, score in enumerate([0.0, 1.0, 2.0, 3.0, 5.0, 4.0])]
     step = run(tmp_path, now, Select(top_n=1), [earlier, chosen])

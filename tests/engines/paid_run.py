@@ -11,7 +11,7 @@ from askback.execution.run import Run
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Augment, RecipeFile, Select
-from askback.records import Outcome, Segment
+from askback.records import Outcome, Provenance, Segment
 
 SEGMENTS = int(os.environ.get("SEGMENTS", "1000"))
 
@@ -20,7 +20,10 @@ SEGMENTS = int(os.environ.get("SEGMENTS", "1000"))
 def make(step: Step, options: Select) -> Records:
     outcome = Outcome()
     for number in range(SEGMENTS):
-        outcome.keep("segments", Segment(f"s{number:04d}", f"Text number {number}.", [], f"f:{number}", "", "", "en"))
+        outcome.keep(
+            "segments",
+            Segment(f"s{number:04d}", f"Text number {number}.", [], Provenance(f"f:{number}", language="en")),
+        )
     return step.write(Segment, [outcome])
 
 

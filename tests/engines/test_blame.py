@@ -215,5 +215,7 @@ def test_a_run_goes_on_after_the_account_is_well_and_asks_for_all_that_is_missin
         credit = 1000
         last = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert last.returncode == 0, last.stderr
-    assert sorted(one.uri for one in Records(tmp_path / "run/ask", "")) == sorted(f"f:{n}" for n in range(36))
+    assert sorted(one.provenance.uri for one in Records(tmp_path / "run/ask", "")) == sorted(
+        f"f:{n}" for n in range(36)
+    )
     assert len(paid) == 36 and set(paid.values()) == {1}

@@ -11,7 +11,7 @@ from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.protocol import Completion, Sampling, Unanswered
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions, Score
-from askback.records import Candidate
+from askback.records import Candidate, Provenance, exchange
 from tests.engines.oddities import Odd, OddServer, Reply, asks_plainly, reply, said
 from tests.engines.served import Body
 
@@ -153,7 +153,7 @@ def scored(body: Any) -> tuple[float | None, list[str]]:
     def odd(path: str, payload: Body, number: int) -> Reply:
         return reply(listed(pairs())) if asks_plainly(payload) else (200, {}, sent)
 
-    pair = Candidate("c", "", "Why?", "Because.", "", [], "", "", "en", "", "", 0)
+    pair = Candidate("c", exchange("Why?", "Because."), Provenance(language="en"), [], "", "", 0)
     with OddServer(odd) as server:
         (found,) = rubric.SCORER.judge(engine(server), "odd", Score(), [pair], 0)
     return found.score, found.raw

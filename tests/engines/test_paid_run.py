@@ -61,7 +61,8 @@ def test_killed_and_resumed_nothing_is_lost_doubled_or_paid_twice(tmp_path: Path
     candidates = list(Records(folder, ""))
     dropped = list(rejections(folder))
     assert [rejection for rejection in dropped if rejection.rule != "no-answer"] == []
-    assert sorted([c.uri for c in candidates] + [d.uri for d in dropped]) == sorted(f"f:{n}" for n in range(SEGMENTS))
+    uris = [c.provenance.uri for c in candidates] + [d.uri for d in dropped]
+    assert sorted(uris) == sorted(f"f:{n}" for n in range(SEGMENTS))
     assert len(dropped) <= 2
     for paid, delivered in seen:
         assert paid

@@ -12,6 +12,7 @@ from askback.execution.identity import Model
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.recipe import EngineOptions, Resources
+from askback.records import Message, Provenance
 from tests.execution.test_step import recipe
 
 
@@ -34,8 +35,8 @@ def test_the_shared_evaluation_sets(
         kept = list(read(run, shared_data / f"eval/{name}.jsonl"))
         dropped = list(rejections(run.folder / "prompts"))
     assert len(kept) + len(dropped) == count and all(drop.rule == "duplicate" for drop in dropped)
-    assert kept[0].instruction.startswith(starts) and kept[0].origin == "inference"
-    assert sum(bool(one.output) for one in kept) == references - (len(dropped) if references else 0)
+    assert kept[0].instruction.startswith(starts)
+    assert sum(bool(one.reference) for one in kept) == references - (len(dropped) if references else 0)
 
 
 def test_a_row_of_any_kind(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_row_of_any_kind(tmp_path: Path) -> None:
     with Run(recipe(tmp_path)) as run:
         kept = list(read(run, path))
         dropped = list(rejections(run.folder / "prompts"))
-    assert [(one.instruction, one.output) for one in kept] == [
+    assert [(one.instruction, one.reference) for one in kept] == [
         ("Add.\n\n2 and 3", "5"),
         ("Sum up.\n\nA text.", "It."),
         ("First?", ""),
@@ -64,8 +65,8 @@ def test_a_row_of_any_kind(tmp_path: Path) -> None:
 
 
 def test_answers_are_written_and_read_back_as_a_baseline(tmp_path: Path) -> None:
-    asked = [prompt(f"Question {number}?", "", "", "") for number in range(3)]
-    long = prompt("word " * 400, "", "", "")
+    asked = [prompt((Message("user", f"Question {number}?"),), "", Provenance()) for number in range(3)]
+    long = prompt((Message("user", "word " * 400),), "", Provenance())
     engine = Resources(engine=EngineOptions(kind="scripted"))
     options = Answering(max_prompt_tokens=100)
     made = answer_piece(options, engine, Model(Path(), "m2-1234", "0"), 0, [*asked, long])

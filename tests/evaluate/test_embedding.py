@@ -15,7 +15,7 @@ from askback.execution.run import Run
 from askback.execution.run_folder import metrics
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.records import Answer, Example, Outcome
+from askback.records import Answer, EvalPrompt, Message, Outcome, Provenance
 from askback.studies import evaluation
 from tests.execution.test_step import recipe
 from tests.test_cli import askback
@@ -34,8 +34,11 @@ PAIRS = [
 def asked(step: Step, options: PromptFile) -> Records:
     outcome = Outcome()
     for number, (_, reference) in enumerate(PAIRS):
-        outcome.keep("prompts", prompt(f"Question {number}?", reference if number != 1 else " ", "", ""))
-    return step.write(Example, [outcome])
+        outcome.keep(
+            "prompts",
+            prompt((Message("user", f"Question {number}?"),), reference if number != 1 else " ", Provenance()),
+        )
+    return step.write(EvalPrompt, [outcome])
 
 
 @recorded(version=1)

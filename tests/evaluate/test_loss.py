@@ -12,7 +12,7 @@ from askback.evaluate.loss import measure_piece, summary
 from askback.execution.identity import Model
 from askback.execution.shards import read_records, write_records
 from askback.recipe import EngineOptions, HeldOut, Resources
-from askback.records import Example, Loss, schema
+from askback.records import Example, Loss, Provenance, exchange, schema
 from askback.studies.evaluation import compared
 
 SCRIPTED = EngineOptions(kind="scripted")
@@ -20,7 +20,11 @@ SCRIPTED = EngineOptions(kind="scripted")
 
 def pair(n: int) -> Example:
     return Example(
-        f"{n}", f"What is item {n}?", f"Item {n} is a thing of the harbour.", "seed", "held-out", "", "", "", "en"
+        f"{n}",
+        exchange(f"What is item {n}?", f"Item {n} is a thing of the harbour."),
+        Provenance(language="en"),
+        "seed",
+        "held-out",
     )
 
 

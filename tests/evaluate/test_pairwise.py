@@ -15,14 +15,14 @@ from askback.execution.identity import Model
 from askback.prompts.judge_injection import without_votes
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions, Resources
-from askback.records import Answer, Comparison, Example
+from askback.records import Answer, Comparison, EvalPrompt, Message, Provenance
 
 JUDGE = Model(Path(), "judge", "0")
 RESOURCES = Resources(engine=EngineOptions(kind="scripted"))
 
 
-def example(number: int) -> Example:
-    return Example(f"e{number}", f"Question {number}?", "", "inference", "held-out", "", "", "", "")
+def example(number: int) -> EvalPrompt:
+    return EvalPrompt(f"e{number}", (Message("user", f"Question {number}?"),), "", Provenance())
 
 
 def answer(number: int, text: str, model: str) -> Answer:

@@ -17,7 +17,7 @@ from askback.evaluate.options import BaselineFile, HeldOutPrompts, PromptFile, S
 from askback.execution.run import Run
 from askback.execution.shards import Records, piece_outcome, rejections, write_outcome
 from askback.recipe import Corpus, Judge, Labels, RecipeFile, Seed, SeedSource, Select
-from askback.records import SAMPLED, Candidate, Example, Judgement, Outcome, Segment
+from askback.records import SAMPLED, Candidate, Example, Judgement, Outcome, Provenance, Segment, Split, exchange
 from askback.report.read import funnel
 from askback.seed.load import load_pairs, load_seed
 from askback.seed.ranked import load_ranked
@@ -38,12 +38,14 @@ def records(folder: Path, kind: type, found: list[Any]) -> Records:
     return Records(folder, folder.name, frozenset({folder.name}))
 
 
-def example(number: int, output: str = "An answer.", split: str = "train") -> Example:
-    return Example(f"e{number}", f"What is {number}?", output, "seed", split, "", "", "", "en")
+def example(number: int, output: str = "An answer.", split: Split = "train") -> Example:
+    return Example(f"e{number}", exchange(f"What is {number}?", output), Provenance(language="en"), "seed", split)
 
 
 def candidate(number: int) -> Candidate:
-    return Candidate(f"c{number}", "", f"What is {number}?", "Text.", "u/x", [], "", "", "en", "", "", 0)
+    return Candidate(
+        f"c{number}", exchange(f"What is {number}?", "Text."), Provenance("u/x", language="en"), [], "", "", 0
+    )
 
 
 def judged(number: int, score: float | None) -> Judgement:
@@ -109,7 +111,7 @@ def made_unique(folder: Path, run: Run) -> None:
         return " ".join(hashlib.sha256(f"{number} {word}".encode()).hexdigest()[:8] for word in range(12))
 
     texts = [text(number % 40) for number in range(MANY)] + [text(MANY + number) for number in range(MANY)]
-    found = [Segment(f"s{number}", text, [], "", "", "", "en") for number, text in enumerate(texts)]
+    found = [Segment(f"s{number}", text, [], Provenance(language="en")) for number, text in enumerate(texts)]
     options = Corpus.model_validate({"sources": [{"format": "text", "path": "x"}], "limit": 20})
     run.step("dedup", drop_duplicates, options, segments=records(folder / "given", Segment, found))
 

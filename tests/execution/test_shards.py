@@ -2,7 +2,10 @@
 
 import errno
 from pathlib import Path
+from typing import Any
 
+import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -19,11 +22,24 @@ from askback.execution.shards import (
     write_records,
 )
 from askback.owned import atomic, claim
-from askback.records import SAMPLED, Judgement, Outcome, Segment, reject, sampled
+from askback.records import (
+    SAMPLED,
+    Candidate,
+    Example,
+    Judgement,
+    Message,
+    Outcome,
+    Probe,
+    Provenance,
+    Segment,
+    exchange,
+    reject,
+    sampled,
+)
 
 
 def segment(number: int, text: str = "text") -> Segment:
-    return Segment(f"id{number}", text, ["Top", "Sub"], "file:x", "html", "CC0-1.0", "en")
+    return Segment(f"id{number}", text, ["Top", "Sub"], Provenance("file:x", "html", "CC0-1.0", "en"))
 
 
 def test_records_come_back_as_they_were(tmp_path: Path) -> None:
@@ -33,6 +49,66 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     ]
     write_records(tmp_path / "x.parquet", Judgement, judgements)
     assert list(read_records(tmp_path / "x.parquet")) == judgements
+
+
+def conversation(number: int, turns: int) -> Example:
+    messages = tuple(
+        Message("user", f"Ask {at}") if at % 2 == 0 else Message("assistant", f"Answer {at}", f"s{at}")
+        for at in range(turns)
+    )
+    return Example(f"e{number}", messages, Provenance(f"u{number}", "html", language="en"), "augmented", "train", 4.5)
+
+
+def test_conversations_come_back_as_they_were(tmp_path: Path) -> None:
+    """Also those in the middle of a file, and one without a turn."""
+    some = [conversation(number, 2 * (number % 4)) for number in range(600)]
+    write_records(tmp_path / "x.parquet", Example, some)
+    assert list(read_records(tmp_path / "x.parquet")) == some
+    assert list(read_records(tmp_path / "x.parquet", 301, 333)) == some[301:333]
+
+
+def test_a_conversation_is_a_list_of_structs_to_others(tmp_path: Path) -> None:
+    write_records(tmp_path / "x.parquet", Example, [conversation(1, 4), conversation(2, 2)])
+    rows = datasets.load_dataset("parquet", data_files=str(tmp_path / "x.parquet"), cache_dir=str(tmp_path / "cache"))
+    first = rows["train"][0]
+    assert first["messages"][3] == {"role": "assistant", "content": "Answer 3", "segment_id": "s3"}
+    assert first["provenance"]["uri"] == "u1" and first["origin"] == "augmented"
+    frame = pq.read_table(tmp_path / "x.parquet").to_pandas()
+    assert [len(turns) for turns in frame["messages"]] == [4, 2]
+
+
+FLAT: dict[type, dict[str, Any]] = {
+    Segment: {"id": "s", "text": "t", "header_path": ["A"]},
+    Example: {"id": "e", "instruction": "Ask", "output": "So.", "origin": "seed", "split": "train", "score": None},
+    Candidate: {
+        "id": "c",
+        "segment_id": "s",
+        "instruction": "Ask",
+        "output": "So.",
+        "header_path": ["A"],
+        "prompt_id": "p",
+        "model_id": "m",
+        "seed": 7,
+    },
+    Probe: {"id": "p", "pair_id": "q", "kind": "true", "instruction": "Ask", "output": "So.", "label": None},
+}
+KNOWN = {"uri": "u", "source": "html", "licence": "CC0-1.0", "language": "en", "title": "T", "date": "2020-01-02"}
+
+
+@pytest.mark.parametrize("kind", FLAT)
+def test_records_of_the_first_edition_are_read(kind: type, tmp_path: Path) -> None:
+    """It had a column each for instruction, output and what is known of a source; of a probe, the uri alone."""
+    known = {"uri": "u"} if kind is Probe else KNOWN
+    table = pa.Table.from_pylist([FLAT[kind] | known])
+    pq.write_table(table.replace_schema_metadata({"askback.record": kind.__name__}), tmp_path / "x.parquet")
+    about = Provenance(**known)
+    expected = {
+        Segment: Segment("s", "t", ["A"], about),
+        Example: Example("e", exchange("Ask", "So."), about, "seed", "train"),
+        Candidate: Candidate("c", exchange("Ask", "So.", "s"), about, ["A"], "p", "m", 7),
+        Probe: Probe("p", exchange("Ask", "So."), about, "q", "true"),
+    }
+    assert list(read_records(tmp_path / "x.parquet")) == [expected[kind]]
 
 
 def test_any_parquet_reader_opens_them(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from askback.execution.run import Run, redo
 from askback.execution.shards import Records, write_json
 from askback.execution.step import Step, larger
 from askback.recipe import RecipeFile, Select
-from askback.records import Outcome, Segment, fail, reject
+from askback.records import Outcome, Provenance, Segment, fail, reject
 
 
 def recipe(folder: Path, workers: int = 1, **changes: object) -> RecipeFile:
@@ -37,7 +37,7 @@ def recipe(folder: Path, workers: int = 1, **changes: object) -> RecipeFile:
 
 
 def segment(number: int) -> Segment:
-    return Segment(f"id{number:04d}", f"text {number}", [], "file:x", "text", "", "en")
+    return Segment(f"id{number:04d}", f"text {number}", [], Provenance("file:x", "text", language="en"))
 
 
 @recorded(version=1)

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -24,7 +26,7 @@ from askback.export import FORMATS, export
 from askback.export.folder import without_folders
 from askback.export.hub import push
 from askback.recipe import Select
-from askback.records import Example, Outcome
+from askback.records import Example, Origin, Outcome, Provenance, Split, exchange
 
 SHAPES = {
     "messages": lambda row: (row["messages"][0]["content"], row["messages"][1]["content"]),
@@ -34,19 +36,15 @@ SHAPES = {
 }
 
 
-def example(number: int, origin: str) -> Example:
-    split = "held-out" if number == 3 else "train"
+def example(number: int, origin: Origin) -> Example:
+    split: Split = "held-out" if number == 3 else "train"
     licence = "CC0-1.0" if number % 2 else ""
     return Example(
         f"{origin}{number}",
-        f"Ask | {number}?",
-        f"An <b>answer</b>\n{number}",
+        exchange(f"Ask | {number}?", f"An <b>answer</b>\n{number}"),
+        Provenance(f"file:{number}", "html", licence, "en"),
         origin,
         split,
-        f"file:{number}",
-        "html",
-        licence,
-        "en",
         4.5,
     )
 
@@ -55,7 +53,8 @@ def example(number: int, origin: str) -> Example:
 def run(tmp_path: Path) -> Path:
     """A run folder with a seed and one finished round."""
     folder = tmp_path / "runs/x"
-    for name, origin, started in (("seed", "seed", 1.0), ("select-1", "augmented", 2.0)):
+    origins: list[tuple[str, Origin, float]] = [("seed", "seed", 1.0), ("select-1", "augmented", 2.0)]
+    for name, origin, started in origins:
         owned.claim(folder / name, "step")
         outcome = Outcome()
         for number in range(4):
@@ -99,13 +98,30 @@ def test_card_licences_and_checksums(run: Path, tmp_path: Path) -> None:
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
 
 
+def test_a_run_of_the_first_edition_is_exported(run: Path, tmp_path: Path) -> None:
+    """It kept instruction, output and what is known of a source in columns of their own."""
+    export(run, tmp_path / "now", with_seed=True)
+    for kept in run.glob("*/kept-*.parquet"):
+        table = pq.read_table(kept)
+        rows = [
+            {"instruction": messages[0]["content"], "output": messages[1]["content"], **row.pop("provenance"), **row}
+            for row in table.to_pylist()
+            for messages in [row.pop("messages")]
+        ]
+        flat = pa.Table.from_pylist(rows).drop_columns(["author"])
+        pq.write_table(flat.replace_schema_metadata(table.schema.metadata), kept)
+    export(run, tmp_path / "then", with_seed=True)
+    for name in ("train.parquet", "licences.csv"):
+        assert (tmp_path / "now" / name).read_bytes() == (tmp_path / "then" / name).read_bytes()
+
+
 def test_no_folder_of_this_machine_is_handed_on(run: Path, tmp_path: Path) -> None:
     room = {"sources": [{"path": "/home/ann/docs/*/x.html"}, {"path": "https://host/home/ann/docs/y"}, {"path": "/z"}]}
     recipe = {"rounds": 1, "seed": {"sources": [{"path": "/home/ann/seed.jsonl"}]}, "corpus": room}
     (run / "recipe.yaml").write_text(yaml.safe_dump({"name": "x", "recipe": recipe}))
     uris = ["/home/ann/docs/a/x.html", "https://host/home/ann/docs/y", "/home/ann/seed.jsonl:3", "/z/b"]
-    pairs = [replace(example(n, "seed"), uri=uri, source=f"pairs:{uri}") for n, uri in enumerate(uris)]
-    found = without_folders(pairs, run)
+    pairs = [replace(example(n, "seed"), provenance=Provenance(uri, f"pairs:{uri}")) for n, uri in enumerate(uris)]
+    found = [one.provenance for one in without_folders(pairs, run)]
     assert [one.uri for one in found] == ["a/x.html", "https://host/home/ann/docs/y", "seed.jsonl:3", "/z/b"]
     assert [one.source for one in found][:3] == ["pairs:a/x.html", f"pairs:{uris[1]}", "pairs:seed.jsonl:3"]
 

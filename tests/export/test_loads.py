@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from askback.export.formats import provenance
 from askback.export.languages import code
 from askback.lookup import lookup
 from askback.recipe import Seed
-from askback.records import Example, Outcome
+from askback.records import Example, Outcome, Provenance, exchange
 from askback.seed.load import gather
 
 datasets = pytest.importorskip("datasets")
@@ -27,10 +27,13 @@ TEXTS = ["Plain.", "Zeilen\n\n und\ttab", "ภาษาไทย 日本語 ह�
 TEXTS += ["2024-05-01", "null", "12", "= 1 + 1"]
 
 
-def pair(number: int, **fields: Any) -> Example:
+def pair(number: int, **changes: Any) -> Example:
+    """A pair; `changes` are of its fields, of its provenance or of its texts."""
     text = TEXTS[number % len(TEXTS)]
-    made = Example(f"id{number}", f"{text}?", text, "augmented", "train", f"file:{number}", "html", "", "")
-    return replace(made, **fields)
+    texts = {"instruction": f"{text}?", "output": text, "uri": f"file:{number}", "source": "html"} | changes
+    about = Provenance(**{one.name: texts.pop(one.name) for one in fields(Provenance) if one.name in texts})
+    messages = exchange(texts.pop("instruction"), texts.pop("output"))
+    return replace(Example(f"id{number}", messages, about, "augmented", "train"), **texts)
 
 
 def run_of(folder: Path, pairs: list[Example]) -> Path:
@@ -168,7 +171,7 @@ def test_the_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     assert "/home/ann" not in card and "~/" not in card and "https://host/home/c.jsonl" in card
     for name in ("base", "mine.jinja", "seed.jsonl", "a.jsonl", "b.jsonl", "pages.zip", "words.txt"):
         assert name in card
-    assert without_folders([pair(0, uri="/home/ann/docs/a.html")], run)[0].uri == "a.html"
+    assert without_folders([pair(0, uri="/home/ann/docs/a.html")], run)[0].provenance.uri == "a.html"
 
 
 def test_a_line_of_json_is_the_pair(tmp_path: Path) -> None:
@@ -188,4 +191,5 @@ def test_an_export_can_be_a_seed(format: str, file_type: str, tmp_path: Path) ->
     assert {(one.instruction, one.output.strip()) for one in found.kept} == {
         (one.instruction, one.output.strip()) for one in pairs
     }
-    assert not found.dropped and {(one.licence, one.language) for one in found.kept} == {("CC0-1.0", "en")}
+    known = {(one.provenance.licence, one.provenance.language) for one in found.kept}
+    assert not found.dropped and known == {("CC0-1.0", "en")}

@@ -23,7 +23,7 @@ from askback.execution.step import Step
 from askback.export import export
 from askback.plan import running
 from askback.recipe import RecipeFile, Select
-from askback.records import Example, Outcome
+from askback.records import Example, Outcome, Provenance, exchange
 from askback.report.html import write_report
 from tests.fuzz import SIZE
 
@@ -98,7 +98,17 @@ def write_pairs(step: Step, options: Select) -> Records:
     outcome = Outcome()
     for number in range(4):
         id = f"{step.name}-{number}"
-        outcome.keep("pairs", Example(id, "Ask?", f"Answer {number}.", "seed", "train", "file:1", "x", "", "en", 4.0))
+        outcome.keep(
+            "pairs",
+            Example(
+                id,
+                exchange("Ask?", f"Answer {number}."),
+                Provenance("file:1", "x", language="en"),
+                "seed",
+                "train",
+                4.0,
+            ),
+        )
     return step.write(Example, [outcome])
 
 

@@ -19,7 +19,7 @@ from askback.errors import AskbackError
 from askback.execution.identity import Model
 from askback.prompts.prompt import Prompt
 from askback.recipe import Augment, EngineOptions, Resources, Score
-from askback.records import UNSCORED, Candidate, Segment
+from askback.records import UNSCORED, Candidate, Provenance, Segment, exchange
 from tests.engines.oddities import OddServer, Reply, asks_plainly, reply
 from tests.engines.served import Body, rating
 from tests.fuzz import SIZE
@@ -154,8 +154,13 @@ def test_no_answer_breaks_a_step_or_makes_a_score(seed: int) -> None:
 def _round(resources: Resources, name: str) -> int:
     """Work off a few records; return how many of two pieces came to their end."""
     model, ended = Model(name, name, ""), 0  # type: ignore[arg-type]
-    segments = [Segment(f"{name} {at}", f"Text {name} {at}.", [], "u", "", "", "en") for at in range(RECORDS)]
-    pairs = [Candidate(one.id, "", f"Why {one.id}?", "So.", "u", [], "", "", "en", "", "", 0) for one in segments]
+    segments = [
+        Segment(f"{name} {at}", f"Text {name} {at}.", [], Provenance("u", language="en")) for at in range(RECORDS)
+    ]
+    pairs = [
+        Candidate(one.id, exchange(f"Why {one.id}?", "So."), Provenance("u", language="en"), [], "", "", 0)
+        for one in segments
+    ]
     with kept_in(None):
         try:
             made = write_piece(Augment(), resources, model, 0, segments)

@@ -8,7 +8,7 @@ import pytest
 
 from askback.export.formats import alpaca, messages, prompt_completion, provenance, sharegpt
 from askback.recipe import Seed, SeedSource
-from askback.records import Example, Rejection
+from askback.records import Example, Provenance, Rejection, exchange
 from askback.seed.load import first_rows, gather
 from askback.seed.readers import Pair
 from askback.seed.readers.conversations import ROLES, read_conversations
@@ -224,7 +224,13 @@ def test_columns_read_as_turns_name_the_format() -> None:
 @pytest.mark.parametrize("form", [messages, sharegpt, alpaca, prompt_completion])
 def test_our_own_exports_are_read(form: Any) -> None:
     pair = Example(
-        "1", Q, A, "augmented", "train", "https://x", "html", "MIT", "en", 4.0, "3 of 5", "Title", "2020-01-02"
+        "1",
+        exchange(Q, A),
+        Provenance("https://x", "html", "MIT", "en", "Title", date="2020-01-02"),
+        "augmented",
+        "train",
+        4.0,
+        "3 of 5",
     )
     (found,) = read_pairs(iter([("f:1", {**form(pair), **provenance(pair)})]), "en")
     assert isinstance(found, Pair) and (found.instruction, found.output) == (Q, A)

@@ -15,6 +15,7 @@ import pytest
 from askback.errors import EmptyStep, InputError, Interrupted, MissingExtra
 from askback.execution.shards import rejections
 from askback.recipe import Lora, Training
+from askback.records import exchange
 from askback.train import Job, finetune
 from askback.train.rounding import write_bfloat16
 from tests.train.examples import example, examples
@@ -116,7 +117,7 @@ def test_it_works_with_a_template_without_a_system_role(tiny_model_no_system: Pa
 
 
 def test_cut_and_left_out_examples_are_counted(tiny_model: Path, tmp_path: Path) -> None:
-    taught = [example(1), example(2, words=400), replace(example(3), instruction="Why? " * 300)]
+    taught = [example(1), example(2, words=400), replace(example(3), messages=exchange("Why? " * 300, "So."))]
     options = Training(steps=2, max_tokens=150)
     metrics = finetune(job_of(tiny_model, tmp_path, examples=taught, options=options), ignore)
     assert (metrics["examples"], metrics["truncated"], metrics["left_out"]) == (2, 1, 1)
@@ -317,7 +318,7 @@ def test_held_out_examples_are_never_trained_on(tiny_model: Path, tmp_path: Path
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_nothing_to_learn_is_said(tiny_model: Path, tmp_path: Path, count: int) -> None:
-    taught = [replace(one, instruction="Why? " * 300) for one in examples(count)]
+    taught = [replace(one, messages=exchange("Why? " * 300, "So.")) for one in examples(count)]
     options = Training(max_tokens=100)
     with pytest.raises(EmptyStep, match=f"none of {count} examples.*raise max_tokens"):
         finetune(job_of(tiny_model, tmp_path, examples=taught, options=options), ignore)

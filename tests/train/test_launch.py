@@ -30,7 +30,8 @@ from askback.train.launch import (
     train_together,
     write_job,
 )
-from tests.train.examples import example, examples
+from askback.train.training_rows import Taught
+from tests.train.examples import example, examples, lesson
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -42,7 +43,7 @@ LORA = FULL.model_copy(update={"steps": 8, "learning_rate": 1e-3, "lora": Lora(r
 
 def job_of(base: Path, folder: Path, options: Training = FULL, **changes: Any) -> Job:
     """Rows of 5 to 40 words, and judgements, whose common beginning is read once: also by one process alone."""
-    taught = [*examples(10), *(replace(one, origin="judgement", score=float(at % 5 + 1)) for at, one in JUDGED)]
+    taught: list[Taught] = [*examples(10), *(lesson(one, float(at % 5 + 1)) for at, one in JUDGED)]
     return replace(Job(str(base), "", "forward", options, taught, str(folder), 7, 0.0), **changes)
 
 
@@ -96,6 +97,7 @@ def processes_about(folder: Path) -> list[str]:
 KILLED = """
 import pickle, sys
 from askback.recipe import Launch
+from askback.train.training_rows import Taught
 from askback.train.launch import train_together
 def report(steps, tokens):
     if steps:

@@ -1,13 +1,13 @@
 """Damaged documents: how many, of what kinds, and the same every time."""
 
 from askback.prompts import NO_INSTRUCTION
-from askback.records import Example
+from askback.records import Example, Provenance, exchange
 from askback.train.abstention import DAMAGES, MIN_WORDS, refusals
 
 
 def example(number: int, words: int = 100) -> Example:
     text = " ".join(f"word{number}x{at}" for at in range(words))
-    return Example(f"e{number}", f"Ask {number}?", text, "seed", "train", "u", "s", "", "en")
+    return Example(f"e{number}", exchange(f"Ask {number}?", text), Provenance("u", "s", language="en"), "seed", "train")
 
 
 EXAMPLES = [example(n) for n in range(80)]

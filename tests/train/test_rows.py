@@ -13,10 +13,11 @@ from askback.curate.scorers.rubric import SCORER as RUBRIC
 from askback.engines.scripted import Scripted
 from askback.prompts.prompt import Prompt
 from askback.recipe import Score
+from askback.records import Origin, exchange
 from askback.train import batch_size_for, steps_for
 from askback.train.training_rows import PAPER_STEPS, Direction, Row, arrange, micro_batch_for, tokenize
 from tests.tiny import build_tokenizer
-from tests.train.examples import example, examples
+from tests.train.examples import example, examples, lesson
 
 BACKWARD_WORDS = "Treat it as an answer that an assistant gave"
 
@@ -58,7 +59,7 @@ class Asking(Scripted):
 
 def test_a_judgement_is_trained_token_by_token_as_the_scorer_asks_for_it(tokenizer: Any) -> None:
     for level in (1, 2, 3, 4, 5):
-        taught = replace(example(level), origin="judgement", score=float(level))
+        taught = lesson(example(level), float(level))
         row = tokenize(tokenizer, taught, "forward", 2048)
         assert row
         engine = Asking()
@@ -72,7 +73,7 @@ def test_a_judgement_is_trained_token_by_token_as_the_scorer_asks_for_it(tokeniz
 
 
 def test_a_judgement_is_whole_or_not_at_all(tokenizer: Any) -> None:
-    taught = replace(example(1, words=60), origin="judgement", score=5.0)
+    taught = lesson(example(1, words=60), 5.0)
     row = tokenize(tokenizer, taught, "forward", 2048)
     assert row and not row.truncated and tokenize(tokenizer, taught, "forward", row.tokens - 1) is None
 
@@ -106,10 +107,11 @@ def test_the_training_prefix_is_the_prefix_of_inference(tokenizer: Any, directio
 
 
 def test_the_tags_are_not_swapped(tokenizer: Any) -> None:
-    for origin, tag, other in [
+    cases: list[tuple[Origin, str, str]] = [
         ("seed", prompts.SEED_TAG, prompts.WEB_TAG),
         ("augmented", prompts.WEB_TAG, prompts.SEED_TAG),
-    ]:
+    ]
+    for origin, tag, other in cases:
         row = tokenize(tokenizer, example(1, origin=origin), "forward", 2048)
         assert row
         asked = tokenizer.decode(row.prompt)
@@ -158,7 +160,7 @@ def test_backward_a_long_output_is_cut_inside_the_prompt(tokenizer: Any) -> None
 
 
 def test_an_example_of_which_nothing_fits_is_left_out(tokenizer: Any) -> None:
-    long_instruction = replace(example(1), instruction="Why? " * 400)
+    long_instruction = replace(example(1), messages=exchange("Why? " * 400, "So."))
     assert tokenize(tokenizer, long_instruction, "forward", 100) is None
     assert tokenize(tokenizer, long_instruction, "backward", 400) is None
 

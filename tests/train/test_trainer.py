@@ -1,7 +1,6 @@
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from askback.train import Job, check_options, finetune
 from askback.train.checkpoints import Watch
 from askback.train.trainer import MASKED, build_trainer, label_loss
 from askback.train.training_rows import Row, arrange, tokenize
-from tests.train.examples import examples
+from tests.train.examples import examples, lesson
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -78,7 +77,7 @@ def test_a_prefix_read_once_gives_the_same_loss_and_gradients(tiny_model: Path) 
     from askback.engines.local.loading import load
 
     model, tokenizer = load(tiny_model, torch.float32)
-    taught = [replace(one, origin="judgement", score=float(at % 5 + 1)) for at, one in enumerate(examples(5))]
+    taught = [lesson(one, float(at % 5 + 1)) for at, one in enumerate(examples(5))]
     rows = [row for one in taught if (row := tokenize(tokenizer, one, "forward", 2048))]
     width = max(row.tokens for row in rows)
 

@@ -148,14 +148,14 @@ OpenAssistant instructions that are labelled English, it drops six, none of whic
 
 def wrong_language(instruction: str, segment: Segment, options: Augment) -> str:
     """Find another language than the segment's. A short text, or one the classifier is unsure of, is let pass."""
-    if not segment.language or width(instruction) < LANGUAGE_CHARS:
+    if not segment.provenance.language or width(instruction) < LANGUAGE_CHARS:
         return ""
-    if segment.language == "en" and plainly_english(instruction):
+    if segment.provenance.language == "en" and plainly_english(instruction):
         return ""  # nine in ten of the time are the classifier's
     code, certainty = certain_language(instruction)
-    if code == segment.language or certainty < LANGUAGE_CERTAINTY:
+    if code == segment.provenance.language or certainty < LANGUAGE_CERTAINTY:
         return ""
-    return f"language {code!r} with probability {certainty:.3f}, the segment's is {segment.language!r}"
+    return f"language {code!r} with probability {certainty:.3f}, the segment's is {segment.provenance.language!r}"
 
 
 _ANSWER = re.compile(
@@ -243,7 +243,7 @@ RULES: dict[str, Callable[[str, Segment, Augment], str]] = {
 
 
 def _english(segment: Segment) -> bool:
-    return segment.language in ("en", "")
+    return segment.provenance.language in ("en", "")
 
 
 def _spoken(text: str) -> list[str]:

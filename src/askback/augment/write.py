@@ -11,14 +11,14 @@ from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Augment, Resources
-from askback.records import Candidate, Outcome, Segment, draw, fail, record_id, reject
+from askback.records import Candidate, Outcome, Segment, draw, exchange, fail, record_id, reject
 
 PIECE = 32
 """Segments in a piece of work, where there are few: half a minute of a small model on a laptop, which a kill may lose."""
 STAGE = "instructions"
 
 
-@recorded(version=4, engine="augment", prompts=("backward",))
+@recorded(version=5, engine="augment", prompts=("backward",))
 def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records) -> Records:
     """Write `per_segment` instructions for every segment; each is kept as a candidate or rejected with its rule."""
     work = partial(write_piece, options, step.resources, model, step.random_seed)
@@ -43,7 +43,7 @@ def write_piece(
     for (segment, number), seed, completion in zip(asked, seeds, completions, strict=True):
         if completion.error:
             id = record_id(segment.id, str(number), "no answer")
-            outcome.drop(fail(id, STAGE, "no-answer", completion.error, uri=segment.uri))
+            outcome.drop(fail(id, STAGE, "no-answer", completion.error, uri=segment.provenance.uri))
             continue
         instruction = completion.text.strip()
         id = record_id(segment.id, instruction)
@@ -53,7 +53,7 @@ def write_piece(
         seen.add(id)
         if found:
             rule, detail = found
-            outcome.drop(reject(id, STAGE, rule, detail, uri=segment.uri, text=instruction))
+            outcome.drop(reject(id, STAGE, rule, detail, uri=segment.provenance.uri, text=instruction))
         else:
             outcome.keep(STAGE, _candidate(id, segment, instruction, prompt_id, model, seed))
     report(len(segments))
@@ -63,17 +63,10 @@ def write_piece(
 def _candidate(id: str, segment: Segment, instruction: str, prompt_id: str, model: Model, seed: int) -> Candidate:
     return Candidate(
         id=id,
-        segment_id=segment.id,
-        instruction=instruction,
-        output=segment.text,
-        uri=segment.uri,
+        messages=exchange(instruction, segment.text, segment.id),
+        provenance=segment.provenance,
         header_path=segment.header_path,
-        source=segment.source,
-        licence=segment.licence,
-        language=segment.language,
         prompt_id=prompt_id,
         model_id=model.id,
-        seed=seed,
-        title=segment.title,
-        date=segment.date,
+        random_seed=seed,
     )

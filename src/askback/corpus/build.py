@@ -61,7 +61,7 @@ def _fingerprint(source: CorpusSource) -> str:
     return fingerprint(remote) if remote else str(file_fingerprint(*(file for file in files if isinstance(file, Path))))
 
 
-@recorded(version=4, sources=sources)
+@recorded(version=5, sources=sources)
 def cut_documents(step: Step, options: Corpus) -> Records:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
     found = [(source, *piece) for source in options.sources for piece in pieces(source)]
@@ -112,7 +112,7 @@ def _check_unchanged(paths: list[File], stamps: list[Stamp]) -> None:
             )
 
 
-@recorded(version=4)
+@recorded(version=5)
 def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Records:
     """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest.
 
@@ -216,14 +216,14 @@ def _sift(options: Corpus, highest: int, signatures: Signatures, piece: int, row
         if gone:
             outcome.tally("boilerplate paragraphs", gone)
         if detail := _too_little(segment, gone, options):
-            outcome.drop(reject(whole.id, STAGE, "boilerplate", detail, uri=whole.uri, text=whole.text))
+            outcome.drop(reject(whole.id, STAGE, "boilerplate", detail, uri=whole.provenance.uri, text=whole.text))
         elif number >= 0:
             rule = "duplicate" if similarity == 1 else "near-duplicate"
             detail = f"similarity {similarity:.2f} to {next(earlier).decode()}, limit {options.duplicate_jaccard}"
-            outcome.drop(reject(segment.id, STAGE, rule, detail, uri=segment.uri, text=segment.text))
+            outcome.drop(reject(segment.id, STAGE, rule, detail, uri=segment.provenance.uri, text=segment.text))
         elif drawn > highest:
             detail = f"draw {drawn / DRAWS:.6f}, at most {highest / DRAWS:.6f} for {options.limit} segments"
-            outcome.drop(reject(segment.id, STAGE, "over-limit", detail, uri=segment.uri, text=segment.text))
+            outcome.drop(reject(segment.id, STAGE, "over-limit", detail, uri=segment.provenance.uri, text=segment.text))
         else:
             outcome.keep(STAGE, segment)
     report(rows[2] - rows[1])

@@ -12,7 +12,7 @@ from askback.corpus.segment import Section, segment
 from askback.errors import said
 from askback.inputs.contamination import evaluation_prompts
 from askback.recipe import Corpus
-from askback.records import Document, Outcome, Rejection, Segment, fail, record_id, reject
+from askback.records import Document, Outcome, Provenance, Rejection, Segment, fail, record_id, reject
 from askback.text.invisible import without_invisible
 
 NO_PLACE = {"too-short", "navigation-header"}
@@ -118,8 +118,8 @@ def _judge(section: Section, lead: bool, document: Document, options: Corpus) ->
     if broken := broken or _unwanted(section, document.title, text, options):
         result: Segment | Rejection = reject(identity, "segments", *broken, uri=document.uri, text=text)
     else:
-        about = (document.uri, document.source, document.licence, code, title, document.date)
-        result = Segment(identity, text, path, *about)
+        about = Provenance(document.uri, document.source, document.licence, code, title, date=document.date)
+        result = Segment(identity, text, path, about)
     return Offer(section, lead, result, redacted)
 
 

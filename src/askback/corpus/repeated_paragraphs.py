@@ -47,7 +47,8 @@ class Boilerplate:
         if not count:
             return segment, 0
         text = "\n\n".join(_without_bare_headers(kept))
-        return replace(segment, text=text, id=record_id(segment.uri, "\n".join(segment.header_path), text)), count
+        id = record_id(segment.provenance.uri, "\n".join(segment.header_path), text)
+        return replace(segment, text=text, id=id), count
 
     def _holds(self, key: int | None) -> bool:
         if key is None:
@@ -59,7 +60,7 @@ class Boilerplate:
 def paragraphs_on_pages(segments: Iterable[Segment]) -> Array:
     """Return the hash of each different paragraph of some segments and of a page it is on, sorted; for `repeated`."""
     found = {
-        (key, _digest(segment.uri))
+        (key, _digest(segment.provenance.uri))
         for segment in segments
         for paragraph, is_prose in _paragraphs(segment.text)
         if is_prose and (key := _key(segment, paragraph)) is not None
@@ -111,7 +112,7 @@ def _without_bare_headers(pieces: list[tuple[str, bool]]) -> list[str]:
 
 
 def _key(segment: Segment, paragraph: str) -> int | None:
-    site = host(segment.uri)
+    site = host(segment.provenance.uri)
     return _digest(f"{site} {normal(paragraph)}") if site else None
 
 

@@ -32,10 +32,8 @@ class Scored(NamedTuple):
 
 def scored(candidate: Candidate, score: float) -> Scored:
     """Return what of a candidate counts; `length` is that of the output, in characters."""
-    source = source_of(candidate.uri)
-    return Scored(
-        candidate.id, score, candidate.instruction, len(candidate.output), source, candidate.uri, candidate.licence
-    )
+    uri, licence = candidate.provenance.uri, candidate.provenance.licence
+    return Scored(candidate.id, score, candidate.instruction, len(candidate.output), source_of(uri), uri, licence)
 
 
 def source_of(uri: str) -> str:

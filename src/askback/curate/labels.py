@@ -10,12 +10,12 @@ from askback.execution.step import Step
 from askback.inputs.json_values import as_text, filled, kind
 from askback.inputs.rows import BrokenRow, read_rows
 from askback.recipe import Labels
-from askback.records import Outcome, Probe, fail, record_id
+from askback.records import Outcome, Probe, Provenance, exchange, fail, record_id
 
 WORDS = {"good": 1.0, "bad": 0.0}
 
 
-@recorded(version=2, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
+@recorded(version=3, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
 def load_labels(step: Step, options: Labels) -> Records:
     """Read pairs that a user has rated, as probes with a label."""
     outcome = Outcome()
@@ -44,4 +44,4 @@ def _labelled(where: str, row: dict[str, Any] | BrokenRow) -> Probe | str:
             return f"expected text under '{name}', {found}"
     instruction = "\n\n".join(part for part in (row["instruction"], as_text(row.get("input"))) if part)
     id = record_id("labelled", where, instruction, row["output"])
-    return Probe(id, id, "labelled", instruction, row["output"], where, float(label))
+    return Probe(id, exchange(instruction, row["output"]), Provenance(where), id, "labelled", float(label))

@@ -17,7 +17,7 @@ from askback.records import UNSCORED, Candidate, Example, Judgement, Outcome, fa
 STAGE = "candidates"
 
 
-@recorded(version=6)
+@recorded(version=7)
 def select(
     step: Step, options: Select, *, candidates: Records, judgements: Records, before: Sequence[Records] = ()
 ) -> Records:
@@ -60,13 +60,13 @@ def select(
     qualities = quality_bins(kept, options.bins) if options.bins else {}
     outcome = Outcome()
     for candidate in candidates:
-        score = scores[candidate.id]
+        score, uri = scores[candidate.id], candidate.provenance.uri
         if score is None:
             detail = why.get(candidate.id, "")
-            outcome.drop(fail(candidate.id, STAGE, "unscored", detail, uri=candidate.uri, text=candidate.instruction))
+            outcome.drop(fail(candidate.id, STAGE, "unscored", detail, uri=uri, text=candidate.instruction))
         elif candidate.id in reasons:
             rule, detail = reasons[candidate.id]
-            outcome.drop(reject(candidate.id, STAGE, rule, detail, uri=candidate.uri, text=candidate.instruction))
+            outcome.drop(reject(candidate.id, STAGE, rule, detail, uri=uri, text=candidate.instruction))
         else:
             outcome.keep(STAGE, _example(candidate, score, qualities.get(candidate.id, "")))
     if not kept:
@@ -139,18 +139,5 @@ def unhelpful(judgements: Records) -> dict[str, tuple[str, str]]:
 
 
 def _example(candidate: Candidate, score: float, quality: str) -> Example:
-    return Example(
-        id=candidate.id,
-        instruction=candidate.instruction,
-        output=candidate.output,
-        origin="augmented",
-        split="train",
-        uri=candidate.uri,
-        source=candidate.source,
-        licence=candidate.licence,
-        language=candidate.language,
-        score=score,
-        quality=quality,
-        title=candidate.title,
-        date=candidate.date,
-    )
+    about = (candidate.id, candidate.messages, candidate.provenance)
+    return Example(*about, origin="augmented", split="train", score=score, quality=quality)

@@ -14,7 +14,7 @@ from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Judge
-from askback.records import Example, Outcome, Probe, Rejection, draw, record_id, reject
+from askback.records import Example, Lesson, Outcome, Probe, Rejection, draw, exchange, record_id, reject
 from askback.text.words import join, pieces
 
 BEST = 5
@@ -23,17 +23,17 @@ TAUGHT, TRIED = 0, 1
 """Which of the two sets of words of damage.py is put in."""
 
 
-@recorded(version=3, prompts=("rubric",))
+@recorded(version=4, prompts=("rubric",))
 def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
     """Make judgements of training pairs, true and damaged by `kinds` in turn, the next where one cannot be done to a pair.
 
-    They are examples of origin "judgement" that carry the level as their score. The rubric counts as a prompt of this step,
-    since a training shows them in it: so it is part of the identity of every model taught, and of no other.
+    They are lessons whose score is the level. The rubric counts as a prompt of this step, since a training shows them in
+    it: so it is part of the identity of every model taught, and of no other.
     """
     outcome = Outcome()
     pairs = _short_enough(_in_order(step.random_seed, seed, "train"), options.pairs, options.max_chars, outcome)
     for at, pair in enumerate(pairs):
-        outcome.keep("judgements", _judged(pair, Pair(pair.instruction, pair.output), BEST))
+        outcome.keep("judgements", _lesson(pair, Pair(pair.instruction, pair.output), BEST))
         left = options.per_pair
         kinds = list(dict.fromkeys(options.kinds))
         for number in range(len(kinds)):
@@ -43,14 +43,14 @@ def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
             if isinstance(damaged, Rejection):
                 outcome.drop(damaged)
                 continue
-            outcome.keep("judgements", _judged(pair, damaged, KINDS[kind][1]))
+            outcome.keep("judgements", _lesson(pair, damaged, KINDS[kind][1]))
             left -= 1
             if not left:
                 break
-    return step.write(Example, [outcome])
+    return step.write(Lesson, [outcome])
 
 
-@recorded(version=2)
+@recorded(version=3)
 def make_probes(step: Step, options: Judge, *, seed: Records) -> Records:
     """Make probes of held-out pairs: each as it is, with every kind of damage, and with its words in no order.
 
@@ -98,7 +98,7 @@ def damage(
     apply = KINDS[kind][0]
     damaged = apply(Pair(pair.instruction, pair.output), Pair(other.instruction, other.output), random, wording)
     detail = " ".join((apply.__doc__ or "").split())
-    return damaged or reject(record_id(pair.id, kind), stage, f"no-{kind}", detail, uri=pair.uri)
+    return damaged or reject(record_id(pair.id, kind), stage, f"no-{kind}", detail, uri=pair.provenance.uri)
 
 
 def _short_enough(pairs: Iterable[Example], count: int, max_chars: int, outcome: Outcome) -> list[Example]:
@@ -107,7 +107,8 @@ def _short_enough(pairs: Iterable[Example], count: int, max_chars: int, outcome:
     for pair in pairs:
         size = len(pair.instruction) + len(pair.output)
         if size > max_chars:
-            outcome.drop(reject(pair.id, "pairs", "too-long", f"{size} characters, at most {max_chars}", uri=pair.uri))
+            detail = f"{size} characters, at most {max_chars}"
+            outcome.drop(reject(pair.id, "pairs", "too-long", detail, uri=pair.provenance.uri))
             continue
         outcome.passed("pairs")
         found.append(pair)
@@ -121,23 +122,12 @@ def _in_order(random_seed: int, seed: Records, split: str) -> list[Example]:
     return sorted(pairs, key=lambda pair: draw(random_seed, "judge", pair.id))
 
 
-def _judged(pair: Example, shown: Pair, level: int) -> Example:
-    return Example(
-        id=record_id("judgement", pair.id, *shown),
-        instruction=shown.instruction,
-        output=shown.output,
-        origin="judgement",
-        split="train",
-        uri=pair.uri,
-        source=pair.source,
-        licence=pair.licence,
-        language=pair.language,
-        score=level,
-    )
+def _lesson(pair: Example, shown: Pair, level: int) -> Lesson:
+    return Lesson(record_id("judgement", pair.id, *shown), exchange(*shown), pair.provenance, level)
 
 
 def _probe(pair: Example, kind: str, shown: Pair) -> Probe:
-    return Probe(record_id(kind, pair.id, *shown), pair.id, kind, shown.instruction, shown.output, pair.uri)
+    return Probe(record_id(kind, pair.id, *shown), exchange(*shown), pair.provenance, pair.id, kind)
 
 
 def _scrambled(pair: Example, random_seed: int) -> Pair:

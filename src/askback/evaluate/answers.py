@@ -20,7 +20,7 @@ from askback.inputs.json_values import as_text
 from askback.inputs.rows import BrokenRow, read_rows
 from askback.owned import atomic
 from askback.recipe import Resources
-from askback.records import Answer, Example, Outcome, draw, fail, record_id, reject
+from askback.records import Answer, EvalPrompt, Message, Outcome, Provenance, draw, fail, record_id, reject
 
 PIECE = 8
 """Prompts in a piece of work: half a minute of a small model on a laptop."""
@@ -33,7 +33,7 @@ def source(options: PromptFile | BaselineFile) -> dict[str, str]:
     return {options.path: file_fingerprint(Path(options.path))}
 
 
-@recorded(version=2, sources=source)
+@recorded(version=3, sources=source)
 def read_prompts(step: Step, options: PromptFile) -> Records:
     """Read a prompt set: each row's instruction, prompt, question, text or first of turns, and its reference if any.
 
@@ -50,23 +50,24 @@ def read_prompts(step: Step, options: PromptFile) -> Records:
             outcome.drop(reject(record_id(where), "prompts", "duplicate", uri=where, text=instruction))
         else:
             seen.add(normal(instruction))
-            outcome.keep("prompts", prompt(instruction, _reference(row), where, options.path))
-    return step.write(Example, [outcome])
+            asked = (Message("user", instruction),)
+            outcome.keep("prompts", prompt(asked, _reference(row), Provenance(where, options.path)))
+    return step.write(EvalPrompt, [outcome])
 
 
-@recorded(version=1)
+@recorded(version=2)
 def held_out_prompts(step: Step, options: HeldOutPrompts, *, examples: Records) -> Records:
     """Take the instructions of held-out pairs as prompts, the first by id, with what people answered as reference."""
     outcome = Outcome()
     held_out = sorted((one for one in examples if one.split == "held-out"), key=lambda one: one.id)
     for one in held_out[: options.limit]:
-        outcome.keep("prompts", prompt(one.instruction, one.output, one.uri, one.source))
-    return step.write(Example, [outcome])
+        outcome.keep("prompts", prompt(one.messages[:-1], one.output, one.provenance))
+    return step.write(EvalPrompt, [outcome])
 
 
-def prompt(instruction: str, reference: str, uri: str, source: str) -> Example:
-    """Return a prompt: an example whose output, if any, is a reference; its origin gives it the tag of inference."""
-    return Example(record_id(instruction), instruction, reference, "inference", "held-out", uri, source, "", "")
+def prompt(messages: tuple[Message, ...], reference: str, provenance: Provenance) -> EvalPrompt:
+    """Return a prompt whose id is a hash of its messages."""
+    return EvalPrompt(record_id(*(one.content for one in messages)), messages, reference, provenance)
 
 
 @recorded(version=2, engine="answer", prompts=("forward",))
@@ -79,7 +80,7 @@ def write_answers(step: Step, options: Answering, *, model: Model, prompts: Reco
 
 
 def answer_piece(
-    options: Answering, resources: Resources, model: Model, random_seed: int, examples: list[Example]
+    options: Answering, resources: Resources, model: Model, random_seed: int, examples: list[EvalPrompt]
 ) -> Outcome:
     """In a worker: answer some prompts; each answer depends on its prompt and the seed alone."""
     engine = open_engine(resources.engine, str(model.path), model.chat_template)
@@ -89,7 +90,9 @@ def answer_piece(
             asked.append(one)
         else:
             detail = f"more than {options.max_prompt_tokens} tokens"
-            outcome.drop(reject(one.id, "answers", "over-max-tokens", detail, uri=one.uri, text=one.instruction))
+            outcome.drop(
+                reject(one.id, "answers", "over-max-tokens", detail, uri=one.provenance.uri, text=one.instruction)
+            )
     completions = engine.generate(
         [words.forward(one.instruction, "inference", options.quality) for one in asked],
         Sampling(options.temperature, options.top_p, options.max_new_tokens),
@@ -97,7 +100,7 @@ def answer_piece(
     )
     for one, made in zip(asked, completions, strict=True):
         if made.error:
-            outcome.drop(fail(one.id, "answers", "no-answer", made.error, uri=one.uri, text=one.instruction))
+            outcome.drop(fail(one.id, "answers", "no-answer", made.error, uri=one.provenance.uri, text=one.instruction))
             continue
         text = made.text.strip()
         id = record_id(one.id, text, model.id)

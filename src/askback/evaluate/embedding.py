@@ -62,7 +62,7 @@ def compare_meanings(step: Step, options: Embedding, *, prompts: Records, answer
     """
     if find_spec("sentence_transformers") is None:
         raise MissingExtra("sentence-transformers", "embed", "Similarity of meaning")
-    references = {one.id: one.output for one in prompts if one.output.strip()}
+    references = {one.id: one.reference for one in prompts if one.reference.strip()}
     pairs = [(one.output, references[one.example_id]) for one in answers if one.example_id in references]
     step.counts = {"answers": Counts(len(answers), len(pairs), len(answers) - len(pairs))}
     own, others = step.alone(cosines, str(model_folder(options.model)), pairs, total=2 * len(pairs), unit="texts")

@@ -58,7 +58,7 @@ def measure_piece(options: HeldOut, resources: Resources, model: Model, examples
             whole.append(example)
         else:
             detail = f"more than {options.max_tokens} tokens"
-            outcome.drop(reject(example.id, "pairs", "over-max-tokens", detail, uri=example.uri, text=text))
+            outcome.drop(reject(example.id, "pairs", "over-max-tokens", detail, uri=example.provenance.uri, text=text))
     outputs = [example.output for example in whole]
 
     def measured(*tags: str) -> list[Likelihood]:
@@ -72,7 +72,7 @@ def measure_piece(options: HeldOut, resources: Resources, model: Model, examples
         if not all(map(math.isfinite, (own.logprob, *under.values()))):
             errors = [one.error for one in (own, *(found[number] for found in others.values())) if one.error]
             detail = errors[0] if errors else "the model's numbers overflow"
-            outcome.drop(fail(example.id, "pairs", "no-answer", detail, uri=example.uri))
+            outcome.drop(fail(example.id, "pairs", "no-answer", detail, uri=example.provenance.uri))
             continue
         id = record_id(example.id, model.id)
         outcome.keep("pairs", Loss(id, example.id, model.id, -own.logprob, own.tokens, **under))

@@ -16,13 +16,13 @@ from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Resources
-from askback.records import Answer, Comparison, Example, Outcome, record_id
+from askback.records import Answer, Comparison, EvalPrompt, Outcome, record_id
 
 PIECE = 8
 SAME = "the answers are the same"
 """What is said, in place of the judge's words, of a tie that it was not asked about."""
 
-Trio = tuple[Example, Answer | None, Answer | None]
+Trio = tuple[EvalPrompt, Answer | None, Answer | None]
 """A prompt, the model's answer and the baseline's."""
 
 

@@ -49,7 +49,7 @@ def common_words(left: list[str], right: list[str]) -> int:
 @recorded(version=2)
 def compare_with_references(step: Step, options: Referring, *, prompts: Records, answers: Records) -> Records:
     """Score answers against the references of their prompts; the means are in the step's metrics."""
-    references = {one.id: one.output for one in prompts if one.output.strip()}
+    references = {one.id: one.reference for one in prompts if one.reference.strip()}
     scores = [rouge_l(references[one.example_id], one.output) for one in answers if one.example_id in references]
     count = max(1, len(scores))
     step.counts = {"answers": Counts(len(answers), len(scores), len(answers) - len(scores))}

@@ -6,16 +6,18 @@ the piece is done. Any Parquet reader (pyarrow, DuckDB, pandas, datasets) opens 
 """
 
 import json
+import typing
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from askback.execution.on_disk import reading
 from askback.owned import atomic
 from askback.recipe.variables import any_hidden, hide, hide_in
-from askback.records import RECORDS, Counts, Outcome, Rejection, sampled, schema
+from askback.records import RECORDS, Counts, Outcome, Provenance, Rejection, exchange, sampled, schema
 
 ROW_GROUP = 2048
 """Records that are compressed together, so that a piece of a large file is read without the rest of it."""
@@ -88,9 +90,37 @@ def read_records(path: Path, start: int = 0, stop: int | None = None) -> Iterato
             with reading(path):
                 table = _row_group(path, written, number).slice(first, last - first)
             for batch in table.to_batches(max_chunksize=BATCH):
-                # By column and place, twice as fast as a dictionary per row.
-                columns = [batch.column(name).to_pylist() for name in schema(kind).names[: batch.num_columns]]
-                yield from map(kind, *columns)
+                yield from _made(kind, batch)
+
+
+def _made(kind: type, batch: Any) -> Iterator[Any]:
+    """Return the records of a batch; by column and place, twice as fast as a dictionary per row."""
+    names, hints = schema(kind).names, typing.get_type_hints(kind)
+    if "provenance" in names and "provenance" not in batch.schema.names:
+        return map(partial(_of_first_edition, kind), batch.to_pylist())
+    return map(kind, *(_values(batch.column(name), hints[name]) for name in names[: batch.num_columns]))
+
+
+def _values(column: Any, hint: Any) -> list[Any]:
+    """Return the values of a column as a record has them: structs as records, lists of structs as tuples."""
+    if typing.get_origin(hint) is tuple:
+        inner = iter(_values(column.flatten(), typing.get_args(hint)[0]))
+        return [tuple(islice(inner, length)) for length in column.value_lengths().to_pylist()]
+    if is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        parts = zip(fields(hint), column.flatten(), strict=True)
+        return list(map(typing.cast(type, hint), *(_values(part, hints[spec.name]) for spec, part in parts)))
+    return list(column.to_pylist())
+
+
+def _of_first_edition(kind: type, row: dict[str, Any]) -> Any:
+    """Return a record of version 0.1, which had a column each for instruction, output and what provenance holds now."""
+    provenance = Provenance(**{spec.name: row.pop(spec.name, "") for spec in fields(Provenance)})
+    if "output" in row:
+        row["messages"] = exchange(row.pop("instruction"), row.pop("output"), row.pop("segment_id", ""))
+    if "seed" in row:
+        row["random_seed"] = row.pop("seed")
+    return kind(provenance=provenance, **row)
 
 
 def write_records(path: Path, kind: type, records: list[Any], metadata: dict[str, str] | None = None) -> None:
@@ -107,10 +137,16 @@ def write_records(path: Path, kind: type, records: list[Any], metadata: dict[str
     arrow = schema(kind)
     arrow = arrow.with_metadata({**(arrow.metadata or {}), **(metadata or {})})
     # `asdict` copies lists and recurses; a plain field walk is several times faster and does as well here.
-    names = arrow.names
-    columns = {name: [getattr(record, name) for record in records] for name in names}
+    columns = {name: [_plain(getattr(record, name)) for record in records] for name in arrow.names}
     with atomic(path) as temporary:
         pq.write_table(pa.table(columns, schema=arrow), temporary, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def _plain(value: Any) -> Any:
+    """Return what pyarrow takes for a value: a dictionary for a record inside a record."""
+    if isinstance(value, tuple):
+        return list(map(_plain, value))
+    return {spec.name: getattr(value, spec.name) for spec in fields(value)} if is_dataclass(value) else value
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -134,11 +170,15 @@ def _hidden(records: list[Any]) -> list[Any]:
     """Return records without the values of variables in what they say of where they are from and what went wrong."""
     if not any_hidden():
         return records
-    hidden = []
-    for record in records:
-        texts = {name: getattr(record, name, "") for name in ("uri", "source", "detail", "model_id")}
-        hidden.append(replace(record, **{name: hide(text) for name, text in texts.items() if text}))
-    return hidden
+    return [_without_values(record) for record in records]
+
+
+def _without_values(record: Any) -> Any:
+    texts = {name: getattr(record, name, "") for name in ("uri", "source", "detail", "model_id")}
+    changed = {name: hide(text) for name, text in texts.items() if text}
+    if provenance := getattr(record, "provenance", None):
+        changed["provenance"] = _without_values(provenance)
+    return replace(record, **changed)
 
 
 def is_done(folder: Path, piece: int) -> bool:

@@ -53,7 +53,7 @@ def card(
         features: the types of the columns, as `datasets` reads them.
     """
     origins = Counter(pair.origin for pair in pairs)
-    licences = Counter(pair.licence or "not stated" for pair in pairs)
+    licences = Counter(pair.provenance.licence or "not stated" for pair in pairs)
     rows = [
         f"---\n{_head(pairs, splits, file_type, features)}---\n",
         f"# {_plain(run.name)}\n",
@@ -100,7 +100,7 @@ def card(
 def _head(pairs: list[Example], splits: dict[str, int], file_type: str, features: list[dict[str, Any]]) -> str:
     """Return the YAML that the hub and `datasets` read."""
     tree = {
-        "language": sorted({code(pair.language) for pair in pairs} - {""}),
+        "language": sorted({code(pair.provenance.language) for pair in pairs} - {""}),
         "license": "other",
         "license_details": "per record, in the column `licence`; listed in licences.csv",
         "task_categories": ["text-generation"],

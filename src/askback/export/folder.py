@@ -17,7 +17,7 @@ from askback.export.features import dated, declared, json_lines, schema
 from askback.export.formats import provenance
 from askback.export.snippets import dataset_info
 from askback.lookup import lookup
-from askback.records import DRAWS, Example, draw
+from askback.records import DRAWS, Example, Provenance, draw
 from askback.report.plain import plain
 from askback.report.read import chosen, recipe_tree
 
@@ -142,8 +142,12 @@ def without_folders(pairs: list[Example], run: Path) -> list[Example]:
     paths = [re.split(r"[*?\[]", str(Path(one.get("path", "")).expanduser()))[0] for one in sources]
     folders = {f"{path.rpartition('/')[0]}/" for path in paths if path.startswith("/")} - {"/"}
     for folder in sorted(folders, key=len, reverse=True):
-        pairs = [replace(one, uri=_less(folder, one.uri), source=_less(folder, one.source)) for one in pairs]
+        pairs = [replace(one, provenance=_less_of(folder, one.provenance)) for one in pairs]
     return pairs
+
+
+def _less_of(folder: str, known: Provenance) -> Provenance:
+    return replace(known, uri=_less(folder, known.uri), source=_less(folder, known.source))
 
 
 def _less(folder: str, name: str) -> str:
@@ -157,7 +161,8 @@ def _licences(pairs: list[Example]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["licence", "uri", "pairs", "title"])
-    for (licence, uri, title), count in sorted(Counter((pair.licence, pair.uri, pair.title) for pair in pairs).items()):
+    known = Counter((one.licence, one.uri, one.title) for one in (pair.provenance for pair in pairs))
+    for (licence, uri, title), count in sorted(known.items()):
         writer.writerow([_no_formula(licence or "not stated"), _no_formula(uri), count, _no_formula(title)])
     return text.getvalue()
 

@@ -21,7 +21,7 @@ from askback.owned import atomic
 from askback.plan.rates import MEASURED
 from askback.plan.sample import Pair
 from askback.recipe import Recipe, Resources
-from askback.records import Candidate, Example, Segment
+from askback.records import Candidate, Example, Provenance, Segment, Split, exchange
 
 SECONDS = 10.0
 """For each kind of work, about: as many records are taken as a first few let expect."""
@@ -100,19 +100,19 @@ def _trained(recipe: Recipe, base: str, pairs: list[Pair]) -> Spent:
     return Spent(seconds, train=tokens)
 
 
-def _examples(pairs: list[Pair], split: str = "held-out") -> list[Example]:
+def _examples(pairs: list[Pair], split: Split = "held-out") -> list[Example]:
     return [
-        Example(str(number), asked, output, "seed", split, "", "", "", "")
+        Example(str(number), exchange(asked, output), Provenance(), "seed", split)
         for number, (asked, output) in enumerate(pairs)
     ]
 
 
 def _candidates(pairs: list[Pair]) -> list[Candidate]:
     return [
-        Candidate(str(number), str(number), asked, output, "", [], "", "", "", "", "", 0)
+        Candidate(str(number), exchange(asked, output), Provenance(), [], "", "", 0)
         for number, (asked, output) in enumerate(pairs)
     ]
 
 
 def _segments(pairs: list[Pair]) -> list[Segment]:
-    return [Segment(str(number), output, [], "", "", "", "") for number, (_, output) in enumerate(pairs)]
+    return [Segment(str(number), output, [], Provenance()) for number, (_, output) in enumerate(pairs)]

@@ -13,12 +13,13 @@ from askback.evaluate.options import Judging
 from askback.evaluate.pairwise import compare_piece
 from askback.execution.identity import Model
 from askback.recipe import EngineOptions, RecipeFile, Resources
-from askback.records import UNSCORED, Answer, Candidate, Example, Segment
+from askback.records import UNSCORED, Answer, Candidate, EvalPrompt, Message, Provenance, Segment, exchange
 
 ROLES = ("augment", "score")
 """Whom a run asks."""
 CHARS_PER_TOKEN = 4
 SENTENCE = "The keeper of the harbour writes down each evening which boats came in, and what they carried. "
+TRIAL = Provenance("trial", language="en")
 ASKED = ("What does the keeper of a harbour write down each evening?", "How is a harbour's day book kept?")
 
 
@@ -61,7 +62,7 @@ def _tried(role: str, file: RecipeFile, options: EngineOptions) -> str:
 def _augment(file: RecipeFile, resources: Resources, model: Model) -> str:
     options = file.recipe.augment.model_copy(update={"per_segment": 1})
     most = min(file.recipe.corpus.max_chars, options.max_document_tokens * CHARS_PER_TOKEN)
-    segments = [Segment(f"trial {at}", _text(most, asked), [], "trial", "", "", "en") for at, asked in enumerate(ASKED)]
+    segments = [Segment(f"trial {at}", _text(most, asked), [], TRIAL) for at, asked in enumerate(ASKED)]
     made = write_piece(options, resources, model, file.recipe.random_seed, segments)
     lost = [one.detail for one in made.dropped if one.rule in ("no-answer", "empty")]
     return lost[0] if len(lost) == len(segments) else ""
@@ -71,7 +72,7 @@ def _score(file: RecipeFile, resources: Resources, model: Model) -> str:
     options = file.recipe.score
     most = min(file.recipe.corpus.max_chars, options.max_output_tokens * CHARS_PER_TOKEN)
     pairs = [
-        Candidate(f"trial {at}", "", asked, _text(most, asked), "trial", [], "", "", "en", "", "", 0)
+        Candidate(f"trial {at}", exchange(asked, _text(most, asked)), TRIAL, [], "", "", 0)
         for at, asked in enumerate(ASKED)
     ]
     made = score_piece(options, resources, model, file.recipe.random_seed, pairs)
@@ -87,7 +88,7 @@ def _compare(file: RecipeFile, resources: Resources, model: Model) -> str:
     first, second = (
         Answer(f"trial {at}", "trial", ASKED[0], _text(most, asked), "", 0, True) for at, asked in enumerate(ASKED)
     )
-    prompt = Example("trial", ASKED[0], "", "inference", "held-out", "trial", "", "", "")
+    prompt = EvalPrompt("trial", (Message("user", ASKED[0]),), "", TRIAL)
     made = compare_piece(Judging(), resources, model, ("one", "two"), [(prompt, first, second)])
     return made.kept[0].raw if all(one.preference is None for one in made.kept) else ""
 

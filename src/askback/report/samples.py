@@ -77,14 +77,14 @@ def _rejected(folder: Path, names: Sequence[str]) -> Iterator[Sample]:
     pairs = {pair.id: pair for pair in Records(folder / "augment", "") if pair.id in wanted} if wanted else {}
     for name, drop in found:
         pair = pairs.get(drop.id)
-        instruction, text, licence = (pair.instruction, pair.output, pair.licence) if pair else ("", drop.text, "")
-        short = (instruction[:TEXT], text[:TEXT])
+        instruction, text = (pair.instruction, pair.output) if pair else ("", drop.text)
+        short, licence = (instruction[:TEXT], text[:TEXT]), pair.provenance.licence if pair else ""
         yield Sample("rejected", name, drop.rule, drop.detail, *short, None, drop.uri, licence)
 
 
 def _pair(kind: str, where: str, why: str, detail: str, pair: Example) -> Sample:
     short = (pair.instruction[:TEXT], pair.output[:TEXT])
-    return Sample(kind, where, why, detail, *short, pair.score, pair.uri, pair.licence)
+    return Sample(kind, where, why, detail, *short, pair.score, pair.provenance.uri, pair.provenance.licence)
 
 
 def _some(pairs: Iterable[Example], count: int) -> list[Example]:

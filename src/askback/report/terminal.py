@@ -78,7 +78,7 @@ def show_pairs(folder: Path, console: Console, count: int = 3) -> None:
     """Print the best-scored chosen pairs in full."""
     for pair in read.best(folder, count):
         text = f"[bold]{shown(pair.instruction)}[/bold]\n\n{shown(pair.output)}"
-        source = f"score {pair.score:.2f} · {pair.uri} · {pair.licence or 'licence not stated'}"
+        source = f"score {pair.score:.2f} · {pair.provenance.uri} · {pair.provenance.licence or 'licence not stated'}"
         console.print(Panel(text, subtitle=shown(source), subtitle_align="left"))
 
 

@@ -3,6 +3,7 @@
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from askback.errors import InputError
 from askback.execution.identity import file_fingerprint, recorded
@@ -11,12 +12,13 @@ from askback.execution.step import Step
 from askback.inputs.contamination import evaluation_prompts
 from askback.inputs.rows import Rows, hub_rows, read_rows
 from askback.recipe import Seed, SeedSource
-from askback.records import DRAWS, Example, Outcome, Rejection, draw, record_id, reject
+from askback.records import DRAWS, Example, Outcome, Provenance, Rejection, draw, exchange, record_id, reject
 from askback.seed.readers import Pair, reader
 from askback.seed.readers.fields import STAGE
 from askback.text.words import normal
 
-HELD_OUT, TRAIN = "held-out", "train"
+HELD_OUT: Final = "held-out"
+TRAIN: Final = "train"
 
 
 def sources(options: Seed) -> dict[str, str]:
@@ -34,7 +36,7 @@ def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
     }
 
 
-@recorded(version=4, sources=sources)
+@recorded(version=5, sources=sources)
 def load_seed(step: Step, options: Seed) -> Records:
     """Read every source, keep usable pairs once, and set some aside as held-out.
 
@@ -64,7 +66,7 @@ def check_sides(outcome: Outcome, options: Seed) -> None:
         )
 
 
-@recorded(version=3, sources=lambda source: sources(Seed(sources=[source])))
+@recorded(version=4, sources=lambda source: sources(Seed(sources=[source])))
 def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
     """Read a file of pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
     side = TRAIN if options.split == TRAIN else HELD_OUT
@@ -73,7 +75,7 @@ def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
     for one in outcome.take_back(STAGE):
         if normal(one.instruction) in others:
             detail = f"the seed has this instruction, and not as {side}"
-            outcome.drop(reject(one.id, STAGE, "other-split", detail, uri=one.uri, text=one.instruction))
+            outcome.drop(reject(one.id, STAGE, "other-split", detail, uri=one.provenance.uri, text=one.instruction))
         else:
             outcome.keep(STAGE, one)
     return step.write(Example, [outcome])
@@ -179,17 +181,9 @@ def _unusable(pair: Pair, options: Seed, seen: set[str]) -> Rejection | None:
 def _example(pair: Pair, source: SeedSource, options: Seed) -> Example:
     instruction, output = pair.instruction.strip(), pair.output.strip()
     id = record_id(instruction, output)
-    split: str = source.split
+    split = source.split
     if split == "auto":
         split = HELD_OUT if draw(0, id) < options.held_out * DRAWS else TRAIN
-    return Example(
-        id=id,
-        instruction=instruction,
-        output=output,
-        origin="seed",
-        split=split,
-        uri=pair.where,
-        source=f"{source.format}:{source.path}",
-        licence=pair.licence or source.licence,
-        language=pair.language or options.language,
-    )
+    licence, language = pair.licence or source.licence, pair.language or options.language
+    provenance = Provenance(pair.where, f"{source.format}:{source.path}", licence, language)
+    return Example(id, exchange(instruction, output), provenance, "seed", split)

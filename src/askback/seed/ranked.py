@@ -6,7 +6,7 @@ from askback.execution.identity import recorded
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Judge
-from askback.records import Example, Outcome, Rejection, record_id, reject
+from askback.records import Lesson, Outcome, Provenance, Rejection, exchange, record_id, reject
 from askback.seed.load import open_rows, source_fingerprints
 from askback.seed.readers import Pair, reader
 from askback.text.words import normal
@@ -14,9 +14,9 @@ from askback.text.words import normal
 STAGE = "replies"
 
 
-@recorded(version=2, prompts=("rubric",), sources=lambda options: source_fingerprints(options.ranked))
+@recorded(version=3, prompts=("rubric",), sources=lambda options: source_fingerprints(options.ranked))
 def load_ranked(step: Step, options: Judge, *, seed: Records) -> Records:
-    """Read the replies of `options.ranked` as examples of origin "judgement": rank 0 as 5, 1 as 4, lower ones as 3.
+    """Read the replies of `options.ranked` as lessons: rank 0 as 5, 1 as 4, lower ones as 3.
 
     What answers a held-out pair's instruction is left out, and so is what is longer than `max_chars`. The rubric counts,
     as in `teach_judge`.
@@ -36,7 +36,7 @@ def load_ranked(step: Step, options: Judge, *, seed: Records) -> Records:
             elif count != source.limit:
                 outcome.keep(STAGE, _judged(found, source.format))
                 count += 1
-    return step.write(Example, [outcome])
+    return step.write(Lesson, [outcome])
 
 
 def _unusable(pair: Pair, options: Judge, held_out: set[str]) -> Rejection | None:
@@ -49,17 +49,8 @@ def _unusable(pair: Pair, options: Judge, held_out: set[str]) -> Rejection | Non
     return None
 
 
-def _judged(pair: Pair, source: str) -> Example:
+def _judged(pair: Pair, source: str) -> Lesson:
     instruction, output = pair.instruction.strip(), pair.output.strip()
-    return Example(
-        id=record_id("judgement", instruction, output),
-        instruction=instruction,
-        output=output,
-        origin="judgement",
-        split="train",
-        uri=pair.where,
-        source=source,
-        licence=pair.licence,
-        language=pair.language,
-        score=float(max(3, 5 - pair.rank)),
-    )
+    provenance = Provenance(pair.where, source, pair.licence, pair.language)
+    id = record_id("judgement", instruction, output)
+    return Lesson(id, exchange(instruction, output), provenance, float(max(3, 5 - pair.rank)))

@@ -75,7 +75,7 @@ def describe_set(pairs: list[Pair], options: Describing) -> dict[str, Any]:
         "looked_at": len(sample),
         "verbs": asdict(count_verbs(*find_verbs([one.instruction for one in sample]))),
         "near_copies": near_copies([one.instruction for one in sample], options.near_copy) / len(sample),
-        **{name: shares(getattr(one, name) for one in pairs) for name in ("language", "source", "licence")},
+        **{name: shares(getattr(one.provenance, name) for one in pairs) for name in ("language", "source", "licence")},
         **({"evaluation_prompts": len(found)} if options.prompts else {}),
     }
 

@@ -130,7 +130,7 @@ def _answered(
     }
     ids = {who: next(iter(own)).model_id for who, own in answers.items()}
     for who, own in answers.items():
-        if any(one.output for one in prompts):
+        if any(one.reference for one in prompts):
             row = {"model": Path(who).name, "model_id": ids[who], "prompts": Path(name).name}
             _against_references(row, f"{plain(who)}-{plain(name)}", prompts, own, questions.embedder, run, found)
         if who == model:

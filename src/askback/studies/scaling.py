@@ -53,7 +53,7 @@ class Scaling:
     """As `Questions.judge_engine`."""
 
 
-@recorded(version=1)
+@recorded(version=2)
 def take(step: Step, options: Subset, *, examples: Records) -> Records:
     """Draw `size` examples to train on; a smaller draw is part of a larger one. Candidates become examples."""
     outcome = Outcome()
@@ -65,7 +65,9 @@ def take(step: Step, options: Subset, *, examples: Records) -> Records:
         if one.id in chosen:
             outcome.keep("examples", one if isinstance(one, Example) else _example(one))
         else:
-            outcome.drop(reject(one.id, "examples", "not-drawn" if _taught(one) else "held-out", uri=one.uri))
+            outcome.drop(
+                reject(one.id, "examples", "not-drawn" if _taught(one) else "held-out", uri=one.provenance.uri)
+            )
     return step.write(Example, [outcome])
 
 
@@ -74,8 +76,7 @@ def _taught(one: Example | Candidate) -> bool:
 
 
 def _example(one: Candidate) -> Example:
-    rest = (one.uri, one.source, one.licence, one.language)
-    return Example(one.id, one.instruction, one.output, "augmented", "train", *rest)
+    return Example(one.id, one.messages, one.provenance, "augmented", "train")
 
 
 def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from askback.prompts import NO_INSTRUCTION
-from askback.records import Example, draw, record_id
+from askback.records import Example, draw, exchange, record_id
 from askback.text.words import in_a_row, join, pieces
 
 MIN_WORDS = 40
@@ -28,8 +28,9 @@ def refusals(examples: Sequence[Example], share: float, random_seed: int) -> lis
         replace(
             example,
             id=record_id(example.id, "refusal"),
-            instruction=NO_INSTRUCTION,
-            output=DAMAGES[number % len(DAMAGES)](pieces(example.output), random_seed, example.id),
+            messages=exchange(
+                NO_INSTRUCTION, DAMAGES[number % len(DAMAGES)](pieces(example.output), random_seed, example.id)
+            ),
         )
         for number, example in enumerate(drawn[:count])
     ]

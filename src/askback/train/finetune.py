@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,14 @@ from askback.errors import EmptyStep, MissingExtra
 from askback.execution.identity import MODEL
 from askback.execution.shards import write_records
 from askback.recipe import Training
-from askback.records import Example, Rejection, record_id, reject
+from askback.records import Rejection, record_id, reject
 from askback.train import distributed
 from askback.train.checkpoints import Watch, flush
 from askback.train.dropout import dropout_of, with_dropout
 from askback.train.rounding import write_bfloat16
 from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options, quantisation
-from askback.train.training_rows import Direction, Row, arrange, rewritten, schedule, tokenize
+from askback.train.training_rows import Direction, Row, Taught, arrange, rewritten, schedule, tokenize
 
 REHEARSED = 4
 """Steps of a training that is only timed."""
@@ -43,7 +43,7 @@ class Job:
     chat_template: str
     direction: Direction
     options: Training
-    examples: list[Example]
+    examples: Sequence[Taught]
     folder: str
     random_seed: int
     checkpoint_seconds: float = 300.0
@@ -69,7 +69,9 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
         EmptyStep: there is nothing to train on.
         MissingExtra: TRL is not installed.
     """
-    assert all(example.split != "held-out" for example in job.examples), "held-out examples are never trained on"
+    assert not any(getattr(one, "split", "") == "held-out" for one in job.examples), (
+        "held-out examples are never trained on"
+    )
     folder = Path(job.folder)
     if distributed.is_first():
         owned.claim(folder, "step")
@@ -113,12 +115,7 @@ def fingerprint(job: Job) -> str:
     """Return a hash of all that defines the job's result, so that nothing of another job is taken up."""
     template = models.read_chat_template(job.chat_template) or ""
     options = json.dumps(job.options.model_dump(), sort_keys=True)
-    texts = [
-        text
-        for one in job.examples
-        for text in (one.id, one.instruction, one.output, one.origin, str(one.score), one.quality)
-    ]
-    return record_id(job.base, template, job.direction, options, str(job.random_seed), *texts)
+    return record_id(job.base, template, job.direction, options, str(job.random_seed), *map(repr, job.examples))
 
 
 def _finished(folder: Path, mark: str) -> dict[str, float | int] | None:
@@ -187,7 +184,7 @@ def _rows(job: Job, tokenizer: Any) -> tuple[list[Row], list[Rejection]]:
             continue
         else:
             rule, detail = "over-max-tokens", f"the prompt alone fills {job.options.max_tokens} tokens"
-        left_out.append(reject(one.id, "examples", rule, detail, uri=one.uri, text=one.instruction))
+        left_out.append(reject(one.id, "examples", rule, detail, uri=one.provenance.uri, text=one.instruction))
     return rows, left_out
 
 

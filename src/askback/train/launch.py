@@ -16,14 +16,16 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from askback import errors, owned
 from askback.engines import guard
 from askback.errors import AskbackError, RecipeError, WorkerDied
 from askback.execution.processes import SAFE_PATH
 from askback.execution.shards import write_json
 from askback.recipe import Backward, Launch, Training
-from askback.records import Example
 from askback.train.finetune import Job
+from askback.train.training_rows import Taught
 
 FOLDER, CONFIG, JOB, TOLD, STOP = "launch", "accelerate.yaml", "job.json", "told.jsonl", "stop"
 
@@ -175,8 +177,8 @@ def read_job(path: Path) -> Job:
     """Return the job that `write_job` wrote."""
     plain = json.loads(path.read_text("utf-8"))
     options = (Backward if "refusals" in plain["options"] else Training).model_validate(plain["options"])
-    lists = {"examples": [Example(**one) for one in plain["examples"]], "trackers": tuple(plain["trackers"])}
-    return Job(**plain | {"options": options, **lists})
+    examples = TypeAdapter(list[Taught]).validate_python(plain["examples"])
+    return Job(**plain | {"options": options, "examples": examples, "trackers": tuple(plain["trackers"])})
 
 
 def _error(said: dict[str, str]) -> AskbackError:

@@ -10,19 +10,19 @@ from askback.execution.processes import report, stopping
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Backward, Launch, Training
-from askback.records import Counts, Example
+from askback.records import Counts, Example, Lesson
 from askback.train.abstention import refusals
 from askback.train.finetune import Job, finetune
 from askback.train.launch import check_shares, train_together
 from askback.train.trackers import check_installed
-from askback.train.training_rows import schedule
+from askback.train.training_rows import Taught, schedule
 
 
 @recorded(version=4, output="model", prompts=("backward",))
 def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequence[Records]) -> Model:
     """Train M_yx: the output is shown, the instruction is learnt (method.md 1.1), or that there is none (`refusals`)."""
-    taught = _taught(examples)
-    return _train(step, options, "backward", base, taught + refusals(taught, options.refusals, step.random_seed))
+    taught = [one for one in _taught(examples) if isinstance(one, Example)]
+    return _train(step, options, "backward", base, [*taught, *refusals(taught, options.refusals, step.random_seed)])
 
 
 @recorded(version=3, output="model", prompts=("forward",))
@@ -37,7 +37,7 @@ def train_forward(
 ) -> Model:
     """Train M_0 or M_t: the tagged instruction is shown, the output is learnt (method.md 1.1, 1.6).
 
-    Of examples of origin "judgement", the pair is shown in the rubric's prompt and its level is learnt.
+    Of a lesson, the conversation is shown in the rubric's prompt and its score is learnt.
 
     Args:
         earlier: the model of the round before, trained with the same options; where it learnt from the same examples, it
@@ -53,12 +53,12 @@ def train_forward(
     return _train(step, options, "forward", base, learnt)
 
 
-def _taught(examples: Sequence[Records]) -> list[Example]:
-    return [one for records in examples for one in records if one.split == "train"]
+def _taught(examples: Sequence[Records]) -> list[Taught]:
+    return [one for records in examples for one in records if isinstance(one, Lesson) or one.split == "train"]
 
 
 def _train(
-    step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, taught: list[Example]
+    step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, taught: Sequence[Taught]
 ) -> Model:
     """Train in a process of its own; held-out pairs stay out, and every other is counted."""
     check_installed(step.resources.trackers)

@@ -7,9 +7,10 @@ from typing import Any, Literal, NamedTuple
 
 from askback import prompts
 from askback.recipe import Training
-from askback.records import Example, record_id
+from askback.records import Example, Lesson, record_id
 
 Direction = Literal["backward", "forward"]
+Taught = Example | Lesson
 
 PAPER_STEPS = (
     (100, 8, 30),
@@ -75,28 +76,28 @@ def _epochs(examples: int) -> float:
     return table[-1][1]
 
 
-def tokenize(tokenizer: Any, example: Example, direction: Direction, max_tokens: int) -> Row | None:
+def tokenize(tokenizer: Any, example: Taught, direction: Direction, max_tokens: int) -> Row | None:
     """Return an example's tokens in one direction, at most `max_tokens`; None if nothing to learn would fit.
 
     Forward, instruction → output: an output that is too long loses its end, and with it the stop token, since it did not
     end there. Backward, output → instruction: the instruction stays whole, and an output that is too long loses its end
-    inside the prompt. A judgement is never cut, as being cut is what it is about.
+    inside the prompt. A lesson is never cut, as being cut is what it is about.
 
     Raises:
         InputError: the chat template is not fit for training (`prompts.render_pair`).
     """
-    if example.origin == "judgement":
+    if isinstance(example, Lesson):
         assert direction == "forward", "the backward model does not judge"
-        return _judgement(tokenizer, example, max_tokens)
+        return _lesson(tokenizer, example, max_tokens)
     cut = _backward if direction == "backward" else _forward
     return cut(tokenizer, example, max_tokens)
 
 
-def rewritten(tokenizer: Any, example: Example, direction: Direction) -> bool:
+def rewritten(tokenizer: Any, example: Taught, direction: Direction) -> bool:
     """Tell whether the chat template would render an example otherwise than it is (`prompts.rewrites`)."""
     if direction == "backward":
         return prompts.rewrites(tokenizer, prompts.backward(example.output), example.instruction)
-    if example.origin == "judgement":
+    if isinstance(example, Lesson):
         return prompts.rewrites(tokenizer, prompts.rubric(example.instruction, example.output), f" {example.score:.0f}")
     asked = prompts.forward(example.instruction, example.origin, example.quality)
     return prompts.rewrites(tokenizer, asked, example.output)
@@ -109,9 +110,8 @@ def _forward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
     return Row(example.id, prompt, answer[:room], len(answer) > room) if room > 0 else None
 
 
-def _judgement(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
+def _lesson(tokenizer: Any, example: Lesson, max_tokens: int) -> Row | None:
     """Return the rubric's prompt as the scorer puts it, and the digit and the stop token as what is to be learnt."""
-    assert example.score is not None
     asked = prompts.rubric(example.instruction, example.output)
     prompt, answer = prompts.render_pair(tokenizer, asked, f" {example.score:.0f}")
     row = Row(example.id, prompt, answer, truncated=False, judgement=True)

@@ -57,8 +57,8 @@ def test_no_rule_mistakes_a_language(code: str, preset: str, options: Corpus) ->
         "http://x/", f"# {HEADERS[code]}\n\n{TEXTS[code]}", "markdown", "markdown", "Title", "", "2020-01-02"
     )
     outcome = cut([document], Corpus.model_validate(chosen))
-    assert [one.language for one in outcome.kept] == [code], outcome.dropped
-    assert (outcome.kept[0].title, outcome.kept[0].date) == ("Title", "2020-01-02")
+    assert [one.provenance.language for one in outcome.kept] == [code], outcome.dropped
+    assert (outcome.kept[0].provenance.title, outcome.kept[0].provenance.date) == ("Title", "2020-01-02")
 
 
 @pytest.mark.parametrize("code", sorted(TEXTS))

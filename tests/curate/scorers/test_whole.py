@@ -5,7 +5,7 @@ import pytest
 from askback.curate.scorers import whole
 from askback.engines.scripted import Scripted
 from askback.recipe import EngineOptions, Score
-from askback.records import Probe
+from askback.records import Probe, Provenance, exchange
 from askback.text.endings import breaks_off
 
 ENDS = [
@@ -35,7 +35,10 @@ def test_a_text_that_breaks_off(text: str) -> None:
 
 
 def test_the_judgement_shows_the_end() -> None:
-    pairs = [Probe(str(n), str(n), "true", "Ask?", text, "") for n, text in enumerate([ENDS[0], BREAKS[0]])]
+    pairs = [
+        Probe(str(n), exchange("Ask?", text), Provenance(), str(n), "true")
+        for n, text in enumerate([ENDS[0], BREAKS[0]])
+    ]
     good, bad = whole.SCORER.judge(
         Scripted("m", EngineOptions(kind="scripted")), "m", Score(scorers=["whole"]), pairs, 0
     )
