@@ -76,7 +76,7 @@ def calibrate(
     from askback.methods import page_of
     from askback.plan.running import check
     from askback.recipe import Labels
-    from askback.report.calibrate import show_calibration
+    from askback.report.calibration_view import show_calibration
     from askback.studies.calibration import calibrate, scorers_named
 
     file = load(recipe, set)

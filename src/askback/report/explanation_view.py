@@ -1,12 +1,11 @@
 """What the rules make of one file, on a terminal."""
 
 from rich.console import Console
-from rich.table import Table
 
 from askback.corpus.explain import Explained, Explanation
-from askback.report.plain import shown
+from askback.report.table import Styles, Table, show
 
-_STYLES = {"kept": "green", "dropped": "red"}
+_COLOURS = {"kept": "green", "dropped": "red"}
 
 
 def show_explanation(found: Explanation, console: Console) -> None:
@@ -21,7 +20,7 @@ def show_explanation(found: Explanation, console: Console) -> None:
         return
     if found.before_headers:
         console.print(f"{found.before_headers:,} characters before the first header are in no section", highlight=False)
-    console.print(_table(found.rows))
+    show(_table(found.rows), console, Styles(_COLOURS, wide={0: 2, 3: 3}))
     if found.bare_headers:
         names = ", ".join(map(repr, found.bare_headers))
         console.print(f"Headers without text, left out: {names}", highlight=False, markup=False)
@@ -31,19 +30,12 @@ def show_explanation(found: Explanation, console: Console) -> None:
 
 
 def _table(rows: list[Explained]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("section", overflow="fold", ratio=2)
-    table.add_column("characters", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("why", overflow="fold", ratio=3)
+    cells = []
     top = min((row.level for row in rows), default=1)
     for row in rows:
-        title = (
-            "(text before the next header)" if row.lead else f"{'#' * row.level} {row.header or '(no header)'}".strip()
-        )
+        header = f"{'#' * row.level} {row.header or '(no header)'}".strip()
+        title = "(text before the next header)" if row.lead else header
         indent = "  " * (row.level - top + row.lead)
-        style = _STYLES.get(row.verdict, "dim")
         why = f"{row.rule}: {row.detail}" if row.rule else ""
-        verdict = f"[{style}]{row.verdict}[/{style}]"
-        table.add_row(indent + shown(title), f"{row.characters:,}", verdict, shown(why))
-    return table
+        cells.append([indent + title, f"{row.characters:,}", row.verdict, why])
+    return Table("", ["section", "characters", "", "why"], cells, align="lrll")

@@ -1,9 +1,9 @@
-"""Which tables the report has of a run, or of several beside each other: view → rows of words, by place on the page."""
+"""Which tables there are of a run, of its evaluation, scaling and calibration, and of several runs beside each other."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from askback.curate.check import MEAN
 from askback.evaluate.difference import HOLDS
 from askback.evaluate.loss import TAGGED
 from askback.execution.progress import duration
@@ -12,38 +12,21 @@ from askback.report.axes import told
 from askback.report.gather import View
 from askback.report.pictures import best_scorer
 from askback.report.read import PROMPTS
+from askback.report.table import Table
 
 MOST_SHARES = 5
 """Languages, sources and licences that are named; the rest is in ``evaluate/summary.json``."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table; the first cell of a row says what the row is of, `notes` speak of all. `words` says it holds no numbers."""
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-    words: bool = False
-
-
 def of_run(view: View) -> dict[str, list[Table]]:
-    """Return the tables of a run by section, without those that would be empty."""
+    """Return the tables of a run by section of its page, without those that would be empty."""
     evaluation = view.evaluation
     found = {
-        "helped": [
-            *(_losses(file, models) for file, models in view.losses.items()),
-            _win_rates(evaluation),
-            _references(evaluation),
-            _similarities(evaluation),
-            _benchmarks(evaluation),
-            *_fits(view.scaling),
-        ],
+        "helped": [*losses(view.losses), *answers(evaluation), *fits(view.scaling)],
         "judge": [_spreads(view), _agreement(view)],
         "data": [_lengths(view), _diversity(view), _copies(evaluation), _shares(evaluation)],
         "cost": [_cost(view)],
-        **{f"calibration {number}": [_thresholds(one), _habits(one)] for number, one in enumerate(view.calibrations)},
+        **{f"calibration {number}": [*thresholds(one), habits(one)] for number, one in enumerate(view.calibrations)},
     }
     return {place: [table for table in tables if table.rows] for place, tables in found.items()}
 
@@ -54,13 +37,30 @@ def of_all(views: Sequence[View]) -> dict[str, list[Table]]:
     facts, options = compare.beside(views), compare.differences(views)
     return {
         "facts": [Table("", ["", *names], [[name, *cells] for name, cells in facts.items()])],
-        "options": [Table("", ["option", *names], [[name, *cells] for name, cells in options.items()])],
+        "options": [
+            Table(
+                "",
+                ["option", *names],
+                [[name, *cells] for name, cells in options.items()],
+                align="l" * (1 + len(names)),
+            )
+        ],
     }
 
 
 def percent(share: float, digits: int = 0) -> str:
     """Write a share as people read it."""
     return f"{100 * share:.{digits}f} %"
+
+
+def losses(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """Return a table of every model's loss for each file of pairs."""
+    return [_losses(file, models) for file, models in found.items()]
+
+
+def answers(evaluation: Mapping[str, Any]) -> list[Table]:
+    """Return the tables of what an evaluation found of the models' answers."""
+    return [_win_rates(evaluation), _references(evaluation), _similarities(evaluation), _benchmarks(evaluation)]
 
 
 def _losses(file: str, models: Mapping[str, Any]) -> Table:
@@ -102,7 +102,7 @@ def _win_rates(evaluation: Mapping[str, Any]) -> Table:
         for said in row["cautions"]
     ]
     heads = ["models", "prompts", "judge", "win rate %", "length-controlled %", "won / tied / lost", "unscored"]
-    return Table("Win rates ± one standard error", [*heads, "prefers the first seen", "characters"], rows, notes)
+    return Table("Win rates ± one standard error", [*heads, "prefers the first seen", "characters"], rows, notes, "lll")
 
 
 def _give_or_take(found: Mapping[str, Any]) -> str:
@@ -115,7 +115,7 @@ def _references(evaluation: Mapping[str, Any]) -> Table:
         for row in evaluation.get("references", {}).values()
     ]
     title = "Against reference answers (weak evidence: a good answer may share few words with one)"
-    return Table(title, ["model", "prompts", "answers", "precision", "recall", "ROUGE-L"], rows)
+    return Table(title, ["model", "prompts", "answers", "precision", "recall", "ROUGE-L"], rows, align="ll")
 
 
 _ROUGE = ("precision", "recall", "rouge_l")
@@ -129,7 +129,8 @@ def _similarities(evaluation: Mapping[str, Any]) -> Table:
         names = [row["model"], row["prompts"], row["embedder"], f"{row['answers']:,}"]
         rows.append([*names, value, "" if unrelated is None else f"{unrelated:.3f}"])
     title = "Nearness to reference answers in meaning, cosine (weak evidence: it does not tell right from wrong)"
-    return Table(title, ["model", "prompts", "embedder", "answers", "similarity", "to another's reference"], rows)
+    heads = ["model", "prompts", "embedder", "answers", "similarity", "to another's reference"]
+    return Table(title, heads, rows, align="lll")
 
 
 def _benchmarks(evaluation: Mapping[str, Any]) -> Table:
@@ -141,13 +142,14 @@ def _benchmarks(evaluation: Mapping[str, Any]) -> Table:
                 if not metric.endswith("_stderr"):
                     error = scores.get(f"{metric}_stderr{comma}{filtered}")
                     rows.append([row["model"], task, name, f"{value:.4f}" + (f" ± {error:.4f}" if error else "")])
-    return Table("Benchmarks (lm-eval) ± one standard error", ["model", "task", "metric", "value"], rows)
+    return Table("Benchmarks (lm-eval) ± one standard error", ["model", "task", "metric", "value"], rows, align="lll")
 
 
-def _fits(scaling: Mapping[str, Any]) -> Iterator[Table]:
-    for measure, fits in scaling.get("fits", {}).items():
+def fits(scaling: Mapping[str, Any]) -> Iterator[Table]:
+    """Yield a table of the fits of each measure of a scaling run."""
+    for measure, fitted in scaling.get("fits", {}).items():
         rows = []
-        for name, fit in fits.items():
+        for name, fit in fitted.items():
             apart = (
                 "too few sizes" if fit["low"] is None else f"{told(fit['low'], '+.4f')} to {told(fit['high'], '+.4f')}"
             )
@@ -189,32 +191,73 @@ def _agreement(view: View) -> Table:
     return Table("Agreement of the selections", heads, rows)
 
 
-def _thresholds(metrics: Mapping[str, Any]) -> Table:
+def aurocs(metrics: Mapping[str, Any]) -> Table:
+    """Return how each scorer of a calibration tells good pairs from bad ones, by kind of damage and by ratings."""
+    scorers, taught = metrics["scorers"], set(metrics["taught"])
+    kinds = dict.fromkeys(kind for own in scorers.values() for kind in own["auroc"])
+    rows = []
+    for kind in sorted(kinds, key=lambda kind: kind == MEAN):
+        label = f"{kind} (not taught)" if taught and kind not in (*taught, MEAN) else kind
+        rows.append([label, *(_estimate(own["auroc"].get(kind)) for own in scorers.values())])
+    if any("labels" in own for own in scorers.values()):
+        for key, title in (("auroc", "rated good"), ("spearman", "Spearman"), ("kendall", "Kendall")):
+            rows.append([title, *(_estimate(own.get("labels", {}).get(key)) for own in scorers.values())])
+    title = "AUROC: how often a true pair scores above a damaged one (95 % interval; 0.5 is chance)"
+    return Table(title, ["kind", *scorers], rows)
+
+
+def thresholds(metrics: Mapping[str, Any]) -> list[Table]:
+    """Return what each threshold of a calibration's best scorer takes, of true and damaged pairs and of rated ones."""
     name = best_scorer(metrics)
-    rows = [
-        [f"{row['threshold']:.3f}", percent(row["chosen"]), _share(row["precision"]), _share(row["recall"])]
-        for row in metrics["scorers"][name]["thresholds"]
+    own = metrics["scorers"][name]
+    found = {f"Thresholds of {name}: true pairs among true and damaged ones": own["thresholds"]}
+    if "labels" in own:
+        found[f"Thresholds of {name}: pairs rated {own['labels']['good_from']:g} or better"] = own["labels"][
+            "thresholds"
+        ]
+    return [
+        Table(
+            title,
+            ["threshold", "taken", "precision (95 %)", "recall (95 %)"],
+            [
+                [
+                    f"{row['threshold']:.3f}",
+                    percent(row["chosen"]),
+                    _estimate(row["precision"]),
+                    _estimate(row["recall"]),
+                ]
+                for row in rows
+            ],
+        )
+        for title, rows in found.items()
     ]
-    return Table(f"Thresholds of {name}", ["threshold", "taken", "precision (95 %)", "recall (95 %)"], rows)
 
 
-def _habits(metrics: Mapping[str, Any]) -> Table:
+def habits(metrics: Mapping[str, Any]) -> Table:
+    """Return what else a calibration found of each scorer: what it leaves unscored, likes, costs and answers."""
     rows = []
     for name, own in metrics["scorers"].items():
-        length, seconds = own["length"], own.get("seconds_per_1000")
+        length, seconds, digits = own["length"], own.get("seconds_per_1000"), own.get("digits", {})
         rows.append(
             [
                 name,
                 percent(own["unscored"], 1),
                 "" if length is None else told(length, "+.2f"),
                 "" if seconds is None else f"{seconds:,.0f}",
+                *(" ".join(f"{share:.2f}" for share in digits.get(kind, [])) for kind in ("true", "scrambled")),
             ]
         )
-    return Table("Habits", ["scorer", "unscored", "correlation with length", "seconds per 1,000 pairs"], rows)
+    heads = ["scorer", "unscored", "correlation with length", "seconds per 1,000 pairs"]
+    return Table("Habits", [*heads, "digits, true pairs", "digits, scrambled words"], rows)
 
 
-def _share(found: Sequence[float]) -> str:
-    value, low, high = found
+def _estimate(found: Sequence[float] | float | None) -> str:
+    """Write a value, with its interval if it has one."""
+    if found is None:
+        return ""
+    if isinstance(found, float):
+        return told(found, "+.2f")
+    value, low, high, *_ = found
     return f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
@@ -237,7 +280,7 @@ def _diversity(view: View) -> Table:
         for name, asked in view.diversity.items()
     ]
     heads = ["set", "instructions", "found in (coverage)", "different pairs", "found by"]
-    return Table("Verb and noun that instructions ask with; questions have none", heads, rows)
+    return Table("Verb and noun that instructions ask with; questions have none", heads, rows, align="lrrrl")
 
 
 def _copies(evaluation: Mapping[str, Any]) -> Table:
@@ -258,7 +301,7 @@ def _shares(evaluation: Mapping[str, Any]) -> Table:
         [name, *(_commonest(row[what]) for what in ("language", "licence", "source"))]
         for name, row in evaluation.get("data", {}).items()
     ]
-    return Table("Where the pairs come from", ["set", "language", "licence", "source"], rows, words=True)
+    return Table("Where the pairs come from", ["set", "language", "licence", "source"], rows, align="llll")
 
 
 def _commonest(shares: Mapping[str, float]) -> str:
@@ -276,7 +319,7 @@ def _cost(view: View) -> Table:
     if usd:
         heads, total = [*heads, "USD"], [*total, f"{usd:,.2f}"]
         rows = [[*row, f"{step.get('usd', 0.0):,.2f}"] for row, step in zip(rows, view.steps, strict=True)]
-    return Table("", heads, [*rows, total] if rows else [])
+    return Table("", heads, [*rows, total] if rows else [], total=True)
 
 
 def _of_step(step: Mapping[str, Any]) -> list[str]:

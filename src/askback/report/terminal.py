@@ -5,7 +5,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 
 from askback.curate.levels import said
 from askback.execution.budget import spent_by
@@ -13,23 +12,20 @@ from askback.execution.progress import duration
 from askback.plan import Plan, PlannedStep
 from askback.report import read
 from askback.report.plain import plain, shown
+from askback.report.table import Table, show
 
 
 def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> None:
     """Print what went into each stage and what became of it; in = kept + rejected + failed. Only `steps`, if given."""
-    table = Table(title="Funnel", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("step", "records"):
-        table.add_column(name, no_wrap=True)
-    for name in ("in", "kept", "rejected", "failed"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
+    rows = []
     for stage in read.funnel(folder):
         if steps and stage.step not in steps:
             continue
         why = ", ".join(f"{rule} {n:,}" for rule, n in sorted(stage.reasons.items(), key=lambda item: -item[1])[:4])
         numbers = [f"{n:,}" for n in (stage.entered, stage.kept, stage.rejected, stage.failed)]
-        table.add_row(stage.step, stage.name, *numbers, shown(why))
-    console.print(table)
+        rows.append([stage.step, stage.name, *numbers, why])
+    heads = ["step", "records", "in", "kept", "rejected", "failed", "why"]
+    show(Table("Funnel", heads, rows, align="llrrrrl"), console)
     if redacted := ", ".join(f"{kind} {count:,}" for kind, count in read.redacted(folder).items()):
         console.print(f"Redacted in the segments kept: {redacted}", highlight=False)
 
@@ -40,18 +36,14 @@ def show_losses(folder: Path, console: Console) -> None:
         console.print(line, highlight=False)
     if not read.losses(folder):
         return
-    table = Table(
-        title="Loss on held-out seed pairs", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
-    )
-    table.add_column("model")
     measured = read.losses(folder)
     prompts = [name for name in read.PROMPTS if any(name in metrics for metrics in measured.values())]
-    for name in (*(read.PROMPTS[name] for name in prompts), "pairs", "tokens"):
-        table.add_column(name, justify="right")
+    rows = []
     for model, metrics in measured.items():
         cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in prompts]
-        table.add_row(model, *cells, f"{metrics.get('examples', 0):,}", f"{metrics.get('tokens', 0):,}")
-    console.print(table)
+        rows.append([model, *cells, f"{metrics.get('examples', 0):,}", f"{metrics.get('tokens', 0):,}"])
+    heads = ["model", *(read.PROMPTS[name] for name in prompts), "pairs", "tokens"]
+    show(Table("Loss on held-out seed pairs", heads, rows), console)
     for t, found in read.agreements(folder).items():
         correlation = found["rank_correlation"]
         order = "" if correlation is None else f", rank correlation of the scores {correlation:.2f}"
@@ -88,26 +80,16 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(plain(line), highlight=False, markup=False, soft_wrap=True)
     for source, count in plan.documents.items():
         console.print(f"{source}: about {count:,} documents", highlight=False, markup=False)
-    table = Table(
-        title=f"Plan of {shown(str(plan.folder))}",
-        title_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-        header_style="bold",
-    )
-    table.add_column("step", no_wrap=True)
-    table.add_column("state")
-    money = any(step.usd for step in plan.steps)
-    for name in ("records in", "tokens", "disk", "time", *(["USD"] if money else [])):
-        table.add_column(name, justify="right")
+    money, rows = any(step.usd for step in plan.steps), []
     for step in plan.steps:
         tokens = ", ".join(f"{count:,} {kind}" for kind, count in step.tokens._asdict().items() if count)
         row = (f"{step.entered:,}", tokens, _size(step.disk), _about(step.seconds))
-        table.add_row(step.name, step.state, *row, *([f"{step.usd:,.2f}"] if money else []))
+        rows.append([step.name, step.state, *row, *([f"{step.usd:,.2f}"] if money else [])])
     seconds, disk = sum(step.seconds for step in plan.steps), sum(step.disk for step in plan.steps)
     cost = [f"{sum(step.usd for step in plan.steps):,.2f}"] if money else []
-    table.add_row("total", "", "", "", _size(disk), f"≈ {duration(seconds)}", *cost, style="bold")
-    console.print(table)
+    rows.append(["total", "", "", "", _size(disk), f"≈ {duration(seconds)}", *cost])
+    heads = ["step", "state", "records in", "tokens", "disk", "time", *(["USD"] if money else [])]
+    show(Table(f"Plan of {plan.folder}", heads, rows, align="ll", total=True), console)
     for note in plan.notes:
         console.print(f"Note: {note}.", highlight=False, markup=False)
     for line in _closing_lines(plan):
@@ -143,25 +125,20 @@ def _about(seconds: float) -> str:
 
 def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> None:
     """Print where each step of a run stands."""
-    table = Table(
-        title=f"Run {shown(str(folder))}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
-    )
-    table.add_column("step", no_wrap=True)
-    table.add_column("state")
-    for name in ("kept", "time", "forecast", "tokens", "forecast", "tokens/s", "left"):
-        table.add_column(name, justify="right")
+    rows = []
     for step in steps:
         at, said = read.progress(folder, step.name, step.state), read.forecast(folder, step.name) or {}
         foreseen = (_about(said.get("seconds", 0)), _number(sum(said.get("tokens", {}).values())))
         if "seconds" in at:
             rate = f"{at['tokens'] / at['seconds']:,.0f}" if at["tokens"] and at["seconds"] else ""
             took = (duration(at["seconds"]), foreseen[0], _number(at["tokens"]), foreseen[1])
-            table.add_row(step.name, step.state, f"{at['kept']:,}", *took, rate, "")
+            rows.append([step.name, step.state, f"{at['kept']:,}", *took, rate, ""])
             continue
         words = {"pieces": at["pieces"], "steps": at["training_steps"]}
         so_far = ", ".join(f"{count:,} {word}" for word, count in words.items() if count)
-        table.add_row(step.name, step.state, so_far, "", foreseen[0], "", foreseen[1], "", _about(step.seconds))
-    console.print(table)
+        rows.append([step.name, step.state, so_far, "", foreseen[0], "", foreseen[1], "", _about(step.seconds)])
+    heads = ["step", "state", "kept", "time", "forecast", "tokens", "forecast", "tokens/s", "left"]
+    show(Table(f"Run {folder}", heads, rows, align="ll"), console)
     console.print(f"Spent over all attempts: {spent_by(folder)}.", highlight=False)
     left = sum(step.seconds for step in steps if step.state != "done")
     if left:
