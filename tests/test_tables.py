@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import pytest
+from pyarrow.parquet import read_table
 
 from askback import prompts
 from askback.corpus.readers import Reader as DocumentReader
@@ -21,7 +22,7 @@ from askback.engines import kind_of
 from askback.engines.protocol import CALLS
 from askback.execution.shards import Records
 from askback.export import FORMATS
-from askback.export.snippets import TURNS
+from askback.export.exporters import exporter
 from askback.plan.sample import Pairs
 from askback.plan.tokens import Ruler, judging
 from askback.recipe import PRESETS, Corpus, EngineOptions, Score
@@ -29,6 +30,7 @@ from askback.recipe.curation import DamageKind
 from askback.recipe.names import DOCUMENTS, ENGINES, PAIRS, SCORERS
 from askback.seed.readers import Reader as PairReader
 from askback.seed.readers import reader as pair_reader
+from tests.export.test_export import example
 from tests.test_smoke_run import WORDS, write_inputs
 
 ROOT = Path(__file__).parents[1]
@@ -45,12 +47,13 @@ def test_a_name_is_allowed_in_a_recipe_if_and_only_if_there_is_code_for_it() -> 
     assert all(isinstance(pair_reader(name), PairReader) for name in PAIRS)
     assert set(KINDS) == set(get_args(DamageKind))
     assert set(PRESETS) <= names(Corpus, "preset") <= {*PRESETS, "paper"}
+    for name in FORMATS:
+        assert set(exporter(name).row(example(1, "augmented"))) == set(exporter(name).columns)
 
 
 def test_smaller_tables_hold_nothing_that_the_larger_one_lacks() -> None:
     own = {name for name in DOCUMENTS if document_reader(name).fingerprint}
     assert own == {name for name in DOCUMENTS if not document_reader(name).suffixes} == {"hub", "installed-docs"}
-    assert set(TURNS) | {"prompt-completion"} == set(FORMATS)
     for name in ENGINES:
         counts = kind_of(name).counts
         assert "kind" in counts and "api_key_env" not in counts
@@ -170,6 +173,17 @@ class Echo(Scripted):
 ENGINE = EngineKind("askback.engines.echo:Echo", counts=("kind", "arguments"), rate=500)
 """
 
+CLAUSES = """
+from askback.export.exporters import Exporter
+
+
+def clauses(pair):
+    return {"request": pair.instruction, "clauses": [{"text": text} for text in pair.output.split(".")]}
+
+
+EXPORTER = Exporter(clauses, {"request": (), "clauses": ("text",)}, axolotl={"type": "clauses"})
+"""
+
 
 def add(package: Path, table: str, before: str, line: str) -> None:
     """Add a line to an explicit table, behind its first."""
@@ -220,6 +234,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     add(package, "recipe/names.py", "PairFormat = Literal[", '"flash-cards",')
     (package / "engines/echo.py").write_text(ECHO)
     add(package, "recipe/names.py", "EngineName = Literal[", '"echo",')
+    (package / "export/exporters/clauses.py").write_text(CLAUSES)
+    add(package, "export/exporters/__init__.py", "FormatName = Literal[", '"clauses",')
     (folder / "notes").mkdir()
     for number in range(3):
         text = " ".join(f"The {word} of {number} lies in the {other}." for word in WORDS for other in WORDS[:4])
@@ -259,16 +275,15 @@ def test_a_scorer_that_is_added_goes_through_every_command(copy: Copy, tmp_path:
     assert "brevity" in report and "tone" in report
     shown = copy.ask("calibrate", str(copy.run / "recipe.yaml"), "--scorers", "rubric,brevity,tone")
     assert "brevity" in shown and "tone" in shown
-    copy.ask("export", str(copy.run), "--out", str(tmp_path / "data"))
 
 
 @pytest.mark.timeout(600)
 def test_readers_that_are_added_find_documents_and_pairs(copy: Copy, tmp_path: Path) -> None:
-    segments = [one for one in Records(copy.run / "dedup", "") if one.source == "note"]
-    assert {Path(one.uri).name for one in segments} == {"0.note", "1.note", "2.note"}
+    segments = [one for one in Records(copy.run / "dedup", "") if one.provenance.source == "note"]
+    assert {Path(one.provenance.uri).name for one in segments} == {"0.note", "1.note", "2.note"}
     sources = json.loads((copy.run / "segment/step.json").read_text())["identity"]["sources"]
     assert [name.partition(":")[0] for name in sources] == ["html", "note"]
-    pairs = [one for one in Records(copy.run / "seed", "") if one.source.startswith("flash-cards")]
+    pairs = [one for one in Records(copy.run / "seed", "") if one.provenance.source.startswith("flash-cards")]
     assert len(pairs) == len(WORDS)
     explained = copy.ask(
         "corpus", str(copy.recipe), *copy.options, "--explain", str(copy.recipe.parent / "notes/0.note")
@@ -277,6 +292,23 @@ def test_readers_that_are_added_find_documents_and_pairs(copy: Copy, tmp_path: P
     (tmp_path / "x.html").write_text("<p>x</p>")
     wrong = ("--set", "recipe.seed.sources=[{path: x, format: flash-card}]")
     assert "Did you mean 'flash-cards'?" in copy.ask("plan", str(copy.recipe), *copy.options, *wrong, code=2)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("file_type", ["parquet", "jsonl"])
+def test_an_exporter_that_is_added_writes_its_rows(copy: Copy, tmp_path: Path, file_type: str) -> None:
+    out = tmp_path / "data"
+    copy.ask("export", str(copy.run), "--out", str(out), "--format", "clauses", "--file-type", file_type)
+    lines = (out / "train.jsonl").read_text().splitlines() if file_type == "jsonl" else []
+    rows = list(map(json.loads, lines)) or read_table(out / "train.parquet").to_pylist()
+    chosen = {one.id: one for one in Records(copy.run / "select-1", "")}
+    assert {row["id"]: row["request"] for row in rows} == {one.id: one.instruction for one in chosen.values()}
+    for row in rows:
+        assert [clause["text"] for clause in row["clauses"]] == chosen[row["id"]].output.split(".")
+    card = (out / "README.md").read_text()
+    assert "in clauses form" in card and "type: clauses" in card and "name: clauses" in card
+    said = copy.ask("export", str(copy.run), "--out", str(tmp_path / "x"), "--format", "clausses", code=2)
+    assert "Did you mean 'clauses'?" in said
 
 
 @pytest.mark.timeout(600)

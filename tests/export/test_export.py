@@ -13,6 +13,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +23,7 @@ import yaml
 from askback import owned
 from askback.errors import InputError, RecipeError
 from askback.execution.shards import Records, write_json, write_outcome
-from askback.export import FORMATS, export
+from askback.export import FORMATS, FormatName, export
 from askback.export.folder import without_folders
 from askback.export.hub import push
 from askback.recipe import Select
@@ -71,7 +72,9 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("file_type", ["parquet", "jsonl"])
 @pytest.mark.parametrize("format", FORMATS)
-def test_contract(format: str, file_type: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contract(
+    format: FormatName, file_type: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     datasets = pytest.importorskip("datasets")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "out"
@@ -148,7 +151,7 @@ def test_the_card_of_a_run_names_its_models_and_limits(made_run: Path, tmp_path:
 
 def test_the_card_says_how_trl_trains_on_it(run: Path, tmp_path: Path, tiny_model: Path) -> None:
     """The printed program, run as it stands but for the number of steps and the model, for every format."""
-    for format in FORMATS:
+    for format in get_args(FormatName):
         out = tmp_path / f"{format}-data"
         export(run, out, format, "jsonl", validation=0.5)
         program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
@@ -293,8 +296,9 @@ def test_a_run_that_is_not_finished_says_so(run: Path, tmp_path: Path) -> None:
 
 
 def test_mistakes_are_named(run: Path, tmp_path: Path) -> None:
+    unknown: Any = "mesages"
     with pytest.raises(RecipeError, match="Did you mean 'messages'"):
-        export(run, tmp_path / "out", "mesages")
+        export(run, tmp_path / "out", unknown)
     with pytest.raises(InputError, match="no pairs are selected yet"):
         (tmp_path / "empty").mkdir()
         (tmp_path / "empty/recipe.yaml").write_text("name: y\nrecipe: {rounds: 1}\n")

@@ -12,11 +12,11 @@ import yaml
 from askback import owned
 from askback.errors import InputError
 from askback.execution.shards import write_json, write_outcome
-from askback.export import FORMATS, export
+from askback.export import FORMATS, FormatName, export
+from askback.export.exporters import exporter
+from askback.export.features import provenance
 from askback.export.folder import without_folders
-from askback.export.formats import provenance
 from askback.export.languages import code
-from askback.lookup import lookup
 from askback.recipe import Seed
 from askback.records import Example, Outcome, Provenance, exchange
 from askback.seed.load import gather
@@ -81,13 +81,13 @@ SETS: dict[str, list[Example]] = {
 @pytest.mark.parametrize("file_type", FILE_TYPES)
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", SETS)
-def test_values_and_types_are_as_they_were(name: str, format: str, file_type: str, tmp_path: Path) -> None:
+def test_values_and_types_are_as_they_were(name: str, format: FormatName, file_type: str, tmp_path: Path) -> None:
     pairs = SETS[name]
     validation = 0.5 if len(pairs) > 1 else 0.0
     export(run_of(tmp_path, pairs), tmp_path / "out", format, file_type, validation=validation)
     loaded = load(tmp_path / "out")
     assert set(loaded) == ({"train", "validation"} if validation else {"train"})
-    expected = {one.id: {**lookup(FORMATS, format, "format")(one), **provenance(one)} for one in pairs}
+    expected = {one.id: {**exporter(format).row(one), **provenance(one)} for one in pairs}
     rows = {row["id"]: row for split in loaded.values() for row in split}
     if name == "all set" and file_type == "jsonl":  # readers of JSON Lines make times of such texts
         for row in rows.values():
@@ -183,7 +183,7 @@ def test_a_line_of_json_is_the_pair(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file_type", FILE_TYPES)
 @pytest.mark.parametrize("format", FORMATS)
-def test_an_export_can_be_a_seed(format: str, file_type: str, tmp_path: Path) -> None:
+def test_an_export_can_be_a_seed(format: FormatName, file_type: str, tmp_path: Path) -> None:
     pairs = SETS["all set"]
     export(run_of(tmp_path, pairs), tmp_path / "out", format, file_type, validation=0.4)
     source = {"path": str(tmp_path / "out")}

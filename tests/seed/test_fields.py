@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from askback.export.formats import alpaca, messages, prompt_completion, provenance, sharegpt
+from askback.export import FORMATS
+from askback.export.exporters import exporter
+from askback.export.features import provenance
 from askback.recipe import Seed, SeedSource
 from askback.records import Example, Provenance, Rejection, exchange
 from askback.seed.load import first_rows, gather
@@ -221,8 +223,8 @@ def test_columns_read_as_turns_name_the_format() -> None:
     assert isinstance(found, Rejection) and "set format: pairs" in found.detail
 
 
-@pytest.mark.parametrize("form", [messages, sharegpt, alpaca, prompt_completion])
-def test_our_own_exports_are_read(form: Any) -> None:
+@pytest.mark.parametrize("format", FORMATS)
+def test_our_own_exports_are_read(format: str) -> None:
     pair = Example(
         "1",
         exchange(Q, A),
@@ -232,7 +234,7 @@ def test_our_own_exports_are_read(form: Any) -> None:
         4.0,
         "3 of 5",
     )
-    (found,) = read_pairs(iter([("f:1", {**form(pair), **provenance(pair)})]), "en")
+    (found,) = read_pairs(iter([("f:1", {**exporter(format).row(pair), **provenance(pair)})]), "en")
     assert isinstance(found, Pair) and (found.instruction, found.output) == (Q, A)
     assert (found.licence, found.language) == ("MIT", "en")
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -10,6 +10,7 @@ from askback.cli.shared import Json, RecipePath, RunPath, Set, console, load
 from askback.errors import Interrupted, RecipeError
 
 if TYPE_CHECKING:
+    from askback.export import FormatName
     from askback.recipe import EngineOptions, SeedSource
 
 JudgeUrl = Annotated[
@@ -24,7 +25,9 @@ JudgeKeyEnv = Annotated[
 def export(
     run: RunPath,
     out: Annotated[Path, typer.Option(help="Folder to write; datasets.load_dataset reads it.")],
-    format: Annotated[str, typer.Option(help="messages, sharegpt, alpaca or prompt-completion.")] = "messages",
+    format: Annotated[
+        str, typer.Option(help="Form of the rows, as messages or alpaca; another word shows all there are.")
+    ] = "messages",
     file_type: Annotated[str, typer.Option(help="parquet or jsonl.")] = "parquet",
     with_seed: Annotated[bool, typer.Option("--with-seed", help="Add the seed pairs that were trained on.")] = False,
     validation: Annotated[float, typer.Option(min=0, max=0.5, help="Share of the pairs to hold out as a split.")] = 0.0,
@@ -37,7 +40,7 @@ def export(
 
     if file_type not in ("parquet", "jsonl"):
         raise RecipeError(f"--file-type {file_type}: allowed are parquet and jsonl")
-    count = export(run, out, format, file_type, with_seed, validation)
+    count = export(run, out, cast("FormatName", format), file_type, with_seed, validation)
     typer.echo(f"{count:,} pairs in {out}\nLoad them: datasets.load_dataset({str(out)!r})")
     if push_to_hub:
         from askback.export.hub import push

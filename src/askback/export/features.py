@@ -6,22 +6,23 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from askback.errors import InputError
-from askback.export.formats import PROVENANCE
+from askback.export.exporters import exporter
+from askback.records import Example
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TURNS: dict[str, dict[str, tuple[str, ...]]] = {
-    "messages": {"messages": ("role", "content")},
-    "sharegpt": {"conversations": ("from", "value")},
-    "alpaca": {"instruction": (), "input": (), "output": ()},
-    "prompt-completion": {"prompt": ("role", "content"), "completion": ("role", "content")},
-}
-"""Format → its columns beside the provenance: plain text, or a list of turns with these fields."""
+OWN = ("id", "origin", "score", "quality")
+PROVENANCE = (*OWN, "uri", "source", "licence", "language", "title", "date")
 
 BATCH = 10 * 2**20
 """Bytes of a JSON Lines file of which `datasets` finds out the types at once."""
 TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:?\d\d(:?\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
+
+
+def provenance(pair: Example) -> dict[str, Any]:
+    """Return where a pair comes from."""
+    return {name: getattr(pair if name in OWN else pair.provenance, name) for name in PROVENANCE}
 
 
 def schema(format: str, dates: bool = False) -> "pa.Schema":
@@ -30,7 +31,7 @@ def schema(format: str, dates: bool = False) -> "pa.Schema":
 
     found: list[tuple[str, Any]] = [
         (name, pa.list_(pa.struct([(field, pa.string()) for field in fields])) if fields else pa.string())
-        for name, fields in TURNS[format].items()
+        for name, fields in exporter(format).columns.items()
     ]
     types = {"score": pa.float64()} | ({"date": pa.date32()} if dates else {})
     return pa.schema(found + [(name, types.get(name, pa.string())) for name in PROVENANCE])

@@ -4,7 +4,6 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,9 @@ from askback import owned
 from askback.errors import InputError
 from askback.execution.shards import Records
 from askback.export.card import card
-from askback.export.features import dated, declared, json_lines, schema
-from askback.export.formats import provenance
+from askback.export.exporters import FormatName, exporter
+from askback.export.features import dated, declared, json_lines, provenance, schema
 from askback.export.snippets import dataset_info
-from askback.lookup import lookup
 from askback.records import DRAWS, Example, Provenance, draw
 from askback.report.plain import plain
 from askback.report.read import chosen, recipe_tree
@@ -24,21 +22,13 @@ from askback.report.read import chosen, recipe_tree
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMATS = {
-    "messages": "askback.export.formats:messages",
-    "sharegpt": "askback.export.formats:sharegpt",
-    "alpaca": "askback.export.formats:alpaca",
-    "prompt-completion": "askback.export.formats:prompt_completion",
-}
-
-
 CHECKSUMS = "checksums.txt"
 
 
 def export(
     run: Path,
     out: Path,
-    format: str = "messages",
+    format: FormatName = "messages",
     file_type: str = "parquet",
     with_seed: bool = False,
     validation: float = 0.0,
@@ -56,7 +46,7 @@ def export(
         InputError: nothing is selected yet, or `out` is a folder that is not an unchanged export of ours.
         RecipeError: there is no such format.
     """
-    shape: Callable[[Example], dict[str, Any]] = lookup(FORMATS, format, "export format")
+    shape = exporter(format).row
     check_out(run, out)
     pairs = sorted(chosen(run), key=lambda pair: pair.id)
     if with_seed:

@@ -2,7 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Any
+
+from askback.export.exporters import exporter
 
 TRL = """\
 from datasets import load_dataset
@@ -21,42 +22,6 @@ data = data.map(
     remove_columns=data.column_names,
 )"""
 """TRL's loss is on the completion alone in this form, whatever the chat template."""
-TURNS = {
-    "messages": ('row["messages"][0]["content"]', 'row["messages"][1]["content"]'),
-    "sharegpt": ('row["conversations"][0]["value"]', 'row["conversations"][1]["value"]'),
-    "alpaca": ('row["instruction"]', 'row["output"]'),
-}
-"""Where each format has the instruction and the output; `prompt-completion` is TRL's own."""
-
-AXOLOTL: dict[str, dict[str, Any]] = {
-    "messages": {"type": "chat_template", "field_messages": "messages"},
-    "sharegpt": {
-        "type": "chat_template",
-        "field_messages": "conversations",
-        "message_property_mappings": {"role": "from", "content": "value"},
-    },
-    "alpaca": {"type": "alpaca"},
-}
-"""An entry of Axolotl's `datasets`, less its path; it has none for `prompt-completion`."""
-
-LLAMA_FACTORY: dict[str, dict[str, Any]] = {
-    "messages": {
-        "formatting": "sharegpt",
-        "columns": {"messages": "messages"},
-        "tags": {
-            "role_tag": "role",
-            "content_tag": "content",
-            "user_tag": "user",
-            "assistant_tag": "assistant",
-        },
-    },
-    "sharegpt": {"formatting": "sharegpt", "columns": {"messages": "conversations"}},
-    "alpaca": {
-        "formatting": "alpaca",
-        "columns": {"prompt": "instruction", "query": "input", "response": "output"},
-    },
-}
-"""An entry of LLaMA-Factory's dataset_info.json, less its file; it has none for `prompt-completion`."""
 
 
 def snippets(format: str, folder: Path, file: str, base: str) -> str:
@@ -78,8 +43,8 @@ def snippets(format: str, folder: Path, file: str, base: str) -> str:
 
 def trl(format: str, folder: Path, base: str) -> str:
     """Return a Python program that trains with TRL, with the loss on the answers alone."""
-    user, assistant = TURNS.get(format, ("", ""))
-    as_pairs = AS_PAIRS.format(user=user, assistant=assistant) if user else ""
+    pair = exporter(format).as_pair
+    as_pairs = AS_PAIRS.format(user=pair[0], assistant=pair[1]) if pair else ""
     return TRL.format(folder=str(folder), base=base, as_pairs=as_pairs)
 
 
@@ -87,15 +52,17 @@ def axolotl(format: str, folder: Path, file: str) -> str:
     """Return an entry of Axolotl's configuration, "" where it cannot read the format."""
     import yaml
 
-    if format not in AXOLOTL:
+    known = exporter(format).axolotl
+    if known is None:
         return ""
     suffix = Path(file).suffix.lstrip(".")
-    entry = {"path": str(folder / file), "ds_type": {"jsonl": "json"}.get(suffix, suffix), **AXOLOTL[format]}
+    entry = {"path": str(folder / file), "ds_type": {"jsonl": "json"}.get(suffix, suffix), **known}
     return str(yaml.safe_dump({"datasets": [entry]}, sort_keys=False))
 
 
 def dataset_info(format: str, file: str) -> str:
     """Return LLaMA-Factory's dataset_info.json, "" where it cannot read the format."""
-    if format not in LLAMA_FACTORY:
+    known = exporter(format).llama_factory
+    if known is None:
         return ""
-    return json.dumps({"askback": {"file_name": file, **LLAMA_FACTORY[format]}}, indent=2) + "\n"
+    return json.dumps({"askback": {"file_name": file, **known}}, indent=2) + "\n"
