@@ -14,9 +14,9 @@ from askback.evaluate.difference import loss_difference
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import Subset
 from askback.execution.progress import Progress
-from askback.execution.run_folder import RunFolder, look, side_by_side
 from askback.execution.shards import Records
 from askback.records import Loss
+from askback.studies.run_folder import RunFolder, look, side_by_side
 from askback.studies.scaling import take
 from askback.train.steps import train_forward
 

@@ -41,8 +41,8 @@ from askback.owned import link
 from askback.recipe import RecipeFile, Seed, SeedSource, Select
 from askback.recipe.file import load_recipe
 from askback.records import Outcome, Provenance, Segment, record_id
-from askback.report.read import finished
 from askback.seed.load import gather
+from askback.studies.run_folder import finished
 
 PARTS = ("records", "workers", "select", "rerun")
 RATE, FLAT, LINEAR, TWO_WORKERS, RERUN, SHARE, SELECT = 20_000, 1.2, 1.2, 1.8, 2.0, 0.05, 30.0

@@ -7,10 +7,10 @@ from statistics import fmean
 
 from askback.curate.combine import combine
 from askback.execution.progress import duration
-from askback.execution.run_folder import look
 from askback.execution.shards import Records
 from askback.records import Candidate, Judgement, draw
-from askback.report import read
+from askback.studies import run_folder, summary
+from askback.studies.run_folder import look
 
 SAMPLE_SEED = 20261122
 """Pairs are drawn by this seed, so that nobody picked the nice ones."""
@@ -19,24 +19,24 @@ SAMPLES = 10
 
 def main(folder: Path) -> None:
     """Print the section."""
-    steps = {step["step"]: step for step in read.finished(folder)}
+    steps = {step["step"]: step for step in run_folder.finished(folder)}
     print("| step | records | in | kept | rejected | failed | why |\n| --- | --- | ---: | ---: | ---: | ---: | --- |")
-    for stage in read.funnel(folder):
+    for stage in summary.funnel(folder):
         why = ", ".join(f"{rule} {count:,}" for rule, count in stage.reasons.items())
         numbers = " | ".join(f"{n:,}" for n in (stage.entered, stage.kept, stage.rejected, stage.failed))
         print(f"| {stage.step} | {stage.name} | {numbers} | {why} |")
 
     print("\n| set | pairs | instruction, characters | output, characters |\n| --- | ---: | ---: | ---: |")
-    for row in read.lengths(folder):
+    for row in summary.lengths(folder):
         instruction = f"{row.instruction_mean:.0f} ± {row.instruction_sd:.0f}"
         print(f"| {row.name} | {row.pairs:,} | {instruction} | {row.output_mean:.0f} ± {row.output_sd:.0f} |")
 
     print("\n| model | held-out loss, nats per token | pairs | tokens |\n| --- | ---: | ---: | ---: |")
-    for model, metrics in read.losses(folder).items():
+    for model, metrics in run_folder.losses(folder).items():
         print(f"| {model} | {metrics['loss']:.4f} | {metrics['examples']:,} | {metrics['tokens']:,} |")
 
-    if (result := read.result(folder)) is not None:
-        print("\n" + "  \n".join(read.verdict(result)))
+    if (result := run_folder.result(folder)) is not None:
+        print("\n" + "  \n".join(summary.verdict(result)))
 
     print("\n| step | wall time | tokens |\n| --- | ---: | ---: |")
     for name, step in steps.items():
@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
     _scores(folder, last)
     candidates: dict[str, Candidate] = {one.id: one for one in Records(folder / "augment", "")}
     scores = _combined(folder, last)
-    chosen = {(pair.instruction, pair.output) for pair in read.chosen(folder)}
+    chosen = {(pair.instruction, pair.output) for pair in run_folder.chosen(folder)}
     for title, wanted in (("Curated", True), ("Rejected", False)):
         pool = [one for one in candidates.values() if ((one.instruction, one.output) in chosen) == wanted]
         print(f"\n### {title}: {SAMPLES} of {len(pool):,}, drawn by seed {SAMPLE_SEED}\n")
@@ -74,7 +74,7 @@ def _scores(folder: Path, rounds: int) -> None:
             values = (fmean(scores), scores[0], scores[len(scores) // 2], scores[-1])
             cells = " | ".join(f"{value:.3f}" for value in values)
             print(f"| {t} | {name} | {cells} | {f'{fmean(masses):.3f}' if masses else ''} |")
-    for number, found in read.agreements(folder).items():
+    for number, found in summary.agreements(folder).items():
         print(
             f"\nOf round {number}'s pairs, {found['shared']:.0%} were chosen in the round before too (Jaccard "
             f"{found['jaccard']:.2f}); rank correlation of the two rounds' scores {found['rank_correlation'] or 0:.2f}."

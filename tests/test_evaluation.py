@@ -7,10 +7,10 @@ import pytest
 
 from askback.errors import InputError, RecipeError
 from askback.evaluate.options import Answering, Questions
-from askback.execution.run_folder import look
 from askback.execution.shards import Records
 from askback.recipe import SeedSource
 from askback.studies import evaluation
+from askback.studies.run_folder import look
 from tests.test_cli import askback, one_error
 
 

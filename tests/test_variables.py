@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from askback.errors import RecipeError
-from askback.execution.run_folder import look
 from askback.export import export
 from askback.methods.humpback import humpback
 from askback.recipe.file import load_recipe
 from askback.recipe.variables import HIDDEN, hide, hide_in, marks
 from askback.report.html import write_report
+from askback.studies.run_folder import look
 from tests.untrained import Untrained, make_run
 
 SECRET = 'k3y "of/many\\ways?&é'

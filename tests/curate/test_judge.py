@@ -20,10 +20,10 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.recipe import Check, Labels, RecipeFile
 from askback.records import Example, Judgement, Lesson, Probe, Provenance, exchange
-from askback.report import read
 from askback.report.html import write_report
 from askback.seed.load import load_seed
 from askback.seed.ranked import load_ranked
+from askback.studies import summary
 from askback.studies.calibration import calibrate
 from askback.train.steps import train_forward
 
@@ -157,7 +157,7 @@ def test_a_judge_at_chance_stops_the_run_and_a_good_one_passes(tmp_path: Path) -
         passed = run.step("check-1", check, Check(minimum_auroc=0.1), probes=probes, judgements=judgements)
         assert {one.kind for one in passed} == {*KINDS, "mean"}
         assert {one.scorer for one in passed} == {"combined", "rubric", "ifd"}
-        assert "mean AUROC 0." in read.checked(read.checks(run.folder))[0]
+        assert "mean AUROC 0." in summary.checked(summary.checks(run.folder))[0]
         assert "ifd to score.scorers" not in str(error.value)
         few = run.step("few", make_probes, recipe(tmp_path, probes=4).recipe.judge.probing(), seed=seed)
         judgements = run.step("probe-2", score, options.score, model=base, candidates=few)

@@ -14,7 +14,7 @@ from askback.evaluate.benchmarks import PAPER, check_installed, command, read_re
 from askback.evaluate.options import Benchmarks
 from askback.execution.identity import Model
 from askback.execution.run import Run
-from askback.execution.run_folder import metrics
+from askback.studies.run_folder import metrics
 from tests.execution.test_step import recipe
 
 TASK = """

@@ -12,7 +12,7 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, rejections, write_records
 from askback.recipe import Gate, RecipeFile
 from askback.records import Loss
-from askback.report import read
+from askback.studies import run_folder, summary
 
 
 def losses(nats: list[float], tokens: list[int] | None = None) -> list[Loss]:
@@ -22,13 +22,13 @@ def losses(nats: list[float], tokens: list[int] | None = None) -> list[Loss]:
 def test_one_pair_says_nothing() -> None:
     (gate,) = judge_rounds([losses([1.0]), losses([9.0])], 0.95)
     assert gate["passed"] and gate["low"] is None  # JSON knows no infinity
-    assert "no interval" in read.verdict(read.Result(1, 1, 1, True, [gate]))[0]
+    assert "no interval" in summary.verdict(run_folder.Result(1, 1, 1, True, [gate]))[0]
 
 
 @pytest.mark.parametrize(("low", "high", "said"), [(-0.3, -0.1, "better"), (-0.3, 0.1, "not told apart")])
 def test_what_the_interval_says_is_said(low: float, high: float, said: str) -> None:
     gate = {"round": 1, "against": 0, "difference": -0.2, "low": low, "high": high, "passed": True}
-    assert read.verdict(read.Result(1, 1, 1, True, [gate]))[0].endswith(
+    assert summary.verdict(run_folder.Result(1, 1, 1, True, [gate]))[0].endswith(
         f"nats per token: {said} on held-out seed pairs"
     )
 
@@ -116,15 +116,18 @@ def gate(t: int, against: int, passed: bool) -> dict[str, object]:
 
 
 def test_what_is_said_of_it() -> None:
-    kept = read.Result(2, 2, 2, True, [gate(1, 0, True), gate(2, 0, True)])
-    assert read.verdict(kept)[-1] == "The result is m2."
-    held = read.Result(1, 1, 2, True, [gate(1, 0, True), gate(2, 1, False)])
-    assert "m2 against m1: +0.0100 [+0.0020, +0.0200] nats per token: worse on held-out seed pairs" in read.verdict(
+    kept = run_folder.Result(2, 2, 2, True, [gate(1, 0, True), gate(2, 0, True)])
+    assert summary.verdict(kept)[-1] == "The result is m2."
+    held = run_folder.Result(1, 1, 2, True, [gate(1, 0, True), gate(2, 1, False)])
+    assert "m2 against m1: +0.0100 [+0.0020, +0.0200] nats per token: worse on held-out seed pairs" in summary.verdict(
         held
     )
-    assert "The result is m1, as no later model" in read.verdict(held)[-1]
-    seed_only = read.Result(0, 1, 1, True, [gate(1, 0, False)])
+    assert "The result is m1, as no later model" in summary.verdict(held)[-1]
+    seed_only = run_folder.Result(0, 1, 1, True, [gate(1, 0, False)])
     assert (
-        "predict held-out seed pairs worse" in read.verdict(seed_only)[-1] and "round 1" in read.verdict(seed_only)[-1]
+        "predict held-out seed pairs worse" in summary.verdict(seed_only)[-1]
+        and "round 1" in summary.verdict(seed_only)[-1]
     )
-    assert any("of one training each" in line for line in read.verdict(held)), "what the interval holds is said with it"
+    assert any("of one training each" in line for line in summary.verdict(held)), (
+        "what the interval holds is said with it"
+    )

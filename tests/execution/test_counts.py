@@ -18,10 +18,10 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, piece_outcome, rejections, write_outcome
 from askback.recipe import Corpus, Judge, Labels, RecipeFile, Seed, SeedSource, Select
 from askback.records import SAMPLED, Candidate, Example, Judgement, Outcome, Provenance, Segment, Split, exchange
-from askback.report.read import funnel
 from askback.seed.load import load_pairs, load_seed
 from askback.seed.ranked import load_ranked
 from askback.studies.scaling import take
+from askback.studies.summary import funnel
 
 MANY = 2 * SAMPLED + 500
 """Of each of two rules: more than are kept of either, and than are held before a sample is drawn."""

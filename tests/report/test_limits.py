@@ -2,7 +2,7 @@
 
 import pytest
 
-from askback.report.limits import LIMITS, limits
+from askback.studies.limits import LIMITS, limits
 
 
 @pytest.mark.parametrize(

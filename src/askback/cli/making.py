@@ -97,8 +97,8 @@ def corpus(
     from askback.execution.progress import Progress
     from askback.methods.humpback import make_corpus
     from askback.plan import running
-    from askback.report.read import funnel
     from askback.report.terminal import show_funnel
+    from askback.studies.summary import funnel
 
     folder = running.run(file, make_corpus, redo or (), progress=Progress())
     if as_json:
@@ -159,8 +159,9 @@ def status(run: RunPath, as_json: Json = False) -> None:
     from askback.execution.budget import spent_by
     from askback.plan import Plan, PlannedStep
     from askback.recipe.file import load_recipe
-    from askback.report.read import finished, forecast, progress
     from askback.report.terminal import show_funnel, show_losses, show_scores, show_status
+    from askback.studies.run_folder import finished
+    from askback.studies.summary import forecast, progress
 
     run = run.resolve()
     done = finished(run)

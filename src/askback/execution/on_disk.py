@@ -152,6 +152,10 @@ class RatesRecord(TypedDict):
     spent: dict[str, dict[str, Number]]
 
 
+FORECAST = "forecast.json"
+"""In the run folder: what was forecast when the run began."""
+
+
 class ForecastFile(TypedDict):
     """``forecast.json`` of a run, as far as it is read."""
 

@@ -10,23 +10,14 @@ import yaml
 from askback.execution.shards import Records
 from askback.export.languages import code
 from askback.export.snippets import snippets
+from askback.methods import names
 from askback.models.builtin import BUILTIN
 from askback.prompts import QUALITY_TAG, SEED_TAG, WEB_TAG
 from askback.records import Example
-from askback.report.limits import limits
-from askback.report.plain import plain
-from askback.report.read import (
-    PROMPTS,
-    agreements,
-    checked,
-    checks,
-    funnel,
-    lengths,
-    losses,
-    recipe_tree,
-    result,
-    verdict,
-)
+from askback.studies.limits import limits
+from askback.studies.run_folder import losses, recipe_tree, result
+from askback.studies.summary import PROMPTS, agreements, checked, checks, funnel, lengths, verdict
+from askback.text.plain import plain
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 
@@ -138,11 +129,11 @@ def _models(run: Path) -> list[str]:
     base = str(tree.get("base", ""))
     known = BUILTIN.get(base.removeprefix("builtin:"))
     said = [f"- base: {_plain(_base(run))}" + (f" ({known.licence})" if known else "; see its own licence")]
-    if candidates := _first(run / "augment"):
+    if candidates := _first(run / names.CANDIDATES):
         said.append(f"- wrote the instructions: {_plain(candidates.model_id)}, prompt {candidates.prompt_id}")
     found = result(run)
     for t in range(1, found.rounds + 1 if found else 2):
-        if judged := _first(run / f"score-{t}"):
+        if judged := _first(run / names.judgements(t)):
             said.append(f"- judged them in round {t}: {_plain(judged.model_id)}, prompt {judged.prompt_id}")
     if not _trains(run):
         return said

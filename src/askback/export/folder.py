@@ -15,9 +15,10 @@ from askback.export.card import card
 from askback.export.exporters import FormatName, exporter
 from askback.export.features import dated, declared, json_lines, provenance, schema
 from askback.export.snippets import dataset_info
+from askback.methods import names
 from askback.records import DRAWS, Example, Provenance, draw
-from askback.report.plain import plain
-from askback.report.read import chosen, recipe_tree
+from askback.studies.run_folder import chosen, recipe_tree
+from askback.text.plain import plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +34,7 @@ def export(
     with_seed: bool = False,
     validation: float = 0.0,
 ) -> int:
-    """Write the result's chosen pairs (`report.read.chosen`) to `out`, a folder that ``datasets.load_dataset(out)`` reads.
+    """Write the run's data (studies/run_folder.py) to `out`, a folder that ``datasets.load_dataset(out)`` reads.
 
     Args:
         with_seed: add the seed pairs that were trained on.
@@ -50,7 +51,7 @@ def export(
     check_out(run, out)
     pairs = sorted(chosen(run), key=lambda pair: pair.id)
     if with_seed:
-        pairs += [pair for pair in Records(run / "seed", "") if pair.split == "train"]
+        pairs += [pair for pair in Records(run / names.SEED, "") if pair.split == "train"]
     pairs = without_folders(pairs, run)
     files = _split(pairs, validation)
     rows = {split: [{**shape(pair), **provenance(pair)} for pair in some] for split, some in files.items()}
@@ -69,8 +70,8 @@ def export(
     )
     if info := dataset_info(format, f"{next(iter(files))}.{file_type}"):
         (made / "dataset_info.json").write_text(info, "utf-8")
-    names = sorted(path.name for path in made.iterdir())
-    (made / CHECKSUMS).write_text("".join(f"{owned.sha256(made / name)}  {name}\n" for name in names), "utf-8")
+    written = sorted(path.name for path in made.iterdir())
+    (made / CHECKSUMS).write_text("".join(f"{owned.sha256(made / name)}  {name}\n" for name in written), "utf-8")
     _put_in_place(made, out)
     return len(pairs)
 

@@ -48,6 +48,7 @@ def run(
             made.progress.say(f"--redo {name}: making again {', '.join(gone) or 'nothing, as it was not made yet'}")
         try:
             check(made, page)
+            made.begin()
             page(file.recipe, made)
         except KeyboardInterrupt:
             raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None

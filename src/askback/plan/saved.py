@@ -4,13 +4,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from askback.execution.on_disk import ForecastFile, read_json
+from askback.execution.on_disk import FORECAST, ForecastFile, read_json
 from askback.methods import Page
 from askback.owned import atomic
 from askback.recipe import RecipeFile
-
-FORECAST = "forecast.json"
-"""In the run folder."""
 
 
 def keep_forecast(file: RecipeFile, page: Page, steps: Sequence[str]) -> None:

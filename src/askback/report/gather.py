@@ -14,11 +14,13 @@ from askback.curate.levels import Spread
 from askback.evaluate.verbs import RULES, count_verbs, verb_noun
 from askback.execution.on_disk import read_json
 from askback.execution.shards import Records
+from askback.methods import names
 from askback.records import Judgement, Separation, draw
-from askback.report import read
 from askback.report.samples import Sample, Scores, samples
 from askback.studies.description import LOOKED_AT
 from askback.studies.evaluation import compared
+from askback.studies.run_folder import Result, data_round, finished, recipe_tree, result
+from askback.studies.summary import Lengths, Stage, agreements, checks, funnel, lengths, training
 from askback.text.verbs import verbs
 
 POINTS = 1500
@@ -74,8 +76,8 @@ class View:
     recipe: str
     options: dict[str, Any]
     steps: list[dict[str, Any]]
-    stages: list[read.Stage]
-    lengths: list[read.Lengths]
+    stages: list[Stage]
+    lengths: list[Lengths]
     texts: dict[str, dict[str, list[float]]]
     diversity: dict[str, Diversity]
     losses: dict[str, dict[str, dict[str, Any]]]
@@ -88,7 +90,7 @@ class View:
     scaling: dict[str, Any]
     calibrations: list[dict[str, Any]]
     stale: bool
-    result: read.Result | None = None
+    result: Result | None = None
     samples: list[Sample] = field(default_factory=list)
 
     @property
@@ -103,13 +105,13 @@ def gather(folder: Path, name: str = "") -> View:
     Raises:
         InputError: this is no run folder.
     """
-    steps = read.finished(folder)
-    names = [step["step"] for step in steps]
-    options = read.recipe_tree(folder)
+    steps = finished(folder)
+    made = [step["step"] for step in steps]
+    options = recipe_tree(folder)
     recipe = (folder / "recipe.yaml").read_text("utf-8")
-    picks = {t: {pair.id for pair in Records(folder / f"select-{t}", "")} for t in _rounds(names, "select-")}
+    picks = {t: {pair.id for pair in Records(folder / names.choice(t), "")} for t in names.rounds(names.choice, made)}
     weights = options.get("select", {}).get("weights", {})
-    judged = {t: _judged(folder / f"score-{t}", weights) for t in _rounds(names, "score-")}
+    judged = {t: _judged(folder / names.judgements(t), weights) for t in names.rounds(names.judgements, made)}
     by_scorer = {t: found for t, (found, _) in judged.items()}
     combined = {t: found for t, (_, found) in judged.items()}
     evaluation = _summary(folder / "evaluate/summary.json")
@@ -120,11 +122,11 @@ def gather(folder: Path, name: str = "") -> View:
         recipe=recipe,
         options=options,
         steps=steps,
-        stages=list(read.funnel(folder)),
-        lengths=list(read.lengths(folder)),
-        texts=_text_lengths(folder, names),
-        diversity=_diversity(folder, names, evaluation.get("data", {})),
-        losses={HELD_OUT: _held_out(folder, names), **evaluation.get("losses", {})},
+        stages=list(funnel(folder)),
+        lengths=list(lengths(folder)),
+        texts=_text_lengths(folder, made),
+        diversity=_diversity(folder, made, evaluation.get("data", {})),
+        losses={HELD_OUT: _held_out(folder, made), **evaluation.get("losses", {})},
         scores=_present(by_scorer),
         spreads=[
             (t, by_scorer[t][scorer].spread())
@@ -132,20 +134,16 @@ def gather(folder: Path, name: str = "") -> View:
             for t in by_scorer
             if scorer in by_scorer[t]
         ],
-        movements=list(_movements(read.agreements(folder), picks, combined)),
-        checks=read.checks(folder),
-        training=_training(folder, names),
+        movements=list(_movements(agreements(folder), picks, combined)),
+        checks=checks(folder),
+        training=_training(folder, made),
         evaluation=evaluation,
         scaling=_summary(folder / "scaling/summary.json"),
         calibrations=[_summary(path) for path in sorted(folder.glob("calibrate/*/metrics.json"), key=_age)],
         stale=stale,
-        result=read.result(folder),
-        samples=samples(folder, names, picks, combined),
+        result=result(folder),
+        samples=samples(folder, made, picks, combined),
     )
-
-
-def _rounds(names: Sequence[str], prefix: str) -> list[int]:
-    return sorted(int(name.removeprefix(prefix)) for name in names if name.startswith(prefix))
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -159,13 +157,12 @@ def _age(path: Path) -> float:
 def _stale(evaluation: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether an evaluation is of models that have been made anew since."""
     now = {step["step"]: f"{step['step']}-{step['fingerprint'][:8]}" for step in steps}
-    return any(now.get(name, id) != id for name, id in evaluation.get("models", {}).items() if name != "base")
+    return any(now.get(name, id) != id for name, id in evaluation.get("models", {}).items() if name != names.BASE)
 
 
-def _held_out(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _held_out(folder: Path, made: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the losses that the loop measured, with intervals of their differences to base and to M_0."""
-    models = [name.removeprefix("loss-") for name in names if name.startswith("loss-")]
-    losses = {model: list(Records(folder / f"loss-{model}", "")) for model in models}
+    losses = {model: list(Records(folder / names.loss(model), "")) for model in names.measured(made)}
     return compared({model: own for model, own in losses.items() if own})
 
 
@@ -213,30 +210,27 @@ def _movements(
         )
 
 
-def _sets(folder: Path, names: Sequence[str]) -> dict[str, str]:
+def _sets(folder: Path, made: Sequence[str]) -> dict[str, str]:
     """Return the sets of pairs that are looked at, and the step each is from; "chosen" is the run's data."""
-    found = read.result(folder)
-    last = max(_rounds(names, "select-"), default=0)
-    chosen = f"select-{found.data_round if found else last}"
-    sets = {"seed": "seed", "candidates": "augment", "chosen": chosen}
-    return {title: step for title, step in sets.items() if step in names}
+    sets = {"seed": names.SEED, "candidates": names.CANDIDATES, "chosen": names.choice(data_round(folder))}
+    return {title: step for title, step in sets.items() if step in made}
 
 
-def _text_lengths(folder: Path, names: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+def _text_lengths(folder: Path, made: Sequence[str]) -> dict[str, dict[str, list[float]]]:
     """Return, for instructions and outputs, the lengths in each set, in characters."""
     found: dict[str, dict[str, list[float]]] = {"instruction": {}, "output": {}}
-    for title, step in _sets(folder, names).items():
+    for title, step in _sets(folder, made).items():
         sizes = [(float(len(one.instruction)), float(len(one.output))) for one in Records(folder / step, "")]
         for at, side in enumerate(found):
             found[side][title] = [size[at] for size in sizes]
     return found
 
 
-def _diversity(folder: Path, names: Sequence[str], described: Mapping[str, Any]) -> dict[str, Diversity]:
+def _diversity(folder: Path, made: Sequence[str], described: Mapping[str, Any]) -> dict[str, Diversity]:
     """Return of each set what its instructions ask with, as the evaluation found it, or else by rules."""
     known = verbs()[0]
     found = {}
-    for title, step in _sets(folder, names).items():
+    for title, step in _sets(folder, made).items():
         if said := described.get("all candidates" if title == "candidates" else title):
             own = said["verbs"]
             by = own.get("by", RULES)
@@ -248,11 +242,11 @@ def _diversity(folder: Path, names: Sequence[str], described: Mapping[str, Any])
     return found
 
 
-def _training(folder: Path, names: Sequence[str]) -> dict[str, list[tuple[float, float]]]:
+def _training(folder: Path, made: Sequence[str]) -> dict[str, list[tuple[float, float]]]:
     """Return the training loss by optimiser step of every training."""
     found = {}
-    for name in names:
-        lines = list(read.training(folder, name))
+    for name in made:
+        lines = list(training(folder, name))
         if lines:
             found[name] = [(float(line["step"]), float(line["loss"])) for line in lines if "loss" in line]
     return found

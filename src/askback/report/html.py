@@ -11,11 +11,11 @@ from typing import Any
 
 from askback.execution.on_disk import reading
 from askback.owned.html_page import check_page, write_page
-from askback.report import compare, pictures, read, tables
+from askback.report import compare, pictures, tables
 from askback.report.gather import HELD_OUT, View, gather
-from askback.report.limits import limits
-from askback.report.plain import plain
-from askback.report.read import checked, verdict
+from askback.studies.limits import limits
+from askback.studies.summary import Stage, checked, verdict
+from askback.text.plain import plain
 
 HERE = Path(__file__).parent
 BEGINNINGS, DROPPING = ("segment", "augment"), ("seed", "dedup", "score-", "select-")
@@ -92,7 +92,7 @@ def sections(view: View) -> dict[str, str]:
     return {place: title for place, (title, shown) in found.items() if shown}
 
 
-def narrowing(view: View) -> list[read.Stage]:
+def narrowing(view: View) -> list[Stage]:
     """Return the stages that records of the data go through, the later ones where they dropped some."""
     return [
         stage

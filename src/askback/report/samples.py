@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from askback.execution.shards import Records, rejections
+from askback.methods import names
 from askback.records import Example, Rejection, draw
+from askback.studies.run_folder import chosen, data_round
 
 SAMPLES = 150
 """Pairs of each set in the report at most, drawn by their ids: a report is to open on a phone."""
@@ -36,7 +38,7 @@ class Sample:
 
 
 def samples(
-    folder: Path, names: Sequence[str], picks: Mapping[int, set[str]], scores: Mapping[int, Scores]
+    folder: Path, steps: Sequence[str], picks: Mapping[int, set[str]], scores: Mapping[int, Scores]
 ) -> list[Sample]:
     """Return the samples of a run.
 
@@ -44,12 +46,12 @@ def samples(
         picks: round → ids of the pairs chosen in it.
         scores: round → candidate id → the score that the selection went by.
     """
-    return [*_chosen(folder, picks), *_moved(folder, picks, scores), *_rejected(folder, names)]
+    return [*_chosen(folder), *_moved(folder, picks, scores), *_rejected(folder, steps)]
 
 
-def _chosen(folder: Path, picks: Mapping[int, set[str]]) -> Iterator[Sample]:
-    for t in sorted(picks)[-1:]:
-        for pair in _some(Records(folder / f"select-{t}", ""), SAMPLES):
+def _chosen(folder: Path) -> Iterator[Sample]:
+    if t := data_round(folder):
+        for pair in _some(chosen(folder), SAMPLES):
             yield _pair("chosen", f"round {t}", "", "", pair)
 
 
@@ -57,24 +59,25 @@ def _moved(folder: Path, picks: Mapping[int, set[str]], scores: Mapping[int, Sco
     """Yield pairs that were chosen in one of two rounds that follow each other only."""
     for earlier, later in itertools.pairwise(sorted(picks)):
         for step, other, way in ((later, earlier, "came"), (earlier, later, "left")):
-            pairs = (pair for pair in Records(folder / f"select-{step}", "") if pair.id not in picks[other])
+            pairs = (pair for pair in Records(folder / names.choice(step), "") if pair.id not in picks[other])
             for pair in _some(pairs, SAMPLES // 3):
                 ends = [scores.get(t, {}).get(pair.id) for t in (earlier, later)]
                 told = " → ".join("unscored" if score is None else f"{score:.2f}" for score in ends)
                 yield _pair("moved", f"round {later}", f"{way} in round {later}", told, pair)
 
 
-def _rejected(folder: Path, names: Sequence[str]) -> Iterator[Sample]:
+def _rejected(folder: Path, steps: Sequence[str]) -> Iterator[Sample]:
     """Yield the first of what each rule dropped; what a selection passed over is shown as the whole pair."""
     found: list[tuple[str, Rejection]] = []
-    for name in names:
+    for name in steps:
         seen: dict[str, int] = defaultdict(int)
         for drop in rejections(folder / name):
             seen[drop.rule] += 1
             if seen[drop.rule] <= PER_RULE:
                 found.append((name, drop))
-    wanted = {drop.id for name, drop in found if name.startswith("select-")}
-    pairs = {pair.id: pair for pair in Records(folder / "augment", "") if pair.id in wanted} if wanted else {}
+    chosen_from = {names.choice(t) for t in names.rounds(names.choice, steps)}
+    wanted = {drop.id for name, drop in found if name in chosen_from}
+    pairs = {pair.id: pair for pair in Records(folder / names.CANDIDATES, "") if pair.id in wanted} if wanted else {}
     for name, drop in found:
         pair = pairs.get(drop.id)
         instruction, text = (pair.instruction, pair.output) if pair else ("", drop.text)

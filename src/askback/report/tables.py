@@ -11,8 +11,8 @@ from askback.report import compare
 from askback.report.axes import told
 from askback.report.gather import View
 from askback.report.pictures import best_scorer
-from askback.report.read import PROMPTS
 from askback.report.table import Table
+from askback.studies.summary import PROMPTS
 
 MOST_SHARES = 5
 """Languages, sources and licences that are named; the rest is in ``evaluate/summary.json``."""

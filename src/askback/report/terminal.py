@@ -10,15 +10,16 @@ from askback.curate.levels import said
 from askback.execution.budget import spent_by
 from askback.execution.progress import duration
 from askback.plan import Plan, PlannedStep
-from askback.report import read
-from askback.report.plain import plain, shown
+from askback.report.plain import shown
 from askback.report.table import Table, show
+from askback.studies import run_folder, summary
+from askback.text.plain import plain
 
 
 def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> None:
     """Print what went into each stage and what became of it; in = kept + rejected + failed. Only `steps`, if given."""
     rows = []
-    for stage in read.funnel(folder):
+    for stage in summary.funnel(folder):
         if steps and stage.step not in steps:
             continue
         why = ", ".join(f"{rule} {n:,}" for rule, n in sorted(stage.reasons.items(), key=lambda item: -item[1])[:4])
@@ -26,33 +27,33 @@ def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> 
         rows.append([stage.step, stage.name, *numbers, why])
     heads = ["step", "records", "in", "kept", "rejected", "failed", "why"]
     show(Table("Funnel", heads, rows, align="llrrrrl"), console)
-    if redacted := ", ".join(f"{kind} {count:,}" for kind, count in read.redacted(folder).items()):
+    if redacted := ", ".join(f"{kind} {count:,}" for kind, count in summary.redacted(folder).items()):
         console.print(f"Redacted in the segments kept: {redacted}", highlight=False)
 
 
 def show_losses(folder: Path, console: Console) -> None:
     """Print how each judge did, every model's held-out loss, how far the rounds agree, and which model is the result."""
-    for line in read.checked(read.checks(folder)):
+    for line in summary.checked(summary.checks(folder)):
         console.print(line, highlight=False)
-    if not read.losses(folder):
+    if not run_folder.losses(folder):
         return
-    measured = read.losses(folder)
-    prompts = [name for name in read.PROMPTS if any(name in metrics for metrics in measured.values())]
+    measured = run_folder.losses(folder)
+    prompts = [name for name in summary.PROMPTS if any(name in metrics for metrics in measured.values())]
     rows = []
     for model, metrics in measured.items():
         cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in prompts]
         rows.append([model, *cells, f"{metrics.get('examples', 0):,}", f"{metrics.get('tokens', 0):,}"])
-    heads = ["model", *(read.PROMPTS[name] for name in prompts), "pairs", "tokens"]
+    heads = ["model", *(summary.PROMPTS[name] for name in prompts), "pairs", "tokens"]
     show(Table("Loss on held-out seed pairs", heads, rows), console)
-    for t, found in read.agreements(folder).items():
+    for t, found in summary.agreements(folder).items():
         correlation = found["rank_correlation"]
         order = "" if correlation is None else f", rank correlation of the scores {correlation:.2f}"
         said = (
             f"{found['shared']:.0%} of the pairs were chosen in round {int(t) - 1} too (Jaccard {found['jaccard']:.2f})"
         )
         console.print(f"Round {t}: {said}{order}", highlight=False)
-    if (result := read.result(folder)) is not None:
-        for line in read.verdict(result):
+    if (result := run_folder.result(folder)) is not None:
+        for line in summary.verdict(result):
             console.print(line, highlight=False, markup=False)
         for name, use in (("model", "float32, to train on"), ("model-bfloat16", "bfloat16, to use")):
             line = f"Its model: {folder / 'result' / name}  ({use})"
@@ -61,14 +62,14 @@ def show_losses(folder: Path, console: Console) -> None:
 
 def show_scores(folder: Path, console: Console) -> None:
     """Print how the scores of each round are spread, expected levels beside the probability of the highest one."""
-    for t, found in read.scores(folder).items():
+    for t, found in summary.scores(folder).items():
         for spread in found:
             console.print(f"Scores of round {t}, {said(spread)}.", highlight=False, markup=False)
 
 
 def show_pairs(folder: Path, console: Console, count: int = 3) -> None:
     """Print the best-scored chosen pairs in full."""
-    for pair in read.best(folder, count):
+    for pair in summary.best(folder, count):
         text = f"[bold]{shown(pair.instruction)}[/bold]\n\n{shown(pair.output)}"
         source = f"score {pair.score:.2f} · {pair.provenance.uri} · {pair.provenance.licence or 'licence not stated'}"
         console.print(Panel(text, subtitle=shown(source), subtitle_align="left"))
@@ -127,7 +128,7 @@ def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> Non
     """Print where each step of a run stands."""
     rows = []
     for step in steps:
-        at, said = read.progress(folder, step.name, step.state), read.forecast(folder, step.name) or {}
+        at, said = summary.progress(folder, step.name, step.state), summary.forecast(folder, step.name) or {}
         foreseen = (_about(said.get("seconds", 0)), _number(sum(said.get("tokens", {}).values())))
         if "seconds" in at:
             rate = f"{at['tokens'] / at['seconds']:,.0f}" if at["tokens"] and at["seconds"] else ""

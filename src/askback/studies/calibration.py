@@ -18,6 +18,7 @@ from askback.execution.on_disk import made_by, step_record
 from askback.execution.run import Steps
 from askback.execution.shards import Records, write_json
 from askback.lookup import nearest
+from askback.methods import names
 from askback.recipe import Labels, RecipeFile, Score
 from askback.recipe.names import scorers
 from askback.records import Probe, record_id
@@ -36,7 +37,7 @@ def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", lab
     recipe, runs = file.recipe, Path(file.resources.runs) / file.name
     base = run.base()
     model = _judge_model(runs, base, judge)
-    seed = run.step("seed", load_seed, recipe.seed)
+    seed = run.step(names.SEED, load_seed, recipe.seed)
     asking = asked(score, {"model": model}, file.resources)
     answering = asking["model"]
     assert isinstance(answering, Model)
@@ -82,8 +83,9 @@ def scorers_named(options: Score, names: str) -> Score:
 
 
 def _judge_model(run: Path, base: Model, judge: str) -> Model:
-    name = judge or ("m0" if (run / "m0/step.json").exists() else "base")
-    if name == "base":
+    m0 = names.model(0)
+    name = judge or (m0 if (run / m0 / "step.json").exists() else names.BASE)
+    if name == names.BASE:
         return base
     record = run / name / "step.json"
     if record.exists() and (run / name / "model").is_dir():

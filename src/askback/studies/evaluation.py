@@ -26,14 +26,16 @@ from askback.evaluate.rouge import compare_with_references
 from askback.execution.on_disk import read_json, reading
 from askback.execution.progress import Progress
 from askback.execution.run import Run
-from askback.execution.run_folder import RunFolder, look, metrics, side_by_side
 from askback.execution.shards import Records, write_json
+from askback.methods import names
 from askback.recipe import SeedSource
 from askback.records import Loss
 from askback.seed.load import load_pairs
 from askback.studies.description import describe
+from askback.studies.run_folder import RunFolder, look, metrics, side_by_side
 
 HELD_OUT = "held-out"
+BASE, M0 = names.BASE, names.model(0)
 CONFIDENCE = 0.95
 BY_MODEL = ("win_rates", "references", "similarities", "benchmarks")
 """What is found of one model at a time, and kept in the summary while that model is there."""
@@ -73,7 +75,7 @@ def evaluate(folder: Path, questions: Questions, progress: Progress | None = Non
 
 def recorded_losses(made: RunFolder) -> dict[str, list[Loss]]:
     """Return the held-out losses that the loop itself measured, by model."""
-    return {name: list(made.records(f"loss-{name}")) for name in made.models if f"loss-{name}" in made.steps}
+    return {name: list(made.records(names.loss(name))) for name in made.models if names.loss(name) in made.steps}
 
 
 def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
@@ -83,7 +85,7 @@ def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
         tags = [tag for tag in TAGGED if all(getattr(loss, f"nats_{tag}") is not None for loss in own)]
         measured = summary(own, tags)
         rows[name] = {**measured, "pairs": measured.pop("examples")}
-        for other in {"base": (), "m0": ("base",)}.get(name, ("base", "m0")):
+        for other in {BASE: (), M0: (BASE,)}.get(name, (BASE, M0)):
             before = losses.get(other, [])
             if len({loss.example_id for loss in own} & {loss.example_id for loss in before}) > 1:
                 rows[name][f"against_{other}"] = loss_difference(before, own, CONFIDENCE)._asdict()
@@ -101,7 +103,7 @@ def _under(tag: str, losses: list[Loss]) -> list[Loss]:
 
 def _losses_on(source: SeedSource, made: RunFolder, run: Run) -> dict[str, list[Loss]]:
     name = plain(source.path)
-    pairs = side_by_side(run, f"pairs-{name}", load_pairs, source, seed=made.records("seed"))
+    pairs = side_by_side(run, f"pairs-{name}", load_pairs, source, seed=made.records(names.SEED))
     options = made.file.recipe.evaluate.model_copy(update={"limit": None})
     return {
         who: list(side_by_side(run, f"loss-{name}-{who}", measure_loss, options, model=made.model(who), examples=pairs))
@@ -110,10 +112,10 @@ def _losses_on(source: SeedSource, made: RunFolder, run: Run) -> dict[str, list[
 
 
 def _described(questions: Questions, made: RunFolder, run: Run) -> dict[str, Any]:
-    steps = {"candidates": "augment", "judgements": made.last("score-"), "chosen": made.chosen}
+    steps = {"candidates": names.CANDIDATES, "judgements": made.judged, "chosen": made.chosen}
     inputs = {key: made.records(name) for key, name in steps.items() if name in made.steps}
     options = Describing(prompts=tuple(name for name in questions.prompts if name != HELD_OUT))
-    return metrics(side_by_side(run, "data", describe, options, seed=made.records("seed"), **inputs))
+    return metrics(side_by_side(run, "data", describe, options, seed=made.records(names.SEED), **inputs))
 
 
 def _answered(
@@ -173,7 +175,7 @@ def _against_references(
 def _prompts(name: str, limit: int | None, made: RunFolder, run: Run) -> Records:
     step = f"prompts-{plain(name)}"
     if name == HELD_OUT:
-        return side_by_side(run, step, held_out_prompts, HeldOutPrompts(limit=limit), examples=made.records("seed"))
+        return side_by_side(run, step, held_out_prompts, HeldOutPrompts(limit=limit), examples=made.records(names.SEED))
     return side_by_side(run, step, read_prompts, PromptFile(path=name, limit=limit))
 
 

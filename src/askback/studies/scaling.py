@@ -19,19 +19,20 @@ from askback.evaluate.pairwise import compare, win_rate
 from askback.execution.identity import Input, Model, recorded
 from askback.execution.progress import Progress
 from askback.execution.run import Run
-from askback.execution.run_folder import RunFolder, look, metrics, side_by_side
 from askback.execution.shards import Records, write_json
 from askback.execution.step import Step
+from askback.methods import names
 from askback.owned import atomic
 from askback.recipe import EngineOptions, SeedSource
 from askback.recipe.names import PAIRS
 from askback.records import Candidate, Example, Outcome, draw, reject
 from askback.seed.load import load_pairs
+from askback.studies.run_folder import RunFolder, look, metrics, side_by_side
 from askback.train.steps import train_forward
 from askback.train.training_rows import schedule
 
-SETS = {"seed": "seed", "curated": "select-", "uncurated": "augment"}
-"""Name → the step it is drawn from."""
+SETS = ("seed", "curated", "uncurated")
+"""Of the run: what people wrote, its data, and all candidates."""
 BESIDE = "seed+"
 """Before a set's name: the whole seed is trained on as well, as in the paper's own row."""
 LOSS, WIN_RATE = "loss", "win_rate"
@@ -106,8 +107,8 @@ def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> di
 
 def _set(name: str, made: RunFolder, run: Run) -> Records:
     if name in SETS:
-        step = made.chosen if SETS[name] == "select-" else made.last(SETS[name])
-        if step is None:
+        step = {"seed": names.SEED, "curated": made.chosen, "uncurated": names.CANDIDATES}[name]
+        if step not in made.steps:
             raise InputError(f"{made.folder}: there is no {name} set yet. Finish the run first: askback run RECIPE")
         return made.records(step)
     format, path = _file(name)
@@ -117,7 +118,7 @@ def _set(name: str, made: RunFolder, run: Run) -> Records:
             f"{', '.join(PAIRS)}"
         )
     source = SeedSource.model_validate({"path": str(path), "format": format, "split": "train"})
-    return side_by_side(run, f"pairs-{path.stem}", load_pairs, source, seed=made.records("seed"))
+    return side_by_side(run, f"pairs-{path.stem}", load_pairs, source, seed=made.records(names.SEED))
 
 
 def _file(name: str) -> tuple[str, Path]:
@@ -135,7 +136,7 @@ def _measure(name: str, size: int, examples: Records, wanted: Scaling, made: Run
     recipe = made.file.recipe
     stem = f"{Path(_label(name)).stem}-{size}"
     part = side_by_side(run, f"take-{stem}", take, Subset(size=size), examples=examples)
-    seed = made.records("seed")
+    seed = made.records(names.SEED)
     # By the size alone, so that sets are compared at equal steps.
     batch_size, steps = schedule(recipe.training, size)
     options = recipe.training.model_copy(update={"batch_size": batch_size, "steps": wanted.steps or steps})
@@ -151,14 +152,16 @@ def _won(stem: str, model: Model, wanted: Scaling, made: RunFolder, run: Run) ->
     """Return the win rate of a model against M_0."""
     if wanted.prompts == "held-out":
         asked = HeldOutPrompts(limit=wanted.limit)
-        prompts = side_by_side(run, "prompts", held_out_prompts, asked, examples=made.records("seed"))
+        prompts = side_by_side(run, "prompts", held_out_prompts, asked, examples=made.records(names.SEED))
     else:
         prompts = side_by_side(run, "prompts", read_prompts, PromptFile(path=wanted.prompts, limit=wanted.limit))
     judge = made.judge(wanted.judge, run.file.resources.engine_for("compare"))
     best = made.quality(made.models[-1]) if stem.removeprefix(BESIDE).startswith("curated") else ""
     options = Answering(quality=best)
     answers = side_by_side(run, f"answers-{stem}", write_answers, options, model=model, prompts=prompts)
-    against = side_by_side(run, "answers-m0", write_answers, Answering(), model=made.model("m0"), prompts=prompts)
+    against = side_by_side(
+        run, "answers-m0", write_answers, Answering(), model=made.model(names.model(0)), prompts=prompts
+    )
     given: dict[str, Input] = {"model": judge, "prompts": prompts, "answers": answers, "baseline": against}
     won = win_rate(side_by_side(run, f"compare-{stem}", compare, Judging(), **given))
     controlled = won.length_controlled.win_rate if won.length_controlled else None

@@ -1,32 +1,19 @@
-"""What a run folder says about itself, as plain values."""
+"""What a run made and measured, as plain values and sentences, for whatever shows a run."""
 
-import re
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from askback.curate.levels import Spread, spreads
-from askback.errors import InputError
 from askback.evaluate.difference import HOLDS
-from askback.execution.on_disk import (
-    Agreement,
-    ForecastFile,
-    LossRecord,
-    ResultRecord,
-    TrainingLine,
-    lines,
-    read_json,
-    reading,
-    step_record,
-)
+from askback.execution.on_disk import FORECAST, Agreement, ForecastFile, TrainingLine, lines, read_json, step_record
 from askback.execution.on_disk import checked as checked_on_disk
 from askback.execution.shards import Records
-from askback.plan.saved import FORECAST
+from askback.methods import names
 from askback.records import Example, Separation
+from askback.studies.run_folder import Result, chosen, finished
 
 PROMPTS = {
     "loss": "nats per token, S_a",
@@ -49,44 +36,6 @@ class Stage:
     reasons: dict[str, int]
 
 
-def finished(folder: Path) -> list[dict[str, Any]]:
-    """Return the record (``step.json``) of every finished step, in the order they were made.
-
-    Raises:
-        InputError: this is no run folder.
-    """
-    if not (folder / "recipe.yaml").exists():
-        raise InputError(
-            f"{folder}: not a run folder (it has no recipe.yaml). Run folders are made by: askback run RECIPE"
-        )
-    rounds = checked_on_disk(folder / "recipe.yaml", recipe_tree(folder).get("rounds", 0), int)
-    names = [path for path in folder.glob("*/step.json") if not path.parent.name.startswith(".")]
-    found: list[dict[str, Any]] = [
-        {"seconds": 0.0, "tokens": 0, **step_record(path.parent), "step": path.parent.name}
-        for path in names
-        if _round(path.parent.name) <= rounds
-    ]
-    return sorted(found, key=lambda step: float(step["finished"]))
-
-
-def recipe_tree(folder: Path) -> dict[str, Any]:
-    """Return the part `recipe` of a run's recipe, as it was written down.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    path = folder / "recipe.yaml"
-    with reading(path):
-        tree = yaml.safe_load(path.read_bytes())["recipe"]
-    return checked_on_disk(path, tree, dict[str, Any])
-
-
-def _round(step: str) -> int:
-    """Return the round a step belongs to, 0 for those before the first; a recipe may have fewer rounds than it had."""
-    number = re.fullmatch(r"(?:probe-|check-|score-|select-|m|loss-m)(\d+)", step)
-    return int(number[1]) if number else 0
-
-
 def funnel(folder: Path) -> Iterator[Stage]:
     """Yield every stage that drops records, from documents to chosen pairs."""
     for step in finished(folder):
@@ -99,46 +48,12 @@ def funnel(folder: Path) -> Iterator[Stage]:
 def redacted(folder: Path) -> dict[str, int]:
     """Return how many e-mail addresses and so on were redacted, by kind."""
     found = {
-        key: count for step in finished(folder) if step["step"] == "segment" for key, count in step["metrics"].items()
+        key: count
+        for step in finished(folder)
+        if step["step"] == names.SEGMENTS
+        for key, count in step["metrics"].items()
     }
     return {key.removeprefix("redacted "): count for key, count in found.items() if key.startswith("redacted ")}
-
-
-def losses(folder: Path) -> dict[str, dict[str, float]]:
-    """Return, by model ("base", "m0", …), the held-out loss in nats per token and on how much it was measured."""
-    steps = [step for step in finished(folder) if step["step"].startswith("loss-")]
-    for step in steps:
-        checked_on_disk(folder / step["step"] / "step.json", step["metrics"], LossRecord)
-    return {step["step"].removeprefix("loss-"): step["metrics"] for step in steps}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the gate said (evaluate/gate.py): the round of the result, and the comparison of each later round.
-
-    `data_round` is the round whose chosen pairs are the run's data: the result's, or, when that is M_0, which was trained
-    on the seed alone, the one whose model came closest.
-    """
-
-    round: int
-    data_round: int
-    rounds: int
-    enabled: bool
-    gates: list[dict[str, Any]]
-
-
-def result(folder: Path) -> Result | None:
-    """Return what the gate said, None while the run is not finished."""
-    for step in finished(folder):
-        if step["step"] == "result":
-            found = checked_on_disk(folder / "result/step.json", step["metrics"], ResultRecord)
-            with reading(folder / "result/step.json"):
-                measured = losses(folder)
-                losses_by_round = {gate["round"]: measured[f"m{gate['round']}"]["loss"] for gate in found["gates"]}
-            closest = min(losses_by_round, key=lambda t: losses_by_round[t], default=0)
-            rounds, gates = len(found["gates"]), [dict(gate) for gate in found["gates"]]
-            return Result(found["round"], found["round"] or closest, rounds, found["enabled"], gates)
-    return None
 
 
 def verdict(found: Result) -> list[str]:
@@ -168,8 +83,8 @@ def verdict(found: Result) -> list[str]:
 
 def checks(folder: Path) -> dict[str, list[Separation]]:
     """Return, by round, how well its judge, and each scorer of it, told true pairs from damaged ones (curate/check.py)."""
-    names = [step["step"] for step in finished(folder) if step["step"].startswith("check-")]
-    return {name.removeprefix("check-"): list(Records(folder / name, "")) for name in names}
+    rounds = names.rounds(names.check, (step["step"] for step in finished(folder)))
+    return {str(t): list(Records(folder / names.check(t), "")) for t in rounds}
 
 
 def checked(found: dict[str, list[Separation]]) -> list[str]:
@@ -185,8 +100,8 @@ def checked(found: dict[str, list[Separation]]) -> list[str]:
 
 def scores(folder: Path) -> dict[str, list[Spread]]:
     """Return, by round, how the scores of each scorer are spread."""
-    names = [step["step"] for step in finished(folder) if re.fullmatch(r"score-\d+", step["step"])]
-    return {name.removeprefix("score-"): spreads(Records(folder / name, "")) for name in names}
+    rounds = names.rounds(names.judgements, (step["step"] for step in finished(folder)))
+    return {str(t): spreads(Records(folder / names.judgements(t), "")) for t in rounds}
 
 
 def agreements(folder: Path) -> dict[str, dict[str, float | None]]:
@@ -196,23 +111,8 @@ def agreements(folder: Path) -> dict[str, dict[str, float | None]]:
         if "agreement" in step["metrics"]:
             path = folder / step["step"] / "step.json"
             agreement: Any = checked_on_disk(path, step["metrics"]["agreement"], Agreement)
-            found[step["step"].removeprefix("select-")] = agreement
+            found[str(names.round_of(step["step"]))] = agreement
     return found
-
-
-def chosen(folder: Path) -> Records:
-    """Return the chosen pairs of the result's round (`Result.data_round`); before the run is finished, the last round's.
-
-    Raises:
-        InputError: no round is finished.
-    """
-    rounds = [
-        int(step["step"].removeprefix("select-")) for step in finished(folder) if step["step"].startswith("select-")
-    ]
-    if not rounds:
-        raise InputError(f"{folder}: no pairs are selected yet. Finish the run first: askback run RECIPE")
-    found = result(folder)
-    return Records(folder / f"select-{found.data_round if found else max(rounds)}", "")
 
 
 @dataclass(frozen=True)
@@ -229,10 +129,10 @@ class Lengths:
 
 def lengths(folder: Path) -> Iterator[Lengths]:
     """Yield the paper's length table: seed, each round's chosen pairs, all candidates (method.md 1.8)."""
-    names = [step["step"] for step in finished(folder)]
-    sets = [("seed", "seed")] + [(name, f"chosen, round {name[7:]}") for name in names if name.startswith("select-")]
-    for step, name in [*sets, ("augment", "all candidates")]:
-        if step in names:
+    made = [step["step"] for step in finished(folder)]
+    sets = {names.SEED: "seed", **{names.choice(t): f"chosen, round {t}" for t in names.rounds(names.choice, made)}}
+    for step, name in {**sets, names.CANDIDATES: "all candidates"}.items():
+        if step in made:
             yield _lengths(name, Records(folder / step, ""))
 
 

@@ -1,0 +1,238 @@
+"""A run folder looked at afterwards: its finished steps, its result, its data, its losses, and steps inside it about them.
+
+Files are read as they are, so that a run of an earlier version, or one whose inputs are gone, is still looked at.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from askback.engines import kind_of
+from askback.errors import InputError, RecipeError
+from askback.execution.identity import Input, Model, base_model, fingerprint, identify, trained_model
+from askback.execution.on_disk import LossRecord, ResultRecord, checked, reading, step_record
+from askback.execution.progress import Progress
+from askback.execution.run import Run
+from askback.execution.shards import Records
+from askback.lookup import nearest
+from askback.methods import names
+from askback.models import resolve
+from askback.recipe import EngineOptions, Options, RecipeFile
+from askback.recipe.file import load_recipe
+
+T = TypeVar("T", bound=Records | Model)
+
+
+def finished(folder: Path) -> list[dict[str, Any]]:
+    """Return the record (``step.json``) of every finished step, in the order they were made.
+
+    Raises:
+        InputError: this is no run folder.
+    """
+    if not (folder / "recipe.yaml").exists():
+        raise InputError(
+            f"{folder}: not a run folder (it has no recipe.yaml). Run folders are made by: askback run RECIPE"
+        )
+    rounds = checked(folder / "recipe.yaml", recipe_tree(folder).get("rounds", 0), int)
+    found_steps = [path for path in folder.glob("*/step.json") if not path.parent.name.startswith(".")]
+    found: list[dict[str, Any]] = [
+        {"seconds": 0.0, "tokens": 0, **step_record(path.parent), "step": path.parent.name}
+        for path in found_steps
+        if names.round_of(path.parent.name) <= rounds
+    ]
+    return sorted(found, key=lambda step: float(step["finished"]))
+
+
+def recipe_tree(folder: Path) -> dict[str, Any]:
+    """Return the part `recipe` of a run's recipe, as it was written down.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / "recipe.yaml"
+    with reading(path):
+        tree = yaml.safe_load(path.read_bytes())["recipe"]
+    return checked(path, tree, dict[str, Any])
+
+
+def losses(folder: Path) -> dict[str, dict[str, float]]:
+    """Return, by model ("base", "m0", …), the held-out loss in nats per token and on how much it was measured."""
+    steps = {step["step"]: step["metrics"] for step in finished(folder)}
+    found = {model: steps[names.loss(model)] for model in names.measured(steps)}
+    for model, metrics in found.items():
+        checked(folder / names.loss(model) / "step.json", metrics, LossRecord)
+    return found
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the gate said (evaluate/gate.py): the round of the result, and the comparison of each later round.
+
+    `data_round` is the round whose chosen pairs are the run's data: the result's, or, when that is M_0, which was trained
+    on the seed alone, the one whose model came closest.
+    """
+
+    round: int
+    data_round: int
+    rounds: int
+    enabled: bool
+    gates: list[dict[str, Any]]
+
+
+def result(folder: Path) -> Result | None:
+    """Return what the gate found, None while the run is not finished."""
+    record = folder / names.RESULT / "step.json"
+    if not record.exists():
+        return None
+    found = checked(record, step_record(record.parent)["metrics"], ResultRecord)
+    with reading(record):
+        measured = losses(folder)
+        by_round = {gate["round"]: measured[names.model(gate["round"])]["loss"] for gate in found["gates"]}
+    closest = min(by_round, key=lambda t: by_round[t], default=0)
+    rounds, gates = len(found["gates"]), [dict(gate) for gate in found["gates"]]
+    return Result(found["round"], found["round"] or closest, rounds, found["enabled"], gates)
+
+
+def data_round(folder: Path) -> int:
+    """Return the round whose chosen pairs are the run's data, 0 while there are none.
+
+    Every part of the program that speaks of a run's data asks here: export, report, samples, evaluation, scaling.
+    """
+    rounds = names.rounds(names.choice, (step["step"] for step in finished(folder)))
+    found = result(folder)
+    return found.data_round if found else max(rounds, default=0)
+
+
+def chosen(folder: Path) -> Records:
+    """Return the pairs that are the run's data (`data_round`).
+
+    Raises:
+        InputError: no round is finished.
+    """
+    if not (t := data_round(folder)):
+        raise InputError(f"{folder}: no pairs are selected yet. Finish the run first: askback run RECIPE")
+    return Records(folder / names.choice(t), "")
+
+
+@dataclass
+class RunFolder:
+    """What a run has made so far, known by the records that its finished steps left; its inputs need not be here."""
+
+    folder: Path
+    file: RecipeFile
+    steps: dict[str, str] = field(default_factory=dict)
+    """Name → fingerprint of each finished step, in the order they were made."""
+
+    @cached_property
+    def base(self) -> Model:
+        """Return the base model, fetched if need be."""
+        recipe = self.file.recipe
+        return base_model(recipe.base, recipe.chat_template, resolve(recipe.base, recipe.chat_template))
+
+    @property
+    def models(self) -> list[str]:
+        """Return the names of its models: base, m0, m1, …"""
+        trained = (names.model(t) for t in range(self.file.recipe.rounds + 1))
+        return [names.BASE, *(name for name in trained if name in self.steps)]
+
+    @property
+    def result(self) -> str:
+        """Return the name of its result: what the gate between rounds let through, or else its last model."""
+        found = result(self.folder)
+        return names.model(found.round) if found else self.models[-1]
+
+    @property
+    def chosen(self) -> str | None:
+        """Return the step whose pairs are the run's data, None while there is none."""
+        t = data_round(self.folder)
+        return names.choice(t) if t else None
+
+    @property
+    def judged(self) -> str | None:
+        """Return the last step in which candidates were judged, None while there is none."""
+        rounds = names.rounds(names.judgements, self.steps)
+        return names.judgements(rounds[-1]) if rounds else None
+
+    def quality(self, name: str) -> str:
+        """Return the best quality that one of its models knows, "" if it was not trained with any (`select.bins`)."""
+        bins = self.file.recipe.select.bins
+        return f"{bins} of {bins}" if bins and name not in (names.BASE, names.model(0)) else ""
+
+    def model(self, name: str) -> Model:
+        """Return one of its models.
+
+        Raises:
+            RecipeError: it has none of that name.
+            InputError: it was trained by an earlier version, which left no bfloat16 form of it.
+        """
+        if name not in self.models:
+            allowed = ", ".join(self.models)
+            raise RecipeError(f"{name}: no such model in {self.folder}; it has {allowed}.{nearest(name, self.models)}")
+        if name == names.BASE:
+            return self.base
+        model = trained_model(self.folder / name, name, self.steps[name])
+        if model.bfloat16 is None or not model.bfloat16.is_dir():
+            raise InputError(
+                f"{self.folder / name}: has no {model.bfloat16 and model.bfloat16.name}, as an earlier version trained it; "
+                f"train it again: askback run RECIPE --redo {name}"
+            )
+        return model
+
+    def records(self, name: str) -> Records:
+        """Return what a finished step kept."""
+        return Records(self.folder / name, self.steps[name])
+
+    def judge(self, name: str, engine: EngineOptions) -> Model:
+        """Return the model that compares: one of the run's, another by name, or that of a server, whatever the name."""
+        if kind_of(engine.kind).served:
+            return Model(Path(), engine.model or engine.url, "")
+        return self.model(name) if name in self.models else base_model(name, "", resolve(name))
+
+    def inside(self, name: str, progress: Progress | None, judge: EngineOptions | None = None) -> Run:
+        """Return a run of the same recipe in a folder of this one, for what is asked about it afterwards.
+
+        Args:
+            judge: the engine of the role "compare", if it is not the recipe's.
+        """
+        resources = self.file.resources.model_copy(update={"runs": str(self.folder)})
+        if judge is not None:
+            engines = resources.engines.model_copy(update={"compare": judge})
+            resources = resources.model_copy(update={"engines": engines})
+        return Run(self.file.model_copy(update={"name": name, "resources": resources}), progress)
+
+
+def look(folder: Path) -> RunFolder:
+    """Find out what a run folder holds.
+
+    Raises:
+        InputError: it is no run folder, or its seed is not loaded yet.
+    """
+    if not (folder / "recipe.yaml").exists():
+        raise InputError(
+            f"{folder}: not a run folder (it has no recipe.yaml). Run folders are made by: askback run RECIPE"
+        )
+    found = RunFolder(folder.resolve(), load_recipe(folder / "recipe.yaml", unset=True))
+    found.steps = {step["step"]: str(step["fingerprint"]) for step in finished(folder)}
+    if names.SEED not in found.steps:
+        raise InputError(
+            f"{folder}: its seed is not loaded yet, so there is nothing to look at. First: askback run RECIPE"
+        )
+    return found
+
+
+def side_by_side(run: Run, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
+    """Make a step in a folder that carries the step's fingerprint.
+
+    So what is asked in several ways (other prompts, another judge) stands side by side, and nothing is refused.
+    """
+    mark = fingerprint(identify(name, function, options, inputs, run.file))[:8]
+    return run.step(f"{name}-{mark}", function, options, **inputs)
+
+
+def metrics(step: Records) -> dict[str, Any]:
+    """Return what a step measured."""
+    return step_record(step.folder)["metrics"]
