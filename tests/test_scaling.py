@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from askback.errors import InputError, RecipeError
-from askback.evaluate.curve import curve, told
 from askback.evaluate.fit import fit_log
 from askback.execution.shards import Records
+from askback.report.pictures import write_curves
 from askback.studies.scaling import Scaling, fits, scale
 
 
@@ -27,6 +27,7 @@ def test_a_set_at_two_sizes(made_run: Path) -> None:
         json.loads((path / "step.json").read_text())["metrics"]["steps"] for path in made_run.glob("scaling/train-*")
     ]
     assert trained == [2, 2]
+    assert [file.name for file in write_curves(made_run / "scaling", found)] == ["loss.svg", "win_rate.svg"]
     assert ElementTree.parse(made_run / "scaling/loss.svg").getroot().tag.endswith("svg")
     before = {path: path.stat().st_mtime_ns for path in made_run.glob("scaling/*/step.json")}
     assert scale(made_run, wanted) == found
@@ -78,14 +79,26 @@ def test_fits_of_points() -> None:
     assert found["loss"]["a"]["alpha"] == pytest.approx(fit_log([100, 200, 400], [2.9, 2.8, 2.6]).alpha)
 
 
-def test_the_picture_says_what_was_measured() -> None:
-    points = {"curated <5>": [(100, 2.0), (400, 1.5), (1600, 1.1)], "seed": [(100, 2.2)]}
-    fit = {"curated <5>": fit_log([100, 400, 1600], [2.0, 1.5, 1.1])}
-    picture = ElementTree.fromstring(curve(points, fit, "Scaling: loss", "nats per token"))
-    texts = [element.text or "" for element in picture.iter() if element.tag.endswith("text")]
-    for said in ("nats per token", "examples N (logarithmic)", "1,600", "curated <5>", told(fit["curated <5>"])):
-        assert said in texts
-    marks = [element for element in picture.iter() if element.tag.endswith(("circle", "polygon"))]
-    assert len(marks) == 4 + 2, "a mark for each point, and one for each set in the legend"
-    across = [float(mark.attrib["cx"]) for mark in marks if mark.tag.endswith("circle")][:3]
+def test_the_curves_say_what_was_measured(tmp_path: Path) -> None:
+    points = [
+        {"set": "curated <5>", "size": size, "loss": loss} for size, loss in ((100, 2.0), (400, 1.5), (1600, 1.1))
+    ]
+    points.append({"set": "seed", "size": 100, "loss": 2.2})
+    (file,) = write_curves(tmp_path, {"points": points, "fits": fits(points)})
+    picture = ElementTree.parse(file).getroot()
+    texts = [element.text or "" for element in picture.iter() if element.tag.endswith("}text")]
+    fit = fit_log([100, 400, 1600], [2.0, 1.5, 1.1])
+    alpha = f"α {fit.alpha:.4g} ({fit.low:.4g} to {fit.high:.4g})".replace("-", "−")
+    for wanted in (
+        "held-out loss, nats per token",
+        "examples N (logarithmic)",
+        "1,600",
+        f"curated <5>, {alpha}",
+        "seed",
+    ):
+        assert wanted in texts
+    assert "var(" not in file.read_text(), "viewers that know no variables of CSS show the colours too"
+    marks = [element for element in picture.iter() if "dot" in element.attrib.get("class", "")]
+    assert len(marks) == 4 + 2, "a mark for each point, and one for each set in the key"
+    across = [float(mark.attrib["cx"]) for mark in marks if "cx" in mark.attrib and mark.attrib["class"][:4] == "mark"]
     assert across[1] - across[0] == pytest.approx(across[2] - across[1], abs=0.2), "the axis is logarithmic"

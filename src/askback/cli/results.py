@@ -203,6 +203,7 @@ def scaling(
     """Train on growing parts of each set, at equal steps, and fit how the outcome grows with the data."""
     from askback.execution.progress import Progress
     from askback.report.evaluation_view import show_scaling
+    from askback.report.pictures import write_curves
     from askback.studies.scaling import Scaling, scale
 
     try:
@@ -219,11 +220,12 @@ def scaling(
         found = scale(folder, Scaling(numbers, names, judge, prompts, limit, steps, judge_engine), Progress())
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; what was in flight is lost, all else is saved.") from None
+    curves = write_curves(folder / "scaling", found)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
     show_scaling(found, console())
-    typer.echo(f"\nCurves: {', '.join(str(path) for path in sorted((folder / 'scaling').glob('*.svg')))}")
+    typer.echo(f"\nCurves: {', '.join(map(str, curves))}")
 
 
 def _source(path: str, format: str) -> "SeedSource":

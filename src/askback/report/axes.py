@@ -1,18 +1,20 @@
 """What every plot of the report is drawn with: axes with round numbers, series that can be told apart, their key.
 
-Colours are classes (page.css), from Okabe and Ito's palette, which colour-blind readers can tell apart; each series has a
+Colours are classes (plot.css), from Okabe and Ito's palette, which colour-blind readers can tell apart; each series has a
 shape or dashes of its own as well, so that a plot can be read in grey.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from pathlib import Path
 
 WIDTH, HEIGHT = 360, 220
 """Of a plot, in its own units; the page scales it to a phone's width."""
 LEFT, RIGHT, TOP, BOTTOM = 42, 16, 14, 40
 COLOURS = 6
-"""Colour classes c0 to c5 in page.css."""
+"""Colour classes c0 to c5 in plot.css."""
 DASHES = ("", "6 2", "2 2", "9 2 2 2")
 SHAPES = (
     '<circle class="{k} dot {c}" cx="{x:.1f}" cy="{y:.1f}" r="{r}"{end}',
@@ -86,6 +88,15 @@ def svg(title: str, body: str, height: int = HEIGHT) -> str:
         f'<svg role="img" viewBox="0 0 {WIDTH} {height}" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{body}</svg>"
     )
+
+
+def alone(picture: str) -> str:
+    """Return a picture of `svg` as a file of its own, on white, in the page's light colours."""
+    here = Path(__file__).parent
+    colours = dict(re.findall(r"--(\w+): (#\w{3,6});", (here / "page.css").read_text("utf-8").partition("@media")[0]))
+    css = re.sub(r"var\(--(\w+)\)", lambda name: colours[name[1]], (here / "plot.css").read_text("utf-8"))
+    start = f'<svg xmlns="http://www.w3.org/2000/svg" style="background: {colours["back"]}" '
+    return picture.replace("<svg ", start, 1).replace("</title>", f"</title><style>{css}</style>", 1) + "\n"
 
 
 def shape(number: int, x: float, y: float, title: str = "", radius: float = 2.5, kind: str = "mark") -> str:

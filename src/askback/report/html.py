@@ -52,7 +52,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
         plots=[pictures.of_run(view) for view in views],
         tables=[tables.of_run(view) for view in views],
         compared=_compared(views) if len(views) > 1 else None,
-        style=(HERE / "page.css").read_text("utf-8"),
+        style="".join((HERE / name).read_text("utf-8") for name in ("page.css", "plot.css")),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         samples=_data([{"run": view.name, **asdict(sample)} for view in views for sample in view.samples]),

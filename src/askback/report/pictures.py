@@ -8,12 +8,15 @@ from askback.curate.check import MEAN
 from askback.curate.judge_figures import COMBINED
 from askback.curate.measures import Z95
 from askback.execution.progress import duration
+from askback.owned import atomic
 from askback.report import plots
+from askback.report.axes import told
 from askback.report.gather import HELD_OUT, View
 
 NATS = "nats per token (less is better)"
 APART = "nats per token (below 0 is better)"
 AUROC = "AUROC (dashed: 0.5, chance)"
+SIZES = "examples N (logarithmic)"
 MEASURES = {"loss": "held-out loss, nats per token", "win_rate": "win rate against M_0, %"}
 
 Pictures = dict[str, str]
@@ -158,14 +161,48 @@ def best_scorer(metrics: Mapping[str, Any]) -> str:
 
 
 def _scaling(found: Mapping[str, Any], measure: str) -> str:
+    points, fits = _points(found, measure)
+    lines = {name: (fit["alpha"], fit["constant"]) for name, fit in fits.items()}
+    return plots.curves(_title(measure), points, lines, SIZES, MEASURES[measure])
+
+
+def write_curves(folder: Path, found: Mapping[str, Any]) -> list[Path]:
+    """Write the curves of a scaling run into its folder, an SVG file for each measure; return the files.
+
+    Args:
+        found: what is in its ``summary.json``.
+    """
+    files = []
+    for measure in MEASURES:
+        points, fits = _points(found, measure)
+        lines = {name: (fit["alpha"], fit["constant"]) for name, fit in fits.items()}
+        names = [f"{name}, {_alpha(fits[name])}" if name in fits else name for name in points]
+        if picture := plots.curves_file(_title(measure), points, lines, SIZES, MEASURES[measure], names):
+            files.append(folder / f"{measure}.svg")
+            with atomic(files[-1]) as temporary:
+                temporary.write_text(picture, "utf-8")
+    return files
+
+
+def _title(measure: str) -> str:
+    return f"Scaling: {MEASURES[measure].partition(',')[0]}"
+
+
+def _points(found: Mapping[str, Any], measure: str) -> tuple[plots.Points, Mapping[str, Any]]:
+    """Return the values of each set with the half of their intervals, and the sets' fits."""
     points: dict[str, list[tuple[int, float, float]]] = {}
     for point in found.get("points", []):
         if point.get(measure) is not None:
             error = Z95 * point.get("standard_error", 0.0) if measure == "win_rate" else 0.0
             points.setdefault(point["set"], []).append((point["size"], point[measure], error))
-    fits = {name: (fit["alpha"], fit["constant"]) for name, fit in found.get("fits", {}).get(measure, {}).items()}
-    title = f"Scaling: {MEASURES[measure].partition(',')[0]}"
-    return plots.curves(title, points, fits, "examples N (logarithmic)", MEASURES[measure])
+    return points, found.get("fits", {}).get(measure, {})
+
+
+def _alpha(fit: Mapping[str, Any]) -> str:
+    """Write a fit's alpha with its interval."""
+    if fit["low"] is None:
+        return f"α {told(fit['alpha'], '.4g')} (from {fit['points']} points)"
+    return f"α {told(fit['alpha'], '.4g')} ({told(fit['low'], '.4g')} to {told(fit['high'], '.4g')})"
 
 
 def _seconds(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, str]]:

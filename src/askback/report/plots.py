@@ -10,9 +10,12 @@ from html import escape
 from askback.report.axes import (
     BOTTOM,
     COLOURS,
+    HEIGHT,
+    LEFT,
     TOP,
     WIDTH,
     Frame,
+    alone,
     area_key,
     bounds,
     dot_key,
@@ -155,18 +158,42 @@ def scatter(title: str, groups: Mapping[str, Sequence[tuple[float, float]]], x_l
     )
 
 
-def curves(
-    title: str,
-    points: Mapping[str, Sequence[tuple[int, float, float]]],
-    fits: Mapping[str, tuple[float, float]],
-    x_label: str,
-    y_label: str,
-) -> str:
-    """Draw (size, value, standard error) of each set over the logarithm of the size, and its fit, alpha ln N + C.
+Points = Mapping[str, Sequence[tuple[int, float, float]]]
+"""Name of a set → (size, value, the half of its interval)."""
+
+
+def curves(title: str, points: Points, fits: Mapping[str, tuple[float, float]], x_label: str, y_label: str) -> str:
+    """Draw the values of each set over the logarithm of the size, and the set's fit, alpha ln N + C.
 
     Args:
         fits: alpha and C of a set; those of one size have none.
     """
+    body = _curves(points, fits, x_label, y_label)
+    return svg(title, body) + legend(list(points), _curve_key) if body else ""
+
+
+def curves_file(
+    title: str,
+    points: Points,
+    fits: Mapping[str, tuple[float, float]],
+    x_label: str,
+    y_label: str,
+    names: Sequence[str],
+) -> str:
+    """Return the same as a file of its own, with its style and a key that holds `names`, one for each set."""
+    body = _curves(points, fits, x_label, y_label)
+    keys = "".join(
+        f'<g transform="translate({LEFT} {HEIGHT + 18 * n})">{_curve_key(n)}<text x="32" y="10">{escape(name)}</text></g>'
+        for n, name in enumerate(names)
+    )
+    return alone(svg(title, body + keys, HEIGHT + 18 * len(names) + 6)) if body else ""
+
+
+def _curve_key(number: int) -> str:
+    return line_key(number) + dot_key(number)
+
+
+def _curves(points: Points, fits: Mapping[str, tuple[float, float]], x_label: str, y_label: str) -> str:
     every = [(size, value + side * error) for row in points.values() for size, value, error in row for side in (-1, 1)]
     if not every:
         return ""
@@ -185,8 +212,7 @@ def curves(
                 marks.append(f'<path class="mark line c{number % COLOURS}" d="{path}"/>')
             marks.append(shape(number, x, frame.y(value), words, 4))
     sizes = [(math.log(size), f"{size:,g}") for size in sorted({size for row in points.values() for size, *_ in row})]
-    axes = frame.axes(x_label, y_label, x_ticks=sizes)
-    return svg(title, axes + "".join(marks)) + legend(list(points), lambda n: line_key(n) + dot_key(n))
+    return frame.axes(x_label, y_label, x_ticks=sizes) + "".join(marks)
 
 
 def sunburst(title: str, top: Sequence[tuple[str, int, Sequence[tuple[str, int]]]]) -> str:

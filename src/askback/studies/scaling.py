@@ -11,7 +11,6 @@ from typing import Any
 
 from askback.errors import InputError, RecipeError
 from askback.evaluate.answers import held_out_prompts, read_prompts, write_answers
-from askback.evaluate.curve import curve
 from askback.evaluate.fit import Fit, fit_log
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import Answering, HeldOutPrompts, Judging, PromptFile, Subset
@@ -22,7 +21,6 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, write_json
 from askback.execution.step import Step
 from askback.methods import names
-from askback.owned import atomic
 from askback.recipe import EngineOptions, SeedSource
 from askback.recipe.names import PAIRS
 from askback.records import Candidate, Example, Outcome, draw, reject
@@ -81,7 +79,7 @@ def _example(one: Candidate) -> Example:
 
 
 def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> dict[str, Any]:
-    """Train and measure every set at every size; return what is also in ``scaling/summary.json``, with curves as SVG.
+    """Train and measure every set at every size; return what is also in ``scaling/summary.json``.
 
     Raises:
         RecipeError: no sizes, or a set that is none.
@@ -97,10 +95,6 @@ def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> di
             for size in sorted(set(wanted.sizes)):
                 points.append({"set": _label(name), "size": size, **_measure(name, size, examples, wanted, made, run)})
         found = {"base_of_the_logarithm": "e", "points": points, "fits": fits(points), "judge": wanted.judge}
-        for measure in (LOSS, WIN_RATE):
-            if picture := _picture(points, measure):
-                with atomic(run.folder / f"{measure}.svg") as temporary:
-                    temporary.write_text(picture, "utf-8")
         write_json(run.folder / "summary.json", found)
     return found
 
@@ -186,9 +180,3 @@ def fits(points: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
     return {
         measure: {name: asdict(fit) for name, fit in _fits(points, measure).items()} for measure in (LOSS, WIN_RATE)
     }
-
-
-def _picture(points: list[dict[str, Any]], measure: str) -> str:
-    said = {LOSS: "held-out loss, nats per token", WIN_RATE: "win rate against M_0, %"}[measure]
-    rows = _values(points, measure)
-    return curve(rows, _fits(points, measure), f"Scaling: {said.partition(',')[0]}", said) if rows else ""
