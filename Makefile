@@ -13,8 +13,9 @@ demo: $(STAMP)
 	$(BIN)/askback models --fetch builtin:smollm2-135m
 	$(BIN)/askback demo
 
+# A worker a core, each with one thread for torch: two threads in each of two processes slow each other down.
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
 fuzz: $(STAMP)
 	ASKBACK_FUZZ=$(ASKBACK_FUZZ) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz
