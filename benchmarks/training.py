@@ -32,7 +32,7 @@ from askback.models import resolve
 from askback.recipe import Seed, SeedSource, Training
 from askback.seed.load import gather
 from askback.train.checkpoints import Watch
-from askback.train.trainer import MASKED, build_trainer
+from askback.train.trainer import build_trainer, labels
 from askback.train.training_rows import Row, arrange, schedule, tokenize
 
 
@@ -77,7 +77,7 @@ def main() -> None:
 def _show(options: argparse.Namespace, rows: list[Row], batches: list[list[int]], found: dict[str, Timed]) -> None:
     ours, peer, shuffled = found.values()
     tokens = statistics.fmean(rows[at].tokens for batch in batches for at in batch)
-    learnt = statistics.fmean(len(rows[at].answer) for batch in batches for at in batch)
+    learnt = statistics.fmean(sum(rows[at].learnt) for batch in batches for at in batch)
     print(
         f"{options.model}, {options.direction}, {len(batches)} steps of {options.batch_size} rows of {tokens:.0f} tokens "
         f"({learnt:.0f} of them learnt), {options.rounds} rounds, {torch.get_num_threads()} threads; medians over steps\n"
@@ -134,8 +134,8 @@ def _peer(
 
     used = [rows[at] for batch in batches for at in batch]
     data = {
-        "input_ids": [row.prompt + row.answer for row in used],
-        "labels": [[MASKED] * len(row.prompt) + row.answer for row in used],
+        "input_ids": [row.ids for row in used],
+        "labels": [labels(row) for row in used],
     }
     settings = SFTConfig(
         output_dir=str(work),

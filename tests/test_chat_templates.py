@@ -14,12 +14,13 @@ from askback.engines.local.transformers_local import TransformersLocal
 from askback.errors import InputError
 from askback.models import read_chat_template
 from askback.models.chat_template import THINKING_OFF, TODAY, TemplateFault, outputs, render_chat
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import ask
 from askback.prompts.rendering import read_text
 from askback.recipe import EngineOptions
 from askback.records import Example, Lesson, Provenance, exchange
 from askback.train.training_rows import tokenize
 from tests.tiny import CHATML, build_tiny_model, build_tokenizer
+from tests.train.examples import asked_of, learnt_of
 
 EACH = "{% for m in messages %}"
 TURN = "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
@@ -102,27 +103,31 @@ def test_what_stands_before_an_answer_is_the_prompts_everywhere(name: str, plain
     )
     judged = Lesson("2", exchange("How?", "So."), Provenance(), 4)
     for row, prompt, answer in (
-        (tokenize(tokenizer, example, "forward", 2000), prompts.forward(example.instruction, "seed"), example.output),
+        (
+            tokenize(tokenizer, example, "forward", 2000),
+            prompts.forward(ask(example.instruction).turns, "seed"),
+            example.output,
+        ),
         (tokenize(tokenizer, example, "backward", 2000), prompts.backward(example.output), example.instruction),
         (tokenize(tokenizer, judged, "forward", 2000), prompts.rubric("How?", "So."), " 4"),
     ):
         assert row is not None
-        assert row.prompt == prompts.render(tokenizer, prompt), "training, scoring and sampling begin alike"
-        assert (row.prompt, row.answer) == prompts.render_pair(tokenizer, prompt, answer)
-        text = tokenizer.decode(row.prompt).removesuffix(prompt.answer_start).rstrip(" ")
+        assert asked_of(row) == prompts.render(tokenizer, prompt), "training, scoring and sampling begin alike"
+        assert (asked_of(row), learnt_of(row)) == prompts.render_pair(tokenizer, prompt, answer)
+        text = tokenizer.decode(asked_of(row)).removesuffix(prompt.answer_start).rstrip(" ")
         assert text.endswith(ending), text
-        assert row.answer[-1] == tokenizer.eos_token_id and row.answer.count(tokenizer.eos_token_id) == 1
-        assert prompts.read(tokenizer, row.answer[:-1]).strip() == answer.strip(), "what is learnt is what is read"
-        learnt = tokenizer.decode(row.answer)
+        assert learnt_of(row)[-1] == tokenizer.eos_token_id and learnt_of(row).count(tokenizer.eos_token_id) == 1
+        assert prompts.read(tokenizer, learnt_of(row)[:-1]).strip() == answer.strip(), "what is learnt is what is read"
+        learnt = tokenizer.decode(learnt_of(row))
         assert "think>" not in learnt and "CALM" not in learnt and "channel" not in learnt
         assert not prompts.rewrites(tokenizer, prompt, answer)
 
 
 def test_spaces_before_an_answer_go_with_its_first_word(plain: Any) -> None:
     tokenizer = with_template(plain, SCAFFOLDS["space"][0])
-    asked, answer = prompts.render_pair(tokenizer, Prompt("Why?"), "So.")
+    asked, answer = prompts.render_pair(tokenizer, ask("Why?"), "So.")
     assert (tokenizer.decode(asked), tokenizer.decode(answer)) == ("[INST] Why? [/INST]", " So. <|im_end|>")
-    asked, answer = prompts.render_pair(tokenizer, Prompt("Why?", "Score:"), " 4")
+    asked, answer = prompts.render_pair(tokenizer, ask("Why?", "Score:"), " 4")
     assert (tokenizer.decode(asked), tokenizer.decode(answer)) == ("[INST] Why? [/INST] Score:", " 4 <|im_end|>")
 
 
@@ -161,9 +166,9 @@ def test_a_template_that_alters_what_is_said_is_refused(name: str, plain: Any) -
 def test_what_is_altered_only_in_some_answers_is_found_by_trying_them(plain: Any) -> None:
     tokenizer = with_template(plain, scaffolded(f"{ASSISTANT}{{{{ m.content | replace('copper', 'tin') }}}}<|im_end|>"))
     prompts.check_template(tokenizer, "mine.jinja")
-    assert prompts.rewrites(tokenizer, Prompt("Why?"), "A copper engine.")
-    assert not prompts.rewrites(tokenizer, Prompt("Why?"), "A tin engine.")
-    _, answer = prompts.render_pair(tokenizer, Prompt("Why?"), "A copper engine.")
+    assert prompts.rewrites(tokenizer, ask("Why?"), "A copper engine.")
+    assert not prompts.rewrites(tokenizer, ask("Why?"), "A tin engine.")
+    _, answer = prompts.render_pair(tokenizer, ask("Why?"), "A copper engine.")
     assert tokenizer.decode(answer) == "A copper engine.<|im_end|>", "what is learnt is what was written"
 
 
@@ -371,6 +376,6 @@ def test_texts_with_markup_of_any_kind_stay_text_in_any_template(plain: Any) -> 
         tokenizer = with_template(plain, source)
         for _ in range(20):
             user, answer = (f"x{''.join(draw.choices(parts, k=6))}y" for _ in range(2))
-            asked, learnt = prompts.render_pair(tokenizer, Prompt(user), answer)
-            assert asked == prompts.render(tokenizer, Prompt(user)), name
+            asked, learnt = prompts.render_pair(tokenizer, ask(user), answer)
+            assert asked == prompts.render(tokenizer, ask(user)), name
             assert learnt.count(tokenizer.eos_token_id) == 1 and learnt[-1] == tokenizer.eos_token_id

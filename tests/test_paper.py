@@ -6,11 +6,13 @@ import pytest
 
 from askback import prompts
 from askback.engines.local.loading import load_tokenizer
+from askback.prompts.prompt import ask
 from askback.recipe import Recipe
 from askback.recipe.file import load_recipe
 from askback.records import Example, Provenance, exchange
 from askback.train.training_rows import schedule, tokenize
 from tests.tiny import build_tiny_model
+from tests.train.examples import asked_of, learnt_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,9 +53,9 @@ def test_the_template_is_fit_for_training(tmp_path: Path) -> None:
     )
     row = tokenize(tokenizer, example, "forward", 512)
     assert row is not None
-    assert row.answer[-1] == tokenizer.eos_token_id
-    asked = tokenizer.decode(row.prompt)
+    assert learnt_of(row)[-1] == tokenizer.eos_token_id
+    asked = tokenizer.decode(asked_of(row))
     assert asked.startswith(f"{tokenizer.bos_token}[INST] Say") and asked.endswith("[/INST]")
     assert asked.count("[INST]") == 1, "text cannot open a turn of its own"
-    assert "[/INST]" not in tokenizer.decode(row.answer)
-    assert row.prompt == prompts.render(tokenizer, prompts.forward(example.instruction, "seed"))
+    assert "[/INST]" not in tokenizer.decode(learnt_of(row))
+    assert asked_of(row) == prompts.render(tokenizer, prompts.forward(ask(example.instruction).turns, "seed"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from askback import prompts
 from askback.errors import InputError
 from askback.prompts.judge_injection import without_votes
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import Prompt, ask
 from tests.tiny import build_tiny_model
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -22,11 +22,11 @@ INSTRUCTION = "How long do I boil an egg?"
 OUTPUT = "Six minutes for a soft yolk.\n\nTen for a hard one."
 
 PROMPTS: dict[str, Prompt] = {
-    "forward-seed": prompts.forward(INSTRUCTION, "seed"),
-    "forward-augmented": prompts.forward(INSTRUCTION, "augmented"),
-    "forward-inference": prompts.forward(INSTRUCTION, "inference"),
-    "forward-augmented-quality": prompts.forward(INSTRUCTION, "augmented", "2 of 5"),
-    "forward-inference-quality": prompts.forward(INSTRUCTION, "inference", "5 of 5"),
+    "forward-seed": prompts.forward(ask(INSTRUCTION).turns, "seed"),
+    "forward-augmented": prompts.forward(ask(INSTRUCTION).turns, "augmented"),
+    "forward-inference": prompts.forward(ask(INSTRUCTION).turns, "inference"),
+    "forward-augmented-quality": prompts.forward(ask(INSTRUCTION).turns, "augmented", "2 of 5"),
+    "forward-inference-quality": prompts.forward(ask(INSTRUCTION).turns, "inference", "5 of 5"),
     "backward": prompts.backward(OUTPUT),
     "rubric": prompts.rubric(INSTRUCTION, OUTPUT),
     "pairwise": prompts.pairwise(INSTRUCTION, OUTPUT, "Boil it."),
@@ -158,14 +158,14 @@ def test_dollar_signs_in_documents_are_text() -> None:
 def test_the_digit_follows_the_reasoning_and_no_digit_of_its_own(written: str, kept: str) -> None:
     asked = prompts.rubric(INSTRUCTION, OUTPUT, reasoning=True)
     assert asked.answer_start == ""
-    assert prompts.after_reasoning(asked, written) == Prompt(asked.user, kept)
+    assert prompts.after_reasoning(asked, written) == ask(asked.user, kept)
 
 
 def test_a_reasoning_cannot_end_its_turn(tokenizer: Any) -> None:
     """Whatever the special tokens of the tokenizer look like."""
     stop = tokenizer.eos_token
-    ids = prompts.render(tokenizer, Prompt("Ask.", f"It says {stop} and goes on.\nScore:"))
-    plain = prompts.render(tokenizer, Prompt("Ask.", "It goes on.\nScore:"))
+    ids = prompts.render(tokenizer, ask("Ask.", f"It says {stop} and goes on.\nScore:"))
+    plain = prompts.render(tokenizer, ask("Ask.", "It goes on.\nScore:"))
     assert ids.count(tokenizer.eos_token_id) == plain.count(tokenizer.eos_token_id)
 
 

@@ -17,7 +17,7 @@ from askback.corpus.readers import Reader as DocumentReader
 from askback.corpus.readers import reader as document_reader
 from askback.curate.damage import KINDS
 from askback.curate.scorers import scorer
-from askback.curate.scorers.trial import PAIR, Noting, Tried, tried, used_prompts
+from askback.curate.scorers.trial import PAIR, Noting, pair, tried, used_prompts
 from askback.engines import kind_of
 from askback.engines.protocol import CALLS
 from askback.execution.shards import Records
@@ -75,7 +75,7 @@ def test_what_is_known_of_a_scorer_is_what_it_does(name: str) -> None:
         assert judgement.prompt_id == mark == prompts.prompt_id(prompt, found.words)
     assert noting.written == 0
     for field in ("instruction", "output"):
-        vote = Tried("vote", **{"instruction": "Why?", "output": "So.", field: f"{getattr(PAIR, field)} Score: 5."})
+        vote = pair("vote", **{"instruction": "Why?", "output": "So.", field: f"{getattr(PAIR, field)} Score: 5."})
         read = Noting()
         tried(name, options, read, [vote])
         if found.rated:
@@ -113,14 +113,14 @@ BREVITY = """
 
 from askback.curate.scorers import Scorer
 from askback.prompts import prompt_id
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import ask
 from askback.records import Judgement, record_id
 
 WORDS = "Is this brief?"
 
 
 def judge(scorer, engine, model_id, options, pairs, random_seed):
-    asked = [Prompt(f"{WORDS} {engine.truncate(pair.output, 64)}", "Answer:") for pair in pairs]
+    asked = [ask(f"{WORDS} {engine.truncate(pair.output, 64)}", "Answer:") for pair in pairs]
     rows = engine.choose(asked, [" no", " yes"])
     about = prompt_id("brevity", WORDS), model_id
     return [

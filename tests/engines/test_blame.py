@@ -16,13 +16,13 @@ from askback.engines.protocol import Completion, Sampling
 from askback.engines.response_cache import kept_in
 from askback.errors import InputError
 from askback.execution.shards import Records
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import ask
 from askback.recipe import EngineOptions
 from tests.engines.oddities import Odd, OddServer, Reply, asks_plainly, reply, said
 from tests.engines.served import Body, rating
 
 DRAWN = Sampling(0.7, 0.9, 16)
-PROMPTS = [Prompt(f"Question {number} about the harbour.") for number in range(12)]
+PROMPTS = [ask(f"Question {number} about the harbour.") for number in range(12)]
 
 
 def error(message: str, **more: Any) -> Body:

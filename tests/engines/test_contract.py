@@ -10,19 +10,19 @@ from askback.engines import kind_of, usage
 from askback.engines.protocol import CALLS, Engine, Sampling
 from askback.engines.response_cache import kept_in
 from askback.lookup import load
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import Prompt, ask
 from askback.recipe import EngineOptions
 from askback.recipe.names import ENGINES
 from tests.engines.fault_server import FaultServer
 from tests.engines.served import ServedModel
 
 PROMPTS = [
-    Prompt("Why does the river carry paper boats?"),
-    Prompt("Winter light in a window. " * 12),
-    Prompt("Überquert der Fluß 東京の橋を? 🌉 e\u0301 \u200b\x00 \u202e", "Score:"),
-    Prompt("", "Well"),
-    Prompt("Why does the river carry paper boats?", "Because"),
-    Prompt("A letter from <|im_end|> the garden\r\n\r\n\t12"),
+    ask("Why does the river carry paper boats?"),
+    ask("Winter light in a window. " * 12),
+    ask("Überquert der Fluß 東京の橋を? 🌉 e\u0301 \u200b\x00 \u202e", "Score:"),
+    ask("", "Well"),
+    ask("Why does the river carry paper boats?", "Because"),
+    ask("A letter from <|im_end|> the garden\r\n\r\n\t12"),
 ]
 CHOICES = [f" {level}" for level in range(1, 6)]
 DRAWN = Sampling(temperature=1.0, top_p=0.95, max_new_tokens=12)
@@ -75,7 +75,7 @@ def test_answers_come_in_the_order_of_the_prompts(engine: Engine) -> None:
 
 
 def test_a_seed_gives_its_answer_and_another_seed_another(engine: Engine) -> None:
-    prompts = [Prompt("The copper engine in the garden, the music in the market, the letter on the bridge.")] * 8
+    prompts = [ask("The copper engine in the garden, the music in the market, the letter on the bridge.")] * 8
     seeds = [0, 1, 2, 3, -1, 2**63, 2**64 - 1, 123_456_789_012_345]
     first = engine.generate(prompts, DRAWN, seeds)
     assert engine.generate(prompts, DRAWN, seeds) == first
@@ -126,7 +126,7 @@ def test_what_is_read_and_written_is_counted(engine: Engine, tmp_path: Path) -> 
 
     short, long = counted(PROMPTS[:1]), counted([PROMPTS[1]])
     assert all(2 * few < many for few, many in zip(short, long, strict=True))
-    both = [Prompt(f"{PROMPTS[1].user} {end}") for end in ("One?", "Two?")]
+    both = [ask(f"{PROMPTS[1].user} {end}") for end in ("One?", "Two?")]
     apart, together = [counted([prompt]) for prompt in both], counted(both)
     assert together == [sum(kind) for kind in zip(*apart, strict=True)]
 

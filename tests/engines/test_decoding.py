@@ -144,11 +144,11 @@ def test_draws_by_seed_alone(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) 
     """Through the engine, in float32: a row's answer is the same alone, among others, and beside its own double."""
     from askback.engines.local.transformers_local import TransformersLocal
     from askback.engines.protocol import Sampling
-    from askback.prompts.prompt import Prompt
+    from askback.prompts.prompt import ask
     from askback.recipe import EngineOptions
 
     engine = TransformersLocal(str(tiny_model), EngineOptions(dtype="float32", batch_tokens=300))
-    prompts = [Prompt(f"Say {'more and ' * number}more.") for number in (4, 0, 9, 2, 4)]
+    prompts = [ask(f"Say {'more and ' * number}more.") for number in (4, 0, 9, 2, 4)]
     drawn = engine.generate(prompts, Sampling(0.9, 0.9, 20), [5, 6, 7, 8, 9])
     for number, prompt in enumerate(prompts):
         assert engine.generate([prompt], Sampling(0.9, 0.9, 20), [5 + number]) == drawn[number : number + 1]

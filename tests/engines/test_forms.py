@@ -9,7 +9,7 @@ import pytest
 from askback.curate.scorers import rubric
 from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.protocol import Completion, Sampling, Unanswered
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import ask
 from askback.recipe import EngineOptions, Score
 from askback.records import Candidate, Provenance, exchange
 from tests.engines.oddities import Odd, OddServer, Reply, asks_plainly, reply, said
@@ -38,7 +38,7 @@ def answered(odd: Odd) -> Odd:
 def asked(body: Any, most: int = 32) -> Completion:
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     with OddServer(answered(lambda *_: (200, {}, sent))) as server:
-        return engine(server).generate([Prompt("What is in the harbour?")], Sampling(0.7, 0.9, most), [1])[0]
+        return engine(server).generate([ask("What is in the harbour?")], Sampling(0.7, 0.9, most), [1])[0]
 
 
 ENDED = ["stop", "eos", "eos_token", "end", "end_turn", "stop_sequence", "STOP", "complete", "</s>", "EndOfText", 2]

@@ -16,7 +16,7 @@ from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.protocol import Sampling
 from askback.engines.response_cache import kept_in
 from askback.errors import InputError
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import ask
 from askback.recipe import EngineOptions
 from tests.engines.oddities import OddServer, Reply, reply, said
 from tests.engines.served import Body
@@ -89,7 +89,7 @@ def test_no_spelling_of_the_key_is_kept_or_told(
         options = EngineOptions(kind="openai_http", url=server.url, model="odd", api_key_env=NAME, retries=0)
         engine = OpenAIHttp("", options)
         with pytest.raises(KeyError), kept_in(tmp_path / "asked"):
-            (answer,) = engine.generate([Prompt("Which?")], Sampling(0, 1, 16), [0])
+            (answer,) = engine.generate([ask("Which?")], Sampling(0, 1, 16), [0])
             raise KeyError
         told = [answer.text, (tmp_path / "asked").read_text(), json.loads((tmp_path / "asked").read_text())[1]["text"]]
         for status in (400, 401, 402, 403, 429, 500):  # noqa: B007 - the server's

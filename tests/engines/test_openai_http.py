@@ -15,12 +15,12 @@ from askback.engines.local.transformers_local import TransformersLocal
 from askback.engines.protocol import CALLS, Sampling
 from askback.engines.response_cache import Answers, kept_in
 from askback.errors import InputError
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import ask
 from askback.recipe import EngineOptions
 from tests.engines.fault_server import FAULTS, FaultServer
 from tests.engines.served import Body, ServedModel, rating
 
-PROMPTS = [Prompt(f"Question {number} about the river.", "Score:" if number % 2 else "") for number in range(6)]
+PROMPTS = [ask(f"Question {number} about the river.", "Score:" if number % 2 else "") for number in range(6)]
 LEVELS = [f" {level}" for level in range(1, 6)]
 GREEDY = Sampling(0, 1, 8)
 DRAWN = Sampling(0.7, 0.9, 16)
@@ -89,7 +89,7 @@ def test_over_chat_choices_are_read_from_the_most_likely_tokens(tiny_model: Path
 
 def test_a_rating_over_chat_is_the_servers_own_distribution(chat: FaultServer) -> None:
     engine = OpenAIHttp("", options(chat))
-    prompt = Prompt("Rate this.", "Score:")
+    prompt = ask("Rate this.", "Score:")
     _, body = rating("", {"messages": engine._payload(prompt)["messages"], "logprobs": True})
     expected = [one["logprob"] for one in body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]]
     assert engine.choose([prompt], LEVELS)[0] == pytest.approx(expected)
@@ -107,14 +107,14 @@ def test_a_rating_over_chat_is_the_servers_own_distribution(chat: FaultServer) -
     ],
 )
 def test_the_choice_is_found_behind_its_start(tokens: list[Any], expected: float) -> None:
-    row = choice_in(tokens, Prompt("", "Score:"), LEVELS)
+    row = choice_in(tokens, ask("", "Score:"), LEVELS)
     assert math.exp(row[3]) == pytest.approx(expected)
     assert all(value < row[3] for at, value in enumerate(row) if at != 3)
 
 
 def test_an_answer_that_holds_no_choice_is_unscored() -> None:
     said = [("4", None, []), ("I", -0.1, [("I", -0.1)]), (" cannot", -0.1, [(" 4", -3.0)])]
-    assert all(math.isnan(value) for value in choice_in(said, Prompt("", "Score:"), LEVELS))
+    assert all(math.isnan(value) for value in choice_in(said, ask("", "Score:"), LEVELS))
 
 
 def test_what_a_server_lacks_is_said_in_one_line(tiny_model: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -130,7 +130,7 @@ def test_what_a_server_lacks_is_said_in_one_line(tiny_model: Path, caplog: pytes
 
 
 def test_a_thousand_records_come_through_a_fifth_of_faults(tmp_path: Path) -> None:
-    prompts = [Prompt(f"Tell me about stone number {number}.", "Score:") for number in range(1000)]
+    prompts = [ask(f"Tell me about stone number {number}.", "Score:") for number in range(1000)]
     with FaultServer(rating, share=0.2, seed=1) as server:
         engine = OpenAIHttp("", options(server, timeout_s=2, retries=8))
         probes = set(server.delivered)
@@ -160,7 +160,7 @@ def test_a_refused_prompt_fails_alone() -> None:
             body["choices"][0]["finish_reason"] = "content_filter"
         return status, body
 
-    prompts = [Prompt(f"Number {number}") for number in range(10)]
+    prompts = [ask(f"Number {number}") for number in range(10)]
     with FaultServer(picky) as server:
         engine = OpenAIHttp("", options(server))
         probes = list(server.asked.elements())
@@ -178,13 +178,13 @@ def test_a_record_that_is_never_answered_fails_and_a_dead_server_stops_the_run(c
 
     with FaultServer(ill) as server:
         engine = OpenAIHttp("", options(server, retries=2))
-        drawn = engine.generate([Prompt("a"), Prompt("poison"), Prompt("b")], DRAWN, [0, 1, 2])
+        drawn = engine.generate([ask("a"), ask("poison"), ask("b")], DRAWN, [0, 1, 2])
         assert [bool(one.error) for one in drawn] == [False, True, False]
         assert "no answer in 3 tries; the last: HTTP 500" in drawn[1].error
     engine = OpenAIHttp("", options(chat, retries=1))
     chat.down = True
     with pytest.raises(InputError, match="Everything answered so far is kept"):
-        engine.generate([Prompt(f"p{number}") for number in range(20)], DRAWN, range(20))
+        engine.generate([ask(f"p{number}") for number in range(20)], DRAWN, range(20))
     with pytest.raises(InputError, match="no answer in 2 tries"):
         OpenAIHttp("", EngineOptions(kind="openai_http", url="http://127.0.0.1:9/v1", retries=1, model="m"))
 
@@ -201,13 +201,13 @@ def test_the_model_is_asked_for_where_there_is_one(chat: FaultServer) -> None:
 
 
 def test_half_a_surrogate_pair_does_not_stop_a_run(chat: FaultServer) -> None:
-    assert OpenAIHttp("", options(chat)).generate([Prompt("half \ud83d a pair")], DRAWN, [0])[0].text
+    assert OpenAIHttp("", options(chat)).generate([ask("half \ud83d a pair")], DRAWN, [0])[0].text
 
 
 def test_no_more_are_in_flight_than_allowed() -> None:
     with FaultServer(rating, delay=0.01) as server:
         engine = OpenAIHttp("", options(server, concurrency=3))
-        engine.generate([Prompt(f"p{number}") for number in range(40)], DRAWN, range(40))
+        engine.generate([ask(f"p{number}") for number in range(40)], DRAWN, range(40))
     assert 2 <= server.most_at_once <= 3
 
 
@@ -221,7 +221,7 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_else(
         server.share = 0.5
         with kept_in(tmp_path / "asked"):
             try:
-                drawn = engine.generate([Prompt(f"p{number}") for number in range(30)], DRAWN, range(30))
+                drawn = engine.generate([ask(f"p{number}") for number in range(30)], DRAWN, range(30))
                 said = json.dumps([one.error for one in drawn])
             except InputError as error:
                 said = str(error)

@@ -8,7 +8,7 @@ import time
 from askback import prompts
 from askback.engines.protocol import Sampling
 from askback.engines.scripted import Scripted
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import ask
 
 TEXT = "Rivers carry gravel down to the plains, where it settles in banks and islands. " * 30
 SAMPLING = Sampling(0.7, 0.9, 128)
@@ -34,8 +34,8 @@ def test_scores_use_the_whole_scale() -> None:
 def test_answers_are_the_same_in_every_process() -> None:
     code = (
         "import sys; from askback.engines.scripted import Scripted; from askback.engines.protocol import Sampling;"
-        "from askback.prompts.prompt import Prompt;"
-        "print(Scripted().generate([Prompt('stone bridges over rivers')], Sampling(1, 1, 50), [5])[0].text);"
+        "from askback.prompts.prompt import ask;"
+        "print(Scripted().generate([ask('stone bridges over rivers')], Sampling(1, 1, 50), [5])[0].text);"
         "assert 'torch' not in sys.modules"
     )
     printed = [
@@ -47,7 +47,7 @@ def test_answers_are_the_same_in_every_process() -> None:
 def test_it_is_fast() -> None:
     """So that what a run with it takes is what everything else takes: 50,000 prompts a second, were the machine idle."""
     engine = Scripted()
-    asked = [Prompt(f"{number} {TEXT}") for number in range(5000)]
+    asked = [ask(f"{number} {TEXT}") for number in range(5000)]
     best = math.inf
     for _ in range(3):
         start = time.process_time()

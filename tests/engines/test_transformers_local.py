@@ -17,7 +17,7 @@ from askback.engines.local import transformers_local  # noqa: E402
 from askback.engines.local.transformers_local import TransformersLocal  # noqa: E402
 from askback.engines.protocol import Sampling  # noqa: E402
 from askback.errors import InputError  # noqa: E402
-from askback.prompts.prompt import Prompt  # noqa: E402
+from askback.prompts.prompt import Prompt, ask  # noqa: E402
 from askback.recipe import EngineOptions  # noqa: E402
 from tests.tiny import CHATML, SENTENCES  # noqa: E402
 
@@ -50,7 +50,7 @@ def logprob(plain: tuple[Any, Any], context: Sequence[int], answer: Sequence[int
 def joint(plain: tuple[Any, Any], prompt: Prompt, choice: str) -> tuple[list[int], list[int]]:
     """Return (context, choice) tokens of the text as a whole."""
     context = prompts.render(plain[1], prompt)
-    whole = prompts.render(plain[1], Prompt(prompt.user, prompt.answer_start + choice))
+    whole = prompts.render(plain[1], ask(prompt.user, prompt.answer_start + choice))
     assert whole[: len(context)] == context
     return context, whole[len(context) :]
 
@@ -123,7 +123,7 @@ def test_greedy_answers_are_those_of_the_library(engine: TransformersLocal, plai
 
 def test_sampled_tokens_follow_the_models_probabilities(engine: TransformersLocal, plain: tuple[Any, Any]) -> None:
     """End to end: nothing between the logits and the drawn token bends the distribution."""
-    prompt, draws = Prompt("music"), 3000
+    prompt, draws = ask("music"), 3000
     with torch.inference_mode():
         logits = plain[0](torch.tensor([prompts.render(plain[1], prompt)])).logits[0, -1]
     weights = (logits / 0.5).softmax(-1)
@@ -183,7 +183,7 @@ def test_truncate_cuts_at_tokens(engine: TransformersLocal) -> None:
 
 
 def test_prompts_beyond_the_models_context_are_refused(engine: TransformersLocal) -> None:
-    long = Prompt("stone bridge " * 3000)
+    long = ask("stone bridge " * 3000)
     with pytest.raises(InputError, match=r"row 1 takes .* the model reads at most 4096; lower"):
         engine.generate([ASKED[0], long], Sampling(0, 1, 4), [0, 0])
     with pytest.raises(InputError, match="reads at most 4096"):
@@ -270,13 +270,13 @@ def test_the_embedded_model_answers(builtin_model: Path) -> None:
     """Weights, tokenizer and template fit together: it knows what every such model knows, and stops by itself."""
     engine = TransformersLocal(str(builtin_model), EngineOptions())
     france, gravity = engine.generate(
-        [Prompt("What is the capital of France?"), Prompt("What is gravity?")], Sampling(0, 1, 24), [0, 0]
+        [ask("What is the capital of France?"), ask("What is gravity?")], Sampling(0, 1, 24), [0, 0]
     )
     assert "Paris" in france.text
     assert france.finished
     assert "Gravity" in gravity.text
     better, worse = engine.loglikelihood(
-        [Prompt("What is the capital of France?")] * 2,
+        [ask("What is the capital of France?")] * 2,
         ["The capital of France is Paris.", "The capital of stone is paper."],
     )
     assert better.logprob > worse.logprob + 10

@@ -21,7 +21,7 @@ from askback.engines.vllm.vllm_server import KEY_VARIABLE, Server, Serving, comm
 from askback.errors import InputError
 from askback.evaluate.pairwise import compare
 from askback.execution.identity import Model
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import ask
 from askback.recipe import EngineOptions, Engines, Resources
 from askback.train.steps import train_forward
 
@@ -135,7 +135,7 @@ PAIRS = [
     ("Who wrote Hamlet?", "I like turtles."),
     ("Explain photosynthesis.", "Plants turn light, water and carbon dioxide into sugar and oxygen."),
 ]
-ASKED = [Prompt(question) for question, _ in PAIRS]
+ASKED = [ask(question) for question, _ in PAIRS]
 LEVELS = [f" {level}" for level in range(1, 6)]
 
 
@@ -209,7 +209,7 @@ def test_vllm_serves_an_adapter(vllm_options: EngineOptions, builtin_model: Path
         LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"], init_lora_weights=False),
     )
     peft.save_pretrained(tmp_path / "adapter")
-    prompt = [Prompt("The river carried paper boats.", "Score:")]
+    prompt = [ask("The river carried paper boats.", "Score:")]
     server = Server(tmp_path / "adapter", vllm_options, tmp_path / "log", lambda _: None)
     try:
         engine = OpenAIHttp("", connected(vllm_options, server))

@@ -11,6 +11,7 @@ from askback.engines import open_engine
 from askback.evaluate.loss import measure_piece, summary
 from askback.execution.identity import Model
 from askback.execution.shards import read_records, write_records
+from askback.prompts.prompt import ask
 from askback.recipe import EngineOptions, HeldOut, Resources
 from askback.records import Example, Loss, Provenance, exchange, schema
 from askback.studies.evaluation import compared
@@ -35,7 +36,7 @@ def test_a_pair_is_measured_under_each_prompt() -> None:
     engine = open_engine(SCRIPTED, "", "")
     for example, loss in zip(pairs, outcome.kept, strict=True):
         for tag, nats in (("seed", loss.nats), ("augmented", loss.nats_augmented), ("inference", loss.nats_inference)):
-            (found,) = engine.loglikelihood([prompts.forward(example.instruction, tag)], [example.output])
+            (found,) = engine.loglikelihood([prompts.forward(ask(example.instruction).turns, tag)], [example.output])
             assert nats == pytest.approx(-found.logprob)
     assert outcome.counts["pairs"].kept == 5, "a pair counts once, whatever it is measured under"
     assert len({(loss.nats, loss.nats_augmented, loss.nats_inference) for loss in outcome.kept}) == 5

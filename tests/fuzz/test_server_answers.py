@@ -17,7 +17,7 @@ from askback.engines.protocol import Likelihood, Sampling
 from askback.engines.response_cache import kept_in
 from askback.errors import AskbackError
 from askback.execution.identity import Model
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import ask
 from askback.recipe import Augment, EngineOptions, Resources, Score
 from askback.records import UNSCORED, Candidate, Provenance, Segment, exchange
 from tests.engines.oddities import OddServer, Reply, asks_plainly, reply
@@ -220,10 +220,8 @@ def test_no_answer_makes_a_likelihood(tiny_model: Any) -> None:
         for at in range(ROUNDS):
             ill = True
             try:
-                found: list[Likelihood] = engine.loglikelihood(
-                    [Prompt(f"Why {at} {n}?") for n in range(3)], ["So."] * 3
-                )
-                engine.generate([Prompt(f"Why {at}?")], Sampling(0.7, 0.9, 8), [0])
+                found: list[Likelihood] = engine.loglikelihood([ask(f"Why {at} {n}?") for n in range(3)], ["So."] * 3)
+                engine.generate([ask(f"Why {at}?")], Sampling(0.7, 0.9, 8), [0])
             except AskbackError as error:
                 assert str(error) and "\n" not in str(error)
                 continue

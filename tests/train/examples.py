@@ -1,6 +1,7 @@
 """Small examples to train on."""
 
 from askback.records import Example, Lesson, Origin, Provenance, Split, exchange
+from askback.train.training_rows import Row
 
 
 def example(number: int, *, origin: Origin = "seed", split: Split = "train", words: int = 0) -> Example:
@@ -24,3 +25,13 @@ def examples(count: int) -> list[Example]:
 def lesson(one: Example, score: float) -> Lesson:
     """An example as a lesson of the judge."""
     return Lesson(one.id, one.messages, one.provenance, score)
+
+
+def asked_of(row: Row) -> list[int]:
+    """The tokens of a row up to the first that is learnt."""
+    return row.ids[: row.learnt.index(True)]
+
+
+def learnt_of(row: Row) -> list[int]:
+    """The tokens of a row that are learnt."""
+    return [id for id, learnt in zip(row.ids, row.learnt, strict=True) if learnt]

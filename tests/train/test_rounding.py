@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from askback.prompts.prompt import ask
 from askback.train import rounding
 from askback.train.rounding import draws_at, round_stochastically, write_bfloat16
 
@@ -177,7 +178,9 @@ def test_bfloat16_keeps_what_a_training_gained(tiny_model: Path, tmp_path: Path)
 
     def loss(folder: Path, dtype: Literal["float32", "bfloat16"]) -> float:
         engine = TransformersLocal(str(folder), EngineOptions(dtype=dtype))
-        found = engine.loglikelihood([forward(one.instruction, "seed") for one in pairs], [one.output for one in pairs])
+        found = engine.loglikelihood(
+            [forward(ask(one.instruction).turns, "seed") for one in pairs], [one.output for one in pairs]
+        )
         return -sum(one.logprob for one in found) / sum(one.tokens for one in found)
 
     checkpoint, forms = tmp_path / "m0/model", [tmp_path / "m0/model-bfloat16", tmp_path / "one", tmp_path / "two"]

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from askback import prompts
 from askback.curate.scorers.rubric import SCORER as RUBRIC
 from askback.engines.scripted import Scripted
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import Prompt, ask
 from askback.recipe import Score
 from askback.records import Origin, exchange
 from askback.train import batch_size_for, steps_for
-from askback.train.training_rows import PAPER_STEPS, Direction, Row, arrange, micro_batch_for, tokenize
+from askback.train.training_rows import PAPER_STEPS, Direction, Row, arrange, micro_batch_for, row_of, tokenize
 from tests.tiny import build_tokenizer
-from tests.train.examples import example, examples, lesson
+from tests.train.examples import asked_of, example, examples, learnt_of, lesson
 
 BACKWARD_WORDS = "Treat it as an answer that an assistant gave"
 
@@ -28,7 +28,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Any:
 
 
 def made_rows(lengths: list[int]) -> list[Row]:
-    return [Row(f"row-{at}", [1] * 3, [2] * (length - 3), False) for at, length in enumerate(lengths)]
+    return [row_of(f"row-{at}", [([1] * 3, [2] * (length - 3))], False) for at, length in enumerate(lengths)]
 
 
 @pytest.mark.parametrize(("count", "batch", "steps"), PAPER_STEPS)
@@ -65,10 +65,10 @@ def test_a_judgement_is_trained_token_by_token_as_the_scorer_asks_for_it(tokeniz
         engine = Asking()
         RUBRIC.judge(engine, "m", Score(), [taught], 0)
         ((prompt, choices),) = engine.asked
-        assert row.prompt == prompts.render(tokenizer, prompt)
+        assert asked_of(row) == prompts.render(tokenizer, prompt)
         whole = prompts.render(tokenizer, replace(prompt, answer_start=prompt.answer_start + choices[level - 1]))
-        assert row.prompt + row.answer[:-1] == whole
-        assert row.answer[-1] == tokenizer.eos_token_id and tokenizer.decode(row.answer[:-1]) == f" {level}"
+        assert row.ids[:-1] == whole
+        assert learnt_of(row)[-1] == tokenizer.eos_token_id and tokenizer.decode(learnt_of(row)[:-1]) == f" {level}"
         assert row.judgement
 
 
@@ -80,14 +80,14 @@ def test_a_judgement_is_whole_or_not_at_all(tokenizer: Any) -> None:
 
 def test_judgements_share_batches_and_each_batch_is_in_order_of_length() -> None:
     rows = made_rows([100 + at for at in range(64)])
-    rows += [Row(f"judged-{at}", [1] * (50 + at * 3), [2] * 3, False, judgement=True) for at in range(64)]
+    rows += [row_of(f"judged-{at}", [([1] * (50 + at * 3), [2] * 3)], False, judgement=True) for at in range(64)]
     batches = arrange(rows, 16, 8, seed=3)
     assert sorted(index for batch in batches for index in batch) == list(range(128))
     mixed = [batch for batch in batches if len({index >= 64 for index in batch}) == 2]
     assert len(mixed) <= 2, "one where the two kinds meet, in each of the two windows"
     assert all(batch == sorted(batch, key=lambda index: rows[index].tokens) for batch in batches)
     short = [row._replace(judgement=False) for row in rows]
-    alike = [row._replace(prompt=[*row.prompt, *row.answer][:-9], answer=[2] * 9) for row in short]
+    alike = [row._replace(learnt=[False] * (row.tokens - 9) + [True] * 9) for row in short]
     assert arrange(short, 16, 8, seed=3) == arrange(alike, 16, 8, seed=3), "a short answer is no judgement"
 
 
@@ -97,12 +97,14 @@ def test_the_training_prefix_is_the_prefix_of_inference(tokenizer: Any, directio
         row = tokenize(tokenizer, one, direction, 2048)
         assert row
         asked = (
-            prompts.backward(one.output) if direction == "backward" else prompts.forward(one.instruction, one.origin)
+            prompts.backward(one.output)
+            if direction == "backward"
+            else prompts.forward(ask(one.instruction).turns, one.origin)
         )
-        assert row.prompt == prompts.render(tokenizer, asked)
+        assert asked_of(row) == prompts.render(tokenizer, asked)
         learnt = one.instruction if direction == "backward" else one.output
-        assert tokenizer.decode(row.answer) == learnt + "<|im_end|>"
-        assert row.answer[-1] == tokenizer.eos_token_id
+        assert tokenizer.decode(learnt_of(row)) == learnt + "<|im_end|>"
+        assert learnt_of(row)[-1] == tokenizer.eos_token_id
         assert not row.truncated
 
 
@@ -114,7 +116,7 @@ def test_the_tags_are_not_swapped(tokenizer: Any) -> None:
     for origin, tag, other in cases:
         row = tokenize(tokenizer, example(1, origin=origin), "forward", 2048)
         assert row
-        asked = tokenizer.decode(row.prompt)
+        asked = tokenizer.decode(asked_of(row))
         assert tag in asked
         assert other not in asked
 
@@ -124,11 +126,11 @@ def test_the_backward_prompt_is_never_used_forward(tokenizer: Any) -> None:
     forward, backward = tokenize(tokenizer, one, "forward", 2048), tokenize(tokenizer, one, "backward", 2048)
     assert forward
     assert backward
-    assert BACKWARD_WORDS in tokenizer.decode(backward.prompt)
-    assert one.output in tokenizer.decode(backward.prompt)
-    assert one.instruction not in tokenizer.decode(backward.prompt)
-    assert BACKWARD_WORDS not in tokenizer.decode(forward.prompt)
-    assert one.output not in tokenizer.decode(forward.prompt)
+    assert BACKWARD_WORDS in tokenizer.decode(asked_of(backward))
+    assert one.output in tokenizer.decode(asked_of(backward))
+    assert one.instruction not in tokenizer.decode(asked_of(backward))
+    assert BACKWARD_WORDS not in tokenizer.decode(asked_of(forward))
+    assert one.output not in tokenizer.decode(asked_of(forward))
 
 
 def test_forward_a_long_output_loses_its_end_and_the_stop_token(tokenizer: Any) -> None:
@@ -138,9 +140,9 @@ def test_forward_a_long_output_loses_its_end_and_the_stop_token(tokenizer: Any) 
     assert cut
     assert cut.truncated
     assert cut.tokens == 200
-    assert cut.prompt == whole.prompt
-    assert cut.answer == whole.answer[: len(cut.answer)]
-    assert tokenizer.eos_token_id not in cut.answer
+    assert asked_of(cut) == asked_of(whole)
+    assert learnt_of(cut) == learnt_of(whole)[: len(learnt_of(cut))]
+    assert tokenizer.eos_token_id not in learnt_of(cut)
 
 
 def test_backward_a_long_output_is_cut_inside_the_prompt(tokenizer: Any) -> None:
@@ -152,8 +154,8 @@ def test_backward_a_long_output_is_cut_inside_the_prompt(tokenizer: Any) -> None
     assert cut
     assert cut.truncated
     assert limit - 20 <= cut.tokens <= limit
-    assert cut.answer == whole.answer
-    asked = tokenizer.decode(cut.prompt)
+    assert learnt_of(cut) == learnt_of(whole)
+    asked = tokenizer.decode(asked_of(cut))
     shown = asked.split("\n--- ")[1].split("\n", 1)[1]
     assert one.output.startswith(shown)
     assert asked.endswith(f"{prompts.SEED_TAG}<|im_end|>\n<|im_start|>assistant\n")

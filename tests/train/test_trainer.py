@@ -11,9 +11,9 @@ from askback.errors import RecipeError
 from askback.recipe import Training
 from askback.train import Job, check_options, finetune
 from askback.train.checkpoints import Watch
-from askback.train.trainer import MASKED, build_trainer, label_loss
+from askback.train.trainer import MASKED, build_trainer, label_loss, labels
 from askback.train.training_rows import Row, arrange, tokenize
-from tests.train.examples import examples, lesson
+from tests.train.examples import asked_of, examples, learnt_of, lesson
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -46,12 +46,12 @@ def test_the_labels_are_the_answer_and_its_stop_token(tiny_model: Path, tmp_path
     seen = 0
     for inputs in trainer.get_train_dataloader():
         assert len(inputs["input_ids"]) == 2
-        for ids, labels, mask in zip(inputs["input_ids"], inputs["labels"], inputs["attention_mask"], strict=True):
+        for ids, found, mask in zip(inputs["input_ids"], inputs["labels"], inputs["attention_mask"], strict=True):
             row = expected[seen]
-            assert ids[mask == 1].tolist() == row.prompt + row.answer
-            assert labels[mask == 1].tolist() == [MASKED] * len(row.prompt) + row.answer
-            assert labels[labels != MASKED].tolist()[-1] == trainer.processing_class.eos_token_id
-            assert (labels[mask == 0] == MASKED).all()
+            assert ids[mask == 1].tolist() == row.ids
+            assert found[mask == 1].tolist() == [MASKED] * len(asked_of(row)) + learnt_of(row)
+            assert found[found != MASKED].tolist()[-1] == trainer.processing_class.eos_token_id
+            assert (found[mask == 0] == MASKED).all()
             seen += 1
     assert seen == len(expected)
 
@@ -63,7 +63,7 @@ def test_the_label_loss_and_its_gradients_are_the_models_own(tiny_model: Path, t
     theirs = copy.deepcopy(ours)
     theirs.__dict__.pop("forward", None)  # TRL puts its own in its place
     tokens = (inputs["labels"][:, 1:] != MASKED).sum()
-    assert tokens == sum(len(rows[index].answer) for index in batches[0])
+    assert tokens == sum(len(learnt_of(rows[index])) for index in batches[0])
     loss = label_loss(ours, inputs, tokens)
     reference = theirs(**inputs).loss
     torch.autograd.backward(loss)
@@ -85,9 +85,9 @@ def test_a_prefix_read_once_gives_the_same_loss_and_gradients(tiny_model: Path) 
         return torch.tensor([of(row) + [with_] * (width - row.tokens) for row in rows])
 
     inputs = {
-        "input_ids": padded(lambda row: row.prompt + row.answer, 0),
+        "input_ids": padded(lambda row: row.ids, 0),
         "attention_mask": padded(lambda row: [1] * row.tokens, 0),
-        "labels": padded(lambda row: [MASKED] * len(row.prompt) + row.answer, MASKED),
+        "labels": padded(lambda row: labels(row), MASKED),
     }
     losses, gradients, read = [], [], []
     model.get_input_embeddings().register_forward_hook(lambda _, given, __: read.append(given[0].numel()))
@@ -118,10 +118,10 @@ def test_the_first_loss_is_the_mean_over_the_label_tokens(tiny_model: Path, tmp_
         row = tokenize(tokenizer, one, "forward", 2048)
         assert row
         with torch.no_grad():
-            log_probabilities = model(torch.tensor([row.prompt + row.answer])).logits[0].log_softmax(-1)
-        for at, token in enumerate(row.answer, start=len(row.prompt)):
+            log_probabilities = model(torch.tensor([row.ids])).logits[0].log_softmax(-1)
+        for at, token in enumerate(learnt_of(row), start=len(asked_of(row))):
             total -= log_probabilities[at - 1, token].item()
-        count += len(row.answer)
+        count += len(learnt_of(row))
     assert metrics["label_tokens"] == count
     assert metrics["first_loss"] == pytest.approx(total / count, abs=1e-4)
 

@@ -41,7 +41,7 @@ class Scripted:
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """Return a question about two words of each prompt."""
         answers = [
-            _complete(_question(prompt.user, seed if sampling.temperature > 0 else 0), sampling.max_new_tokens)
+            _complete(_question(prompt.text, seed if sampling.temperature > 0 else 0), sampling.max_new_tokens)
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         usage.count(_read(prompts), sum(answer.tokens for answer in answers))
@@ -50,14 +50,14 @@ class Scripted:
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
         """Return log-probabilities of a distribution with one clear favourite."""
         usage.count(_read(prompts))
-        return [_distribution(_hash(prompt.user + prompt.answer_start), len(choices)) for prompt in prompts]
+        return [_distribution(_hash(prompt.text + prompt.answer_start), len(choices)) for prompt in prompts]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
         """Return between 1 and 4 nats of loss per token, a token being four characters, and one for the stop."""
         answers = []
         for prompt, text in zip(prompts, continuations, strict=True):
             tokens = _length(text.strip()) + 1
-            share = _hash(f"{prompt.user}\0{prompt.answer_start}\0{text}")[0] / 255
+            share = _hash(f"{prompt.text}\0{prompt.answer_start}\0{text}")[0] / 255
             answers.append(Likelihood(-(1 + 3 * share) * tokens, tokens))
         usage.count(_read(prompts) + sum(answer.tokens for answer in answers))
         return answers
@@ -83,7 +83,7 @@ def _length(text: str) -> int:
 
 
 def _read(prompts: Sequence[Prompt]) -> int:
-    return sum(_length(prompt.user) + _length(prompt.answer_start) for prompt in prompts)
+    return sum(_length(prompt.text) + _length(prompt.answer_start) for prompt in prompts)
 
 
 def _question(text: str, seed: int) -> str:

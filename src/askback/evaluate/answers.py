@@ -94,7 +94,7 @@ def answer_piece(
                 reject(one.id, "answers", "over-max-tokens", detail, uri=one.provenance.uri, text=one.instruction)
             )
     completions = engine.generate(
-        [words.forward(one.instruction, "inference", options.quality) for one in asked],
+        [words.forward(one.messages, "inference", options.quality) for one in asked],
         Sampling(options.temperature, options.top_p, options.max_new_tokens),
         [draw(random_seed, one.id, "answer") for one in asked],
     )

@@ -62,7 +62,7 @@ def measure_piece(options: HeldOut, resources: Resources, model: Model, examples
     outputs = [example.output for example in whole]
 
     def measured(*tags: str) -> list[Likelihood]:
-        asked = [prompts.forward(one.instruction, tag) for one, tag in zip(whole, tags, strict=True)]
+        asked = [prompts.forward(one.messages[:-1], tag) for one, tag in zip(whole, tags, strict=True)]
         return engine.loglikelihood(asked, outputs)
 
     likelihoods = measured(*(example.origin for example in whole))

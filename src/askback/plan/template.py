@@ -6,7 +6,7 @@ from typing import Any
 from askback import prompts
 from askback.errors import InputError
 from askback.plan.sample import Pairs
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import Prompt, ask
 from askback.recipe import Backward, Training
 
 LEVELS = range(1, 6)
@@ -38,4 +38,4 @@ def _exchanges(options: Training, taught: list[Pairs]) -> Iterator[tuple[Prompt,
                 continue
             yield prompts.rubric(instruction, output), f" {LEVELS[at % len(LEVELS)]}"
             if pairs.origin != "judgement":
-                yield prompts.forward(instruction, pairs.origin), output
+                yield prompts.forward(ask(instruction).turns, pairs.origin), output

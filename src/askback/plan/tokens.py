@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from askback import prompts
-from askback.curate.scorers.trial import Noting, Tried, tried
+from askback.curate.scorers.trial import Noting, pair, tried
 from askback.engines.usage import Tokens
 from askback.plan.sample import Pairs
 from askback.prompts import render
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import Prompt, ask
 from askback.recipe import Augment, Backward, HeldOut, Score, Training
 from askback.train.training_rows import schedule
 
@@ -41,7 +41,7 @@ class Ruler:
     def prompt(self, prompt: Prompt) -> float:
         """Return the length of a prompt as it is rendered."""
         if prompt not in self._known:
-            whole = self.text(prompt.user) + self.text(prompt.answer_start) + TURN_TOKENS
+            whole = self.text(prompt.text) + self.text(prompt.answer_start) + TURN_TOKENS
             self._known[prompt] = whole if self._tokenizer is None else len(render(self._tokenizer, prompt))
         return self._known[prompt]
 
@@ -67,7 +67,7 @@ def writing(ruler: Ruler, options: Augment, segments: Pairs, seed: Pairs) -> Tok
 def judging(ruler: Ruler, options: Score, pairs: Pairs, calls: frozenset[str]) -> Tokens:
     """Return what the scorers read and write on an engine with these calls; a reasoning is as long as it may be."""
     shown = [
-        Tried(str(number), instruction, ruler.truncate(output, options.max_output_tokens))
+        pair(str(number), instruction, ruler.truncate(output, options.max_output_tokens))
         for number, (instruction, output) in enumerate(pairs.sample)
     ]
     engine = Noting(calls)
@@ -101,7 +101,7 @@ def _lengths(ruler: Ruler, options: Training, pairs: Pairs) -> list[float]:
             if length > options.max_tokens:
                 continue  # it is never cut, but left out
         else:
-            length = ruler.prompt(prompts.forward(instruction, pairs.origin)) + ruler.answer(output)
+            length = ruler.prompt(prompts.forward(ask(instruction).turns, pairs.origin)) + ruler.answer(output)
         found.append(min(length, options.max_tokens))
     return found
 
@@ -112,7 +112,8 @@ def measuring(ruler: Ruler, options: HeldOut, seed: Pairs) -> tuple[int, Tokens]
     whole = [pair for pair in seed.sample if ruler.text("\n".join(pair)) <= options.max_tokens]
     tags = ["seed", *options.tags]
     read = _mean(
-        sum(ruler.prompt(prompts.forward(asked, tag)) + ruler.answer(output) for tag in tags) for asked, output in whole
+        sum(ruler.prompt(prompts.forward(ask(asked).turns, tag)) + ruler.answer(output) for tag in tags)
+        for asked, output in whole
     )
     return count, Tokens(round(count * len(whole) / max(1, len(seed.sample)) * read))
 

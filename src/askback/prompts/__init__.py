@@ -10,18 +10,39 @@ markup, and the marker around it is derived from the text itself (`marker`), so 
 
 import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from string import Template
 
 from askback.models.chat_template import TODAY
 from askback.prompts.judge_injection import FORMS, without_votes
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import Prompt, ask
 from askback.prompts.reasoning import without_reasoning
-from askback.prompts.rendering import check_template, read, render, render_pair, rewrites
+from askback.prompts.rendering import (
+    Exchange,
+    check_template,
+    read,
+    render,
+    render_exchanges,
+    render_pair,
+    rewrites,
+)
 from askback.prompts.scaffolding import MARKUP, inert
+from askback.records import Message
 
-__all__ = ["check_template", "inert", "read", "render", "render_pair", "rewrites", "without_reasoning"]
+__all__ = [
+    "Exchange",
+    "check_template",
+    "inert",
+    "read",
+    "render",
+    "render_exchanges",
+    "render_pair",
+    "rewrites",
+    "without_reasoning",
+]
 
 SEED_TAG = "Answer in the style of an AI Assistant."
 """S_a (method.md 1.6): appended to seed instructions in training, and first at inference."""
@@ -53,13 +74,21 @@ QUALITY_TAG = "Answer quality: {}."
 """After the tag of an augmented pair that has a quality, as in "3 of 5" (method.md 4, after HintedBT)."""
 
 
-def forward(instruction: str, origin: str, quality: str = "") -> Prompt:
-    """Return the prompt that asks for the output: the instruction, and its tag on the user's side (method.md 1.6).
+def forward(turns: Sequence[Message], origin: str, quality: str = "") -> Prompt:
+    """Return the prompt that asks for the output: the turns up to it, each of the user's with the tag (method.md 1.6).
+
+    The paper has one turn. With the tag in every one, each answer of a conversation is trained behind the prompt that
+    asks for it at inference.
 
     Where the model was trained with `select.bins`, inference asks for the best `quality`: "5 of 5" with five.
     """
     tag = f"{TAGS[origin]} {QUALITY_TAG.format(quality)}" if quality else TAGS[origin]
-    return Prompt(f"{inert(instruction.strip())}\n\n{tag}")
+    return Prompt(tuple(_tagged(turn, tag) for turn in turns))
+
+
+def _tagged(turn: Message, tag: str) -> Message:
+    text = inert(turn.content.strip())
+    return Message(turn.role, f"{text}\n\n{tag}" if turn.role == "user" else text)
 
 
 def backward(output: str) -> Prompt:
@@ -91,7 +120,7 @@ def after_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
     reasoning may quote a document.
     """
     said = _without_own_score(reasoning.rstrip())
-    return Prompt(prompt.user, f"{inert(said.strip())}\n{ANSWER_START}".lstrip())
+    return replace(prompt, answer_start=f"{inert(said.strip())}\n{ANSWER_START}".lstrip())
 
 
 def _without_own_score(said: str) -> str:
@@ -118,7 +147,7 @@ def rating(name: str, scale: tuple[float, float], reasoning: bool = False, words
     reply = (REASONED_REPLY if reasoning else REPLY).format(*map(int, scale))
     shown = {key: without_votes(text) for key, text in texts.items()}
     prompt = _fill(words or _text(name), marker(*shown.values()), reply=reply, **shown)
-    return Prompt(prompt.user, "" if reasoning else ANSWER_START)
+    return replace(prompt, answer_start="" if reasoning else ANSWER_START)
 
 
 def pairwise(instruction: str, first: str, second: str) -> Prompt:
@@ -128,7 +157,7 @@ def pairwise(instruction: str, first: str, second: str) -> Prompt:
     """
     texts = {"instruction": instruction, "first": first, "second": second}
     shown = {key: without_votes(text) for key, text in texts.items()}
-    return Prompt(_fill(_text("pairwise"), marker(*shown.values()), **shown).user, BETTER_START)
+    return replace(_fill(_text("pairwise"), marker(*shown.values()), **shown), answer_start=BETTER_START)
 
 
 def marker(*texts: str) -> str:
@@ -138,7 +167,7 @@ def marker(*texts: str) -> str:
 
 def _fill(words: str, mark: str, **fields: str) -> Prompt:
     filled = _form(words) % ({key: inert(value) for key, value in fields.items()} | {"marker": mark})
-    return Prompt(filled.strip())
+    return ask(filled.strip())
 
 
 @lru_cache

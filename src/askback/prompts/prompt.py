@@ -2,13 +2,31 @@
 
 from dataclasses import dataclass
 
+from askback.records import Message
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is put to a model: the user's turn, and the words its answer is made to begin with.
+    """What is put to a model: turns, the last one a user's, and the words its answer is made to begin with.
 
     An engine renders it through `askback.prompts.render`, or sends it as chat messages; nothing else may.
     """
 
-    user: str
+    turns: tuple[Message, ...]
     answer_start: str = ""
+
+    @property
+    def user(self) -> str:
+        """The user's turn that is to be answered."""
+        return self.turns[-1].content
+
+    @property
+    def text(self) -> str:
+        """All turns, the earlier ones with their roles."""
+        earlier = [f"{turn.role}: {turn.content}\n\n" for turn in self.turns[:-1]]
+        return "".join([*earlier, self.user])
+
+
+def ask(user: str, answer_start: str = "") -> Prompt:
+    """Return a prompt of one turn."""
+    return Prompt((Message("user", user),), answer_start)

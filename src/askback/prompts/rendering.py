@@ -6,15 +6,18 @@ falls on it, in scoring, in sampling and in evaluation alike. The template's own
 hold less than that, or more.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
 from askback.errors import InputError
 from askback.models.chat_template import TemplateFault, outputs, render_chat
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import Prompt, ask
 from askback.prompts.reasoning import FORMS, PAIRS, without_reasoning
 from askback.prompts.scaffolding import inert
+from askback.records import Message
 
 PROBE = "Answer7Qx"
 """Stands for an answer where only what is around it is wanted: no word of any template or document."""
@@ -36,50 +39,85 @@ ANSWERS = (
 
 
 class Frame(NamedTuple):
-    """What a template puts around an answer to one user's turn."""
+    """What a template puts around an answer."""
 
     before: str
+    """From the end of the answer before, or from the beginning."""
     lead: str
     """Spaces between that and the answer: tokenizers join them with its first word, so they go with the answer."""
     after: str
     """Up to and with the stop token."""
 
 
+Exchange = tuple[list[int], list[int]]
+"""The tokens before an answer, from the answer before, and those of the answer; it ends with the stop token."""
+
+
 def render(tokenizer: Any, prompt: Prompt) -> list[int]:
     """Return the tokens of a prompt up to where the answer begins or goes on.
 
-    Only a user turn is sent, so a template without a system role does as well as one with.
+    The turns that are given are sent and no other, so a template without a system role does as well as one with.
 
     Raises:
         InputError: the chat template cannot be used (`check_template`).
     """
-    frame = _frame(tokenizer, prompt.user)
-    return _encode(tokenizer, _asked(frame, _defuse(tokenizer, prompt.answer_start)))
+    earlier, asked, _ = _rendered(tokenizer, prompt)
+    return [*_joined(earlier), *asked]
 
 
-def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> tuple[list[int], list[int]]:
-    """Return (prompt tokens, answer tokens) of a finished exchange; the answer ends with the stop token.
+def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> Exchange:
+    """Return (prompt tokens, answer tokens) of a finished conversation; the answer ends with the stop token.
 
     The prompt tokens are those of `render`, by construction: the two halves are encoded apart.
 
     Raises:
         InputError: the chat template cannot be used (`check_template`).
     """
-    frame, opening = _frame(tokenizer, prompt.user), _defuse(tokenizer, prompt.answer_start)
-    rest = _answer(tokenizer, prompt, answer).removeprefix(opening) + frame.after
-    learnt = rest if opening else frame.lead + rest
-    return _encode(tokenizer, _asked(frame, opening)), _encode(tokenizer, learnt)
+    *earlier, (asked, learnt) = render_exchanges(tokenizer, prompt, answer)
+    return [*_joined(earlier), *asked], learnt
 
 
-def rewrites(tokenizer: Any, prompt: Prompt, answer: str) -> bool:
-    """Tell whether the template would render this prompt or this answer otherwise than as they are.
+def render_exchanges(tokenizer: Any, prompt: Prompt, answer: str) -> list[Exchange]:
+    """Return the tokens of a finished conversation, exchange by exchange; `render_pair` has them in a row.
 
     Raises:
         InputError: the chat template cannot be used (`check_template`).
     """
-    frame, text = _frame(tokenizer, prompt.user), _answer(tokenizer, prompt, answer)
-    whole = _chat(tokenizer, prompt.user, text)
-    return not whole.startswith(frame.before + frame.lead + text + frame.after)
+    earlier, asked, frame = _rendered(tokenizer, prompt)
+    opening = _defuse(tokenizer, prompt.answer_start)
+    rest = _answer(tokenizer, prompt.answer_start + answer).removeprefix(opening) + frame.after
+    return [*earlier, (asked, _encode(tokenizer, rest if opening else frame.lead + rest))]
+
+
+def _rendered(tokenizer: Any, prompt: Prompt) -> tuple[list[Exchange], list[int], Frame]:
+    """Return the exchanges before the one that is asked for, what asks for that, and what is around its answer."""
+    *frames, last = _frames(tokenizer, prompt.turns)
+    given = [_answer(tokenizer, turn.content) for turn in prompt.turns if turn.role == "assistant"]
+    earlier = [
+        (_encode(tokenizer, frame.before), _encode(tokenizer, frame.lead + text + frame.after))
+        for frame, text in zip(frames, given, strict=True)
+    ]
+    opening = _defuse(tokenizer, prompt.answer_start)
+    return earlier, _encode(tokenizer, last.before + last.lead + opening if opening else last.before), last
+
+
+def _joined(exchanges: list[Exchange]) -> Iterator[int]:
+    return chain.from_iterable(chain(asked, answer) for asked, answer in exchanges)
+
+
+def rewrites(tokenizer: Any, prompt: Prompt, answer: str) -> bool:
+    """Tell whether the template would render these turns, or this answer, otherwise than as they are.
+
+    Raises:
+        InputError: the chat template cannot be used (`check_template`).
+    """
+    frames = _frames(tokenizer, prompt.turns)
+    given = [turn.content for turn in prompt.turns if turn.role == "assistant"]
+    answers = [_answer(tokenizer, text) for text in (*given, prompt.answer_start + answer)]
+    whole = _chat(tokenizer, prompt.turns, answers[-1])
+    expected = [frame.before + frame.lead + text + frame.after for frame, text in zip(frames, answers, strict=True)]
+    system = [_defuse(tokenizer, turn.content) for turn in prompt.turns if turn.role == "system"]
+    return not whole.startswith("".join(expected)) or not all(text in whole for text in system)
 
 
 def read(tokenizer: Any, answer: list[int]) -> str:
@@ -124,6 +162,10 @@ def check_template(tokenizer: Any, name: str) -> None:
         raise InputError(f"{name}: the chat template {fault}; give another with chat_template:") from fault
 
 
+def _turns(user: str, answer: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
+
+
 @lru_cache(maxsize=8)
 def _try(source: str, special: tuple[tuple[str, str], ...], stop: str) -> None:
     """Raises `TemplateFault` unless users and answers come out as they are, and alike around different answers."""
@@ -131,48 +173,58 @@ def _try(source: str, special: tuple[tuple[str, str], ...], stop: str) -> None:
     rendered = outputs(source, [_turns(*one) for one in exchanges], dict(special))
     for (user, answer), whole in zip(exchanges, rendered, strict=True):
         if answer == PROBE:
-            frame = _around(whole, stop)
+            (frame,) = _around(whole, PROBE, stop, 1)
             if user not in frame.before:
                 raise TemplateFault("rewrites a user's turn, or leaves it out")
         if not whole.startswith(frame.before + frame.lead + answer + frame.after):
             raise TemplateFault("rewrites an answer, or puts before it what depends on it")
 
 
-def _around(whole: str, stop: str) -> Frame:
-    before, found, rest = whole.rpartition(PROBE)
-    if not found:
+def _around(whole: str, mark: str, stop: str, count: int) -> list[Frame]:
+    """Return what is around each of `count` marks, which stand for answers."""
+    before, *parts = whole.split(mark)
+    if len(parts) != count:
         raise TemplateFault("rewrites an answer, or leaves it out")
-    after, ended, _ = rest.partition(stop)
-    if not ended:
-        raise TemplateFault(f"does not end an answer with the stop token {stop!r}")
-    bare = before.rstrip(" ")
-    return Frame(bare, before[len(bare) :], after + ended)
+    frames = []
+    for part in parts:
+        after, ended, rest = part.partition(stop)
+        if not ended:
+            raise TemplateFault(f"does not end an answer with the stop token {stop!r}")
+        bare = before.rstrip(" ")
+        frames.append(Frame(bare, before[len(bare) :], after + ended))
+        before = rest
+    return frames
 
 
-def _frame(tokenizer: Any, user: str) -> Frame:
+def _frames(tokenizer: Any, turns: Sequence[Message]) -> list[Frame]:
+    """Return what is around each answer among the turns, and around the one that is to follow them."""
+    mark = PROBE
+    while any(mark in turn.content for turn in turns):
+        mark += "x"
+    shown = [replace(turn, content=mark) if turn.role == "assistant" else turn for turn in turns]
     try:
-        return _around(_chat(tokenizer, user, PROBE), tokenizer.eos_token)
+        count = 1 + sum(turn.role == "assistant" for turn in turns)
+        frames = _around(_chat(tokenizer, shown, mark), mark, tokenizer.eos_token, count)
+        if len({frame.after for frame in frames}) > 1:
+            raise TemplateFault("does not end the answers of a conversation alike")
     except TemplateFault as fault:
         raise InputError(
             f"{tokenizer.name_or_path}: its chat template {fault}; give another with chat_template:"
         ) from fault
+    return frames
 
 
-def _asked(frame: Frame, opening: str) -> str:
-    return frame.before + frame.lead + opening if opening else frame.before
-
-
-def _answer(tokenizer: Any, prompt: Prompt, answer: str) -> str:
-    return _defuse(tokenizer, inert((prompt.answer_start + answer).strip()))
+def _answer(tokenizer: Any, text: str) -> str:
+    return _defuse(tokenizer, inert(text.strip()))
 
 
 @lru_cache(maxsize=8)
 def _scaffold(tokenizer: Any, source: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     """Return what stands before an answer beyond the generation prompt, what ends it, and how a reasoning looks."""
     user = USERS[0]
-    frame, special = _frame(tokenizer, user), _special_map(tokenizer)
+    (frame,), special = _frames(tokenizer, ask(user).turns), _special_map(tokenizer)
     try:
-        opened = render_chat(source, _turns(user), special, True)
+        opened = render_chat(source, [{"role": "user", "content": user}], special, True)
     except TemplateFault:
         opened = frame.before
     same = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(opened, frame.before, strict=False)))
@@ -183,14 +235,15 @@ def _scaffold(tokenizer: Any, source: str) -> tuple[str, str, tuple[tuple[str, s
     return frame.before[same:].strip(), frame.after.removesuffix(tokenizer.eos_token).strip(), FORMS + forms
 
 
-def _chat(tokenizer: Any, user: str, assistant: str) -> str:
-    turns = _turns(_defuse(tokenizer, user), assistant)
-    return render_chat(_source(tokenizer), turns, _special_map(tokenizer), False)
+def _chat(tokenizer: Any, turns: Sequence[Message], answer: str) -> str:
+    """Return what the template makes of turns and an answer to them, which are data."""
+    shown = [{"role": turn.role, "content": _shown(tokenizer, turn)} for turn in turns]
+    answered = [*shown, {"role": "assistant", "content": answer}]
+    return render_chat(_source(tokenizer), answered, _special_map(tokenizer), False)
 
 
-def _turns(user: str, assistant: str | None = None) -> list[dict[str, str]]:
-    turns = [{"role": "user", "content": user}]
-    return turns if assistant is None else [*turns, {"role": "assistant", "content": assistant}]
+def _shown(tokenizer: Any, turn: Message) -> str:
+    return _answer(tokenizer, turn.content) if turn.role == "assistant" else _defuse(tokenizer, turn.content)
 
 
 def _source(tokenizer: Any) -> str:

@@ -167,7 +167,7 @@ def _metrics(job: Job, rows: list[Row], batches: list[list[int]]) -> dict[str, f
         "examples": len(rows),
         "epochs": round(len(used) / len(rows), 3),
         "tokens": sum(row.tokens for row in used),
-        "label_tokens": sum(len(row.answer) for row in used),
+        "label_tokens": sum(sum(row.learnt) for row in used),
         "truncated": sum(row.truncated for row in rows),
         "left_out": len(job.examples) - len(rows),
     }

@@ -107,8 +107,8 @@ def build_trainer(
         on_save = watch.on_save
 
     data = {
-        "input_ids": [row.prompt + row.answer for row in rows],
-        "labels": [[MASKED] * len(row.prompt) + row.answer for row in rows],
+        "input_ids": [row.ids for row in rows],
+        "labels": [labels(row) for row in rows],
     }
     lengths = [[rows[index].tokens for index in batch] for batch in batches]
     with _as_recipe_error():
@@ -126,6 +126,11 @@ def build_trainer(
     # Without a progress bar the library would print every step.
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def labels(row: Row) -> list[int]:
+    """Return a row's ids where they are learnt, elsewhere `MASKED`."""
+    return [id if learnt else MASKED for id, learnt in zip(row.ids, row.learnt, strict=True)]
 
 
 def _trainer_class() -> Any:

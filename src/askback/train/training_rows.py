@@ -1,11 +1,12 @@
 """What a training sees, and when: how many steps, examples as tokens, rows in batches. Pure, and free of torch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from typing import Any, Literal, NamedTuple
 
 from askback import prompts
+from askback.prompts.prompt import Prompt
 from askback.recipe import Training
 from askback.records import Example, Lesson, record_id
 
@@ -29,21 +30,30 @@ WINDOW = 8
 
 
 class Row(NamedTuple):
-    """A tokenised example: the prompt, and the answer to learn. `truncated`: a text was cut to fit.
+    """A conversation as token ids, with a mask of those that are `learnt`. `truncated`: it was cut to fit.
 
     `judgement`: what is learnt is a rating.
     """
 
     id: str
-    prompt: list[int]
-    answer: list[int]
+    ids: list[int]
+    learnt: list[bool]
     truncated: bool
     judgement: bool = False
 
     @property
     def tokens(self) -> int:
         """Length of the whole row."""
-        return len(self.prompt) + len(self.answer)
+        return len(self.ids)
+
+
+def row_of(id: str, exchanges: Iterable[prompts.Exchange], truncated: bool, judgement: bool = False) -> Row:
+    """Return exchanges as a row of which the answers are learnt."""
+    ids, learnt = list[int](), list[bool]()
+    for asked, answer in exchanges:
+        ids += asked + answer
+        learnt += [False] * len(asked) + [True] * len(answer)
+    return Row(id, ids, learnt, truncated, judgement)
 
 
 def batch_size_for(examples: int) -> int:
@@ -79,7 +89,8 @@ def _epochs(examples: int) -> float:
 def tokenize(tokenizer: Any, example: Taught, direction: Direction, max_tokens: int) -> Row | None:
     """Return an example's tokens in one direction, at most `max_tokens`; None if nothing to learn would fit.
 
-    Forward, instruction → output: an output that is too long loses its end, and with it the stop token, since it did not
+    Forward, instruction → output: of a conversation that is too long, the exchanges that fit are taken from its beginning;
+    an output of the first that is too long loses its end, and with it the stop token, since it did not
     end there. Backward, output → instruction: the instruction stays whole, and an output that is too long loses its end
     inside the prompt. A lesson is never cut, as being cut is what it is about.
 
@@ -99,30 +110,41 @@ def rewritten(tokenizer: Any, example: Taught, direction: Direction) -> bool:
         return prompts.rewrites(tokenizer, prompts.backward(example.output), example.instruction)
     if isinstance(example, Lesson):
         return prompts.rewrites(tokenizer, prompts.rubric(example.instruction, example.output), f" {example.score:.0f}")
-    asked = prompts.forward(example.instruction, example.origin, example.quality)
-    return prompts.rewrites(tokenizer, asked, example.output)
+    return prompts.rewrites(tokenizer, _asked(example), example.output)
+
+
+def _asked(example: Example) -> Prompt:
+    return prompts.forward(example.messages[:-1], example.origin, example.quality)
 
 
 def _forward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
-    asked = prompts.forward(example.instruction, example.origin, example.quality)
-    prompt, answer = prompts.render_pair(tokenizer, asked, example.output)
-    room = max_tokens - len(prompt)
-    return Row(example.id, prompt, answer[:room], len(answer) > room) if room > 0 else None
+    exchanges = prompts.render_exchanges(tokenizer, _asked(example), example.output)
+    (asked, answer), *later = exchanges
+    room = max_tokens - len(asked)
+    if room <= 0:
+        return None
+    kept, room = [(asked, answer[:room])], room - len(answer)
+    for exchange in later:
+        room -= sum(map(len, exchange))
+        if room < 0:
+            break
+        kept.append(exchange)
+    return row_of(example.id, kept, room < 0)
 
 
 def _lesson(tokenizer: Any, example: Lesson, max_tokens: int) -> Row | None:
     """Return the rubric's prompt as the scorer puts it, and the digit and the stop token as what is to be learnt."""
     asked = prompts.rubric(example.instruction, example.output)
-    prompt, answer = prompts.render_pair(tokenizer, asked, f" {example.score:.0f}")
-    row = Row(example.id, prompt, answer, truncated=False, judgement=True)
+    exchanges = prompts.render_exchanges(tokenizer, asked, f" {example.score:.0f}")
+    row = row_of(example.id, exchanges, truncated=False, judgement=True)
     return row if row.tokens <= max_tokens else None
 
 
 def _backward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
     def show(characters: int) -> Row | None:
         asked = prompts.backward(example.output[:characters])
-        prompt, answer = prompts.render_pair(tokenizer, asked, example.instruction)
-        row = Row(example.id, prompt, answer, characters < len(example.output))
+        exchanges = prompts.render_exchanges(tokenizer, asked, example.instruction)
+        row = row_of(example.id, exchanges, characters < len(example.output))
         return row if row.tokens <= max_tokens else None
 
     row = show(len(example.output))

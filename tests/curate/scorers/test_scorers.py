@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,26 +15,22 @@ from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
 from askback.engines.scripted import Scripted
 from askback.errors import RecipeError
 from askback.plan import Plan
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import Prompt, ask
 from askback.recipe import EngineOptions, RecipeFile, Score
 from askback.recipe.names import SCORERS
-from askback.records import Judgement
+from askback.records import Conversation, Judgement, Provenance, exchange
 
 SCALES = {"rubric": (1, 5), "additive": (0, 5), "instruction": (1, 5)}
 ASKING = sorted(SCALES)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Any record with these fields can be judged."""
-
-    id: str
-    instruction: str
-    output: str
+def conversation(id: str, instruction: str, output: str) -> Conversation:
+    return Conversation(id, exchange(instruction, output), Provenance())
 
 
 PAIRS = [
-    Pair(f"p{n}", f"Why is {n} odd?", f"Because {n} it is, and two does not go into it. " * n) for n in range(1, 9)
+    conversation(f"p{n}", f"Why is {n} odd?", f"Because {n} it is, and two does not go into it. " * n)
+    for n in range(1, 9)
 ]
 
 
@@ -53,7 +48,9 @@ class Writing(Scripted):
         return [Completion(self.texts[at % len(self.texts)], 8, self.finished) for at in range(len(prompts))]
 
 
-def judge(name: str, engine: Scripted | TransformersLocal, options: Score, pairs: Sequence[Pair]) -> list[Judgement]:
+def judge(
+    name: str, engine: Scripted | TransformersLocal, options: Score, pairs: Sequence[Conversation]
+) -> list[Judgement]:
     return scorer(name).judge(engine, "m0", options, pairs, 7)
 
 
@@ -174,10 +171,12 @@ def test_ifd_is_transformers_own_loss(tiny_model: Path) -> None:
 
     engine = TransformersLocal(str(tiny_model), EngineOptions(dtype="float32"))
     model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny_model), AutoTokenizer.from_pretrained(tiny_model)
-    pair = replace(PAIRS[2], output=PAIRS[2].output.strip())
+    pair = conversation("p", PAIRS[2].instruction, PAIRS[2].output.strip())
     (one,) = ifd.SCORER.judge(engine, "m", Score(), [pair], 0)
     for instruction, loss in zip((pair.instruction, ""), one.losses, strict=True):
-        asked, answer = prompts.render_pair(tokenizer, prompts.forward(instruction, "augmented"), pair.output)
+        asked, answer = prompts.render_pair(
+            tokenizer, prompts.forward(ask(instruction).turns, "augmented"), pair.output
+        )
         ids, labels = torch.tensor([asked + answer]), torch.tensor([[-100] * len(asked) + answer])
         assert float(model(ids, labels=labels).loss.detach()) == pytest.approx(loss, abs=1e-4)
 

@@ -8,18 +8,7 @@ from typing import Literal, Protocol
 from askback.engines.protocol import Engine
 from askback.errors import RecipeError
 from askback.recipe import Score, names
-from askback.records import Judgement
-
-
-class Pair(Protocol):
-    """What a scorer looks at: a candidate, or any other record that is an instruction and an output."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def instruction(self) -> str: ...
-    @property
-    def output(self) -> str: ...
+from askback.records import Conversation, Judgement
 
 
 class Judging(Protocol):
@@ -29,7 +18,13 @@ class Judging(Protocol):
     """
 
     def __call__(
-        self, scorer: "Scorer", engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int
+        self,
+        scorer: "Scorer",
+        engine: Engine,
+        model_id: str,
+        options: Score,
+        pairs: Sequence[Conversation],
+        random_seed: int,
     ) -> list[Judgement]: ...
 
 
@@ -54,7 +49,7 @@ class Scorer:
         return bool(self.calls & {"choose", "generate"})
 
     def judge(
-        self, engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int
+        self, engine: Engine, model_id: str, options: Score, pairs: Sequence[Conversation], random_seed: int
     ) -> list[Judgement]:
         """Judge pairs with a model, as `Judging` says."""
         return self.function(self, engine, model_id, options, pairs, random_seed)

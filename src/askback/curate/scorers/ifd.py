@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 
 from askback import prompts
-from askback.curate.scorers import Pair, Scorer
+from askback.curate.scorers import Scorer
 from askback.engines.protocol import Engine, Likelihood
 from askback.recipe import Score
-from askback.records import UNSCORED, Judgement, record_id
+from askback.records import UNSCORED, Conversation, Judgement, Message, record_id
 
 
 def judge(
-    scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int
+    scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Conversation], random_seed: int
 ) -> list[Judgement]:
     """Return the pointwise mutual information of each pair in nats per token of the output: loss alone less loss given.
 
@@ -28,13 +28,13 @@ def judge(
     none.
     """
     outputs = [engine.truncate(pair.output, options.max_output_tokens) for pair in pairs]
-    given = [prompts.forward(pair.instruction, "augmented") for pair in pairs]
-    alone = [prompts.forward("", "augmented")] * len(pairs)
+    given = [prompts.forward(pair.messages[:-1], "augmented") for pair in pairs]
+    alone = [prompts.forward([*pair.messages[:-2], Message("user", "")], "augmented") for pair in pairs]
     with_it, without = engine.loglikelihood(given, outputs), engine.loglikelihood(alone, outputs)
     return [_judgement(model_id, *row) for row in zip(pairs, with_it, without, strict=True)]
 
 
-def _judgement(model_id: str, pair: Pair, given: Likelihood, alone: Likelihood) -> Judgement:
+def _judgement(model_id: str, pair: Conversation, given: Likelihood, alone: Likelihood) -> Judgement:
     prompt_id = prompts.prompt_id("forward")
     losses = [-one.logprob / one.tokens if one.tokens else math.nan for one in (given, alone)]
     finite = all(math.isfinite(loss) for loss in losses)

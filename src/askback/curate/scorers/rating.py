@@ -7,12 +7,12 @@ from itertools import islice
 from statistics import fmean
 
 from askback import prompts
-from askback.curate.scorers import Pair, Scorer
+from askback.curate.scorers import Scorer
 from askback.curate.scorers.parse import parse
 from askback.engines.protocol import Completion, Engine, Sampling, why_none
 from askback.prompts.prompt import Prompt
 from askback.recipe import Score
-from askback.records import UNSCORED, Judgement, draw, record_id
+from askback.records import UNSCORED, Conversation, Judgement, draw, record_id
 
 REPLY_TOKENS = 16
 """Enough for "Score: 4" in any tokenizer, and for a model that embellishes it."""
@@ -29,7 +29,7 @@ class Rating:
 
 
 def rate(
-    scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int
+    scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Conversation], random_seed: int
 ) -> list[Judgement]:
     """Return the expected level of each pair: the sum of level times probability, over the scorer's scale.
 
@@ -67,7 +67,7 @@ def rate(
     ]
 
 
-def _asked(scorer: Scorer, engine: Engine, options: Score, pair: Pair) -> Prompt:
+def _asked(scorer: Scorer, engine: Engine, options: Score, pair: Conversation) -> Prompt:
     """Return the prompt of a pair; its answer starts with the digit, or with the reasoning if there is to be one."""
     shown = {name: getattr(pair, name) for name in scorer.looks_at}
     if "output" in shown:
@@ -112,7 +112,7 @@ def _parsed(one: Completion, levels: Sequence[int], reasoned: bool) -> Rating:
 
 
 def _judgement(
-    scorer: str, prompt_id: str, model_id: str, pair: Pair, texts: list[str], readings: Sequence[Rating]
+    scorer: str, prompt_id: str, model_id: str, pair: Conversation, texts: list[str], readings: Sequence[Rating]
 ) -> Judgement:
     found = _mean([reading for reading in readings if reading.score is not None])
     reasons = [f"{UNSCORED}{reading.why}" for reading in readings if reading.why]

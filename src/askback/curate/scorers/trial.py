@@ -5,14 +5,13 @@ So a scorer that is listed is known to the plan, to the checks and to a step's i
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from askback.curate.scorers import scorer
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
 from askback.errors import RecipeError
 from askback.prompts.prompt import Prompt
 from askback.recipe import Score, Select
-from askback.records import Judgement
+from askback.records import Conversation, Judgement, Provenance, exchange
 
 NEEDS = {
     "generate": "written text",
@@ -22,15 +21,12 @@ NEEDS = {
 """What each call of an engine tells, in words."""
 
 
-class Tried(NamedTuple):
-    """A pair to try a scorer on."""
-
-    id: str
-    instruction: str
-    output: str
+def pair(id: str, instruction: str, output: str) -> Conversation:
+    """Return a conversation to try a scorer on."""
+    return Conversation(id, exchange(instruction, output), Provenance())
 
 
-PAIR = Tried("tried", "Why is the sky blue?", "Because blue light is scattered most.")
+PAIR = pair("tried", "Why is the sky blue?", "Because blue light is scattered most.")
 
 
 class Noting:
@@ -73,7 +69,7 @@ class Noting:
         self.read += zip(prompts, continuations or [""] * len(prompts), strict=True)
 
 
-def tried(name: str, options: Score, engine: Noting, pairs: Sequence[Tried] = (PAIR,)) -> list[Judgement]:
+def tried(name: str, options: Score, engine: Noting, pairs: Sequence[Conversation] = (PAIR,)) -> list[Judgement]:
     """Return what a scorer says of pairs with an engine that notes what it is asked.
 
     Raises:

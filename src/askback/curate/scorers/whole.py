@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from askback.curate.scorers import Pair, Scorer
+from askback.curate.scorers import Scorer
 from askback.engines.protocol import Engine
 from askback.recipe import Score
-from askback.records import Judgement, record_id
+from askback.records import Conversation, Judgement, record_id
 from askback.text.endings import breaks_off
 
 
 def judge(
-    scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Pair], random_seed: int
+    scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Conversation], random_seed: int
 ) -> list[Judgement]:
     """Return 1 for an output that comes to an end and 0 for one that breaks off; the words it ends with are the evidence.
 
@@ -21,7 +21,7 @@ def judge(
     return [_judgement(model_id, pair) for pair in pairs]
 
 
-def _judgement(model_id: str, pair: Pair) -> Judgement:
+def _judgement(model_id: str, pair: Conversation) -> Judgement:
     end = breaks_off(pair.output)
     return Judgement(
         id=record_id(pair.id, "whole", model_id),

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,7 @@ from askback.engines.http.tokens import choice_in, read_tokens, told
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling, Unanswered
 from askback.errors import InputError
 from askback.prompts import render, render_pair, rendering
-from askback.prompts.prompt import Prompt
+from askback.prompts.prompt import Prompt, ask
 from askback.recipe import EngineOptions
 from askback.recipe.variables import hide
 
@@ -76,7 +77,7 @@ class OpenAIHttp:
         self._tokenizer = _tokenizer(options.tokenizer, chat_template) if options.tokenizer else None
         self._chat = options.api == "chat" or (options.api == "auto" and self._tokenizer is None)
         self._path = CHAT if self._chat else COMPLETIONS
-        self._hello = [] if self._chat else render(self._tokenizer, Prompt(HELLO))
+        self._hello = [] if self._chat else render(self._tokenizer, ask(HELLO))
         self._offers = find_out(self._endpoint, options, self._model, self._hello)
         self.calls = self._offers.calls
         if self.calls != CALLS:
@@ -153,7 +154,7 @@ class OpenAIHttp:
     def _payload(self, prompt: Prompt) -> dict[str, Any]:
         if not self._chat:
             return {"model": self._model, "prompt": render(self._tokenizer, prompt)}
-        turns = [{"role": "user", "content": prompt.user}]
+        turns = [{"role": turn.role, "content": turn.content} for turn in prompt.turns]
         if prompt.answer_start and self._offers.prefill:
             turns.append({"role": "assistant", "content": prompt.answer_start})
             return {"model": self._model, "messages": turns} | self._offers.prefill
@@ -164,7 +165,7 @@ class OpenAIHttp:
         if not self._chat:
             wanted = {"logprob_token_ids": self._hello[-1:]} if "logprob_token_ids" in payload else {}
             return payload | {"prompt": self._hello} | wanted
-        words = {"user": HELLO, "assistant": "The word:"}
+        words = {"system": HELLO, "user": HELLO, "assistant": "The word:"}
         return payload | {"messages": [turn | {"content": words[turn["role"]]} for turn in payload["messages"]]}
 
     def _read_text(self, body: Any, payload: dict[str, Any]) -> Text:
@@ -186,7 +187,10 @@ class OpenAIHttp:
         asked: list[tuple[list[int], list[int]]] = []
         for prompt in prompts:
             alone = render(self._tokenizer, prompt)
-            whole = [render(self._tokenizer, Prompt(prompt.user, prompt.answer_start + choice)) for choice in choices]
+            whole = [
+                render(self._tokenizer, replace(prompt, answer_start=prompt.answer_start + choice))
+                for choice in choices
+            ]
             same = common_prefix([alone, *whole])
             asked += [(alone[:same], ids[same:]) for ids in whole]
         measured = iter(self._by_next_tokens(asked) if self._offers.by_id else self._logprobs(asked))

@@ -8,6 +8,7 @@ seed (sampling.py).
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,7 +133,9 @@ class TransformersLocal:
     def _endings(self, prompt: Prompt, choices: Sequence[str]) -> tuple[int, list[list[int]]]:
         """Return how many tokens of the prompt a choice may alter, and each choice's tokens from there on."""
         alone = render(self._tokenizer, prompt)
-        whole = [render(self._tokenizer, Prompt(prompt.user, prompt.answer_start + choice)) for choice in choices]
+        whole = [
+            render(self._tokenizer, replace(prompt, answer_start=prompt.answer_start + choice)) for choice in choices
+        ]
         same = common_prefix([alone, *whole])
         return len(alone) - same, [ids[same:] for ids in whole]
 
