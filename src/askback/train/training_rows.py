@@ -89,9 +89,9 @@ def _epochs(examples: int) -> float:
 def tokenize(tokenizer: Any, example: Taught, direction: Direction, max_tokens: int) -> Row | None:
     """Return an example's tokens in one direction, at most `max_tokens`; None if nothing to learn would fit.
 
-    Forward, instruction → output: of a conversation that is too long, the exchanges that fit are taken from its beginning;
-    an output of the first that is too long loses its end, and with it the stop token, since it did not
-    end there. Backward, output → instruction: the instruction stays whole, and an output that is too long loses its end
+    Forward, instruction → output: a conversation that is too long loses whole exchanges from its end; where the first is
+    too long by itself, its output loses its end, and with it the stop token, since it did not end there. Backward, output
+    → instruction, of the last exchange alone: the instruction stays whole, and an output that is too long loses its end
     inside the prompt. A lesson is never cut, as being cut is what it is about.
 
     Raises:
