@@ -94,7 +94,7 @@ def test_set_reaches_any_place(tmp_path: Path) -> None:
 
 def test_numbers_and_nulls_mean_what_they_look_like(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "  forward: {lora: null, trl: {adam_epsilon: 1e-8}}\n")
-    file = load_recipe(path, ["recipe.training.lora.rank=8", "recipe.training.learning_rate=2e-5"])
+    file = load_recipe(path, ["recipe.forward.lora.rank=8", "recipe.forward.learning_rate=2e-5"])
     assert file.recipe.training.trl == {"adam_epsilon": 1e-8}
     assert file.recipe.training.lora is not None and file.recipe.training.lora.rank == 8
     assert file.recipe.training.learning_rate == 2e-5
@@ -104,7 +104,7 @@ def test_numbers_and_nulls_mean_what_they_look_like(tmp_path: Path) -> None:
     ("change", "said"),
     [
         ("recipe.corpus.min_chars=4000", "min_chars 4000 is above max_chars 3000"),
-        ("recipe.training.final_learning_rate=1", "is above learning_rate"),
+        ("recipe.forward.final_learning_rate=1", "is above learning_rate"),
         ("name=../out", "should match pattern"),
         (
             "resources.engine={kind: openai_http, url: 'http://x/v1'}",
@@ -173,9 +173,9 @@ FIRST_RUN = {
     "recipe.backward.learning_rate": 5e-5,
     "recipe.backward.final_learning_rate": 4.5e-5,
     "recipe.backward.steps": 20,
-    "recipe.training.learning_rate": 5e-5,
-    "recipe.training.final_learning_rate": 4.5e-5,
-    "recipe.training.steps": 20,
+    "recipe.forward.learning_rate": 5e-5,
+    "recipe.forward.final_learning_rate": 4.5e-5,
+    "recipe.forward.steps": 20,
     "recipe.score.scorers": ["ifd", "whole"],
     "recipe.select": {"top_fraction": 0.2},
 }
@@ -339,7 +339,7 @@ def test_whatever_yaml_can_hold_is_one_line(tmp_path: Path, name: str) -> None:
     assert message.startswith(f"{path}: ") and said in message and "\n" not in message and len(message) < 600, message
     if not text.startswith(("#", "- name")) and text not in ("", "recipe"):
         with pytest.raises(RecipeError, match=r"^--set "):
-            load_recipe(write(tmp_path, GOOD), [f"recipe.training.trl={text}"])
+            load_recipe(write(tmp_path, GOOD), [f"recipe.forward.trl={text}"])
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ ODD_VALUES = [
     ("name", "n" * 101, "should match pattern"),
     ("recipe.random_seed", "99999999999999999999", "is too large"),
     ("recipe.augment.temperature", "inf", "finite number"),
-    ("recipe.training.learning_rate", "'nan'", "finite number"),
+    ("recipe.forward.learning_rate", "'nan'", "finite number"),
     ("resources.usd_per_hour", "Infinity", "finite number"),
     ("x" * 5000, "1", "unknown key"),
     (".".join(["recipe"] * 5000), "1", "unknown key"),

@@ -199,7 +199,9 @@ def another_package(folder: Path) -> Path:
     about = folder / "kind-1.2.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: kind\nVersion: 1.2\n")
-    (about / "entry_points.txt").write_text("[askback.scorers]\ntone = kind:SCORER\nlost = gone:SCORER\n")
+    (about / "entry_points.txt").write_text(
+        "[askback.scorers]\ntone = kind:SCORER\nlost = gone:SCORER\nodd = kind:SCORER\nwords = kind:WORDS\n"
+    )
     return folder
 
 
@@ -334,6 +336,8 @@ def test_a_scorer_of_another_package_is_named_in_the_recipe(copy: Copy) -> None:
     for name, said in (
         ("tune", "'tone'; found 'tune'. Did you mean 'tone'?"),
         ("lost", "scorer 'lost': gone:SCORER cannot be imported: No module named 'gone'"),
+        ("odd", "scorer 'odd': kind:SCORER is no Scorer of this name"),
+        ("words", "scorer 'words': kind:WORDS is no Scorer of this name"),
     ):
         given = ("--set", f"recipe.score.scorers=[{name}]", "--set", "recipe.judge.examples=none")
         line = copy.ask("plan", str(copy.recipe), *copy.options, *given, code=2)

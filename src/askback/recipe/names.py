@@ -4,7 +4,7 @@ mypy checks a name by its `Literal` where it is written in code, and a recipe is
 also come from another package that is installed, as an entry point of the group `SCORERS_GROUP`.
 """
 
-from typing import Annotated, Any, Literal, NewType
+from typing import Annotated, Any, Literal, NewType, Protocol, runtime_checkable
 
 from pydantic import PlainValidator
 from pydantic_core import PydanticKnownError
@@ -61,24 +61,39 @@ InstalledScorer = NewType("InstalledScorer", str)
 """The name of a scorer that another package brings."""
 
 
+@runtime_checkable
+class Scale(Protocol):
+    """What options depend on in the record of a scorer (curate.scorers.Scorer)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def highest(self) -> float: ...
+    @property
+    def rated(self) -> bool: ...
+
+
 def scorers() -> dict[str, str]:
     """Return the scorers there are: ours, and those of other packages under names that are not ours."""
     return {**SCORERS, **{name: found.value for name, found in installed(SCORERS_GROUP).items() if name not in SCORERS}}
 
 
-def scorer(name: str) -> Any:
-    """Return the record of a scorer (curate.scorers.Scorer).
+def scorer(name: str) -> Scale:
+    """Return the record of a scorer.
 
     Raises:
-        RecipeError: there is no such scorer, or the package that brings it cannot be imported.
+        RecipeError: there is no such scorer, or what a package brings cannot be imported or is no record of that name.
     """
-    if name in SCORERS:
-        return lookup(SCORERS, name, "scorer")
-    known = scorers()
+    known = SCORERS if name in SCORERS else scorers()
     try:
-        return lookup(known, name, "scorer")
+        found = lookup(known, name, "scorer")
     except (ImportError, AttributeError, SyntaxError) as error:
+        if name in SCORERS:
+            raise
         raise RecipeError(f"scorer '{name}': {known[name]} cannot be imported: {error}") from error
+    if not isinstance(found, Scale) or found.name != name:
+        raise RecipeError(f"scorer '{name}': {known[name]} is no Scorer of this name (askback.curate.scorers)")
+    return found
 
 
 def package_of(name: str) -> str:

@@ -59,13 +59,11 @@ def scorer(name: str) -> Scorer:
     """Return a scorer, ours or that of an installed package.
 
     Raises:
-        RecipeError: there is none of this name, or what a package brings is no scorer.
+        RecipeError: there is none of this name, or what a package brings is none.
     """
     found = names.scorer(name)
-    if not isinstance(found, Scorer) or found.name != name:
-        raise RecipeError(
-            f"scorer '{name}': {names.scorers()[name]} is no Scorer of this name (askback.curate.scorers)"
-        )
+    if not isinstance(found, Scorer):
+        raise RecipeError(f"scorer '{name}' is a {type(found).__name__}; it has to be an askback.curate.scorers.Scorer")
     return found
 
 
