@@ -115,7 +115,7 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,16}\b|(?<=[ (])\d{12,20}(?=[),])")
 
 
-def said(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return what another's error says, on one line, without what is another in each process: addresses in memory, and
     in which function recursion went too deep."""
     if isinstance(error, RecursionError):

@@ -15,7 +15,7 @@ from askback.corpus.apart import read_apart
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.markup import from_rst
 from askback.corpus.readers import pieces
-from askback.errors import Drift, InputError, said
+from askback.errors import Drift, InputError, reason_of
 from askback.execution.identity import check_sources, file_fingerprint
 from askback.execution.shards import write_json
 from askback.inputs.contamination import evaluation_prompts
@@ -207,9 +207,9 @@ def test_what_is_no_file_is_passed_over_or_refused(tmp_path: Path, kind: str) ->
     ],
 )
 def test_messages_hold_no_address(message: str, told: str) -> None:
-    assert said(ValueError(message)) == told
+    assert reason_of(ValueError(message)) == told
 
 
 def test_recursion_is_told_alike_wherever_it_ends() -> None:
     for message in ("maximum recursion depth exceeded in comparison", "maximum recursion depth exceeded"):
-        assert said(RecursionError(message)) == "nested too deeply"
+        assert reason_of(RecursionError(message)) == "nested too deeply"

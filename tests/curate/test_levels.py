@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from askback.curate.levels import by_highest_level, said, spreads
+from askback.curate.levels import by_highest_level, described, spreads
 from askback.curate.scorers.trial import check_calls
 from askback.curate.select import select
 from askback.engines.protocol import CALLS
@@ -56,7 +56,7 @@ def selected(folder: Path, options: Select, shares: list[list[float]]) -> dict[s
 def test_half_of_the_digits_may_be_a_5_and_the_expected_level_4_21() -> None:
     (spread,) = spreads([judgement("a", PAPERS)])
     assert spread.highest == pytest.approx(4.21) and spread.sampled == 0.5 and spread.likely == 1.0
-    assert "4.21" in said(spread) and "50.0%" in said(spread) and "100.0%" in said(spread)
+    assert "4.21" in described(spread) and "50.0%" in described(spread) and "100.0%" in described(spread)
 
 
 def test_a_spread_has_quantiles_and_both_shares_for_levels_alone() -> None:
@@ -67,7 +67,7 @@ def test_a_spread_has_quantiles_and_both_shares_for_levels_alone() -> None:
     assert rubric.median == pytest.approx(3.2) and rubric.sampled == pytest.approx((0.5 + 0.95 + 0.1 + 0.55) / 5)
     assert rubric.likely == 3 / 5
     (ifd,) = spreads([judgement("c", [], "ifd")])
-    assert ifd.sampled is None and ifd.likely is None and "sampled" not in said(ifd)
+    assert ifd.sampled is None and ifd.likely is None and "sampled" not in described(ifd)
     (none,) = spreads([Judgement("j", "c", "rubric", None, [], None, [], [], "", "")])
     assert (none.scored, none.unscored, none.highest) == (0, 1, 0.0)
 

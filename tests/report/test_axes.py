@@ -1,4 +1,4 @@
-"""Axes: round numbers; series that can be told apart without colour."""
+"""Axes: round numbers; series that can be formatted apart without colour."""
 
 import pytest
 
@@ -27,4 +27,4 @@ def test_series_differ_without_colour() -> None:
 
 
 def test_numbers_are_written_as_people_read_them() -> None:
-    assert [axes.told(value) for value in (-0.02, 12000.0, 0.5)] == ["−0.02", "12,000", "0.5"]
+    assert [axes.formatted(value) for value in (-0.02, 12000.0, 0.5)] == ["−0.02", "12,000", "0.5"]

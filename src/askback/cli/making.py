@@ -67,8 +67,8 @@ def plan(
         typer.echo("Measuring how fast the base model is here: about a minute.", err=True)
         looked.measure()
     for offer in ask_servers(looked.file, (*ROLES, "compare")) if probe else []:
-        for said in (offer.said, *looked.check_offer(offer)):
-            typer.echo(said, err=True)
+        for line in (offer.said, *looked.check_offer(offer)):
+            typer.echo(line, err=True)
     if as_json:
         typer.echo(json.dumps(looked.as_json(), indent=2))
     else:
@@ -117,12 +117,12 @@ def run(
         Path | None,
         typer.Option("--from", help="Take over finished steps that are the same from this run.", metavar="RUN"),
     ] = None,
-    max_hours: Annotated[float | None, typer.Option(min=0, help="Stop when the run has taken so many hours.")] = None,
+    max_hours: Annotated[float | None, typer.Option(min=0, help="Hours of work after which the run stops.")] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=0, help="Stop when it has read, written and trained on so many tokens.")
+        int | None, typer.Option(min=0, help="Tokens read, written and trained on after which it stops.")
     ] = None,
     max_usd: Annotated[
-        float | None, typer.Option(min=0, help="Stop when it has cost so many US dollars, by the recipe's prices.")
+        float | None, typer.Option(min=0, help="US dollars after which it stops, by the recipe's prices.")
     ] = None,
 ) -> None:
     """Run a recipe, or go on with it. Ctrl-C finishes what is in flight and saves; the same command goes on.
@@ -170,7 +170,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
     try:
         steps = Plan(file.model_copy(update={"name": run.name, "resources": here})).steps
     except InputError as error:
-        typer.echo(f"What is left cannot be told, as the inputs are not here: {error}", err=True)
+        typer.echo(f"What is left is unknown, as the inputs are not here: {error}", err=True)
         steps = [PlannedStep(step["step"], "done", frozenset()) for step in done]
     if as_json:
         shown = [progress(run, step.name, step.state) | {"forecast": forecast(run, step.name)} for step in steps]

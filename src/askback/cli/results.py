@@ -129,7 +129,7 @@ def evaluate(
         typer.Option(help="Measure the loss of every model on this file of pairs too.", metavar="FILE"),
     ] = None,
     pairs_format: Annotated[str, typer.Option(help="Format of --pairs, as in a recipe's seed.")] = "pairs",
-    limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many prompts of a set.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most prompts to take of a set.")] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 512,
     benchmarks: Annotated[
         str, typer.Option(help="Tasks of lm-eval, with commas between; `paper` for the paper's.", metavar="TASKS")
@@ -197,7 +197,7 @@ def scaling(
     judge_model: JudgeModel = "",
     judge_key_env: JudgeKeyEnv = "",
     prompts: Annotated[str, typer.Option(help="Prompt set of the win rate: a file, or held-out.")] = "held-out",
-    limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many prompts.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most prompts to take.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Train on growing parts of each set, at equal steps, and fit how the outcome grows with the data."""

@@ -210,7 +210,7 @@ def _prepare(parent: int) -> None:
 
 
 def _limit_memory() -> None:
-    """Allow so much more than what is taken now: what stays from one piece to the next is not the next one's."""
+    """Allow `MEMORY` bytes more than the process holds now: what stays from one piece to the next is not the next one's."""
     if sys.platform == "linux":
         most = int(Path("/proc/self/statm").read_text("ascii").split()[5]) * mmap.PAGESIZE + MEMORY
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)

@@ -9,7 +9,7 @@ from askback.corpus.bounds import TooMuch, check_memory
 from askback.corpus.page import TooDeep, TooMany
 from askback.corpus.pii import personal_data, redactor
 from askback.corpus.segment import Section, segment
-from askback.errors import said
+from askback.errors import reason_of
 from askback.inputs.contamination import evaluation_prompts
 from askback.recipe import Corpus
 from askback.records import Document, Outcome, Provenance, Rejection, Segment, fail, record_id, reject
@@ -76,7 +76,7 @@ def sections_of(document: Document, options: Corpus, left_out: Counter[str] | No
         raise
     except Exception as error:  # noqa: BLE001  docutils and markdown-it have bugs; one document must not end the run
         check_memory()
-        say, rule, detail = fail, "unreadable-markup", f"{type(error).__name__}: {said(error)}"
+        say, rule, detail = fail, "unreadable-markup", f"{type(error).__name__}: {reason_of(error)}"
     excerpt = document.text[: Rejection.EXCERPT].encode("utf-8", "replace").decode()
     identity = record_id(document.uri, document.text)
     return say(identity, "documents", rule, detail, uri=document.uri, text=excerpt)

@@ -27,9 +27,9 @@ SHINGLE_WORDS = 5
 SEED = 1
 """Of the hash functions; part of the result, so it is not an option."""
 RECALL = 0.99
-"""A pair exactly at the threshold becomes a candidate at least so often."""
+"""A pair exactly at the threshold becomes a candidate with at least this probability."""
 COMPARED = 8
-"""In each band a segment is compared with so many of those that share its key, the first ones: of a page that a site has
+"""In each band, segments of the same key that a segment is compared with, the first ones: of a page that a site has
 100,000 times with small changes, the first stays whatever the others are like."""
 NEAR = 1 - 2**-24
 """The highest similarity of texts that are not equal, whose MinHashes may be; in 32 bits, the next below 1."""
@@ -133,7 +133,7 @@ def bands(threshold: float) -> int:
 
 
 def deduplication_bytes(segments: int, threshold: float) -> int:
-    """Return how much disk the signatures of so many segments take: about 1.1 kB each at 0.7. Pairs come on top of it,
+    """Return how many bytes of disk the signatures of all segments take: about 1.1 kB each at 0.7. Pairs come on top:
     16 bytes for each band and earlier segment that a segment shares a key with, twice while they are sorted; and with
     `boilerplate_pages` 16 bytes for each paragraph."""
     keys = 16 * (1 + bands(threshold))

@@ -75,8 +75,8 @@ def _explained(path: Path, options: Corpus, documents: Iterator[Document | Rejec
     sections = sections_of(found, options, left_out)
     gone = dict(left_out.most_common())
     if isinstance(sections, Rejection):
-        told = (str(path), found.markup, found.licence)
-        return Explanation(*told, rule=sections.rule, detail=sections.detail, left_out=gone)
+        document = (str(path), found.markup, found.licence)
+        return Explanation(*document, rule=sections.rule, detail=sections.detail, left_out=gone)
     made = {(id(offer.section), offer.lead): offer for offer in offers(sections, found, options)}
     rows = [row for section in sections for row in _rows(section, made, "")]
     blocks = blocks_of(found)

@@ -80,7 +80,7 @@ def read_blocks(html: str, left_out: Counter[str] | None = None) -> list[Block]:
     Raises:
         TooDeep: its elements are nested deeper than `MAX_DEPTH`, which is looked at where there are over 10,000 tags, or
             over 2,000 with many formatting elements: less than that is soon parsed.
-        TooMany: it has more than `MAX_TAGS` tags, or a parser would make so many.
+        TooMany: it has more than `MAX_TAGS` tags, or a parser would make more.
         TooMuch: a tag has too many attributes.
     """
     html = _without_controls(html)  # first, as they would hide tags: <\x01div>

@@ -109,7 +109,7 @@ def redact(text: str) -> tuple[str, Counter[str]]:
 def redactor(text: str, options: Corpus) -> Redact:
     """Return what redacts a segment's text, headers and title: `redact`, or with ``pii_engine: presidio`` both.
 
-    Presidio is told one language: that of `languages`, or of `text` where that names none or several. Of a text that is too
+    Presidio takes one language: that of `languages`, or of `text` where that names none or several. Of a text that is too
     long whatever comes of it, presidio sees only as much as a rejection keeps, or `max_chars` where that is more.
     """
     if options.pii_engine == "patterns":

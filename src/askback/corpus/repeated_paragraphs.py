@@ -25,7 +25,7 @@ _HEADER = re.compile(r"(#{1,6}) ")
 
 
 class Boilerplate:
-    """The paragraphs that stand on at least so many pages of one host, as far as pages have a host.
+    """The paragraphs that stand on at least `boilerplate_pages` pages of one host, as far as pages have a host.
 
     Paragraphs are compared without case and with single spaces. Headers and code are not looked at. `found` holds their
     hashes, sorted; it may be a file mapped into memory.

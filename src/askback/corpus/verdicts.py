@@ -27,8 +27,8 @@ class Verdicts:
         self._known: dict[Key, Rejection] = {}
         for line in path.read_bytes().splitlines() if path is not None and path.exists() else []:
             try:
-                key, *said = json.loads(line)
-                self._known[Key(*key)] = _failure(*said)
+                key, *fields = json.loads(line)
+                self._known[Key(*key)] = _failure(*fields)
             except (ValueError, TypeError):
                 continue  # cut short by a kill
 

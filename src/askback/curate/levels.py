@@ -72,7 +72,7 @@ def by_highest_level(judgements: Iterable[Judgement]) -> Iterator[Judgement]:
         yield replace(judgement, score=judgement.distribution[-1] if judgement.distribution else None)
 
 
-def said(spread: Spread) -> str:
+def described(spread: Spread) -> str:
     """Say in words how scores are spread."""
     text = (
         f"{spread.scorer}: a tenth below {spread.low:.2f}, half below {spread.median:.2f}, a tenth above {spread.high:.2f}"

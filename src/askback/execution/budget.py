@@ -106,7 +106,7 @@ class Spending:
         self._reached = ""
 
     def add(self, spent: Spent) -> None:
-        """Say that so much more is spent."""
+        """Add what was spent, and stop the run where a limit is reached."""
         self.total += spent
         limits = (
             (self.budget.tokens, self.total.tokens, "max-tokens {:,}"),
@@ -152,7 +152,7 @@ class Spending:
 
 
 class Meter:
-    """What one step spends. Used in a `with`, around its work; `add` takes the tokens as they are told."""
+    """What one step spends. Used in a `with`, around its work; `add` takes the tokens as workers report them."""
 
     def __init__(self, path: Path, engine: EngineOptions, spending: Spending) -> None:
         self._path, self._engine, self._spending = path, engine, spending

@@ -166,7 +166,7 @@ def ancestors(inputs: dict[str, Input]) -> frozenset[str]:
 
 
 WHOLE = 256 * 2**20
-"""Files of so many bytes together are hashed whole; of more, blocks spread evenly over each, so that a crawl of terabytes
+"""Bytes of files that are hashed whole; of more, blocks spread evenly over each file, so that a crawl of terabytes
 is fingerprinted in seconds. There, an edit that keeps the size and misses every block goes unseen."""
 BLOCKS, BLOCK = 64, 16 * 1024
 

@@ -7,7 +7,7 @@ from askback.execution.on_disk import step_record
 from askback.owned import atomic
 
 LEFT_OUT = ("identity", "fingerprint", "versions", "commit")
-"""Of a step's record: what made it, which is told there."""
+"""Of a step's record: what made it, which is in ``step.json``."""
 
 
 def write_metrics(folder: Path) -> None:

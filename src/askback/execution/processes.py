@@ -29,7 +29,7 @@ from askback.errors import AskbackError, Interrupted, WorkerDied, storage_error
 from askback.recipe.variables import hide
 
 Report = Callable[[int, Tokens], None]
-"""``report(records, tokens)``: so many more are done."""
+"""``report(records, tokens)``: `records` more are done, which took `tokens`."""
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """In the environment of a Python program: it looks for modules nowhere in the working directory, where documents and
@@ -150,7 +150,7 @@ def _safe_path() -> Iterator[None]:
 
 
 def answer(work: Callable[..., Any], log: Path, *piece: Any) -> Any:
-    """In a worker: do the work; what goes wrong unforeseen is told whole in the log, and in one line to the user."""
+    """In a worker: do the work; an unforeseen error is written whole into the log, and raised as one line."""
     try:
         return work(*piece)
     except AskbackError:
@@ -165,9 +165,9 @@ def answer(work: Callable[..., Any], log: Path, *piece: Any) -> Any:
 
 def _unforeseen(error: Exception, log: Path) -> WorkerDied:
     sys.stderr.write(hide(traceback.format_exc()))
-    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    hint = "; a smaller batch_tokens needs less memory" if "memory" in said.lower() else ""
-    return WorkerDied(f"a worker process failed: {said}{hint}. The whole story is in {log}")
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    hint = "; a smaller batch_tokens needs less memory" if "memory" in reason.lower() else ""
+    return WorkerDied(f"a worker process failed: {reason}{hint}. The whole story is in {log}")
 
 
 def _end(pool: ProcessPoolExecutor, flying: set[Future[Any]]) -> None:
@@ -183,7 +183,7 @@ _stop: Any = None
 
 
 def report(records: int, trained: int = 0) -> None:
-    """In a worker: say that so many more records are done, and tokens: those trained on, and what engines counted."""
+    """In a worker: report `records` more as done, with the tokens trained on and those that engines counted."""
     if _reports is not None:
         _reports.put((records, usage.take()._replace(train=trained)))
 

@@ -35,11 +35,11 @@ class Bar:
                 SpinnerColumn(),
                 TextColumn("{task.description:<10}"),
                 BarColumn(bar_width=24),
-                TextColumn("{task.fields[said]}"),
+                TextColumn("{task.fields[status]}"),
                 console=self._console,
                 transient=True,
             )
-            self._task = self._live.add_task(self.name, total=self.total, completed=self.done, said=self.said())
+            self._task = self._live.add_task(self.name, total=self.total, completed=self.done, status=self.status())
             self._live.start()
         return self
 
@@ -50,18 +50,18 @@ class Bar:
             self._live.stop()
 
     def add(self, records: int, tokens: int = 0) -> None:
-        """Say that so many more are done."""
+        """Count `records` more as done, and the tokens they took."""
         self.done += records
         self.tokens += tokens
         now = time.monotonic()
         self._first = self._first or (now, self.done, self.tokens)
         if self._live is not None:
-            self._live.update(self._task, completed=self.done, said=self.said())
+            self._live.update(self._task, completed=self.done, status=self.status())
         elif self._console is not None and now - self._spoken >= PLAIN_SECONDS:
             self._spoken = now
-            self._console.print(f"{self.name}: {self.said()}", highlight=False)
+            self._console.print(f"{self.name}: {self.status()}", highlight=False)
 
-    def said(self) -> str:
+    def status(self) -> str:
         """Return where it stands, in words: done of total, rates, time left."""
         words = [f"{self.done:,}" + (f"/{self.total:,}" if self.total is not None else "") + f" {self.unit}"]
         then, done, tokens = self._first or (time.monotonic(), self.done, self.tokens)

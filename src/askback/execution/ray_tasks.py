@@ -29,7 +29,7 @@ from askback.recipe import Resources
 TRIES = 3
 """Workers that a piece may lose before it is taken for the cause."""
 SAY_S, START_S = 15.0, 900.0
-"""Seconds without any worker until that is said, and until it is an error: a cluster that grows needs minutes."""
+"""Seconds without any worker until a line says so, and until it is an error: a cluster that grows needs minutes."""
 _START = -1
 """In place of a piece's number: what a worker does first."""
 
@@ -143,12 +143,12 @@ def _init(ray: Any, address: str) -> None:
                 socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(address or "local", include_dashboard=None if address else False, **quiet)
         except Exception as error:
-            said = _line(error)[:400]
+            message = _line(error)[:400]
             if not address:
-                raise InputError(f"resources.executor: Ray does not start here: {said}") from error
+                raise InputError(f"resources.executor: Ray does not start here: {message}") from error
             raise InputError(
-                f"resources.address: the Ray cluster at '{address}' cannot be used: {said}. askback has to be started on a "
-                "node of it"
+                f"resources.address: the Ray cluster at '{address}' cannot be used: {message}. askback has to be started "
+                "on a node of it"
             ) from error
 
 
@@ -292,12 +292,12 @@ class _Crew:
         free = self._ray.available_resources()
         wanted = ", ".join(f"{self._needs[f'num_{kind.lower()}s']:g} {kind}" for kind in ("CPU", "GPU"))
         found = ", ".join(f"{free.get(kind, 0):g} {kind}" for kind in ("CPU", "GPU"))
-        said = (
+        message = (
             f"no node of the Ray cluster has started a worker yet; one takes {wanted}, free in the cluster are {found}"
         )
         if now - self._alone_since >= START_S:
-            raise InputError(f"{said}. Change cpus_per_worker or gpus_per_worker, or the cluster")
-        self._say(said)
+            raise InputError(f"{message}. Change cpus_per_worker or gpus_per_worker, or the cluster")
+        self._say(message)
         self._said = True
 
 

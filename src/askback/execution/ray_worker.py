@@ -93,9 +93,9 @@ class Worker:
             ray.get(self._told)  # so that no report comes after the result
             self._told.clear()
 
-    def put(self, told: tuple[int, Tokens]) -> None:
+    def put(self, progress: tuple[int, Tokens]) -> None:
         """Report, as `processes.report` does."""
-        self._told.append(self._desk.tell.remote(self._piece, *told))
+        self._told.append(self._desk.tell.remote(self._piece, *progress))
 
     def is_set(self) -> bool:
         """Tell whether to stop, as `processes.stopping` does."""

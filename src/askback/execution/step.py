@@ -149,7 +149,7 @@ class Step:
         on_report: Report,
         models: int,
     ) -> Iterator[Any]:
-        """Have pieces done where `resources.executor` says; each worker holds so many models."""
+        """Have pieces done where `resources.executor` says; each worker holds `models` models."""
         if self.resources.executor == "ray":
             from askback.execution import ray_tasks
 
@@ -169,11 +169,11 @@ class Step:
     def _told(self, bar: Bar) -> Report:
         """Return what is to be called with the records and tokens that workers report."""
 
-        def told(records: int, tokens: Tokens) -> None:
+        def report(records: int, tokens: Tokens) -> None:
             bar.add(records, sum(tokens))
             self.meter.add(tokens)
 
-        return told
+        return report
 
     def _same_cut(self, pieces: int) -> None:
         """Refuse to go on when the work would be cut otherwise than when it was begun: two cuts must not mix."""
@@ -212,14 +212,15 @@ def nothing_kept(folder: Path, counts: Mapping[str, Counts], reasons: Mapping[st
 
 
 MANY_PIECES = 500
-"""Enough for many workers to end together, and for a kill to lose little of much work."""
+"""Pieces of a step: enough for many workers to end together, and for a kill to lose little of much work."""
 LARGEST_PIECE = 1000
+"""Records."""
 
 
 def larger(piece_size: int, total: int) -> int:
-    """Return how many of so many records to put in a piece: more than `piece_size` where there would be many pieces.
+    """Return how many records a piece holds: `piece_size`, or more where `total` would make over `MANY_PIECES` pieces.
 
-    But not so many that a worker, which holds a piece in memory, would need the more of it the more records there are.
+    At most `LARGEST_PIECE`, as a worker holds a piece in memory.
     """
     return max(piece_size, min(-(-total // MANY_PIECES), LARGEST_PIECE))
 

@@ -128,20 +128,20 @@ def _models(run: Path) -> list[str]:
     tree = recipe_tree(run)
     base = str(tree.get("base", ""))
     known = BUILTIN.get(base.removeprefix("builtin:"))
-    said = [f"- base: {_plain(_base(run))}" + (f" ({known.licence})" if known else "; see its own licence")]
+    lines = [f"- base: {_plain(_base(run))}" + (f" ({known.licence})" if known else "; see its own licence")]
     if candidates := _first(run / names.CANDIDATES):
-        said.append(f"- wrote the instructions: {_plain(candidates.model_id)}, prompt {candidates.prompt_id}")
+        lines.append(f"- wrote the instructions: {_plain(candidates.model_id)}, prompt {candidates.prompt_id}")
     found = result(run)
     for t in range(1, found.rounds + 1 if found else 2):
         if judged := _first(run / names.judgements(t)):
-            said.append(f"- judged them in round {t}: {_plain(judged.model_id)}, prompt {judged.prompt_id}")
+            lines.append(f"- judged them in round {t}: {_plain(judged.model_id)}, prompt {judged.prompt_id}")
     if not _trains(run):
-        return said
-    said.append(
+        return lines
+    lines.append(
         "- the run's own result is `result/model` in float32, to train on, and `result/model-bfloat16`, to use: rounded "
         "stochastically, as a training is partly undone where its weights are rounded to nearest on loading"
     )
-    return said
+    return lines
 
 
 def _trains(run: Path) -> bool:
@@ -156,12 +156,12 @@ def _first(folder: Path) -> Any:
 def _not_looked_for(run: Path) -> list[str]:
     """Say what the recipe left unchecked in the documents."""
     corpus = recipe_tree(run).get("corpus", {})
-    said = []
+    lines = []
     if corpus.get("pii", "keep") == "keep":
-        said.append("- Personal data in the documents was not looked for.")
+        lines.append("- Personal data in the documents was not looked for.")
     if not corpus.get("decontaminate"):
-        said.append("- Documents that quote the prompts of an evaluation were not looked for.")
-    return said
+        lines.append("- Documents that quote the prompts of an evaluation were not looked for.")
+    return lines
 
 
 def _rounds(run: Path) -> list[str]:
@@ -171,15 +171,15 @@ def _rounds(run: Path) -> list[str]:
         return ["\nThe pairs are those of the one round there is; no model was trained on them."]
     if found is None:
         return ["\nThe run was not finished when this was exported: the pairs are those of its last round so far."]
-    said = [f"\nThe pairs are those of round {found.data_round} of {found.rounds}.", *verdict(found)]
-    said += checked(checks(run))
+    lines = [f"\nThe pairs are those of round {found.data_round} of {found.rounds}.", *verdict(found)]
+    lines += checked(checks(run))
     for t, values in agreements(run).items():
-        said.append(f"Of round {t}'s pairs, {values['shared']:.0%} were chosen in the round before too.")
-    return ["  \n".join(said)]
+        lines.append(f"Of round {t}'s pairs, {values['shared']:.0%} were chosen in the round before too.")
+    return ["  \n".join(lines)]
 
 
 def _quality(pairs: list[Example]) -> list[str]:
-    """Say what the recipe's own models were told of the quality of these pairs, if anything."""
+    """Say under which quality tags the recipe's own models were trained on these pairs, if any."""
     best = max((pair.quality for pair in pairs), default="", key=lambda quality: int(quality.partition(" ")[0] or 0))
     if not best:
         return []

@@ -51,8 +51,8 @@ class EvaluationPrompts:
             for prompt, shared in self._starts.get(mine[at : at + SHORTEST], ()):
                 if mine[at : at + len(shared)] == shared:
                     limit = ", all of it," if shared == prompt else ""
-                    said = join(shared)
-                    return f"{len(shared)} words in a row{limit} as in {self._whole[prompt]}, none wanted: {said!r}"
+                    quoted = join(shared)
+                    return f"{len(shared)} words in a row{limit} as in {self._whole[prompt]}, none wanted: {quoted!r}"
         return None
 
 

@@ -151,7 +151,7 @@ def _elements(text: Text) -> Iterator[Row]:
     row: Row = {}
     while (sign := text.sign()) != "]":
         if not sign and isinstance(row, BrokenRow):
-            return  # which has said so
+            return  # which has yielded that
         if not sign:
             yield BrokenRow("clipped", "the list has no end: the file was cut off, or a bracket is missing")
             return

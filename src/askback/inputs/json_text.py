@@ -111,7 +111,7 @@ def _closed(text: str, at: int) -> int | None:
     depth = 0
     for found in _NESTING.finditer(text, at):
         if found[1] == "":
-            return None  # a string without an end: what is a bracket cannot be told
+            return None  # a string without an end: which characters are brackets is unknown
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(found[0], 0)
         if depth <= 0:
             return found.end()

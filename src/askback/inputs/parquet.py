@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from askback.errors import InputError, said
+from askback.errors import InputError, reason_of
 from askback.inputs.json_values import BrokenRow, Rows
 from askback.inputs.local_files import open_file
 from askback.inputs.remote import File, Unreachable
@@ -46,7 +46,7 @@ def parquet_rows(path: File, columns: Sequence[str] = ()) -> Rows:
                 number += file.metadata.row_group(group).num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         rule = "clipped" if number else "unreadable"
-        yield f"{path}#{number + 1}", BrokenRow(rule, f"cannot be read from row {number + 1} on: {said(error)}")
+        yield f"{path}#{number + 1}", BrokenRow(rule, f"cannot be read from row {number + 1} on: {reason_of(error)}")
 
 
 def _group_rows(file: Any, group: int, columns: Sequence[str] | None) -> Iterator[dict[str, Any] | BrokenRow]:
@@ -71,7 +71,7 @@ def _group_rows(file: Any, group: int, columns: Sequence[str] | None) -> Iterato
         except (pa.ArrowException, OSError) as error:
             broken = error
     lost = f"row {done + 1} to {count} of row group {group + 1} cannot be read"
-    yield BrokenRow("unreadable", f"{lost}: {said(broken)}")
+    yield BrokenRow("unreadable", f"{lost}: {reason_of(broken)}")
 
 
 def _in_dictionaries(file: Any) -> list[str]:
@@ -105,5 +105,5 @@ def _row(batch: Any, at: int) -> dict[str, Any] | BrokenRow:
             row[name] = column[at].as_py()
         except Exception as error:  # noqa: BLE001  as above
             rule = "undecodable" if isinstance(error, UnicodeDecodeError) else "unreadable"
-            return BrokenRow(rule, f"column '{name}': {type(error).__name__}: {said(error)}")
+            return BrokenRow(rule, f"column '{name}': {type(error).__name__}: {reason_of(error)}")
     return row

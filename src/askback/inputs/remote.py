@@ -241,9 +241,9 @@ def _reached(url: str, ask: Callable[[], T]) -> T:
     except ImportError:
         raise
     except Exception as error:
-        said = " ".join(f"{type(error).__name__} {error}".split())[:300]
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
         raise InputError(
-            f"{url}: cannot be reached: {said}. Check the URL, the network and your credentials"
+            f"{url}: cannot be reached: {reason}. Check the URL, the network and your credentials"
         ) from error
 
 

@@ -6,7 +6,7 @@ A broken row is a value, not an exception: it names its place, and the rows afte
 from pathlib import Path
 from typing import Any
 
-from askback.errors import InputError, MissingExtra, said
+from askback.errors import InputError, MissingExtra, reason_of
 from askback.inputs.json_rows import rows_of
 from askback.inputs.json_values import BrokenRow as BrokenRow
 from askback.inputs.json_values import Rows as Rows
@@ -59,7 +59,7 @@ def hub_rows(name: str) -> Rows:
         rows = load_dataset(path, split=split or "train", streaming=True)
     except Exception as error:
         raise InputError(
-            f"{where}: cannot be opened: {said(error)}. Check the name, the split and the network"
+            f"{where}: cannot be opened: {reason_of(error)}. Check the name, the split and the network"
         ) from error
     return _streamed(rows, where)
 
@@ -71,4 +71,4 @@ def _streamed(rows: Any, where: str) -> Rows:
             number += 1
             yield f"{where}#{number}", row_of(row)
     except Exception as error:  # noqa: BLE001 - whatever network, format or builder raises, what was read stays
-        yield f"{where}#{number + 1}", BrokenRow("clipped", f"cannot be read from here on: {said(error)}")
+        yield f"{where}#{number + 1}", BrokenRow("clipped", f"cannot be read from here on: {reason_of(error)}")

@@ -98,15 +98,15 @@ def outputs(source: str, conversations: Sequence[Turns], special: dict[str, str]
         check=False,
     )
     try:
-        told = json.loads(child.stdout) if child.returncode == 0 else None
+        answer = json.loads(child.stdout) if child.returncode == 0 else None
     except ValueError:
-        told = None
-    if told is None:
+        answer = None
+    if answer is None:
         raise TemplateFault(f"takes more than {CPU_SECONDS} CPU seconds or {MEMORY // 2**20} MiB of memory")
-    if "fault" in told:
-        raise TemplateFault(told["fault"])
+    if "fault" in answer:
+        raise TemplateFault(answer["fault"])
     here = [render_chat(source, turns, special, False) for turns in conversations]
-    if here != told["outputs"]:
+    if here != answer["outputs"]:
         raise TemplateFault("renders the same conversation otherwise each time (an address in memory, say)")
     return here
 
@@ -117,10 +117,10 @@ def _main() -> None:
     work = json.loads(sys.stdin.buffer.read())
     try:
         found = [render_chat(work["source"], turns, work["special"], False) for turns in work["conversations"]]
-        told: dict[str, Any] = {"outputs": found}
+        answer: dict[str, Any] = {"outputs": found}
     except TemplateFault as fault:
-        told = {"fault": str(fault)}
-    sys.stdout.write(json.dumps(told))
+        answer = {"fault": str(fault)}
+    sys.stdout.write(json.dumps(answer))
 
 
 def _limit() -> None:

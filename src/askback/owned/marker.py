@@ -216,4 +216,4 @@ def sha256(path: Path) -> str:
 def what(path: Path) -> str:
     """Say what kind of thing a path is."""
     kinds = {"is_symlink": "a symbolic link", "is_dir": "a folder", "is_file": "a file"}
-    return next((said for test, said in kinds.items() if getattr(path, test)()), "a device or pipe")
+    return next((name for test, name in kinds.items() if getattr(path, test)()), "a device or pipe")

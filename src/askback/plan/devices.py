@@ -65,14 +65,14 @@ def prior(parameters: int, resources: Resources) -> tuple[Tokens, str]:
     """Return tokens per second to assume for a model of `parameters` (0: unknown), and where that is from."""
     card, size = card_of(resources), parameters or CPU_PARAMETERS
     processes = resources.training.total
-    said = f"a model of {size / 1e9:.2g} billion parameters" if size >= 1e9 else f"a {size / 1e6:.0f}M model"
+    what = f"a model of {size / 1e9:.2g} billion parameters" if size >= 1e9 else f"a {size / 1e6:.0f}M model"
     if card is None:
         slower = CPU_PARAMETERS / size
         rates = Tokens(*(max(1e-6, rate * slower) for rate in CPU))  # type: ignore[arg-type]
-        return rates, f"assumed for {said} on two CPU cores (another machine will differ; resources.device names a GPU)"
+        return rates, f"assumed for {what} on two CPU cores (another machine will differ; resources.device names a GPU)"
     read = USED * card.tflops * 1e12 / (READ_FLOPS * size)
     train = processes * USED * card.tflops * 1e12 / (TRAIN_FLOPS * size)
-    source = f"assumed for {said} at {USED:.0%} of the bfloat16 peak of {card.name}, {card.tflops:,.0f} TFLOP/s"
+    source = f"assumed for {what} at {USED:.0%} of the bfloat16 peak of {card.name}, {card.tflops:,.0f} TFLOP/s"
     return Tokens(read, read * WRITING, train), source  # type: ignore[arg-type]
 
 
@@ -81,8 +81,8 @@ def parameters(folder: Path | None, name: str = "") -> int:
     (packed weights are fewer, larger numbers), or else by its name, as in owner/model-7b; 0 if nothing says so."""
     if folder is not None and (found := max(_by_headers(folder), _by_config(folder))):
         return found
-    said = re.findall(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
-    return int(float(said[-1][0]) * {"b": 1e9, "m": 1e6}[said[-1][1]]) if said else 0
+    sizes = re.findall(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
+    return int(float(sizes[-1][0]) * {"b": 1e9, "m": 1e6}[sizes[-1][1]]) if sizes else 0
 
 
 def _by_headers(folder: Path) -> int:
@@ -160,19 +160,19 @@ def training_gigabytes(folder: Path | None, size: int, options: Training, launch
 
 def does_not_fit(card: Card, training: dict[str, float], asking: float) -> list[str]:
     """Return, a sentence each, what does not fit a card: trainings, by step in GB, and a model that is asked, in GB."""
-    said = []
+    sentences = []
     over = {name: need for name, need in training.items() if need > card.gigabytes}
     if over:
         name, need = max(over.items(), key=lambda item: item[1])
         others = f" ({len(over)} trainings do)" if len(over) > 1 else ""
-        said.append(
+        sentences.append(
             f"{name} takes about {need:,.0f} GB of a card's memory{others}, and {card.name} has {card.gigabytes:,.0f}: "
             "give resources.training {processes: N, strategy: fsdp}, or lora (with quantised: nf4), or "
             "trl {per_device_train_batch_size: 1, gradient_checkpointing: true}"
         )
     if asking > card.gigabytes:
-        said.append(
+        sentences.append(
             f"the model takes about {asking:,.0f} GB to be asked, and {card.name} has {card.gigabytes:,.0f}: give "
             "resources.engine vllm_server with arguments for several cards, or a smaller model"
         )
-    return said
+    return sentences

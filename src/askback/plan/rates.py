@@ -43,7 +43,7 @@ class Rates:
         return self.startup + sum(count / rate for count, rate in zip(tokens, rates, strict=True) if rate)
 
     def learn(self, spent: Mapping[str, Spent], source: str) -> None:
-        """Take the rates of what was done so; a role that read and wrote is told apart by how fast others have read."""
+        """Take the rates at which roles worked; the time of one that read and wrote is split by how fast others read."""
         reading = [one for one in spent.values() if one.prompt and not one.output]
         read = sum(one.prompt for one in reading) / max(1e-3, sum(one.seconds for one in reading))
         for role, one in spent.items():
@@ -84,9 +84,9 @@ def rates_for(folder: Path, resources: Resources, source: Path | None = None, si
     for role in set(ROLES.values()):
         if rate := kind_of(resources.engine_for(role).kind).rate:
             found.rates[role] = Tokens(rate, rate)
-    for run, said in ((source, f"measured in {source}"), (folder, "measured in this run's finished steps")):
+    for run, measured_in in ((source, f"measured in {source}"), (folder, "measured in this run's finished steps")):
         if run is not None:
-            found.learn(_finished(run, resources), said)
+            found.learn(_finished(run, resources), measured_in)
     if (folder / MEASURED).exists():
         measured = read_json(folder / MEASURED, RatesRecord)
         found.startup = measured["startup"]

@@ -1,4 +1,4 @@
-"""What a step will find: how many records, and a few of them, as far as that can be told before the step is made."""
+"""What a step will find: how many records, and a few of them, as far as that is known before the step is made."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""How many candidates a least score will choose: by scores that are known, or else by a rule of thumb that is said."""
+"""How many candidates a least score will choose: by known scores, or else by a rule of thumb, which the note names."""
 
 import json
 import math
@@ -55,7 +55,7 @@ def _combined(judgements: Sequence[Judgement], select: Select) -> tuple[float, .
 
 
 def chosen(options: Select, count: int, scorers: Sequence[str], known: Known | None, size: int) -> tuple[int, str]:
-    """Return about how many of `count` candidates one round chooses, and what is to be said about it.
+    """Return about how many of `count` candidates one round chooses, and a note on it, "" for none.
 
     Args:
         scorers: those that count.
@@ -72,18 +72,18 @@ def chosen(options: Select, count: int, scorers: Sequence[str], known: Known | N
         share = sum(score >= least for score in known.scores) / len(known.scores)
         found = round(share * count)
         half, best = _at(known.scores, 0.5), _at(known.scores, 0.9)
-        said = (
+        note = (
             f"{share:.1%} of {len(known.scores):,} scores of {known.of} reach it (half are below {half:.2f}, nine in ten "
             f"below {best:.2f}, the highest is {known.scores[-1]:.2f})"
         )
     else:
-        share, said = _by_rule(least, () if name == "min_probability" else scorers, size)
+        share, note = _by_rule(least, () if name == "min_probability" else scorers, size)
         found = round(share * count)
-    said = f"select.{name} {least:g}: {said}, so about {found:,} of {count:,} would be chosen"
+    note = f"select.{name} {least:g}: {note}, so about {found:,} of {count:,} would be chosen"
     if found >= min(FEW, count):
-        return found, said if known is None else ""
+        return found, note if known is None else ""
     advice = f"a run that chooses none stops there; give top_fraction or top_n, or a lower {name}"
-    return found, f"{said}: {advice}" + ("" if known else " (plan --measure scores a few pairs)")
+    return found, f"{note}: {advice}" + ("" if known else " (plan --measure scores a few pairs)")
 
 
 def _by_rule(least: float, scorers: Sequence[str], size: int) -> tuple[float, str]:

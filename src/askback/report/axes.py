@@ -1,4 +1,4 @@
-"""What every plot of the report is drawn with: axes with round numbers, series that can be told apart, their key.
+"""What every plot is drawn with: axes with round numbers, series that differ in shape, dashes and colour, their key.
 
 Colours are classes (plot.css), from Okabe and Ito's palette, which colour-blind readers can tell apart; each series has a
 shape or dashes of its own as well, so that a plot can be read in grey.
@@ -53,12 +53,14 @@ class Frame:
         """Draw both axes with round numbers, or those given, and what they count."""
         bottom = self.height - BOTTOM
         parts = [f'<path class="axis" d="M{self.left} {TOP}V{bottom}H{self.right}"/>']
-        for tick, word in x_ticks or [(tick, told(tick)) for tick in ticks(self.x0, self.x1)]:
+        for tick, word in x_ticks or [(tick, formatted(tick)) for tick in ticks(self.x0, self.x1)]:
             parts.append(f'<path class="axis" d="M{self.x(tick):.1f} {bottom}v3"/>')
             parts.append(f'<text x="{self.x(tick):.1f}" y="{bottom + 14}" text-anchor="middle">{word}</text>')
         for tick in ticks(self.y0, self.y1) if y_ticks else []:
             parts.append(f'<path class="grid" d="M{self.left} {self.y(tick):.1f}H{self.right}"/>')
-            parts.append(f'<text x="{self.left - 4}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{told(tick)}</text>')
+            parts.append(
+                f'<text x="{self.left - 4}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{formatted(tick)}</text>'
+            )
         parts.append(f'<text class="unit" x="{(self.left + self.right) / 2:.0f}" y="{self.height - 10}"')
         parts.append(f' text-anchor="middle">{escape(x_label)}</text>')
         parts.append(f'<text class="unit" x="2" y="{TOP - 4}">{escape(y_label)}</text>')
@@ -70,14 +72,14 @@ class Frame:
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Return about so many round numbers within [low, high]: steps of 1, 2 or 5 times a power of ten."""
+    """Return about `about` round numbers within [low, high]: steps of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     return [round(n * step, 10) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
-def told(value: float, form: str = ",g") -> str:
+def formatted(value: float, form: str = ",g") -> str:
     """Write a number with a true minus sign."""
     return f"{value:{form}}".replace("-", "−")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from askback.curate.levels import Spread, said
+from askback.curate.levels import Spread, described
 from askback.report import tables
 from askback.report.table import show
 
@@ -19,7 +19,7 @@ def show_calibration(folder: Path, metrics: dict[str, Any], console: Console) ->
     show(tables.aurocs(metrics), console)
     show(tables.habits(metrics), console)
     for one in (one for figures in metrics["scorers"].values() for one in figures.get("spread", [])):
-        console.print(f"Scores of true pairs, {said(Spread(**one))}.", highlight=False, markup=False)
+        console.print(f"Scores of true pairs, {described(Spread(**one))}.", highlight=False, markup=False)
     best = metrics["recommended"]
     for table in tables.thresholds(metrics):
         show(table, console)

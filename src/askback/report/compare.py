@@ -6,12 +6,12 @@ from typing import Any
 from askback.curate.check import MEAN
 from askback.curate.judge_figures import COMBINED
 from askback.execution.progress import duration
-from askback.report.axes import told
+from askback.report.axes import formatted
 from askback.report.gather import HELD_OUT, View
 from askback.report.pictures import win_rates
 
 Facts = dict[str, str]
-"""What is told → how it is told."""
+"""Name of a fact → its value, in words."""
 
 
 def facts(view: View) -> Facts:
@@ -36,7 +36,7 @@ def facts(view: View) -> Facts:
 
 def interval(found: dict[str, float]) -> str:
     """Write a difference and its interval."""
-    value, low, high = (told(found[name], "+.4f") for name in ("difference", "low", "high"))
+    value, low, high = (formatted(found[name], "+.4f") for name in ("difference", "low", "high"))
     return f"{value} ({low} to {high})"
 
 

@@ -68,7 +68,7 @@ class Diversity:
 class View:
     """One run. Losses are by file and model as an evaluation has them, scores by scorer and round.
 
-    `checks` says by round how well its judge told true pairs from each kind of damage. `evaluation` and `scaling` are
+    `checks` holds by round how well its judge separated true pairs from each kind of damage. `evaluation` and `scaling` are
     what ``askback evaluate`` and ``askback scaling`` found, if anything, `calibrations` each ``askback calibrate``.
     """
 
@@ -231,10 +231,10 @@ def _diversity(folder: Path, made: Sequence[str], described: Mapping[str, Any]) 
     known = verbs()[0]
     found = {}
     for title, step in _sets(folder, made).items():
-        if said := described.get("all candidates" if title == "candidates" else title):
-            own = said["verbs"]
+        if statistics := described.get("all candidates" if title == "candidates" else title):
+            own = statistics["verbs"]
             by = own.get("by", RULES)
-            found[title] = Diversity(said["looked_at"], own["coverage"], own["distinct"], own["top"], by)
+            found[title] = Diversity(statistics["looked_at"], own["coverage"], own["distinct"], own["top"], by)
             continue
         some = heapq.nsmallest(LOOKED_AT, Records(folder / step, ""), key=lambda one: one.id)
         seen = count_verbs(verb_noun(one.instruction, known) for one in some)

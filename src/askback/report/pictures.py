@@ -10,7 +10,7 @@ from askback.curate.measures import Z95
 from askback.execution.progress import duration
 from askback.owned import atomic
 from askback.report import plots
-from askback.report.axes import told
+from askback.report.axes import formatted
 from askback.report.gather import HELD_OUT, View
 
 NATS = "nats per token (less is better)"
@@ -115,7 +115,7 @@ def _means(view: View) -> list[plots.Row]:
 
 
 def _judges(view: View) -> Pictures:
-    """Draw how each scorer told true pairs from damaged ones, a row for each kind of damage, a mark for each round."""
+    """Draw how each scorer separates true pairs from damaged ones, a row for each kind of damage, a mark for each round."""
     scorers = dict.fromkeys(one.scorer for found in view.checks.values() for one in found)
     found = {
         f"judge {scorer}": plots.intervals(
@@ -201,8 +201,8 @@ def _points(found: Mapping[str, Any], measure: str) -> tuple[plots.Points, Mappi
 def _alpha(fit: Mapping[str, Any]) -> str:
     """Write a fit's alpha with its interval."""
     if fit["low"] is None:
-        return f"α {told(fit['alpha'], '.4g')} (from {fit['points']} points)"
-    return f"α {told(fit['alpha'], '.4g')} ({told(fit['low'], '.4g')} to {told(fit['high'], '.4g')})"
+        return f"α {formatted(fit['alpha'], '.4g')} (from {fit['points']} points)"
+    return f"α {formatted(fit['alpha'], '.4g')} ({formatted(fit['low'], '.4g')} to {formatted(fit['high'], '.4g')})"
 
 
 def _seconds(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, str]]:

@@ -19,13 +19,13 @@ from askback.report.axes import (
     area_key,
     bounds,
     dot_key,
+    formatted,
     legend,
     line_key,
     room,
     shape,
     stroke,
     svg,
-    told,
     widen,
 )
 
@@ -117,13 +117,13 @@ def intervals(
 def _interval(frame: Frame, y: float, number: int, name: str, row: Row, digits: int) -> str:
     label, value, low, high = row
     form = f".{digits}f"
-    title = f"{name + ', ' if name else ''}{label}: {told(value, form)}"
+    title = f"{name + ', ' if name else ''}{label}: {formatted(value, form)}"
     line = ""
     if low is not None and high is not None:
-        title += f" ({told(low, form)} to {told(high, form)})"
+        title += f" ({formatted(low, form)} to {formatted(high, form)})"
         line = f'<path class="mark line c{number % COLOURS}" d="M{frame.x(low):.1f} {y}H{frame.x(high):.1f}"/>'
-    said = f'<text x="{WIDTH - 2}" y="{y + 4}" text-anchor="end">{told(value, form)}</text>'
-    return line + shape(number, frame.x(value), y, title, 4) + said
+    value_text = f'<text x="{WIDTH - 2}" y="{y + 4}" text-anchor="end">{formatted(value, form)}</text>'
+    return line + shape(number, frame.x(value), y, title, 4) + value_text
 
 
 def bars(title: str, rows: Sequence[tuple[str, float, str]], x_label: str) -> str:

@@ -62,8 +62,8 @@ def _moved(folder: Path, picks: Mapping[int, set[str]], scores: Mapping[int, Sco
             pairs = (pair for pair in Records(folder / names.choice(step), "") if pair.id not in picks[other])
             for pair in _some(pairs, SAMPLES // 3):
                 ends = [scores.get(t, {}).get(pair.id) for t in (earlier, later)]
-                told = " → ".join("unscored" if score is None else f"{score:.2f}" for score in ends)
-                yield _pair("moved", f"round {later}", f"{way} in round {later}", told, pair)
+                ends_in_words = " → ".join("unscored" if score is None else f"{score:.2f}" for score in ends)
+                yield _pair("moved", f"round {later}", f"{way} in round {later}", ends_in_words, pair)
 
 
 def _rejected(folder: Path, steps: Sequence[str]) -> Iterator[Sample]:

@@ -8,7 +8,7 @@ from askback.evaluate.difference import HOLDS
 from askback.evaluate.loss import TAGGED
 from askback.execution.progress import duration
 from askback.report import compare
-from askback.report.axes import told
+from askback.report.axes import formatted
 from askback.report.gather import View
 from askback.report.pictures import best_scorer
 from askback.report.table import Table
@@ -150,10 +150,10 @@ def fits(scaling: Mapping[str, Any]) -> Iterator[Table]:
     for measure, fitted in scaling.get("fits", {}).items():
         rows = []
         for name, fit in fitted.items():
-            apart = (
-                "too few sizes" if fit["low"] is None else f"{told(fit['low'], '+.4f')} to {told(fit['high'], '+.4f')}"
-            )
-            rows.append([name, str(fit["points"]), told(fit["alpha"], "+.4f"), apart, f"{fit['constant']:.4f}"])
+            apart = "too few sizes"
+            if fit["low"] is not None:
+                apart = f"{formatted(fit['low'], '+.4f')} to {formatted(fit['high'], '+.4f')}"
+            rows.append([name, str(fit["points"]), formatted(fit["alpha"], "+.4f"), apart, f"{fit['constant']:.4f}"])
         what = "held-out loss" if measure == "loss" else "win rate against M_0"
         yield Table(f"Scaling: {what} = α ln N + C", ["set", "sizes", "α", "95 % interval", "C"], rows)
 
@@ -242,7 +242,7 @@ def habits(metrics: Mapping[str, Any]) -> Table:
             [
                 name,
                 percent(own["unscored"], 1),
-                "" if length is None else told(length, "+.2f"),
+                "" if length is None else formatted(length, "+.2f"),
                 "" if seconds is None else f"{seconds:,.0f}",
                 *(" ".join(f"{share:.2f}" for share in digits.get(kind, [])) for kind in ("true", "scrambled")),
             ]
@@ -256,7 +256,7 @@ def _estimate(found: Sequence[float] | float | None) -> str:
     if found is None:
         return ""
     if isinstance(found, float):
-        return told(found, "+.2f")
+        return formatted(found, "+.2f")
     value, low, high, *_ = found
     return f"{value:.2f} ({low:.2f} to {high:.2f})"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.panel import Panel
 
-from askback.curate.levels import said
+from askback.curate.levels import described
 from askback.execution.budget import spent_by
 from askback.execution.progress import duration
 from askback.plan import Plan, PlannedStep
@@ -48,10 +48,10 @@ def show_losses(folder: Path, console: Console) -> None:
     for t, found in summary.agreements(folder).items():
         correlation = found["rank_correlation"]
         order = "" if correlation is None else f", rank correlation of the scores {correlation:.2f}"
-        said = (
+        shared = (
             f"{found['shared']:.0%} of the pairs were chosen in round {int(t) - 1} too (Jaccard {found['jaccard']:.2f})"
         )
-        console.print(f"Round {t}: {said}{order}", highlight=False)
+        console.print(f"Round {t}: {shared}{order}", highlight=False)
     if (result := run_folder.result(folder)) is not None:
         for line in summary.verdict(result):
             console.print(line, highlight=False, markup=False)
@@ -64,7 +64,7 @@ def show_scores(folder: Path, console: Console) -> None:
     """Print how the scores of each round are spread, expected levels beside the probability of the highest one."""
     for t, found in summary.scores(folder).items():
         for spread in found:
-            console.print(f"Scores of round {t}, {said(spread)}.", highlight=False, markup=False)
+            console.print(f"Scores of round {t}, {described(spread)}.", highlight=False, markup=False)
 
 
 def show_pairs(folder: Path, console: Console, count: int = 3) -> None:
@@ -128,8 +128,8 @@ def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> Non
     """Print where each step of a run stands."""
     rows = []
     for step in steps:
-        at, said = summary.progress(folder, step.name, step.state), summary.forecast(folder, step.name) or {}
-        foreseen = (_about(said.get("seconds", 0)), _number(sum(said.get("tokens", {}).values())))
+        at, planned = summary.progress(folder, step.name, step.state), summary.forecast(folder, step.name) or {}
+        foreseen = (_about(planned.get("seconds", 0)), _number(sum(planned.get("tokens", {}).values())))
         if "seconds" in at:
             rate = f"{at['tokens'] / at['seconds']:,.0f}" if at["tokens"] and at["seconds"] else ""
             took = (duration(at["seconds"]), foreseen[0], _number(at["tokens"]), foreseen[1])

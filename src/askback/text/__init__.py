@@ -1,1 +1,1 @@
-"""What can be said of text alone."""
+"""Properties of text alone: language, words, endings, likeness."""

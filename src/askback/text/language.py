@@ -19,7 +19,7 @@ ENGLISH = ENGLISH_ALONE | {
     "using", "make",
 }  # fmt: skip
 PLAINLY_ENGLISH = 0.2
-"""A text of which so many words are these needs no classifier, which would cost as much as all other work together. Of
+"""Share of a text's words among these from which it needs no classifier, which costs as much as all other work together. Of
 other languages' words, at most one in ten is spelled like one of these."""
 
 

@@ -12,7 +12,7 @@ class NearCopies:
 
     Words are ordered from the rarest. Two sets of a Jaccard similarity of at least t share a word among the first
     s - ceil(t * s) + 1 of each, s being its size, and more than one where their sizes say so (`_least`); only those that
-    share so many of these rare words are compared.
+    share that number of these rare words are compared.
     """
 
     def __init__(self, threshold: float, frequencies: Mapping[str, int]) -> None:

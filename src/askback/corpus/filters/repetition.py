@@ -50,7 +50,7 @@ def repeated_sentences(text: str, options: Corpus) -> str | None:
     words = [*" \n ".join(sentences(text.lower())).split(" "), "\n"]
     grams = list(zip(*[words[start:] for start in range(n)], strict=False))
     least = max(limit * (n + 1) - TINY, 1)
-    if len(grams) - len(set(grams)) < least:  # of two sentences alike, the second brings so many that were there
+    if len(grams) - len(set(grams)) < least:  # of two sentences alike, the second repeats at least that many
         return None
     common = {gram for gram, count in Counter(grams).items() if count > 1}
     if len(common) < least:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from askback.corpus.readers import Reader
 from askback.corpus.readers.encoding import clean
-from askback.errors import said
+from askback.errors import reason_of
 from askback.inputs.remote import File
 from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Markup, Rejection, fail, record_id, reject
@@ -50,7 +50,7 @@ def _readme(name: str, distribution: Distribution, source: CorpusSource, options
         metadata = distribution.metadata
         text = _field(metadata, "Description")
     except (OSError, ValueError, LookupError) as error:
-        return fail(identity, "documents", "unreadable", f"{type(error).__name__}: {said(error)}", uri=uri)
+        return fail(identity, "documents", "unreadable", f"{type(error).__name__}: {reason_of(error)}", uri=uri)
     if not text.strip() or text.strip() == "UNKNOWN":
         return reject(identity, "documents", "no-text", "the distribution has no description", uri=uri)
     if detail := _too_large(text, options):

@@ -10,7 +10,7 @@ from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Rejection
 
 LINE_PER_TEXT = 8
-"""A line may be so many times as long as a document: JSON escapes take up to six bytes, and there are other fields."""
+"""Longest line, in lengths of the longest document: JSON escapes take up to six bytes, and there are other fields."""
 
 
 def read_jsonl(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:

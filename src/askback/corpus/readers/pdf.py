@@ -18,7 +18,7 @@ from askback.corpus.readers import Reader, packed_too
 from askback.corpus.readers.encoding import clean
 from askback.corpus.readers.file_documents import contents
 from askback.corpus.readers.head import day
-from askback.errors import MissingExtra, said
+from askback.errors import MissingExtra, reason_of
 from askback.inputs.remote import File
 from askback.recipe import Corpus, CorpusSource
 from askback.records import Document, Rejection, fail, record_id, reject
@@ -27,10 +27,10 @@ MAX_PAGES = 2000
 """A PDF with more pages is rejected; the usual is 50 to 100 pages a second."""
 
 _LARGER = 1.15
-"""A header is set so many times as large as most of the text, where the file has no outline."""
+"""Least size of a header's type, in sizes of most of the text, where the file has no outline."""
 _HEADER_CHARS, _HEADER_LINES = 200, 3
 _REPEATED_PAGES = 3
-"""A line at the top or bottom of so many pages is a running head; of one page less, if it begins or ends in a number."""
+"""Pages whose top or bottom holds a line that is a running head; one page less if it begins or ends in a number."""
 _BULLET = re.compile(r"[•‣◦▪●∙·–]\s*(?=\S)")
 _LEADERS = re.compile(r"\.(?:\s?\.){4}\Z")
 """What leads from a title to its page in a table of contents."""
@@ -73,15 +73,15 @@ def _document(data: bytes, path: File, source: CorpusSource, options: Corpus) ->
             lines, title, date = _read(data)
             html = clean("\n".join(_html(lines)))
     except (DependencyError, FileNotDecryptedError) as error:
-        return reject(identity, "documents", "encrypted", clean(said(error)), uri=uri)
+        return reject(identity, "documents", "encrypted", clean(reason_of(error)), uri=uri)
     except MemoryError:
         raise
     except LimitReachedError as error:
         bounds = f"at most {options.max_document_bytes} bytes unpacked and {MAX_PAGES} pages wanted"
-        return reject(identity, "documents", "too-large", f"{clean(said(error))}; {bounds}", uri=uri)
+        return reject(identity, "documents", "too-large", f"{clean(reason_of(error))}; {bounds}", uri=uri)
     except Exception as error:  # noqa: BLE001  a broken file may raise anything in pypdf
         check_memory()
-        return fail(identity, "documents", "unreadable", clean(f"{type(error).__name__}: {said(error)}"), uri=uri)
+        return fail(identity, "documents", "unreadable", clean(f"{type(error).__name__}: {reason_of(error)}"), uri=uri)
     if not html:
         return reject(identity, "documents", "no-text", "no text in it; a scan, perhaps", uri=uri)
     if (size := len(html.encode())) > options.max_document_bytes:

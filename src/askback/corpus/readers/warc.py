@@ -28,10 +28,10 @@ _CODINGS = ("Transfer-Encoding", "Content-Encoding")
 
 
 SPAN_BYTES = 6_000_000
-"""A file is read in pieces of about so many bytes, some hundreds to thousands of pages: seconds of work for a worker, and
+"""A file is read in pieces of about this size, some hundreds to thousands of pages: seconds of work for a worker, and
 few enough that what they give is held in memory."""
 MAX_SPANS = 1000
-"""About so many of a source; of a larger one, pieces are larger. Every file gives one at least."""
+"""Pieces of a source, about; of a larger source, pieces are larger. Every file gives one at least."""
 
 
 class Span(NamedTuple):
@@ -113,8 +113,8 @@ def _file(
                     if found:
                         yield found
         except Unreachable as error:
-            said = f"could not be read behind byte {max(reached, 0)}: {error}"
-            raise InputError(f"{path}: {said}. Run the same command again to go on with it") from error
+            reason = f"could not be read behind byte {max(reached, 0)}: {error}"
+            raise InputError(f"{path}: {reason}. Run the same command again to go on with it") from error
         except OSError as error:
             reason = str(error)
             if lost and not lost[0]:

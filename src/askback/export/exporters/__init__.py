@@ -18,7 +18,7 @@ FORMATS = table("askback.export.exporters", FormatName, "EXPORTER")
 
 @dataclass(frozen=True)
 class Exporter:
-    """A form that training tools read, and how they are told to read it."""
+    """A form that training tools read, and the configuration with which they read it."""
 
     row: Callable[[Example], dict[str, Any]]
     """What a pair is written as, beside its provenance."""
