@@ -33,7 +33,7 @@ def record_id(*parts: str) -> str:
 
 
 DRAWS = 2**63
-"""`draw` returns one of so many numbers."""
+"""`draw` returns an integer in [0, DRAWS)."""
 
 
 def draw(random_seed: int, *parts: object) -> int:

@@ -1,4 +1,4 @@
-"""Documents are read and cut in a process of their own, which one that takes too long or too much memory ends alone.
+"""Documents are read and cut in a process apart: one that takes too much time or memory ends that process alone.
 
 What a parser does with a stranger's document cannot be foreseen. Bounds on bytes, tags and expansions catch what is known
 (bounds.py); here is what catches the rest: a clock in CPU seconds for each document, and a limit on the memory of the
@@ -80,7 +80,7 @@ def read_apart(
 
 
 def _warm(reading: Reading) -> None:
-    """Load here, once, what every process would load for itself and have counted as the first document's."""
+    """Load once, before the fork, what every process would load for itself at the expense of its first document."""
     kind = reading.source.format
     if kind == "parquet":
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
@@ -134,7 +134,7 @@ class _Child:
         self._end.close()
 
     def end(self) -> None:
-        """Have it gone, whatever it is doing, and know how it went."""
+        """End the process, whatever it is doing, and keep its exit code in `status`."""
         self._pipe.close()
         if self._id:
             os.kill(self._id, signal.SIGKILL)  # nothing to one that went by itself

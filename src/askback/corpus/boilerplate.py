@@ -1,4 +1,4 @@
-"""Page furniture: what stands around a page's text and is never part of it."""
+"""Boilerplate of a page: what stands around its text and is never part of it."""
 
 import re
 from functools import lru_cache

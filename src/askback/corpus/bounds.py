@@ -1,4 +1,4 @@
-"""What of a document would keep a parser busy for minutes or fill the memory, found before it is parsed.
+"""Bounds that a document keeps before it is parsed, so that no parser is busy for minutes or fills the memory.
 
 Each bound is far above what people write, and counts what is known to cost more than its share. What is not known is left
 to the clock (apart.py).

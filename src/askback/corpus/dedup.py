@@ -182,7 +182,7 @@ def decide(signatures: Signatures, threshold: float, done: Callable[[int], None]
 
 
 def near_copies(texts: Sequence[str], threshold: float) -> int:
-    """Return how many of some texts are copies, or near-copies, of an earlier one."""
+    """Return the number of texts that are copies, or near-copies, of an earlier one."""
     with TemporaryDirectory() as folder:
         signatures = Signatures(Path(folder), [0, len(texts)])
         signer = Signer(threshold)

@@ -61,7 +61,7 @@ class Worker:
     def __init__(self, desk: Any) -> None:
         self._desk = desk
         self._piece = -1
-        self._told: list[Any] = []
+        self._sent: list[Any] = []
 
     def begin(self, place: str, mark: str, log: str, threads: int, version: str) -> AskbackError | None:
         """Stand in `place` and prepare the process; return what is wrong with this node, if something is."""
@@ -90,12 +90,12 @@ class Worker:
         except AskbackError as error:
             return error
         finally:
-            ray.get(self._told)  # so that no report comes after the result
-            self._told.clear()
+            ray.get(self._sent)  # so that no report comes after the result
+            self._sent.clear()
 
     def put(self, progress: tuple[int, Tokens]) -> None:
         """Report, as `processes.report` does."""
-        self._told.append(self._desk.tell.remote(self._piece, *progress))
+        self._sent.append(self._desk.tell.remote(self._piece, *progress))
 
     def is_set(self) -> bool:
         """Tell whether to stop, as `processes.stopping` does."""

@@ -93,7 +93,7 @@ class Step:
         arguments = [(number, *pieces[number]) for number in todo]
         with self.progress.bar(self.name, total, before, unit) as bar:
             if todo:
-                for _ in self._share_out(task, arguments, workers, self._told(bar), self._models):
+                for _ in self._share_out(task, arguments, workers, self._reporter(bar), self._models):
                     pass
         for number in range(len(pieces)):
             outcome = piece_outcome(self.folder, number)
@@ -113,7 +113,7 @@ class Step:
         """
         workers = min(self.resources.workers, max(1, len(pieces)))
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            return list(self._share_out(work, pieces, workers, self._told(bar), self._models))
+            return list(self._share_out(work, pieces, workers, self._reporter(bar), self._models))
 
     def write(self, kind: type, outcomes: Iterable[Outcome]) -> Records:
         """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
@@ -138,7 +138,7 @@ class Step:
             processes: how many it starts itself that hold a model each, on the node where it is.
         """
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            (result,) = self._share_out(work, [arguments], 1, self._told(bar), processes)
+            (result,) = self._share_out(work, [arguments], 1, self._reporter(bar), processes)
         return result
 
     def _share_out(
@@ -163,11 +163,11 @@ class Step:
 
     @property
     def log(self) -> Path:
-        """Where worker processes, and the libraries in them, say what they have to say."""
+        """The file into which worker processes, and the libraries in them, write their messages."""
         return self.folder / "log.txt"
 
-    def _told(self, bar: Bar) -> Report:
-        """Return what is to be called with the records and tokens that workers report."""
+    def _reporter(self, bar: Bar) -> Report:
+        """Return the function that takes the records and tokens that workers report."""
 
         def report(records: int, tokens: Tokens) -> None:
             bar.add(records, sum(tokens))

@@ -198,7 +198,7 @@ def _base(run: Path) -> str:
 
 
 def _plain(text: str) -> str:
-    """Take the power from text of documents that goes into a Markdown table."""
+    """Escape text of documents for a cell of a Markdown table."""
     words = plain(without_path(text))
     return re.sub(r"([\\`*_{}\[\]()#!|<>])", r"\\\1", " ".join(words.split())[:120])
 

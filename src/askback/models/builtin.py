@@ -79,7 +79,7 @@ def cached(name: str) -> Path | None:
 
 
 def mark_of(name: str) -> str:
-    """Return what a builtin is known by: its name, the hash of what it is made from, and how that is done.
+    """Return the mark of a builtin: its name, the hash of its source file, and the version of the conversion.
 
     Raises:
         RecipeError: there is no such builtin.

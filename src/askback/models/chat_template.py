@@ -153,7 +153,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         }
 
     def begin(self, most: int) -> None:
-        """Start counting anew, for a rendering of at most `most` characters."""
+        """Reset the counts, for a rendering of at most `most` characters."""
         self.rounds, self.most = 0, most
 
     def spend(self) -> None:
@@ -207,7 +207,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _Generation(Extension):
-    """The tag that marks what a model is to learn; here it only holds its body together."""
+    """The tag that marks what a model learns; here it renders its body and nothing else."""
 
     tags = {"generation"}  # noqa: RUF012
 

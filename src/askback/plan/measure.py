@@ -1,4 +1,4 @@
-"""A short calibration: the base model does a little of each kind of work on this machine, on sampled text."""
+"""A short calibration: the base model does each kind of work on this machine for some seconds, on sampled text."""
 
 import gc
 import json

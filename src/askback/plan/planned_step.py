@@ -42,7 +42,7 @@ class PlannedStep:
     drift: str = ""
 
     def look_at_disk(self, folder: Path, identity: dict[str, Any]) -> None:
-        """See how far the step is, and whether what is there was made with something else."""
+        """Set the state: how far the step is, and whether its folder was made with other options or inputs."""
         try:
             check_drift(folder, self.name, identity)
         except Drift as drift:
@@ -54,7 +54,7 @@ class PlannedStep:
             self.state = "begun"
 
     def fill(self, options: Options, known: Pairs, parameters: int) -> None:
-        """Say how much disk it takes."""
+        """Set the bytes of disk that the step takes, of its output and beside it."""
         if isinstance(options, Training):
             self.disk = WEIGHT_BYTES * parameters
             # A new checkpoint is whole before the one before it goes.

@@ -34,7 +34,7 @@ class Refusals:
                 self.found.append(error)
 
     def refuse(self) -> None:
-        """Raise the first, which tells of the others too, a line each.
+        """Raise the first error, with the others in its message, a line each.
 
         Raises:
             AskbackError: as the run would, with its exit code.

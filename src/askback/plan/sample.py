@@ -38,7 +38,7 @@ class Pairs:
 
     @property
     def chars(self) -> float:
-        """Characters of a record, on average."""
+        """Return the mean number of characters of a record."""
         return sum(len(instruction) + len(output) for instruction, output in self.sample) / max(1, len(self.sample))
 
 

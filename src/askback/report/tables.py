@@ -97,9 +97,9 @@ def _win_rates(evaluation: Mapping[str, Any]) -> Table:
             ]
         )
     notes = [
-        f"{row['model']} : {row['baseline']}, {row['prompts']}: {said}."
+        f"{row['model']} : {row['baseline']}, {row['prompts']}: {caution}."
         for row in evaluation.get("win_rates", {}).values()
-        for said in row["cautions"]
+        for caution in row["cautions"]
     ]
     heads = ["models", "prompts", "judge", "win rate %", "length-controlled %", "won / tied / lost", "unscored"]
     return Table("Win rates ± one standard error", [*heads, "prefers the first seen", "characters"], rows, notes, "lll")
