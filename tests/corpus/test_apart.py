@@ -106,7 +106,12 @@ def test_the_limit_counts_what_was_taken_before_a_failure(tmp_path: Path, monkey
     looked = reading(texts(tmp_path, "a.txt", "b.txt", "bad.txt", "c.txt", "d.txt"), limit=3)
     monkeypatch.setattr(watched, "LOT", 1)
     found = all_of(read_apart(looked, partial(hostile, doing="crashed")))
-    assert [Path(one.uri).name for one in (*found.kept, *found.dropped)] == ["a.txt", "b.txt", "c.txt", "bad.txt"]
+    assert [Path(one.uri).name for one in (*(one.provenance for one in found.kept), *found.dropped)] == [
+        "a.txt",
+        "b.txt",
+        "c.txt",
+        "bad.txt",
+    ]
 
 
 @pytest.mark.parametrize("bad", [0, 1, 4])
