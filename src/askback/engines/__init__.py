@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from askback.engines.protocol import Engine
 from askback.lookup import load, lookup
-from askback.recipe.names import ENGINES
 
 if TYPE_CHECKING:
     from askback.recipe import EngineOptions
@@ -41,6 +40,8 @@ class EngineKind:
 
 def kind_of(name: str) -> EngineKind:
     """Return what is known of an engine."""
+    from askback.recipe.names import ENGINES  # late: reading recipes takes pydantic, and a model does not
+
     found: EngineKind = lookup(ENGINES, name, "engine")
     return found
 

@@ -17,7 +17,8 @@ class EngineOptions(Options):
     asks a server's own model, so it is for the roles under `engines` alone; `scripted` has no model."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """`auto` is float32 to measure losses, else bfloat16; of a trained model, bfloat16 is the form that training rounded
-    stochastically. `bfloat16` is for a model that is too large to measure its loss in float32."""
+    stochastically. `bfloat16` is for a model that is too large to measure its loss in float32. Where the machine does not
+    multiply bfloat16 itself, the embedded engine reckons with the same weights in float32."""
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
     """Tokens in flight at once, padding included; by default 65,536 on a GPU, and on a CPU 1,024 to read, and to draw
     8,192 to 32,768, as many as 1 GiB holds. Of `transformers` alone."""

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from askback.engines.local.loading import multiplies_bfloat16
 from askback.errors import MissingExtra, RecipeError
 from askback.lookup import nearest
 from askback.recipe import Lora, Training
@@ -221,7 +222,7 @@ def _settings(options: Training, lengths: list[list[int]], random_seed: int, che
         "per_device_train_batch_size": micro_batch_for(lengths, MICRO_TOKENS["gpu" if gpu else "cpu"], processes),
         "learning_rate": options.learning_rate,
         "weight_decay": options.weight_decay,
-        "bf16": _bfloat16_is_fast() and not options.trl.get("fp16", False),
+        "bf16": multiplies_bfloat16() and not options.trl.get("fp16", False),
         "activation_checkpointing": options.trl.get("gradient_checkpointing", False),
         "use_cpu": not gpu,
         "ddp_find_unused_parameters": False,  # all are used; looking for others costs a pass over the graph
@@ -267,17 +268,6 @@ def _falling(options: Training) -> dict[str, Any]:
     }
 
 
-def _bfloat16_is_fast() -> bool:
-    """Tell whether the machine multiplies bfloat16 itself; where it is emulated, float32 is faster."""
-    import torch
-    from transformers.utils import is_torch_bf16_gpu_available
-
-    if torch.accelerator.is_available():
-        return bool(is_torch_bf16_gpu_available())
-    able = torch.cpu.get_capabilities()
-    return any(able.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
-
-
 def _adapter(lora: Lora | None) -> Any:
     if lora is None:
         return None
@@ -307,7 +297,7 @@ def quantisation(kind: str) -> Any:
         load_in_4bit=True,
         bnb_4bit_quant_type=kind,
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16 if _bfloat16_is_fast() else torch.float32,
+        bnb_4bit_compute_dtype=torch.bfloat16 if multiplies_bfloat16() else torch.float32,
     )
 
 

@@ -24,6 +24,17 @@ def load(folder: Path, dtype: Any, chat_template: str = "", **how: Any) -> tuple
         return _weights(folder, dtype, **how).eval(), tokenizer
 
 
+def multiplies_bfloat16() -> bool:
+    """Tell whether the machine multiplies bfloat16 itself; where it is emulated, float32 is several times as fast."""
+    import torch
+    from transformers.utils import is_torch_bf16_gpu_available
+
+    if torch.accelerator.is_available():
+        return bool(is_torch_bf16_gpu_available())
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
 def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
     """Return the tokenizer of a model, with the chat template of that path if one is given; needs no torch.
 

@@ -19,7 +19,7 @@ from askback.engines.batching import LIKE, Row, batches, common_prefix, continua
 from askback.engines.local import attention
 from askback.engines.local.decoding import Drawing
 from askback.engines.local.kv_cache import token_bytes
-from askback.engines.local.loading import load, stop_tokens, truncate
+from askback.engines.local.loading import load, multiplies_bfloat16, stop_tokens, truncate
 from askback.engines.local.sampling import SeededSampler, draw
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
 from askback.errors import InputError, MissingExtra
@@ -69,6 +69,8 @@ class TransformersLocal:
         self._read_tokens = options.batch_tokens or _READ_TOKENS[self._device]
         dtype = torch.float32 if options.dtype == "float32" else torch.bfloat16
         self._model, self._tokenizer = load(folder, dtype, chat_template)
+        if not multiplies_bfloat16():
+            self._model.float()  # the same weights: what is rounded otherwise is the arithmetic alone
         self._draw_tokens = options.batch_tokens or _draw_tokens(self._model, self._device)
         self._model.to(self._device)
         attention.use(self._model)
