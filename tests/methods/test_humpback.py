@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from askback.plan import Plan
 from askback.plan.running import run
 from askback.recipe import EngineOptions, Engines, Options, RecipeFile, Resources
 from askback.recipe import Recipe as RecipeOptions
+from askback.train import steps
 from tests.untrained import write_recipe
 
 SERVER = EngineOptions(kind="openai_http", url="http://127.0.0.1:9/v1", model="strong")
@@ -117,3 +119,11 @@ def test_a_round_that_chooses_the_same_takes_over_its_model(tmp_path: Path, tiny
         assert one == two != three
     counts = {t: json.loads((folder / f"m{t}/step.json").read_text())["counts"] for t in (1, 2)}
     assert counts[1] == counts[2]
+
+
+def test_a_judges_score_of_a_pair_is_not_learnt(made_run: Path) -> None:
+    pairs = list(Records(made_run / "select-1", ""))
+    again = [replace(pair, score=pair.score + 1) for pair in pairs]
+    assert pairs != again and steps._unscored(pairs) == steps._unscored(again)
+    assert steps._unscored(pairs) != steps._unscored([replace(pair, quality="1 of 2") for pair in pairs])
+    assert steps._unscored(pairs) != steps._unscored(pairs[:-1])

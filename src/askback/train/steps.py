@@ -1,6 +1,7 @@
 """Training as a step: M_yx learns to ask, M_0 … M_t learn to answer, each from the base model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from askback.errors import Interrupted
@@ -45,16 +46,22 @@ def train_forward(
         taught: what `earlier` learnt from.
     """
     learnt = _taught(examples)
-    if earlier is not None and learnt == _taught(taught):
+    if earlier is not None and _unscored(learnt) == _unscored(_taught(taught)):
         step.take_over(earlier)
         step.metrics = {**step_record(earlier.path.parent)["metrics"], "taken_over": earlier.id}
-        step.counts = {"examples": Counts(len(learnt), len(learnt))}
+        left_out = int(step.metrics["left_out"])
+        step.counts = {"examples": Counts(len(learnt), len(learnt) - left_out, left_out)}
         return step.output  # type: ignore[no-any-return]
     return _train(step, options, "forward", base, learnt)
 
 
 def _taught(examples: Sequence[Records]) -> list[Taught]:
     return [one for records in examples for one in records if isinstance(one, Lesson) or one.split == "train"]
+
+
+def _unscored(taught: Sequence[Taught]) -> list[Taught]:
+    """Return what is learnt of examples: a judge's score of a chosen pair is not, a lesson's score is."""
+    return [replace(one, score=None) if isinstance(one, Example) else one for one in taught]
 
 
 def _train(
