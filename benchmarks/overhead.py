@@ -35,12 +35,13 @@ from askback.augment.write import write_instructions
 from askback.curate.score import score
 from askback.curate.select import select
 from askback.execution.identity import Model
+from askback.execution.outcome import Outcome
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_outcome
 from askback.owned import link
 from askback.recipe import RecipeFile, Seed, SeedSource, Select
 from askback.recipe.file import load_recipe
-from askback.records import Outcome, Provenance, Segment, record_id
+from askback.records import Provenance, Segment, record_id
 from askback.seed.load import gather
 from askback.studies.run_folder import finished
 

@@ -17,12 +17,13 @@ from askback.engines.response_cache import kept_in
 from askback.errors import InputError
 from askback.evaluate.loss import measure_piece
 from askback.execution.identity import Model
+from askback.execution.outcome import Outcome
 from askback.execution.shards import read_records, write_json, write_outcome
 from askback.export import export
 from askback.prompts import SEED_TAG
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions, HeldOut, Resources, Score, Training
-from askback.records import Example, Message, Outcome, Provenance, Split
+from askback.records import Example, Message, Provenance, Split
 from askback.train.finetune import Job, finetune
 from askback.train.training_rows import Row, tokenize
 from tests.engines.fault_server import FaultServer

@@ -7,11 +7,12 @@ import pytest
 
 from askback.evaluate.options import Describing
 from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.run import Run
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Select
-from askback.records import Candidate, Example, Judgement, Outcome, Provenance, exchange
+from askback.records import Candidate, Example, Judgement, Provenance, exchange
 from askback.studies.description import describe, describe_set, lengths, shares
 from askback.studies.run_folder import metrics
 from tests.execution.test_step import recipe

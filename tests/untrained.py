@@ -9,11 +9,11 @@ from typing import Any
 
 from askback import owned
 from askback.execution.identity import Model, recorded
+from askback.execution.outcome import Counts
 from askback.execution.run import Run
 from askback.execution.step import Step
 from askback.methods.humpback import humpback
 from askback.recipe import Options, RecipeFile
-from askback.records import Counts
 from askback.train.rounding import write_bfloat16
 
 WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()  # noqa: SIM905

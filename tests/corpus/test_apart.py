@@ -15,8 +15,9 @@ from askback.corpus.apart import read_apart
 from askback.corpus.readers import documents, pieces, read_all
 from askback.corpus.watched import Reading
 from askback.errors import InputError, MissingExtra, WorkerDied
+from askback.execution.outcome import Outcome
 from askback.recipe import Corpus, CorpusSource
-from askback.records import Document, Outcome, Rejection
+from askback.records import Document, Rejection
 
 
 def reading(folder: Path, kind: str = "text", **options: Any) -> Reading:

@@ -12,11 +12,12 @@ from askback.corpus.build import drop_duplicates
 from askback.corpus.repeated_paragraphs import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.sorted_files import write_array
 from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.execution.step import Step
 from askback.recipe import Corpus, RecipeFile
-from askback.records import Outcome, Provenance, Segment, record_id
+from askback.records import Provenance, Segment, record_id
 
 Find = Callable[[list[Segment], int], Boilerplate]
 

@@ -14,8 +14,9 @@ from askback.corpus.bounds import MAX_ATTRIBUTES, TooMuch, check_attributes, che
 from askback.corpus.cut import sections_of
 from askback.corpus.readers import pieces
 from askback.corpus.watched import Reading
+from askback.execution.outcome import Outcome
 from askback.recipe import Corpus, CorpusSource
-from askback.records import Document, Markup, Outcome, Rejection
+from askback.records import Document, Markup, Rejection
 from tests.corpus import hostile
 
 OPTIONS = Corpus.model_validate({"sources": [{"format": "text", "path": "x"}], "preset": "none", "min_chars": 10})

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askback.corpus import cut
+from askback.execution.outcome import Outcome
 from askback.recipe import Corpus
-from askback.records import Document, Outcome, Provenance, Rejection, Segment, fail, record_id
+from askback.records import Document, Provenance, Rejection, Segment, fail, record_id
 
 SOURCE = {"sources": [{"format": "installed-docs"}]}
 SMALL = Corpus.model_validate({**SOURCE, "min_chars": 40, "max_chars": 200, "languages": []})

@@ -11,11 +11,12 @@ from askback.curate.scorers.trial import check_calls
 from askback.curate.select import select
 from askback.engines.protocol import CALLS
 from askback.errors import EmptyStep, RecipeError
+from askback.execution.outcome import Outcome
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_outcome
 from askback.recipe import RecipeFile, Score, Select
 from askback.recipe.file import load_recipe
-from askback.records import Candidate, Judgement, Outcome, Provenance, exchange
+from askback.records import Candidate, Judgement, Provenance, exchange
 
 PAPERS = [0.02, 0.05, 0.13, 0.30, 0.50]
 SURE = [0.0, 0.0, 0.0, 0.05, 0.95]

@@ -7,11 +7,12 @@ from pathlib import Path
 from askback.augment.write import write_instructions
 from askback.errors import AskbackError
 from askback.execution.identity import Model, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.run import Run
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Augment, RecipeFile, Select
-from askback.records import Outcome, Provenance, Segment
+from askback.records import Provenance, Segment
 
 SEGMENTS = int(os.environ.get("SEGMENTS", "1000"))
 

@@ -11,10 +11,11 @@ from askback.evaluate.answers import prompt
 from askback.evaluate.embedding import compare_meanings, cosines, model_folder, source
 from askback.evaluate.options import Answering, Embedding, PromptFile, Questions
 from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.run import Run
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.records import Answer, EvalPrompt, Message, Outcome, Provenance
+from askback.records import Answer, EvalPrompt, Message, Provenance
 from askback.studies import evaluation
 from askback.studies.run_folder import metrics
 from tests.execution.test_step import recipe

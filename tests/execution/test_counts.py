@@ -14,10 +14,11 @@ from askback.curate.select import select
 from askback.curate.teach import make_probes, teach_judge
 from askback.evaluate.answers import held_out_prompts, read_baseline, read_prompts
 from askback.evaluate.options import BaselineFile, HeldOutPrompts, PromptFile, Subset
+from askback.execution.outcome import SAMPLED, Outcome
 from askback.execution.run import Run
 from askback.execution.shards import Records, piece_outcome, rejections, write_outcome
 from askback.recipe import Corpus, Judge, Labels, RecipeFile, Seed, SeedSource, Select
-from askback.records import SAMPLED, Candidate, Example, Judgement, Outcome, Provenance, Segment, Split, exchange
+from askback.records import Candidate, Example, Judgement, Provenance, Segment, Split, exchange
 from askback.seed.load import load_pairs, load_seed
 from askback.seed.ranked import load_ranked
 from askback.studies.scaling import take

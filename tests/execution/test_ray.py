@@ -23,13 +23,14 @@ from askback.curate.score import score
 from askback.errors import EmptyStep, InputError, Interrupted, MissingExtra, WorkerDied
 from askback.execution import ray_tasks, ray_worker
 from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.methods.humpback import make_corpus
 from askback.recipe import RecipeFile, Resources, Select
-from askback.records import Outcome, Segment
+from askback.records import Segment
 from tests.execution.test_step import fall, make, recipe, sift, sift_piece, stumble
 from tests.untrained import Untrained
 

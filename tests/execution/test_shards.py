@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askback.errors import StorageError
+from askback.execution.outcome import SAMPLED, Outcome, sampled
 from askback.execution.shards import (
     Records,
     is_done,
@@ -22,20 +23,7 @@ from askback.execution.shards import (
     write_records,
 )
 from askback.owned import atomic, claim
-from askback.records import (
-    SAMPLED,
-    Candidate,
-    Example,
-    Judgement,
-    Message,
-    Outcome,
-    Probe,
-    Provenance,
-    Segment,
-    exchange,
-    reject,
-    sampled,
-)
+from askback.records import Candidate, Example, Judgement, Message, Probe, Provenance, Segment, exchange, reject
 
 
 def segment(number: int, text: str = "text") -> Segment:

@@ -15,11 +15,12 @@ import pytest
 from askback import owned
 from askback.errors import Drift, EmptyStep, RunBusy, WorkerDied
 from askback.execution.identity import difference, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.run import Run, redo
 from askback.execution.shards import Records, write_json
 from askback.execution.step import Step, larger
 from askback.recipe import RecipeFile, Select
-from askback.records import Outcome, Provenance, Segment, fail, reject
+from askback.records import Provenance, Segment, fail, reject
 
 
 def recipe(folder: Path, workers: int = 1, **changes: object) -> RecipeFile:

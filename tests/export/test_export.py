@@ -22,12 +22,13 @@ import yaml
 
 from askback import owned
 from askback.errors import InputError, RecipeError
+from askback.execution.outcome import Outcome
 from askback.execution.shards import Records, write_json, write_outcome
 from askback.export import FORMATS, FormatName, export
 from askback.export.folder import without_folders
 from askback.export.hub import push
 from askback.recipe import Select
-from askback.records import Example, Origin, Outcome, Provenance, Split, exchange
+from askback.records import Example, Origin, Provenance, Split, exchange
 
 SHAPES = {
     "messages": lambda row: (row["messages"][0]["content"], row["messages"][1]["content"]),

@@ -11,6 +11,7 @@ import yaml
 
 from askback import owned
 from askback.errors import InputError
+from askback.execution.outcome import Outcome
 from askback.execution.shards import write_json, write_outcome
 from askback.export import FORMATS, FormatName, export
 from askback.export.exporters import exporter
@@ -18,7 +19,7 @@ from askback.export.features import provenance
 from askback.export.folder import without_folders
 from askback.export.languages import code
 from askback.recipe import Seed
-from askback.records import Example, Outcome, Provenance, exchange
+from askback.records import Example, Provenance, exchange
 from askback.seed.load import gather
 
 datasets = pytest.importorskip("datasets")

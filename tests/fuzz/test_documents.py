@@ -19,10 +19,10 @@ from askback.corpus import build, cut, watched
 from askback.corpus.apart import read_apart
 from askback.corpus.readers import pieces
 from askback.corpus.watched import Reading
+from askback.execution.outcome import Outcome
 from askback.execution.processes import Drain, run_pieces
 from askback.inputs.local_files import stamp
 from askback.recipe import Corpus, CorpusSource
-from askback.records import Outcome
 from tests.corpus import hostile
 from tests.corpus.pdfs import pdf
 from tests.fuzz import SIZE

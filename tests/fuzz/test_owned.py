@@ -17,13 +17,14 @@ from askback.cli import making, results
 from askback.errors import AskbackError
 from askback.evaluate.answers import write_outputs
 from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.run import Run, redo
 from askback.execution.shards import Records, write_json
 from askback.execution.step import Step
 from askback.export import export
 from askback.plan import running
 from askback.recipe import RecipeFile, Select
-from askback.records import Example, Outcome, Provenance, exchange
+from askback.records import Example, Provenance, exchange
 from askback.report.html import write_report
 from tests.fuzz import SIZE
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from askback.cli import app
+from askback.evaluate.options import Questions
 from askback.execution.identity import Model
 from askback.execution.shards import Records
 from askback.export import export
@@ -19,6 +22,8 @@ from askback.plan import Plan
 from askback.plan.running import run
 from askback.recipe import EngineOptions, Engines, Options, RecipeFile, Resources
 from askback.recipe import Recipe as RecipeOptions
+from askback.report.html import write_report
+from askback.studies.evaluation import evaluate
 from askback.train import steps
 from tests.untrained import write_recipe
 
@@ -102,6 +107,14 @@ def test_a_run_without_a_training_gives_data(tmp_path: Path, tiny_model: Path) -
     assert made == set(planned) and "select-1" in made and not made & {"m0", "m1", "loss-base", "result"}
     assert export(folder, tmp_path / "data") == len(Records(folder / "select-1", ""))
     assert "no model was trained" in (tmp_path / "data/README.md").read_text()
+    write_report([folder], tmp_path / "report.html")
+    found = evaluate(folder, Questions())
+    assert found["models"].keys() == {"base"} and found["data"]["chosen"]["pairs"] == len(
+        Records(folder / "select-1", "")
+    )
+    for command in ("status", "evaluate"):
+        shown = CliRunner().invoke(app, [command, str(folder)])
+        assert shown.exit_code == 0, shown.output
 
 
 @pytest.mark.timeout(600)

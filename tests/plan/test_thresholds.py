@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from askback.execution.outcome import Outcome
 from askback.execution.shards import write_outcome
 from askback.plan import Plan
 from askback.plan.rates import MEASURED
 from askback.plan.thresholds import Known, chosen, known_scores
 from askback.recipe import Score, Select
 from askback.recipe.file import load_recipe
-from askback.records import Judgement, Outcome
+from askback.records import Judgement
 
 DEMO = Path(__file__).parents[2] / "recipes/demo.yaml"
 SCORES = Known(tuple(level / 100 for level in range(100, 500)), "run's score-1")

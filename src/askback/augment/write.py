@@ -7,11 +7,12 @@ from askback.augment.hygiene import fault
 from askback.engines import open_engine
 from askback.engines.protocol import Sampling
 from askback.execution.identity import Model, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Augment, Resources
-from askback.records import Candidate, Outcome, Segment, draw, exchange, fail, record_id, reject
+from askback.records import Candidate, Segment, draw, exchange, fail, record_id, reject
 
 PIECE = 32
 """Segments in a piece of work, where there are few: half a minute of a small model on a laptop, which a kill may lose."""

@@ -15,8 +15,6 @@ from askback.errors import InputError, Interrupted, RecipeError
 if TYPE_CHECKING:
     from askback.recipe import RecipeFile
 
-CORPUS_STEPS = ("segment", "dedup")
-
 
 def init(
     name: Annotated[str, typer.Argument(help="Name of the run, also of its folder.")] = "my-run",
@@ -96,6 +94,7 @@ def corpus(
         return
     from askback.execution.progress import Progress
     from askback.methods.humpback import make_corpus
+    from askback.methods.names import CORPUS_STEPS
     from askback.plan import running
     from askback.report.terminal import show_funnel
     from askback.studies.summary import funnel

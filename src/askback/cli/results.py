@@ -107,7 +107,7 @@ def evaluate(
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help="Compare it with this model of the run, or with the answers in this file; m0 unless given.",
+            help="Compare it with this model of the run, or with the answers in this file; m0, if trained, unless given.",
             metavar="MODEL",
         ),
     ] = None,
@@ -155,7 +155,7 @@ def evaluate(
     )
     questions = Questions(
         model=model,
-        against=tuple(against or ["m0"]),
+        against=tuple(against) if against else None,
         judge=judge,
         judge_engine=_server(judge_url, judge_model, judge_key_env),
         prompts=tuple(prompts or ()),

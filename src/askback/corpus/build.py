@@ -20,13 +20,14 @@ from askback.corpus.sorted_files import Array, write_array
 from askback.corpus.watched import Reading
 from askback.errors import InputError
 from askback.execution.identity import check_sources, file_fingerprint, recorded
+from askback.execution.outcome import Counts, Outcome
 from askback.execution.processes import report
 from askback.execution.shards import Records, read_records
 from askback.execution.step import Step
 from askback.inputs.local_files import Stamp, stamp
 from askback.inputs.remote import File, Remote, fingerprint, forget, is_same
 from askback.recipe import Corpus, CorpusSource
-from askback.records import DRAWS, Counts, Outcome, Segment, draw, reject
+from askback.records import DRAWS, Segment, draw, reject
 
 if TYPE_CHECKING:
     from askback.corpus.readers.warc import Span

@@ -10,9 +10,10 @@ from askback.corpus.page import TooDeep, TooMany
 from askback.corpus.pii import personal_data, redactor
 from askback.corpus.segment import Section, segment
 from askback.errors import reason_of
+from askback.execution.outcome import Outcome
 from askback.inputs.contamination import evaluation_prompts
 from askback.recipe import Corpus
-from askback.records import Document, Outcome, Provenance, Rejection, Segment, fail, record_id, reject
+from askback.records import Document, Provenance, Rejection, Segment, fail, record_id, reject
 from askback.text.invisible import without_invisible
 
 NO_PLACE = {"too-short", "navigation-header"}

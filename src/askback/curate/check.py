@@ -5,10 +5,11 @@ from askback.curate.damage import KINDS
 from askback.curate.measures import FEWEST, separation
 from askback.errors import JudgeTooWeak
 from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Check
-from askback.records import Judgement, Outcome, Probe, Separation, record_id
+from askback.records import Judgement, Probe, Separation, record_id
 
 MEAN = "mean"
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from askback.execution.identity import file_fingerprint, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.inputs.json_values import as_text, filled, kind
 from askback.inputs.rows import BrokenRow, read_rows
 from askback.recipe import Labels
-from askback.records import Outcome, Probe, Provenance, exchange, fail, record_id
+from askback.records import Probe, Provenance, exchange, fail, record_id
 
 WORDS = {"good": 1.0, "bad": 0.0}
 

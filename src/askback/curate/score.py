@@ -6,11 +6,12 @@ from askback.curate.scorers import packages, scorer
 from askback.curate.scorers.trial import check_calls, used_prompts
 from askback.engines import open_engine
 from askback.execution.identity import Model, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Resources, Score
-from askback.records import Candidate, Judgement, Outcome
+from askback.records import Candidate, Judgement
 
 PIECE = 32
 """Candidates in a piece of work; see augment.PIECE."""

@@ -9,10 +9,11 @@ from askback.curate.combine import combine
 from askback.curate.levels import by_highest_level
 from askback.errors import EmptyStep, InputError
 from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Select
-from askback.records import UNSCORED, Candidate, Example, Judgement, Outcome, fail, reject
+from askback.records import UNSCORED, Candidate, Example, Judgement, fail, reject
 
 STAGE = "candidates"
 

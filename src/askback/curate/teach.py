@@ -11,10 +11,11 @@ from random import Random
 from askback.curate.damage import KINDS, Pair
 from askback.errors import EmptyStep
 from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Judge
-from askback.records import Example, Lesson, Outcome, Probe, Rejection, draw, exchange, record_id, reject
+from askback.records import Example, Lesson, Probe, Rejection, draw, exchange, record_id, reject
 from askback.text.words import join, pieces
 
 BEST = 5

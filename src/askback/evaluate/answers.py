@@ -12,6 +12,7 @@ from askback.engines.protocol import Sampling
 from askback.errors import InputError
 from askback.evaluate.options import Answering, BaselineFile, HeldOutPrompts, PromptFile
 from askback.execution.identity import Model, file_fingerprint, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
@@ -20,7 +21,7 @@ from askback.inputs.json_values import as_text
 from askback.inputs.rows import BrokenRow, read_rows
 from askback.owned import atomic
 from askback.recipe import Resources
-from askback.records import Answer, EvalPrompt, Message, Outcome, Provenance, draw, fail, record_id, reject
+from askback.records import Answer, EvalPrompt, Message, Provenance, draw, fail, record_id, reject
 
 PIECE = 8
 """Prompts in a piece of work: half a minute of a small model on a laptop."""

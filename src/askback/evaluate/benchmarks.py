@@ -13,10 +13,10 @@ from typing import Any
 from askback.errors import InputError, Interrupted, MissingExtra, WorkerDied
 from askback.evaluate.options import Benchmarks
 from askback.execution.identity import Model, file_fingerprint, recorded
+from askback.execution.outcome import Counts
 from askback.execution.processes import SAFE_PATH, stopping
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.records import Counts
 
 PAPER = ("arc_easy", "arc_challenge", "piqa", "social_iqa", "openbookqa", "mmlu", "crows_pairs_english")
 """The paper's: 0-shot ARC, PIQA, SIQA, OpenBookQA, MMLU and CrowS-Pairs, under lm-eval's names."""

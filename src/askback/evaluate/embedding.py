@@ -12,11 +12,11 @@ from pathlib import Path
 from askback.errors import InputError, Interrupted, MissingExtra
 from askback.evaluate.options import Embedding
 from askback.execution.identity import file_fingerprint, recorded
+from askback.execution.outcome import Counts
 from askback.execution.processes import report, stopping
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.models import foreign_code
-from askback.records import Counts
 
 BATCH = 32
 MARK = "modules.json"

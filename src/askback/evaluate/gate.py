@@ -9,10 +9,11 @@ from typing import Any
 
 from askback.evaluate.difference import loss_difference
 from askback.execution.identity import Model, recorded
+from askback.execution.outcome import Counts
 from askback.execution.shards import Records, write_records
 from askback.execution.step import Step
 from askback.recipe import Gate
-from askback.records import Counts, Loss, Rejection, reject
+from askback.records import Loss, Rejection, reject
 
 STAGE = "models"
 

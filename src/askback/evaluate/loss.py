@@ -8,11 +8,12 @@ from askback import prompts
 from askback.engines import open_engine
 from askback.engines.protocol import Likelihood
 from askback.execution.identity import Model, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import HeldOut, Resources
-from askback.records import Example, Loss, Outcome, fail, record_id, reject
+from askback.records import Example, Loss, fail, record_id, reject
 
 PIECE = 16
 

@@ -91,12 +91,13 @@ class Subset(Options):
 class Questions(Options):
     """What to find out about a run, beside the losses that it has measured itself.
 
-    `model` is a model of the run ("" the last); `against` names others, or files of answers; `judge` is a model of the run
-    or any other. `prompts` are files, or "held-out" for the instructions of the seed's held-out pairs.
+    `model` is a model of the run ("" the last); `against` names others, or files of answers (None: M_0, if it is trained);
+    `judge` is a model of the run or any other. `prompts` are files, or "held-out" for the instructions of the seed's
+    held-out pairs.
     """
 
     model: str = ""
-    against: tuple[str, ...] = ("m0",)
+    against: tuple[str, ...] | None = None
     judge: str = "base"
     judge_engine: EngineOptions | None = None
     """What runs the judge; `resources.engines.compare` of the recipe unless given. An `openai_http` has a model of its own,

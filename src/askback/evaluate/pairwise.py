@@ -12,11 +12,12 @@ from askback.evaluate.length_control import LengthControlled, length_controlled
 from askback.evaluate.options import Judging
 from askback.evaluate.preference import read_verdicts
 from askback.execution.identity import Model, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Resources
-from askback.records import Answer, Comparison, EvalPrompt, Outcome, record_id
+from askback.records import Answer, Comparison, EvalPrompt, record_id
 
 PIECE = 8
 SAME = "the answers are the same"

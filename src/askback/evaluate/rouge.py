@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from askback.evaluate.options import Referring
 from askback.execution.identity import recorded
+from askback.execution.outcome import Counts
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.records import Counts
 from askback.text.words import words
 
 

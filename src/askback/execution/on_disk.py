@@ -53,7 +53,7 @@ def _damaged(path: Path, why: str, advice: str) -> InputError:
 
 
 class CountsOnDisk(TypedDict):
-    """The fields of `records.Counts`."""
+    """The fields of `outcome.Counts`."""
 
     entered: Count
     kept: Count

@@ -37,12 +37,12 @@ from askback.execution.identity import (
 )
 from askback.execution.metrics import write_metrics
 from askback.execution.on_disk import made_by
+from askback.execution.outcome import Counts
 from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
 from askback.execution.shards import write_json
 from askback.execution.step import Step, nothing_kept
 from askback.recipe import Options, RecipeFile
-from askback.records import Counts
 
 SERVER_LOG = "server.log"
 """In the folder of the step that starts a server, which may serve later steps too."""

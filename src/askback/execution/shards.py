@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from askback.execution.on_disk import reading
+from askback.execution.outcome import Counts, Outcome, sampled
 from askback.owned import atomic
 from askback.recipe.variables import any_hidden, hide, hide_in
-from askback.records import RECORDS, Counts, Outcome, Provenance, Rejection, exchange, sampled, schema
+from askback.records import RECORDS, Provenance, Rejection, exchange, schema
 
 ROW_GROUP = 2048
 """Records that are compressed together, so that a piece of a large file is read without the rest of it."""

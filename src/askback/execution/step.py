@@ -18,6 +18,7 @@ from askback.engines.usage import Tokens
 from askback.errors import Drift, EmptyStep
 from askback.execution.budget import Meter
 from askback.execution.on_disk import IdentityRecord, read_json
+from askback.execution.outcome import Counts, Outcome
 from askback.execution.processes import Drain, Report, run_pieces
 from askback.execution.progress import Bar, Progress
 from askback.execution.shards import (
@@ -31,7 +32,6 @@ from askback.execution.shards import (
     write_outcome,
 )
 from askback.recipe import Resources
-from askback.records import Counts, Outcome
 
 if TYPE_CHECKING:
     from askback.execution.identity import Model
@@ -125,8 +125,8 @@ class Step:
 
     def take_over(self, model: "Model") -> None:
         """Link a trained model, in both its forms, as what this step makes."""
-        for form in ("path", "bfloat16"):
-            source, target = getattr(model, form), getattr(self.output, form)
+        assert model.bfloat16 is not None
+        for source, target in ((model.path, self.output.path), (model.bfloat16, self.output.bfloat16)):
             made = owned.unfinished(target)
             owned.copy(source, made)
             owned.put(made, target)

@@ -6,9 +6,17 @@ In a round's steps, the number of the round stands last. M_0 is trained on the s
 import re
 from collections.abc import Callable, Iterable
 
-SEED, SEGMENTS, CORPUS, CANDIDATES, RESULT = "seed", "segment", "dedup", "augment", "result"
+SEED, SEGMENTS, CORPUS, PROBES, RANKED = "seed", "segment", "dedup", "probes", "ranked"
+BACKWARD, CANDIDATES, RESULT = "backward", "augment", "result"
+CORPUS_STEPS = (SEGMENTS, CORPUS)
+"""Those that make the segments."""
 BASE = "base"
 """The base model, which no step makes."""
+
+TRAINING = "train"
+_ROLES = {"augment": "augment", "score": "score", "probe": "score", "loss": "loss"}
+ROLES = tuple(dict.fromkeys(_ROLES.values()))
+"""In which steps ask an engine."""
 
 _ROUND = re.compile(r"(?:probe-|check-|score-|select-|m|loss-m)(\d+)")
 
@@ -42,6 +50,12 @@ def round_of(step: str) -> int:
     """Return the round that a step belongs to, 0 for those before the first."""
     number = _ROUND.fullmatch(step)
     return int(number[1]) if number else 0
+
+
+def role_of(step: str) -> str:
+    """Return the role in which a step asks its engine, `TRAINING` of a training, "" of a step that has no model."""
+    trains = step == BACKWARD or re.fullmatch(r"m\d+", step)
+    return TRAINING if trains else _ROLES.get(step.partition("-")[0], "")
 
 
 def rounds(name: Callable[[int], str], steps: Iterable[str]) -> list[int]:

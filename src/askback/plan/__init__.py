@@ -19,7 +19,7 @@ from askback.execution.budget import cost
 from askback.execution.identity import Input, Model, ancestors, asked, base_model, handle, identify, server_model
 from askback.execution.processes import Drain
 from askback.execution.shards import Records
-from askback.methods import Page, page_of
+from askback.methods import Page, names, page_of
 from askback.models import check_model, is_remote, resolve, template_file
 from askback.plan import tokens as counting
 from askback.plan.devices import card_of, does_not_fit, parameters, training_gigabytes
@@ -151,7 +151,7 @@ class Plan:
         from askback.plan.measure import measure
 
         with Drain(lambda _: None) as drain:
-            pairs, candidates = (list(self._known[step].sample) for step in ("seed", "augment"))
+            pairs, candidates = (list(self._known[step].sample) for step in (names.SEED, names.CANDIDATES))
             measure(self.file.recipe, self.file.resources, pairs, candidates, self.folder, drain)
         self._reckon()
 
@@ -167,7 +167,7 @@ class Plan:
     def _weigh(self) -> None:
         """Note what does not fit the memory of the card."""
         if (card := card_of(self.file.resources)) is not None:
-            engines = [self.file.resources.engine_for(role) for role in ("augment", "score", "loss")]
+            engines = [self.file.resources.engine_for(role) for role in names.ROLES]
             asked = self._parameters * max(kind_of(engine.kind).weight_bytes for engine in engines)
             trainings = {step.name: step.memory for step in self.steps if step.memory}
             for said in does_not_fit(card, trainings, asked / 1e9):
@@ -242,12 +242,12 @@ class Plan:
                 step.scratch = deduplication_bytes(known.count, options.duplicate_jaccard)
                 known = replace(known, count=min(known.count, options.limit or known.count))
             case Augment():
-                seed = self._known["seed"]
+                seed = self._known[names.SEED]
                 step.tokens = counting.writing(self._ruler, options, known, seed)
                 known = augmented(options, known, seed)
             case Judge():
                 step.entered, known = of_judge(folder, options, known, self.refusals)
-                if step.name == "probes" and 0 < step.entered < FEWEST:
+                if step.name == names.PROBES and 0 < step.entered < FEWEST:
                     self._note(
                         f"too few held-out pairs to check the judge ({step.entered}, at least {FEWEST}); going on"
                     )

@@ -1,6 +1,5 @@
 """How fast tokens go, by what is done with them: measured, known from a run's finished steps, or assumed."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from askback.engines.usage import Tokens
 from askback.errors import InputError
 from askback.execution.budget import Spent
 from askback.execution.on_disk import RatesRecord, read_json, reading, step_record
+from askback.methods import names
 from askback.plan.devices import prior
 from askback.recipe import Resources
 from askback.recipe.names import ENGINES
@@ -18,8 +18,6 @@ from askback.recipe.names import ENGINES
 MEASURED = "rates.json"
 STARTUP = 6.0
 """Seconds assumed until a model is loaded and at work."""
-ROLES = {"augment": "augment", "score": "score", "probe": "score", "loss": "loss"}
-"""The role of a step's engine, by how its name begins."""
 
 
 @dataclass
@@ -62,7 +60,7 @@ class Rates:
     def __str__(self) -> str:
         """Say where the rates are from."""
         by_source: dict[str, list[str]] = {}
-        for role in (*dict.fromkeys(ROLES.values()), "train"):
+        for role in (*names.ROLES, names.TRAINING):
             by_source.setdefault(self.sources.get(role, self.assumed), []).append(role)
         if len(by_source) == 1:
             return next(iter(by_source))
@@ -81,7 +79,7 @@ def rates_for(folder: Path, resources: Resources, source: Path | None = None, si
     if source is not None and not (source / "recipe.yaml").exists():
         raise InputError(f"--from {source}: not a run folder (it has no recipe.yaml)")
     found = Rates(*prior(size, resources))
-    for role in set(ROLES.values()):
+    for role in names.ROLES:
         if rate := kind_of(resources.engine_for(role).kind).rate:
             found.rates[role] = Tokens(rate, rate)
     for run, measured_in in ((source, f"measured in {source}"), (folder, "measured in this run's finished steps")):
@@ -101,8 +99,7 @@ def _finished(folder: Path, resources: Resources) -> dict[str, Spent]:
     spent: dict[str, Spent] = {}
     for path in folder.glob("*/step.json"):
         step: dict[str, Any] = {"seconds": 0.0, "identity": {}, **step_record(path.parent)}
-        name = path.parent.name
-        role = "train" if re.fullmatch(r"backward|m\d+", name) else ROLES.get(name.partition("-")[0], "")
+        role = names.role_of(path.parent.name)
         kinds = {kind: step.get(f"{kind}_tokens", 0) for kind in Tokens._fields}
         if not role or not any(kinds.values()):
             continue
@@ -112,7 +109,7 @@ def _finished(folder: Path, resources: Resources) -> dict[str, Spent]:
             0.5 * step["seconds"], step["seconds"] - (0 if engine in ENGINES and kind_of(engine).rate else STARTUP)
         )
         kept = {role: Spent(seconds, **kinds)}
-        for same, one in (kept if role == "train" else _of_this_engine(kept, engine, resources)).items():
+        for same, one in (kept if role == names.TRAINING else _of_this_engine(kept, engine, resources)).items():
             spent[same] = spent.get(same, Spent()) + one
     return spent
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from askback.engines import kind_of
 from askback.errors import AskbackError, MissingExtra
+from askback.methods import names
 from askback.models import is_remote
 from askback.recipe import RecipeFile, Training
 from askback.train.launch import check_shares
@@ -56,7 +57,7 @@ def check_packages(file: RecipeFile, refusals: Refusals) -> None:
         if training.lora and training.lora.quantised:
             purpose = f"lora.quantised: {training.lora.quantised}"
             needed.append(("bitsandbytes", MissingExtra("bitsandbytes", "quantised", purpose)))
-    for role in ("augment", "score", "loss"):
+    for role in names.ROLES:
         if needs := kind_of(kind := resources.engine_for(role).kind).needs:
             needed.append((needs[0], MissingExtra(*needs, f"the engine '{kind}'")))
     if resources.executor == "ray":

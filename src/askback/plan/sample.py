@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from askback.execution.on_disk import step_record
+from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import nothing_kept
 from askback.inputs.remote import File
+from askback.methods import names
 from askback.plan.refusals import Refusals
 from askback.recipe import Augment, Corpus, CorpusSource, Judge, Seed
-from askback.records import Document, Outcome, Rejection, Segment
+from askback.records import Document, Rejection, Segment
 
 SAMPLE_DOCUMENTS = 200
 SAMPLE_SECONDS = 3.0
@@ -140,13 +142,13 @@ def of_judge(folder: Path, options: Judge, seed: Pairs, refusals: Refusals) -> t
 
     short = tuple(pair for pair in seed.sample if len(pair[0]) + len(pair[1]) <= options.max_chars)
     share = len(short) / max(1, len(seed.sample))
-    if folder.name == "probes":
+    if folder.name == names.PROBES:
         fitting = sum(len(asked) + len(output) <= options.max_chars for asked, output in seed.tried)
         with refusals.noted():
             check_length(len(seed.tried), fitting, options.max_chars, folder)
         pairs = min(options.probes, fitting)
         return pairs, Pairs(pairs * (len(KINDS) + 2), short)
-    if folder.name == "ranked":
+    if folder.name == names.RANKED:
         return 0, Pairs()  # how many there are is not known before they are read
     pairs = min(options.pairs, math.ceil(seed.count * share))
     return pairs, Pairs(pairs * (1 + options.per_pair), short, origin="judgement")

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from askback.curate.combine import combine
 from askback.curate.levels import by_highest_level
 from askback.curate.scorers import scorer
 from askback.execution.shards import Records
+from askback.methods import names
 from askback.plan.rates import MEASURED
 from askback.recipe import Score, Select
 from askback.records import Judgement
@@ -36,11 +36,11 @@ class Known(NamedTuple):
 def known_scores(folder: Path, source: Path | None, options: Score, select: Select) -> Known | None:
     """Return the scores of the last round that was judged with these scorers, here or in `source`, or those measured."""
     for run in (folder, *([source] if source else [])):
-        rounds = [path.parent for path in run.glob("score-*/step.json") if re.fullmatch(r"score-\d+", path.parent.name)]
-        for step in sorted(rounds, key=lambda path: -int(path.name.removeprefix("score-"))):
-            judgements: list[Judgement] = list(Records(step, ""))
+        rounds = names.rounds(names.judgements, (path.parent.name for path in run.glob("*/step.json")))
+        for step in map(names.judgements, reversed(rounds)):
+            judgements: list[Judgement] = list(Records(run / step, ""))
             if {one.scorer for one in judgements} == set(options.scorers):
-                return Known(_combined(judgements, select), f"{run.name}'s {step.name}")
+                return Known(_combined(judgements, select), f"{run.name}'s {step}")
     measured = json.loads((folder / MEASURED).read_text("utf-8")) if (folder / MEASURED).exists() else {}
     rows = measured.get("scores", [])
     judgements = [Judgement("", id, scorer, score, found, None, [], [], "", "") for scorer, id, score, found in rows]

@@ -6,6 +6,7 @@ from typing import Any
 from askback.curate.check import MEAN
 from askback.curate.judge_figures import COMBINED
 from askback.execution.progress import duration
+from askback.methods import names
 from askback.report.axes import formatted
 from askback.report.gather import HELD_OUT, View
 from askback.report.pictures import win_rates
@@ -29,7 +30,7 @@ def facts(view: View) -> Facts:
     for label, rate, low, high in win_rates(view.evaluation):
         found[f"win rate, {label}"] = f"{rate:.1f} % ({low:.1f} to {high:.1f})"
     if view.result is not None:
-        found["result"] = f"m{view.result.round}"
+        found["result"] = names.model(view.result.round)
     seconds = sum(step["seconds"] for step in view.steps)
     return {**found, "time": duration(seconds), "tokens": f"{sum(step['tokens'] for step in view.steps):,}"}
 
@@ -50,10 +51,11 @@ def glance(view: View) -> list[tuple[str, str, str]]:
     if chosen:
         kept = f"chosen, round {view.result.data_round}" if view.result else chosen[-1]
         tiles.append((counts.get(kept, counts[chosen[-1]]), "pairs chosen", f"in {kept.rpartition(', ')[2]}"))
-    if view.result is not None and (row := losses.get(f"m{view.result.round}")):
+    if view.result is not None and (row := losses.get(names.model(view.result.round))):
         base = f"base model {losses['base']['loss']:.3f}" if "base" in losses else ""
         tiles.append((f"{row['loss']:.3f}", "held-out loss, nats per token", base))
-        tiles.append((f"m{view.result.round}", "is the result", f"of m0 to m{view.result.rounds}"))
+        ends = f"of {names.model(0)} to {names.model(view.result.rounds)}"
+        tiles.append((names.model(view.result.round), "is the result", ends))
     tiles.append((duration(sum(step["seconds"] for step in view.steps)), "of work", ""))
     return tiles
 
@@ -62,29 +64,29 @@ def _records(view: View) -> Facts:
     """Return how many documents, segments and so on the run has."""
     found = {}
     for stage in view.stages:
-        if (stage.step, stage.name) == ("segment", "documents"):
+        if (stage.step, stage.name) == (names.SEGMENTS, "documents"):
             found["documents"] = f"{stage.entered:,}"
-        elif stage.step == "dedup":
+        elif stage.step == names.CORPUS:
             found["segments"] = f"{stage.kept:,}"
-        elif stage.step == "augment":
+        elif stage.step == names.CANDIDATES:
             found["candidates"] = f"{stage.kept:,}"
-        elif stage.step.startswith("select-"):
-            found[f"chosen, round {stage.step[7:]}"] = f"{stage.kept:,}"
+        elif (t := names.round_of(stage.step)) and stage.step == names.choice(t):
+            found[f"chosen, round {t}"] = f"{stage.kept:,}"
     return found
 
 
 def beside(views: Sequence[View]) -> dict[str, list[str]]:
     """Return the facts of every run, a list for each fact, "" where a run has none."""
     every = [facts(view) for view in views]
-    names = dict.fromkeys(name for found in every for name in found)
-    return {name: [found.get(name, "") for found in every] for name in names}
+    every_fact = dict.fromkeys(name for found in every for name in found)
+    return {name: [found.get(name, "") for found in every] for name in every_fact}
 
 
 def differences(views: Sequence[View]) -> dict[str, list[str]]:
     """Return the options of the recipes that are not the same in all runs."""
     every = [dict(_flat(view.options)) for view in views]
-    names = dict.fromkeys(name for found in every for name in found)
-    rows = {name: [found.get(name, "") for found in every] for name in names}
+    every_option = dict.fromkeys(name for found in every for name in found)
+    rows = {name: [found.get(name, "") for found in every] for name in every_option}
     return {name: row for name, row in rows.items() if len(set(row)) > 1}
 
 

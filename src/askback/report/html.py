@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from askback.execution.on_disk import reading
+from askback.methods import names
 from askback.owned.html_page import check_page, write_page
 from askback.report import compare, pictures, tables
 from askback.report.gather import HELD_OUT, View, gather
@@ -18,8 +19,8 @@ from askback.studies.summary import Stage, checked, verdict
 from askback.text.plain import plain
 
 HERE = Path(__file__).parent
-BEGINNINGS, DROPPING = ("segment", "augment"), ("seed", "dedup", "score-", "select-")
-"""Steps of the funnel: those that are in it in any case, and the others."""
+BEGINNINGS, DROPPING = (names.SEGMENTS, names.CANDIDATES), (names.SEED, names.CORPUS)
+"""Steps of the funnel: those that are in it in any case, and others; so are the judgements and the choice of a round."""
 
 
 def write_report(runs: Sequence[Path], out: Path) -> None:
@@ -97,8 +98,13 @@ def narrowing(view: View) -> list[Stage]:
     return [
         stage
         for stage in view.stages
-        if stage.step in BEGINNINGS or (stage.step.startswith(DROPPING) and stage.entered > stage.kept)
+        if stage.step in BEGINNINGS or (_may_drop(stage.step) and stage.entered > stage.kept)
     ]
+
+
+def _may_drop(step: str) -> bool:
+    t = names.round_of(step)
+    return step in DROPPING or step in (names.judgements(t), names.choice(t))
 
 
 def _data(value: Any) -> str:

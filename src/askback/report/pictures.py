@@ -8,6 +8,7 @@ from askback.curate.check import MEAN
 from askback.curate.judge_figures import COMBINED
 from askback.curate.measures import Z95
 from askback.execution.progress import duration
+from askback.methods import names
 from askback.owned import atomic
 from askback.report import plots
 from askback.report.axes import formatted
@@ -89,7 +90,10 @@ def differing(model: str, row: Mapping[str, Any]) -> plots.Row | None:
 def gates(view: View) -> list[plots.Row]:
     """Return what the gate compared, each later model with the best before it; nothing where that was always M_0."""
     found = view.result.gates if view.result else []
-    rows = [(f"m{gate['round']} − m{gate['against']}", gate["difference"], gate["low"], gate["high"]) for gate in found]
+    rows = [
+        (" − ".join(map(names.model, (gate["round"], gate["against"]))), gate["difference"], gate["low"], gate["high"])
+        for gate in found
+    ]
     return rows if any(gate["against"] for gate in found) else []
 
 

@@ -7,6 +7,7 @@ from askback.curate.check import MEAN
 from askback.evaluate.difference import HOLDS
 from askback.evaluate.loss import TAGGED
 from askback.execution.progress import duration
+from askback.methods import names
 from askback.report import compare
 from askback.report.axes import formatted
 from askback.report.gather import View
@@ -67,7 +68,7 @@ def _losses(file: str, models: Mapping[str, Any]) -> Table:
     tags = [tag for tag in TAGGED if any(f"loss_{tag}" in row for row in models.values())]
     rows = []
     for model, row in models.items():
-        apart = [row.get(f"against_{other}") for other in ("base", "m0")]
+        apart = [row.get(f"against_{other}") for other in (names.BASE, names.model(0))]
         shown = [compare.interval(found) if found else "" for found in apart]
         for tag in tags:
             apart = row.get(f"against_m0_{tag}")

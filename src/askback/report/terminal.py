@@ -9,6 +9,7 @@ from rich.panel import Panel
 from askback.curate.levels import described
 from askback.execution.budget import spent_by
 from askback.execution.progress import duration
+from askback.methods import names
 from askback.plan import Plan, PlannedStep
 from askback.report.plain import shown
 from askback.report.table import Table, show
@@ -102,8 +103,8 @@ def _closing_lines(plan: Plan) -> Iterator[str]:
     step = max(plan.steps, key=lambda step: step.scratch)
     if step.scratch:
         yield f"While it runs, {step.name} needs {_size(step.scratch)} of disk more than its output."
-    if any(step.name == "dedup" and step.scratch for step in plan.steps):
-        yield "dedup: about 200 MB of memory a process, whatever the size, and 2 bytes a segment."
+    if any(step.name == names.CORPUS and step.scratch for step in plan.steps):
+        yield f"{names.CORPUS}: about 200 MB of memory a process, whatever the size, and 2 bytes a segment."
     if plan.device_hours >= 0.01:
         yield f"A model is at work for {plan.device_hours:,.2f} hours of one device."
     how = (

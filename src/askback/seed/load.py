@@ -7,12 +7,13 @@ from typing import Final
 
 from askback.errors import InputError
 from askback.execution.identity import file_fingerprint, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.inputs.contamination import evaluation_prompts
 from askback.inputs.rows import Rows, hub_rows, read_rows
 from askback.recipe import Seed, SeedSource
-from askback.records import DRAWS, Example, Outcome, Provenance, Rejection, draw, exchange, record_id, reject
+from askback.records import DRAWS, Example, Provenance, Rejection, draw, exchange, record_id, reject
 from askback.seed.readers import Pair, reader
 from askback.seed.readers.fields import STAGE
 from askback.text.words import normal

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Judge
-from askback.records import Lesson, Outcome, Provenance, Rejection, exchange, record_id, reject
+from askback.records import Lesson, Provenance, Rejection, exchange, record_id, reject
 from askback.seed.load import open_rows, source_fingerprints
 from askback.seed.readers import Pair, reader
 from askback.text.words import normal

@@ -12,10 +12,11 @@ from askback.evaluate.options import Describing
 from askback.evaluate.parsed_verbs import parsed, parser
 from askback.evaluate.verbs import RULES, count_verbs, verb_noun
 from askback.execution.identity import file_fingerprint, recorded
+from askback.execution.outcome import Counts
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.inputs.contamination import evaluation_prompts
-from askback.records import Candidate, Counts, Example
+from askback.records import Candidate, Example
 from askback.text.verbs import verbs
 
 LOOKED_AT = 20_000

@@ -1,7 +1,7 @@
 """Does it help: what a run's models and data are worth, as recorded steps in the folder `evaluate` of the run."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def evaluate(folder: Path, questions: Questions, progress: Progress | None = Non
     """
     made = look(folder)
     model = questions.model or made.result
-    ours = [name for name in dict.fromkeys([model, *questions.against]) if not Path(name).is_file()]
+    baselines = questions.against if questions.against is not None else tuple({M0}.intersection(made.models))
+    ours = [name for name in dict.fromkeys([model, *baselines]) if not Path(name).is_file()]
     for name in ours:
         made.model(name)
     found: dict[str, Any] = {kind: {} for kind in ("losses", *BY_MODEL)}
@@ -61,7 +62,7 @@ def evaluate(folder: Path, questions: Questions, progress: Progress | None = Non
         for source in questions.pairs:
             found["losses"][Path(source.path).name] = compared(_losses_on(source, made, run))
         for name in questions.prompts:
-            _answered(name, model, questions, made, run, found)
+            _answered(name, model, baselines, questions, made, run, found)
         for name in ours if questions.benchmarks else []:
             assert questions.benchmarks is not None
             tasks = side_by_side(
@@ -119,7 +120,13 @@ def _described(questions: Questions, made: RunFolder, run: Run) -> dict[str, Any
 
 
 def _answered(
-    name: str, model: str, questions: Questions, made: RunFolder, run: Run, found: dict[str, dict[str, Any]]
+    name: str,
+    model: str,
+    baselines: Sequence[str],
+    questions: Questions,
+    made: RunFolder,
+    run: Run,
+    found: dict[str, dict[str, Any]],
 ) -> None:
     """Have one prompt set answered by all, scored against its references, and compared."""
     prompts = _prompts(name, questions.limit, made, run)
@@ -127,8 +134,7 @@ def _answered(
     judge = made.judge(questions.judge, engine)
     judged_by = judge.id if kind_of(engine.kind).served else questions.judge
     answers = {
-        who: _answers(who, plain(name), prompts, questions, made, run)
-        for who in dict.fromkeys([model, *questions.against])
+        who: _answers(who, plain(name), prompts, questions, made, run) for who in dict.fromkeys([model, *baselines])
     }
     ids = {who: next(iter(own)).model_id for who, own in answers.items()}
     for who, own in answers.items():

@@ -16,6 +16,7 @@ from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import Answering, HeldOutPrompts, Judging, PromptFile, Subset
 from askback.evaluate.pairwise import compare, win_rate
 from askback.execution.identity import Input, Model, recorded
+from askback.execution.outcome import Outcome
 from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_json
@@ -23,7 +24,7 @@ from askback.execution.step import Step
 from askback.methods import names
 from askback.recipe import EngineOptions, SeedSource
 from askback.recipe.names import PAIRS
-from askback.records import Candidate, Example, Outcome, draw, reject
+from askback.records import Candidate, Example, draw, reject
 from askback.seed.load import load_pairs
 from askback.studies.run_folder import RunFolder, look, metrics, side_by_side
 from askback.train.steps import train_forward

@@ -64,7 +64,8 @@ def verdict(found: Result) -> list[str]:
         interval = f"{gate['difference']:+.4f} {bounds} nats per token"
         said = "not told apart" if gate["passed"] else "worse"
         said = "better" if gate["high"] is not None and gate["high"] < 0 else said
-        lines.append(f"m{gate['round']} against m{gate['against']}: {interval}: {said} on held-out seed pairs")
+        compared = f"{names.model(gate['round'])} against {names.model(gate['against'])}"
+        lines.append(f"{compared}: {interval}: {said} on held-out seed pairs")
     if any(gate["low"] is not None for gate in found.gates):
         lines.append(HOLDS)
     if not found.enabled:

@@ -7,11 +7,12 @@ from typing import Literal
 from askback.errors import Interrupted
 from askback.execution.identity import Model, recorded
 from askback.execution.on_disk import step_record
+from askback.execution.outcome import Counts
 from askback.execution.processes import report, stopping
-from askback.execution.shards import Records
+from askback.execution.shards import Records, rejections, write_records
 from askback.execution.step import Step
 from askback.recipe import Backward, Launch, Training
-from askback.records import Counts, Example, Lesson
+from askback.records import Example, Lesson, Rejection
 from askback.train.abstention import refusals
 from askback.train.finetune import Job, finetune
 from askback.train.launch import check_shares, train_together
@@ -48,6 +49,7 @@ def train_forward(
     learnt = _taught(examples)
     if earlier is not None and _unscored(learnt) == _unscored(_taught(taught)):
         step.take_over(earlier)
+        write_records(step.folder / "rejected-00000.parquet", Rejection, list(rejections(earlier.path.parent)))
         step.metrics = {**step_record(earlier.path.parent)["metrics"], "taken_over": earlier.id}
         left_out = int(step.metrics["left_out"])
         step.counts = {"examples": Counts(len(learnt), len(learnt) - left_out, left_out)}
