@@ -16,6 +16,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.engines.served import asked_path, url_of
+
 FAULTS = (
     *("429-after", "429", "500", "hang", "drip", "cut-body", "cut-json", "html", "other-json", "no-choices"),
     *("no-logprobs", "reset"),
@@ -53,7 +55,7 @@ class FaultServer:
                 """A client that went away is no news here."""
 
         self._server = Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"faults": self}))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self.url = url_of(self._server)
 
     def __enter__(self) -> "FaultServer":
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -87,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        server, path = self.faults, self.path.removeprefix("/v1")
+        server, path = self.faults, asked_path(self.path)
         server.keys.add(self.headers.get("Authorization", ""))
         id = request_id(path, payload)
         with server.lock:

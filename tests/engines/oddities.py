@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
-from tests.engines.served import Body
+from tests.engines.served import Body, asked_path, url_of
 
 Reply = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""
@@ -34,7 +34,7 @@ class OddServer:
                     server.asked.append(payload)
                     server.keys.add(self.headers.get("Authorization", ""))
                     number = len(server.asked)
-                self._send(*server.odd(self.path.removeprefix("/v1"), payload, number))
+                self._send(*server.odd(asked_path(self.path), payload, number))
 
             def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)
@@ -56,7 +56,7 @@ class OddServer:
                 """A client that went away is no news here."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self.url = url_of(self._server)
 
     def __enter__(self) -> "OddServer":
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

@@ -1,12 +1,25 @@
 """What a server has behind it in tests: the random model of tests/tiny.py, or answers made from hashes."""
 
 import hashlib
+import itertools
 import math
 import threading
+from http.server import HTTPServer
 from pathlib import Path
 from typing import Any
 
 Body = dict[str, Any]
+_numbers = itertools.count(1)
+
+
+def url_of(server: HTTPServer) -> str:
+    """Return a URL that no server of this process has had: ports come again, and answers are kept by URL."""
+    return f"http://127.0.0.1:{server.server_address[1]}/{next(_numbers)}/v1"
+
+
+def asked_path(path: str) -> str:
+    """Return what a request's path has behind that of `url_of`."""
+    return path.partition("/v1")[2]
 
 
 class ServedModel:
