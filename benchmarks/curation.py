@@ -9,6 +9,7 @@ import argparse
 import json
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from askback.evaluate.difference import loss_difference
 from askback.evaluate.loss import measure_loss
@@ -44,9 +45,9 @@ def others(made: RunFolder, only: str) -> dict[str, list[Loss]]:
     return found
 
 
-def _finished(made: RunFolder, name: str) -> Records:
+def _finished(made: RunFolder, name: str) -> Records[Any]:
     record = json.loads((made.folder / name / "step.json").read_text("utf-8"))
-    return Records(made.folder / name, record["fingerprint"])
+    return Records[Any](made.folder / name, record["fingerprint"])
 
 
 def show(losses: dict[str, list[Loss]]) -> None:

@@ -21,7 +21,7 @@ from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records
 from askback.recipe import Labels, RecipeFile
-from askback.records import draw
+from askback.records import Example, Lesson, draw
 from askback.seed.load import load_seed
 from askback.studies.calibration import calibrate
 from askback.train.steps import train_forward
@@ -114,7 +114,7 @@ def show(title: str, folder: Path, kinds: dict[str, int]) -> None:
 
 def by_length(folder: Path) -> str:
     """Return the row of what no judge is needed for: the human ratings against the output's length."""
-    rated = {one.id: one for one in Records(folder / "labels", "")}
+    rated = {one.id: one for one in Records[Any](folder / "labels", "")}
     labels = {id: one.label or 0.0 for id, one in rated.items()}
     lengths = {id: float(len(one.output)) for id, one in rated.items()}
     good = good_from(list(labels.values()))
@@ -125,8 +125,8 @@ def by_length(folder: Path) -> str:
 
 def show_rest(folder: Path, weights: dict[str, int], kinds: dict[str, int]) -> None:
     """Print the AUROCs of each scorer and of the weights on the half of the pairs that the weights were not chosen on."""
-    probes = [probe for name in ("probes", "labels") for probe in Records(folder / name, "")]
-    judged = [one for part in sorted(folder.glob("*-*")) for one in Records(part, "")]
+    probes = [probe for name in ("probes", "labels") for probe in Records[Any](folder / name, "")]
+    judged = [one for part in sorted(folder.glob("*-*")) for one in Records[Any](part, "")]
     good = good_from([probe.label for probe in probes if probe.label is not None])
     _, rest = halves(probes, 0)
     ids = {probe.id for probe in rest}
@@ -154,7 +154,8 @@ def main() -> None:
         base = run.base()
         seed = run.step("seed", load_seed, options.seed)
         teaching = run.step("teach", teach_judge, options.judge.teaching(), seed=seed)
-        for name, examples in {"taught": [seed, teaching], "plain": [seed]}.items():
+        taught: dict[str, list[Records[Example | Lesson]]] = {"taught": [seed, teaching], "plain": [seed]}
+        for name, examples in taught.items():
             steps = options.training.steps if name == "taught" else PLAIN_STEPS
             training = options.training.model_copy(update={"steps": 2 if arguments.small else steps})
             run.step(name, train_forward, training, base=base, examples=examples)

@@ -143,17 +143,15 @@ def choose(folder: Path, size: int) -> None:
     if not (folder / f"records-{size}").exists():
         steps(folder, f"records-{size}", size, 2)
     judged = folder / f"records-{size}"
-    inputs = {
-        "candidates": Records(judged / "augment", "candidates"),
-        "judgements": Records(judged / "score", "judged"),
-    }
+    candidates = Records[Any](judged / "augment", "candidates")
+    judgements = Records[Any](judged / "score", "judged")
     for name, options in (
         ("the best half", Select(top_fraction=0.5)),
         ("the best half without near-copies", Select(top_fraction=0.5, max_similarity=0.7)),
     ):
         run = open_run(folder, f"select-{len(options.model_fields_set)}", 1)
         with run:
-            taken = measured(lambda: run.step("select", select, options, **inputs))  # noqa: B023
+            taken = measured(lambda: run.step("select", select, options, candidates=candidates, judgements=judgements))  # noqa: B023
         large = size >= 1_000_000
         row(f"select {name} of {size:,}", f"{taken.wall:.1f} s, CPU {taken.cpu:.1f} s, {taken.peak:,.0f} MB",
             f"under {SELECT:g} s" if large else "", taken.wall < SELECT if large else None)  # fmt: skip
@@ -188,9 +186,9 @@ def steps(folder: Path, name: str, size: int, count: int) -> dict[str, Taken]:
     model = Model(Path("no-model"), "scripted", "scripted")
     with open_run(folder, name, count) as run:
         recipe = run.file.recipe
-        given: dict[str, Any] = {"model": model, "segments": Records(segments, f"{size}")}
+        given: dict[str, Any] = {"model": model, "segments": Records[Any](segments, f"{size}")}
         augment = measured(lambda: run.step("augment", write_instructions, recipe.augment, **given))
-        candidates = Records(run.folder / "augment", "candidates")
+        candidates = Records[Any](run.folder / "augment", "candidates")
         judge = measured(lambda: run.step("score", score, recipe.score, model=model, candidates=candidates))
     return {"augment": augment, "score": judge}
 
@@ -248,7 +246,7 @@ def write_segments(folder: Path, total: int) -> None:
     pairs = gather(Seed(sources=[SeedSource(path="builtin:demo", format="pairs")])).kept
     sentences = [one for pair in pairs for one in re.split(r"(?<=[.!?])\s+", pair.output) if len(one) > 30]
     for start in range(0, total, PART):
-        outcome = Outcome()
+        outcome = Outcome[Any]()
         for number in range(start, start + PART):
             outcome.keep("segments", _segment(number, sentences))
         write_outcome(folder, start // PART, Segment, outcome)

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from askback.curate.combine import combine
 from askback.execution.progress import duration
@@ -45,7 +46,7 @@ def main(folder: Path) -> None:
 
     last = max(int(name[7:]) for name in steps if name.startswith("select-"))
     _scores(folder, last)
-    candidates: dict[str, Candidate] = {one.id: one for one in Records(folder / "augment", "")}
+    candidates: dict[str, Candidate] = {one.id: one for one in Records[Any](folder / "augment", "")}
     scores = _combined(folder, last)
     chosen = {(pair.instruction, pair.output) for pair in run_folder.chosen(folder)}
     for title, wanted in (("Curated", True), ("Rejected", False)):
@@ -59,14 +60,14 @@ def main(folder: Path) -> None:
 
 def _combined(folder: Path, t: int) -> dict[str, float | None]:
     """Return candidate → score that round `t` chose by."""
-    judgements: list[Judgement] = list(Records(folder / f"score-{t}", ""))
+    judgements: list[Judgement] = list(Records[Any](folder / f"score-{t}", ""))
     return combine(judgements, look(folder).file.recipe.select.weights)
 
 
 def _scores(folder: Path, rounds: int) -> None:
     print("\n| round | scorer | mean | least | median | greatest | probability on the digits |\n" + "| --- " * 7 + "|")
     for t in range(1, rounds + 1):
-        judgements: list[Judgement] = list(Records(folder / f"score-{t}", ""))
+        judgements: list[Judgement] = list(Records[Any](folder / f"score-{t}", ""))
         for name in dict.fromkeys(one.scorer for one in judgements):
             own = [one for one in judgements if one.scorer == name]
             scores = sorted(one.score for one in own if one.score is not None)

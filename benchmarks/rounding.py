@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from askback.engines import open_engine
 from askback.engines.local.loading import load
+from askback.engines.worker_context import WorkerContext
 from askback.evaluate.loss import measure_piece
 from askback.execution.identity import MODEL, Model
 from askback.execution.progress import Progress
@@ -39,8 +39,7 @@ class Trained(Run):
 def loss(folder: Path, options: HeldOut, examples: list[Example]) -> float:
     """Return nats per token of a model folder's weights, with arithmetic in float32 whatever they are."""
     resources = Resources.model_validate({"engine": {"dtype": "float32"}})
-    open_engine.cache_clear()
-    kept = measure_piece(options, resources, Model(folder, "", ""), examples).kept
+    kept = measure_piece(options, resources, Model(folder, "", ""), WorkerContext(), examples).kept
     return float(sum(one.nats for one in kept) / sum(one.tokens for one in kept))
 
 

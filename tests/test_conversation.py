@@ -13,7 +13,7 @@ from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.local.loading import load_tokenizer
 from askback.engines.local.transformers_local import TransformersLocal
 from askback.engines.protocol import Sampling
-from askback.engines.response_cache import kept_in
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.evaluate.loss import measure_piece
 from askback.execution.identity import Model
@@ -165,7 +165,9 @@ def test_the_last_answer_is_scored_with_what_went_before(tiny_model: Path) -> No
     (found,) = engine.loglikelihood([asked(5)], [TURNS[5].content])
     assert found.logprob == pytest.approx(expected, abs=1e-3)
     resources = Resources(engine=EngineOptions(dtype="float32"))
-    loss = measure_piece(HeldOut(tags=[]), resources, Model(tiny_model, "m", ""), [talk(split="held-out")])
+    loss = measure_piece(
+        HeldOut(tags=[]), resources, Model(tiny_model, "m", ""), WorkerContext(), [talk(split="held-out")]
+    )
     assert loss.kept[0].nats == pytest.approx(-expected, abs=1e-3) and loss.kept[0].tokens == found.tokens
     for name in ("ifd", "rubric", "whole"):
         (judged,) = scorer(name).judge(engine, "m", Score(scorers=[name]), [talk()], 0)
@@ -192,7 +194,8 @@ def test_a_server_that_renders_for_itself_gets_the_turns(tmp_path: Path) -> None
         return rating(path, payload)
 
     other = prompts.forward([TURNS[0], Message("assistant", "Leaves."), *TURNS[2:5]], "seed")
-    with FaultServer(answer) as server, kept_in(tmp_path / "answers.jsonl"):
+    worker = WorkerContext()
+    with FaultServer(answer) as server, worker.keeping(tmp_path / "answers.jsonl"):
         engine = OpenAIHttp("", EngineOptions(kind="openai_http", url=server.url))
         first, second = engine.generate([asked(5), other], Sampling(0.7, 0.9, 8), [1, 1])
     assert first.text != second.text
@@ -204,7 +207,7 @@ def test_a_server_that_renders_for_itself_gets_the_turns(tmp_path: Path) -> None
 def test_it_is_stored_and_exported_whole(tmp_path: Path) -> None:
     run = tmp_path / "runs/x"
     owned.claim(run / "select-1", "step")
-    outcome = Outcome()
+    outcome = Outcome[Any]()
     outcome.keep("pairs", talk())
     write_outcome(run / "select-1", 0, Example, outcome)
     counts = {"pairs": {"entered": 1, "kept": 1, "rejected": 0, "failed": 0}}

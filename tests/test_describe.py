@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,8 +57,8 @@ def test_lengths_and_shares() -> None:
 
 
 @recorded(version=1)
-def made(step: Step, options: Select, *, of: Records | None = None) -> Records:
-    outcome = Outcome()
+def made(step: Step, options: Select, *, of: Records[Any] | None = None) -> Records[Any]:
+    outcome = Outcome[Any]()
     for number in range(6):
         if step.name == "seed":
             outcome.keep("pairs", pair(number, f"Question {number}?"))

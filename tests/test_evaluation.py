@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_a_run_evaluated(made_run: Path, tmp_path: Path) -> None:
 
     held_out = found["losses"]["held-out"]
     assert list(held_out) == ["base", "m0", "m1"] and held_out["base"]["pairs"] > 10
-    losses = list(Records(made_run / "loss-m1", ""))
+    losses = list(Records[Any](made_run / "loss-m1", ""))
     assert held_out["m1"]["loss"] == pytest.approx(sum(one.nats for one in losses) / sum(one.tokens for one in losses))
     difference = held_out["m1"]["against_m0"]
     assert difference["difference"] == pytest.approx(held_out["m1"]["loss"] - held_out["m0"]["loss"])
@@ -48,14 +49,14 @@ def test_a_run_evaluated(made_run: Path, tmp_path: Path) -> None:
     )
     assert any("1 of 12 prompts unscored" in said for said in other["cautions"])
     assert any("weak evidence" in said for said in other["cautions"])
-    kept = Records(next(made_run.glob("evaluate/compare-m1-other-set-*")), "")
+    kept = Records[Any](next(made_run.glob("evaluate/compare-m1-other-set-*")), "")
     assert len(kept) == 24 and {one.judge_id for one in kept} == {str(look(made_run).base.id)}
     # The copies answer alike, so that every comparison with M_0 is a tie.
     assert by_baseline["m0"]["total"]["ties"] == 12 and by_baseline["m0"]["total"]["win_rate"] == 50
     assert {row["model"] for row in found["references"].values()} == {"m1", "m0", "other.json"}
     outputs = json.loads((made_run / "evaluate/model_outputs/m1-set.json").read_text())
     assert len(outputs) == 12 and outputs[0]["generator"] == "made-m1"
-    assert found["data"]["chosen"]["pairs"] == len(Records(made_run / "select-1", ""))
+    assert found["data"]["chosen"]["pairs"] == len(Records[Any](made_run / "select-1", ""))
 
     before = steps(made_run)
     again = evaluation.evaluate(made_run, questions)

@@ -218,9 +218,10 @@ def test_an_embedder_of_pickles_is_refused(tmp_path: Path) -> None:
 STARTS = """
 from pathlib import Path
 from askback.execution.processes import Drain, run_pieces
+def work(worker, piece): return len(piece)
 if __name__ == "__main__":
     with Drain(print) as drain:
-        print(list(run_pieces(len, [("abc",)], 1, Path("log"), drain, lambda *_: None)))
+        print(list(run_pieces(work, ["abc"], 1, Path("log"), drain, lambda *_: None)))
 """
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -21,8 +22,10 @@ def test_a_set_at_two_sizes(made_run: Path) -> None:
     assert all(point["loss"] > 0 and "win_rate" in point for point in found["points"])
     assert found["fits"]["loss"]["curated"]["points"] == 2 and found["fits"]["loss"]["curated"]["low"] is None
     small, large = (next(made_run.glob(f"scaling/take-curated-{size}-*")) for size in (4, 8))
-    ids = [{one.id for one in Records(folder, "")} for folder in (small, large)]
-    assert ids[0] < ids[1] <= {one.id for one in Records(made_run / "select-1", "")}, "a smaller part is in the larger"
+    ids = [{one.id for one in Records[Any](folder, "")} for folder in (small, large)]
+    assert ids[0] < ids[1] <= {one.id for one in Records[Any](made_run / "select-1", "")}, (
+        "a smaller part is in the larger"
+    )
     trained = [
         json.loads((path / "step.json").read_text())["metrics"]["steps"] for path in made_run.glob("scaling/train-*")
     ]
@@ -41,7 +44,7 @@ def test_the_seed_beside_a_set_and_steps_of_ones_own(made_run: Path) -> None:
     (model,) = made_run.glob("scaling/train-seed+curated-4-*")
     record = json.loads((model / "step.json").read_text())
     assert record["metrics"]["steps"] == 1
-    seed = [one for one in Records(made_run / "seed", "") if one.split == "train"]
+    seed = [one for one in Records[Any](made_run / "seed", "") if one.split == "train"]
     assert record["counts"]["examples"]["entered"] == len(seed) + 4
 
 
@@ -64,8 +67,8 @@ def test_files_of_any_format_of_the_seed_are_sets(made_run: Path, tmp_path: Path
         with pytest.raises(InputError, match=f"has {count} examples to train on"):
             scale(made_run, Scaling(sizes=(5000,), sets=(f"{format}:{tmp_path / file}",)))
         (step,) = made_run.glob(f"scaling/pairs-{Path(file).stem}-*")
-        assert len(Records(step, "")) == count
-    assert {one.instruction for one in Records(next(made_run.glob("scaling/pairs-alpaca-*")), "")} == {
+        assert len(Records[Any](step, "")) == count
+    assert {one.instruction for one in Records[Any](next(made_run.glob("scaling/pairs-alpaca-*")), "")} == {
         f"Add up.\n\n1 and {n}" for n in range(3)
     }
     with pytest.raises(RecipeError, match=r"allowed: .* or FORMAT:FILE with pairs, alpaca"):

@@ -281,11 +281,11 @@ def test_a_scorer_that_is_added_goes_through_every_command(copy: Copy, tmp_path:
 
 @pytest.mark.timeout(600)
 def test_readers_that_are_added_find_documents_and_pairs(copy: Copy, tmp_path: Path) -> None:
-    segments = [one for one in Records(copy.run / "dedup", "") if one.provenance.source == "note"]
+    segments = [one for one in Records[Any](copy.run / "dedup", "") if one.provenance.source == "note"]
     assert {Path(one.provenance.uri).name for one in segments} == {"0.note", "1.note", "2.note"}
     sources = json.loads((copy.run / "segment/step.json").read_text())["identity"]["sources"]
     assert [name.partition(":")[0] for name in sources] == ["html", "note"]
-    pairs = [one for one in Records(copy.run / "seed", "") if one.provenance.source.startswith("flash-cards")]
+    pairs = [one for one in Records[Any](copy.run / "seed", "") if one.provenance.source.startswith("flash-cards")]
     assert len(pairs) == len(WORDS)
     explained = copy.ask(
         "corpus", str(copy.recipe), *copy.options, "--explain", str(copy.recipe.parent / "notes/0.note")
@@ -303,7 +303,7 @@ def test_an_exporter_that_is_added_writes_its_rows(copy: Copy, tmp_path: Path, f
     copy.ask("export", str(copy.run), "--out", str(out), "--format", "clauses", "--file-type", file_type)
     lines = (out / "train.jsonl").read_text().splitlines() if file_type == "jsonl" else []
     rows = list(map(json.loads, lines)) or read_table(out / "train.parquet").to_pylist()
-    chosen = {one.id: one for one in Records(copy.run / "select-1", "")}
+    chosen = {one.id: one for one in Records[Any](copy.run / "select-1", "")}
     assert {row["id"]: row["request"] for row in rows} == {one.id: one.instruction for one in chosen.values()}
     for row in rows:
         assert [clause["text"] for clause in row["clauses"]] == chosen[row["id"]].output.split(".")
@@ -315,7 +315,7 @@ def test_an_exporter_that_is_added_writes_its_rows(copy: Copy, tmp_path: Path, f
 
 @pytest.mark.timeout(600)
 def test_an_engine_that_is_added_answers_and_counts(copy: Copy) -> None:
-    asked = [one.instruction for one in Records(copy.run / "augment", "")]
+    asked = [one.instruction for one in Records[Any](copy.run / "augment", "")]
     assert asked and all(text.startswith("What does echo number ") for text in asked)
     for step in ("augment", "score-1", "loss-m0"):
         identity = json.loads((copy.run / step / "step.json").read_text())["identity"]
@@ -331,7 +331,7 @@ def test_an_engine_that_is_added_answers_and_counts(copy: Copy) -> None:
 def test_a_scorer_of_another_package_is_named_in_the_recipe(copy: Copy) -> None:
     identity = json.loads((copy.run / "score-1/step.json").read_text())["identity"]
     assert identity["sources"] == {"scorer:tone": "kind 1.2"}
-    judged = [one for one in Records(copy.run / "score-1", "") if one.scorer == "tone"]
+    judged = [one for one in Records[Any](copy.run / "score-1", "") if one.scorer == "tone"]
     assert judged and all(1 <= one.score <= 3 and len(one.distribution) == 3 for one in judged)
     for name, said in (
         ("tune", "'tone'; found 'tune'. Did you mean 'tone'?"),

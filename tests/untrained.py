@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,21 @@ WORDS = "river stone paper light engine garden music letter winter market bridge
 
 
 @recorded(version=1, output="model")
-def copied(step: Step, options: Options, **inputs: Any) -> Model:
-    forms = [(step.output.path, owned.unfinished(step.output.path))]
-    forms += [(step.output.bfloat16, owned.unfinished(step.output.bfloat16))]
+def copied(step: Step, options: Options, /, **inputs: Any) -> Model:
+    forms = [(path, owned.unfinished(path)) for path in (step.model.path, step.model.bfloat16) if path]
     shutil.copytree(inputs["base"].path, forms[0][1])
     write_bfloat16(forms[0][1], forms[1][1], step.random_seed, step.name)
     for final, made in forms:
         owned.put(made, final)
     step.counts = {"examples": Counts(1, 1)}
-    return step.output  # type: ignore[no-any-return]
+    return step.model
 
 
 class Untrained(Run):
     """A run whose trainings copy the base model."""
 
-    def step(self, name: str, function: Callable[..., Any], options: Options, **inputs: Any) -> Any:
-        return super().step(name, copied if "train" in function.__name__ else function, options, **inputs)
+    def step(self, name: str, function: Any, options: Any, *args: Any, **inputs: Any) -> Any:
+        return super().step(name, copied if "train" in function.name else function, options, *args, **inputs)
 
 
 def make_run(folder: Path, base: Path, name: str = "made") -> Path:

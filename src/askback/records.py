@@ -346,8 +346,8 @@ def _type(hint: Any) -> "pa.DataType":
 
     if typing.get_origin(hint) in (list, tuple):
         return pa.list_(_type(typing.get_args(hint)[0]))
-    if dataclasses.is_dataclass(hint):
-        return pa.struct(_fields(hint))  # type: ignore[arg-type]
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return pa.struct(_fields(hint))
     if typing.get_origin(hint) is Literal:
         return pa.string()
     return {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float64()}[hint]

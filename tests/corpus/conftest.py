@@ -1,23 +1,13 @@
 """What the corpus tests share: default options, and the real data where it is there."""
 
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from askback.corpus import apart
 from askback.corpus.readers.warc import read_warc
 from askback.recipe import Corpus, CorpusSource
 from askback.records import Document
-
-
-@pytest.fixture(autouse=True)
-def no_process_is_left() -> Iterator[None]:
-    """A process that reads apart and is kept would know nothing of what the next test changes."""
-    yield
-    while apart._idle:
-        apart._idle.pop().end()
 
 
 @pytest.fixture

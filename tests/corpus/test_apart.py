@@ -32,7 +32,7 @@ def texts(folder: Path, *names: str) -> Path:
     return folder
 
 
-def hostile(documents: Iterator[Document | Rejection], doing: str) -> Outcome:
+def hostile(documents: Iterator[Document | Rejection], doing: str) -> Outcome[Any]:
     """Cut as usual; a document whose name has "bad" in it does what no parser should."""
 
     def watched() -> Iterator[Document | Rejection]:
@@ -59,8 +59,8 @@ def harm(doing: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def all_of(parts: Iterator[Outcome]) -> Outcome:
-    outcome = Outcome()
+def all_of(parts: Iterator[Outcome[Any]]) -> Outcome[Any]:
+    outcome = Outcome[Any]()
     for part in parts:
         outcome.add(part)
     return outcome
@@ -120,7 +120,7 @@ def test_rows_behind_a_failure_are_read(tmp_path: Path, bad: int) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(f'{{"text": "A text of row {n}, which is read as it stands."}}\n' for n in range(5)))
 
-    def use(found: Iterator[Document | Rejection]) -> Outcome:
+    def use(found: Iterator[Document | Rejection]) -> Outcome[Any]:
         def watched() -> Iterator[Document | Rejection]:
             for one in found:
                 if isinstance(one, Document) and one.uri.endswith(f":{bad + 1}"):
@@ -233,19 +233,18 @@ def test_what_cannot_begin_ends_nothing_else(tmp_path: Path, monkeypatch: pytest
 
 def test_a_process_that_is_kept_does_one_piece_after_the_other(tmp_path: Path) -> None:
     use = partial(noted, text="kept")
-    found = []
+    found, idle = [], list[Any]()
     for names in (["a.txt"], ["b.txt", "bad.txt", "c.txt"], ["d.txt"], ["e.txt"]):
         folder = tmp_path / names[0]
         folder.mkdir()
-        found += list(read_apart(reading(texts(folder, *names)), use, again=True))
+        found += list(read_apart(reading(texts(folder, *names)), use, idle=idle))
     numbers = [number for number, _ in found]
     assert os.getpid() not in numbers
     # The second document of the second piece ends the first process.
     assert len(dict.fromkeys(numbers)) == 2 and numbers[-1] == numbers[-2]
     read = [Path(uri).name for _, uris in found for uri in uris]
     assert read == ["a.txt", "b.txt", "bad.txt over-time", "c.txt", "d.txt", "e.txt"]
-    (child,) = apart._idle
-    apart._idle.clear()
+    (child,) = idle
     child.end()
     with pytest.raises(ProcessLookupError):
         os.kill(numbers[-1], 0)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,8 +106,8 @@ def test_headers_left_without_text_go(find: Find) -> None:
 
 
 @recorded(version=1)
-def given(step: Step, options: Corpus) -> Records:
-    outcome = Outcome()
+def given(step: Step, options: Corpus) -> Records[Any]:
+    outcome = Outcome[Any]()
     for number, notice in enumerate([NOTICE, NOTICE, "", NOTICE]):
         unlike = " ".join([f"Word{number}"] * (3 if number == 3 else 20))
         outcome.keep("segments", on(f"http://a.org/{number}", f"{unlike}\n\n{notice}".rstrip()))

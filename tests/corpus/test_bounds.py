@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -119,7 +120,7 @@ def test_hostile_documents_fail_alone(kind: str, tmp_path: Path, monkeypatch: py
         (tmp_path / f"{number:03}-good{suffix}").write_text(f"A text, number {number}, as people write them.\n")
     source = CorpusSource.model_validate({"format": "text" if kind == "rst" else kind, "path": str(tmp_path)})
     ((paths, span),) = pieces(source)
-    found = Outcome()
+    found = Outcome[Any]()
     for lot in read_apart(Reading(source, paths, OPTIONS, span=span), partial(cut, options=OPTIONS)):
         found.add(lot)
     assert sum(one.provenance.uri.endswith(f"-good{suffix}") for one in found.kept) == len(made)

@@ -12,9 +12,11 @@ import pytest
 
 from askback.corpus import build
 from askback.corpus.apart import read_apart
+from askback.corpus.build import Part
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.markup import from_rst
 from askback.corpus.readers import pieces
+from askback.engines.worker_context import WorkerContext
 from askback.errors import Drift, InputError, reason_of
 from askback.execution.identity import check_sources, file_fingerprint
 from askback.execution.shards import write_json
@@ -119,7 +121,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
     (source,) = options.sources
     page.write_text("A text.\n")
     ((paths, span),) = pieces(source)
-    work = partial(build.cut_piece, options, 0, tmp_path, 0, [stamp(page)], source, paths, span)
+    work = partial(build.cut_piece, options, 0, tmp_path, WorkerContext(), Part(0, [stamp(page)], source, paths, span))
     assert work().counts["documents"].entered == 1
 
     def written() -> None:
@@ -132,7 +134,9 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
         (tmp_path / "new").replace(page)
 
     for change in (written, replaced, page.unlink):
-        work = partial(build.cut_piece, options, 0, tmp_path, 0, [stamp(page)], source, paths, span)
+        work = partial(
+            build.cut_piece, options, 0, tmp_path, WorkerContext(), Part(0, [stamp(page)], source, paths, span)
+        )
 
         def read(*given: Any, change: Callable[[], None] = change, **more: Any) -> Any:
             yield from read_apart(*given, **more)
@@ -153,7 +157,7 @@ def test_a_remote_file_that_changes_while_it_is_read_is_refused(
     options = Corpus.model_validate({"sources": [{"format": "text", "path": "memory://changing/a.txt"}]})
     (source,) = options.sources
     ((paths, span),) = pieces(source)
-    work = partial(build.cut_piece, options, 0, tmp_path, 0, [], source, paths, span)
+    work = partial(build.cut_piece, options, 0, tmp_path, WorkerContext(), Part(0, [], source, paths, span))
     assert work().counts["documents"].entered == 1
     memory.pipe("/changing/a.txt", b"A tale.")
     with pytest.raises(InputError, match=r"a\.txt: changed while it was read"):

@@ -15,11 +15,11 @@ from askback.curate.judge_figures import good_from, measure, thresholds
 from askback.curate.score import score
 from askback.curate.teach import make_probes, teach_judge
 from askback.errors import EmptyStep, InputError, JudgeTooWeak
-from askback.execution.identity import fingerprint, identify
+from askback.execution.identity import Input, fingerprint, identify
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.recipe import Check, Labels, RecipeFile
-from askback.records import Example, Judgement, Lesson, Probe, Provenance, exchange
+from askback.records import Judgement, Lesson, Probe, Provenance, exchange
 from askback.report.html import write_report
 from askback.seed.load import load_seed
 from askback.seed.ranked import load_ranked
@@ -48,7 +48,7 @@ def test_only_training_pairs_teach_and_only_held_out_pairs_are_tried(tmp_path: P
     file = recipe(tmp_path, pairs=40, per_pair=2, probes=20, kinds=["swapped", "truncated", "furniture"])
     with Run(file) as run:
         seed = run.step("seed", load_seed, file.recipe.seed)
-        taught: list[Example] = list(run.step("teach", teach_judge, file.recipe.judge, seed=seed))
+        taught: list[Lesson] = list(run.step("teach", teach_judge, file.recipe.judge, seed=seed))
         probes: list[Probe] = list(run.step("probes", make_probes, file.recipe.judge, seed=seed))
     split = {side: {p.instruction for p in seed if p.split == side} for side in ("train", "held-out")}
     assert {one.instruction for one in taught} <= split["train"]
@@ -70,7 +70,7 @@ def test_replies_that_people_ranked_lower_teach_lower_levels(tmp_path: Path, sha
     file = recipe(tmp_path, ranked=[trees], max_chars=20_000)
     with Run(file) as run:
         seed = run.step("seed", load_seed, file.recipe.seed)
-        taught: list[Example] = list(run.step("ranked", load_ranked, file.recipe.judge, seed=seed))
+        taught: list[Lesson] = list(run.step("ranked", load_ranked, file.recipe.judge, seed=seed))
     with gzip.open(trees["path"], "rt") as lines:
         prompts = [json.loads(line)["prompt"] for line in lines]
     ranks = {
@@ -105,9 +105,9 @@ def test_the_rubric_is_part_of_what_is_taught_with_it(tmp_path: Path, monkeypatc
         for examples in ("contrast", "none"):
             file = recipe(tmp_path, examples=examples)
             options = file.recipe.judge.teaching()
-            taught = {"teach": Records(tmp_path, fingerprint(identify("teach", teach_judge, options, {}, file)))}
-            inputs = {"examples": list(taught.values()) if examples == "contrast" else []}
-            identity = identify("m0", train_forward, file.recipe.forward, inputs, file)  # type: ignore[arg-type]
+            taught = {"teach": Records[Any](tmp_path, fingerprint(identify("teach", teach_judge, options, {}, file)))}
+            inputs: dict[str, Input] = {"examples": list(taught.values()) if examples == "contrast" else []}
+            identity = identify("m0", train_forward, file.recipe.training, inputs, file)
             found[examples] = fingerprint(identity)
         return found
 
@@ -221,7 +221,7 @@ def test_calibrating_resumes_and_takes_labels(tmp_path: Path) -> None:
     assert sum(figures["digits"]["scrambled"]) == pytest.approx(1)
     assert [one.rule for one in rejections(folder / "labels")] == ["broken"]
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
-    assert len(Records(folder / "rubric-labels", "")) == 13
+    assert len(Records[Any](folder / "rubric-labels", "")) == 13
     with Run(file) as run:
         assert calibrate(file, run, file.recipe.score, labels=Labels(path=str(labels))) == folder
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")} == before

@@ -30,10 +30,10 @@ def judgement(id: str, shares: list[float], scorer: str = "rubric") -> Judgement
     return Judgement(f"j{id}", id, scorer, score, shares, None, [], [], "", "")
 
 
-def records(folder: Path, kind: type, found: list[Any]) -> Records:
+def records(folder: Path, kind: type, found: list[Any]) -> Records[Any]:
     folder.mkdir(parents=True)
-    write_outcome(folder, 0, kind, Outcome(kept=found))
-    return Records(folder, folder.name, frozenset({folder.name}))
+    write_outcome(folder, 0, kind, Outcome[Any](kept=found))
+    return Records[Any](folder, folder.name, frozenset({folder.name}))
 
 
 def selected(folder: Path, options: Select, shares: list[list[float]]) -> dict[str, float]:
@@ -51,7 +51,7 @@ def selected(folder: Path, options: Select, shares: list[list[float]]) -> dict[s
     with Run(RecipeFile.model_validate(file)) as run:
         run.begin()
         made = run.step("select-1", select, options, candidates=given[0], judgements=given[1])
-    return {one.id: one.score for one in made}
+    return {one.id: one.score or 0.0 for one in made}
 
 
 def test_half_of_the_digits_may_be_a_5_and_the_expected_level_4_21() -> None:

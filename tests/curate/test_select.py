@@ -27,13 +27,13 @@ def candidates() -> list[Candidate]:
     ]
 
 
-def stored(folder: Path, kind: type, records: list[Any]) -> Records:
+def stored(folder: Path, kind: type, records: list[Any]) -> Records[Any]:
     folder.mkdir(parents=True, exist_ok=True)
     write_records(folder / "kept-00000.parquet", kind, records)
-    return Records(folder, folder.name)
+    return Records[Any](folder, folder.name)
 
 
-def run(folder: Path, judgements: list[Judgement], options: Select, before: list[Records]) -> dict[str, Any]:
+def run(folder: Path, judgements: list[Judgement], options: Select, before: Any) -> dict[str, Any]:
     source = {"format": "text", "path": str(folder)}
     tree = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [source]}}
     file = RecipeFile.model_validate({"name": "x", "recipe": tree, "resources": {"runs": str(folder)}})
@@ -54,7 +54,7 @@ def test_every_candidate_is_chosen_or_says_why_not(tmp_path: Path) -> None:
     options = Select(top_n=2, weights={"rubric": 1, "ifd": 0}, max_unscored=0.2)
     step = run(tmp_path, judgements, options, [])
     assert step["counts"]["candidates"] == {"entered": 6, "kept": 2, "rejected": 3, "failed": 1}
-    assert [example.id for example in Records(tmp_path / "x/select-1", "")] == ["c0", "c3"]
+    assert [example.id for example in Records[Any](tmp_path / "x/select-1", "")] == ["c0", "c3"]
     rules = {drop.id: (drop.rule, drop.outcome) for drop in rejections(tmp_path / "x/select-1")}
     assert rules == {
         "c1": ("not-helped", "rejected"),
@@ -88,7 +88,7 @@ def test_bins_keep_all_that_have_a_score_with_their_quantile(tmp_path: Path) -> 
     judgements = [judgement(n, float(n) if n < 5 else None) for n in range(6)]
     step = run(tmp_path, judgements, Select(bins=5, max_unscored=0.2), [])
     assert step["counts"]["candidates"] == {"entered": 6, "kept": 5, "rejected": 0, "failed": 1}
-    assert [one.quality for one in Records(tmp_path / "x/select-1", "")] == [f"{n} of 5" for n in range(1, 6)]
+    assert [one.quality for one in Records[Any](tmp_path / "x/select-1", "")] == [f"{n} of 5" for n in range(1, 6)]
 
 
 def test_too_many_without_a_score_stop_the_run(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from askback.augment.write import write_instructions
 from askback.errors import AskbackError
@@ -18,8 +19,8 @@ SEGMENTS = int(os.environ.get("SEGMENTS", "1000"))
 
 
 @recorded(version=1)
-def make(step: Step, options: Select) -> Records:
-    outcome = Outcome()
+def make(step: Step, options: Select) -> Records[Any]:
+    outcome = Outcome[Any]()
     for number in range(SEGMENTS):
         outcome.keep(
             "segments",

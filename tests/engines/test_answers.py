@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from askback.engines.response_cache import Answers, current, kept_in
+from askback.engines.response_cache import Answers
+from askback.engines.worker_context import WorkerContext
 
 
 def test_answers_are_found_again_and_a_cut_line_is_passed_over(tmp_path: Path) -> None:
@@ -27,13 +28,13 @@ def test_answers_are_found_again_and_a_cut_line_is_passed_over(tmp_path: Path) -
 
 
 def test_they_go_with_the_piece_and_stay_with_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "asked.jsonl"
-    with pytest.raises(KeyError), kept_in(path):
-        current().add("a", 1)
+    path, worker = tmp_path / "asked.jsonl", WorkerContext()
+    with pytest.raises(KeyError), worker.keeping(path):
+        worker.answers.add("a", 1)
         raise KeyError
-    assert "a" not in current()
-    with kept_in(path):
-        assert "a" in current()
+    assert "a" not in worker.answers
+    with worker.keeping(path):
+        assert "a" in worker.answers
     assert not path.exists()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.protocol import Completion, Sampling
-from askback.engines.response_cache import kept_in
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.execution.shards import Records
 from askback.prompts.prompt import ask
@@ -56,23 +56,24 @@ def test_what_is_the_accounts_fault_stops_with_the_servers_words(status: int, bo
         return reply(body, status) if ill and number > 8 else reply(rating(path, payload)[1])
 
     with OddServer(odd) as server:
-        engine = asked_of(server)
+        worker = WorkerContext()
+        engine = asked_of(server, worker)
         before = len(server.asked)
-        with pytest.raises(InputError) as found, kept_in(tmp_path / "asked"):
+        with pytest.raises(InputError) as found, worker.keeping(tmp_path / "asked"):
             engine.generate(PROMPTS, DRAWN, range(12))
         words = body.get("message") or (body["error"]["message"] if "error" in body else "extra fields not permitted")
         assert words in str(found.value) and "run the same command again" in str(found.value)
         ill, paid = False, 8 - before
         served = len(server.asked)
-        with kept_in(tmp_path / "asked"):
+        with worker.keeping(tmp_path / "asked"):
             drawn = engine.generate(PROMPTS, DRAWN, range(12))
         assert all(one.finished and not one.error for one in drawn)
         assert len(server.asked) - served == 12 - paid
 
 
-def asked_of(server: OddServer, **more: Any) -> OpenAIHttp:
+def asked_of(server: OddServer, worker: WorkerContext | None = None, **more: Any) -> OpenAIHttp:
     given = {"kind": "openai_http", "url": server.url, "model": "odd", "retries": 0, "concurrency": 1} | more
-    return OpenAIHttp("", EngineOptions.model_validate(given))
+    return OpenAIHttp("", EngineOptions.model_validate(given), worker=worker)
 
 
 def to_some(numbers: set[int], status: int, body: Body) -> Odd:
@@ -184,13 +185,14 @@ ODD_LINES = [
 def test_a_kept_answer_that_is_none_is_asked_for_again(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "asked"
     with OddServer(lambda path, payload, _: reply(rating(path, payload)[1])) as server:
-        engine = asked_of(server)
-        with pytest.raises(KeyError), kept_in(path):
+        worker = WorkerContext()
+        engine = asked_of(server, worker)
+        with pytest.raises(KeyError), worker.keeping(path):
             expected = engine.generate(PROMPTS[:1], DRAWN, [0])
             raise KeyError
         key = json.loads(path.read_text().splitlines()[1])[0]
         path.write_bytes(line.replace(b"KEY", key.encode()) + b"\n")
-        with kept_in(path):
+        with worker.keeping(path):
             assert engine.generate(PROMPTS[:1], DRAWN, [0]) == expected
 
 
@@ -215,7 +217,7 @@ def test_a_run_goes_on_after_the_account_is_well_and_asks_for_all_that_is_missin
         credit = 1000
         last = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert last.returncode == 0, last.stderr
-    assert sorted(one.provenance.uri for one in Records(tmp_path / "run/ask", "")) == sorted(
+    assert sorted(one.provenance.uri for one in Records[Any](tmp_path / "run/ask", "")) == sorted(
         f"f:{n}" for n in range(36)
     )
     assert len(paid) == 36 and set(paid.values()) == {1}

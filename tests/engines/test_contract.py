@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from askback.engines import kind_of, usage
+from askback.engines import kind_of
 from askback.engines.protocol import CALLS, Engine, Sampling
-from askback.engines.response_cache import kept_in
+from askback.engines.worker_context import WorkerContext
 from askback.lookup import load
 from askback.prompts.prompt import Prompt, ask
 from askback.recipe import EngineOptions
@@ -35,13 +35,21 @@ def server(tiny_model: Path) -> Iterator[FaultServer]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def worker() -> WorkerContext:
+    """What all engines are opened in."""
+    return WorkerContext()
+
+
 @pytest.fixture(scope="module", params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest, tiny_model: Path, server: FaultServer) -> Iterator[Engine]:
+def engine(
+    request: pytest.FixtureRequest, tiny_model: Path, server: FaultServer, worker: WorkerContext
+) -> Iterator[Engine]:
     # float32, so that rows of another batch agree to the last sampled token; and batches of a few rows.
     options = EngineOptions(
         kind=request.param, dtype="float32", batch_tokens=256, url=server.url, tokenizer=str(tiny_model)
     )
-    yield load(kind_of(request.param).opens)(str(tiny_model), options, "")
+    yield load(kind_of(request.param).opens)(str(tiny_model), options, "", worker)
 
 
 def test_it_says_what_it_can_be_asked(engine: Engine) -> None:
@@ -110,19 +118,19 @@ def test_likelihoods_are_negative_and_count_the_stop_token(engine: Engine) -> No
     assert found[1].tokens > found[0].tokens > found[2].tokens
 
 
-def test_what_is_read_and_written_is_counted(engine: Engine, tmp_path: Path) -> None:
+def test_what_is_read_and_written_is_counted(engine: Engine, worker: WorkerContext, tmp_path: Path) -> None:
     """Each prompt whole, whatever the engine reads once for all of them."""
 
     def counted(prompts: list[Prompt]) -> list[int]:
-        usage.take()
-        with kept_in(tmp_path / "asked.jsonl"):  # else what a server has been asked before is not asked again
+        worker.usage.take()
+        with worker.keeping(tmp_path / "asked.jsonl"):  # else what a server has been asked before is not asked again
             answers = engine.generate(prompts, DRAWN, [7] * len(prompts))
-            drawn = usage.take()
+            drawn = worker.usage.take()
             engine.choose(prompts, CHOICES)
-            chosen = usage.take()
+            chosen = worker.usage.take()
             engine.loglikelihood(prompts, ["An answer."] * len(prompts))
         assert drawn.output >= sum(answer.tokens for answer in answers) > 0
-        return [drawn.prompt, chosen.prompt, usage.take().prompt]
+        return [drawn.prompt, chosen.prompt, worker.usage.take().prompt]
 
     short, long = counted(PROMPTS[:1]), counted([PROMPTS[1]])
     assert all(2 * few < many for few, many in zip(short, long, strict=True))

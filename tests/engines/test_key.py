@@ -14,7 +14,7 @@ from askback.engines import guard
 from askback.engines.http.key import Scrubber, read_key
 from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.protocol import Sampling
-from askback.engines.response_cache import kept_in
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.prompts.prompt import ask
 from askback.recipe import EngineOptions
@@ -87,8 +87,9 @@ def test_no_spelling_of_the_key_is_kept_or_told(
 
     with OddServer(odd) as server:
         options = EngineOptions(kind="openai_http", url=server.url, model="odd", api_key_env=NAME, retries=0)
-        engine = OpenAIHttp("", options)
-        with pytest.raises(KeyError), kept_in(tmp_path / "asked"):
+        worker = WorkerContext()
+        engine = OpenAIHttp("", options, worker=worker)
+        with pytest.raises(KeyError), worker.keeping(tmp_path / "asked"):
             (answer,) = engine.generate([ask("Which?")], Sampling(0, 1, 16), [0])
             raise KeyError
         told = [answer.text, (tmp_path / "asked").read_text(), json.loads((tmp_path / "asked").read_text())[1]["text"]]

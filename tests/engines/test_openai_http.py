@@ -13,7 +13,8 @@ from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.http.tokens import choice_in
 from askback.engines.local.transformers_local import TransformersLocal
 from askback.engines.protocol import CALLS, Sampling
-from askback.engines.response_cache import Answers, kept_in
+from askback.engines.response_cache import Answers
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.prompts.prompt import ask
 from askback.recipe import EngineOptions
@@ -132,9 +133,10 @@ def test_what_a_server_lacks_is_said_in_one_line(tiny_model: Path, caplog: pytes
 def test_a_thousand_records_come_through_a_fifth_of_faults(tmp_path: Path) -> None:
     prompts = [ask(f"Tell me about stone number {number}.", "Score:") for number in range(1000)]
     with FaultServer(rating, share=0.2, seed=1) as server:
-        engine = OpenAIHttp("", options(server, timeout_s=2, retries=8))
+        worker = WorkerContext()
+        engine = OpenAIHttp("", options(server, timeout_s=2, retries=8), worker=worker)
         probes = set(server.delivered)
-        with kept_in(tmp_path / "asked.jsonl"):
+        with worker.keeping(tmp_path / "asked.jsonl"):
             drawn = engine.generate(prompts, DRAWN, range(1000))
             rows = engine.choose(prompts[:200], LEVELS)
             assert len(Answers(tmp_path / "asked.jsonl")._known) == 1200
@@ -217,9 +219,11 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_else(
     key = "sk-planted-0123456789"
     monkeypatch.setenv("PLANTED", key)
     with FaultServer(rating, seed=3) as server, caplog.at_level(logging.DEBUG, "askback"):
-        engine = OpenAIHttp("", options(server, api_key_env="PLANTED", retries=0, timeout_s=0.3, model="m"))
+        worker = WorkerContext()
+        given = options(server, api_key_env="PLANTED", retries=0, timeout_s=0.3, model="m")
+        engine = OpenAIHttp("", given, worker=worker)
         server.share = 0.5
-        with kept_in(tmp_path / "asked"):
+        with worker.keeping(tmp_path / "asked"):
             try:
                 drawn = engine.generate([ask(f"p{number}") for number in range(30)], DRAWN, range(30))
                 said = json.dumps([one.error for one in drawn])

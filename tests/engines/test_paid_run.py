@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from askback.execution.shards import Records, rejections
 from tests.engines.fault_server import FaultServer, request_id
@@ -20,7 +21,7 @@ KILLS = 2
 
 def answered(folder: Path) -> set[str]:
     """Return the texts of all answers that are on disk now, in finished pieces or kept beside begun ones."""
-    found = {candidate.instruction for candidate in Records(folder, "")}
+    found = {candidate.instruction for candidate in Records[Any](folder, "")}
     for path in folder.glob("asked-*.jsonl"):
         for line in path.read_bytes().splitlines():
             try:
@@ -58,7 +59,7 @@ def test_killed_and_resumed_nothing_is_lost_doubled_or_paid_twice(tmp_path: Path
         assert last.returncode == 0, last.stderr
 
     folder = tmp_path / "run/ask"
-    candidates = list(Records(folder, ""))
+    candidates = list(Records[Any](folder, ""))
     dropped = list(rejections(folder))
     assert [rejection for rejection in dropped if rejection.rule != "no-answer"] == []
     uris = [c.provenance.uri for c in candidates] + [d.uri for d in dropped]

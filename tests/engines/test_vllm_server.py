@@ -13,17 +13,14 @@ from pathlib import Path
 import pytest
 
 from askback import prompts
-from askback.curate.score import score
 from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.local.transformers_local import TransformersLocal
 from askback.engines.protocol import CALLS, Sampling
 from askback.engines.vllm.vllm_server import KEY_VARIABLE, Server, Serving, command_line, connected
 from askback.errors import InputError
-from askback.evaluate.pairwise import compare
 from askback.execution.identity import Model
 from askback.prompts.prompt import ask
 from askback.recipe import EngineOptions, Engines, Resources
-from askback.train.steps import train_forward
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_vllm.py")))
 
@@ -64,7 +61,9 @@ def test_it_is_ready_and_ends_whole_when_closed(model: Path, tmp_path: Path) -> 
 def test_a_judge_of_two_answers_may_run_in_it(model: Path, tmp_path: Path) -> None:
     serving, resources = Serving(), Resources(engines=Engines(compare=fake()))
     inputs = {"model": Model(model, "judge", "j"), "prompts": None, "answers": None, "baseline": None}
-    assert serving.ready(compare, inputs, resources, tmp_path / "log", print).engine.url.startswith("http://127.0.0.1:")
+    assert serving.ready("compare", inputs, resources, tmp_path / "log", print).engine.url.startswith(
+        "http://127.0.0.1:"
+    )
     serving.close()
     assert gone(model)
 
@@ -72,10 +71,10 @@ def test_a_judge_of_two_answers_may_run_in_it(model: Path, tmp_path: Path) -> No
 def test_steps_of_one_model_share_it_and_a_training_ends_it(model: Path, tmp_path: Path) -> None:
     serving, resources = Serving(), Resources(engine=fake())
     handle = Model(model, "m0", "m0")
-    urls = [serving.ready(score, {"model": handle}, resources, tmp_path / "log", print).engine.url for _ in range(2)]
+    urls = [serving.ready("score", {"model": handle}, resources, tmp_path / "log", print).engine.url for _ in range(2)]
     assert urls[0] == urls[1] != ""
     assert alive(int((model / "pids").read_text().split()[0]))
-    assert serving.ready(train_forward, {}, resources, tmp_path / "log", print).engine.url == ""
+    assert serving.ready("", {}, resources, tmp_path / "log", print).engine.url == ""
     assert gone(model)
 
 

@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.evaluate.answers import answer_piece, prompt, read_baseline, read_prompts, write_outputs
 from askback.evaluate.options import Answering, BaselineFile, PromptFile
@@ -16,7 +18,7 @@ from askback.records import Message, Provenance
 from tests.execution.test_step import recipe
 
 
-def read(run: Run, path: Path, limit: int | None = None) -> Records:
+def read(run: Run, path: Path, limit: int | None = None) -> Records[Any]:
     return run.step("prompts", read_prompts, PromptFile(path=str(path), limit=limit))
 
 
@@ -69,10 +71,10 @@ def test_answers_are_written_and_read_back_as_a_baseline(tmp_path: Path) -> None
     long = prompt((Message("user", "word " * 400),), "", Provenance())
     engine = Resources(engine=EngineOptions(kind="scripted"))
     options = Answering(max_prompt_tokens=100)
-    made = answer_piece(options, engine, Model(Path(), "m2-1234", "0"), 0, [*asked, long])
+    made = answer_piece(options, engine, Model(Path(), "m2-1234", "0"), 0, WorkerContext(), [*asked, long])
     assert [one.instruction for one in made.kept] == [one.instruction for one in asked]
     assert [drop.rule for drop in made.dropped] == ["over-max-tokens"]
-    again = answer_piece(options, engine, Model(Path(), "m2-1234", "0"), 0, asked[::-1])
+    again = answer_piece(options, engine, Model(Path(), "m2-1234", "0"), 0, WorkerContext(), asked[::-1])
     assert {one.id for one in again.kept} == {one.id for one in made.kept}, (
         "an answer does not depend on its neighbours"
     )

@@ -3,9 +3,11 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError, MissingExtra
 from askback.evaluate.answers import prompt
 from askback.evaluate.embedding import compare_meanings, cosines, model_folder, source
@@ -32,8 +34,8 @@ PAIRS = [
 
 
 @recorded(version=1)
-def asked(step: Step, options: PromptFile) -> Records:
-    outcome = Outcome()
+def asked(step: Step, options: PromptFile) -> Records[Any]:
+    outcome = Outcome[Any]()
     for number, (_, reference) in enumerate(PAIRS):
         outcome.keep(
             "prompts",
@@ -43,8 +45,8 @@ def asked(step: Step, options: PromptFile) -> Records:
 
 
 @recorded(version=1)
-def answered(step: Step, options: PromptFile, *, prompts: Records) -> Records:
-    outcome = Outcome()
+def answered(step: Step, options: PromptFile, *, prompts: Records[Any]) -> Records[Any]:
+    outcome = Outcome[Any]()
     for number, one in enumerate(prompts):
         outcome.keep("answers", Answer(f"a{number}", one.id, one.instruction, PAIRS[number][0], "m", 3, True))
     return step.write(Answer, [outcome])
@@ -65,15 +67,18 @@ def embedder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @needed
 def test_what_is_the_same_is_at_one(embedder: Path) -> None:
     same = [(answer, answer) for answer, _ in PAIRS]
-    own, others = cosines(str(embedder), same * 20)
+    own, others = cosines(str(embedder), WorkerContext(), same * 20)
     assert own == pytest.approx([1.0] * 60, abs=1e-5) and len(others) == 60 and min(others) < 0.999
-    assert cosines(str(embedder), []) == ([], []) and cosines(str(embedder), same[:1])[1] == []
+    assert (
+        cosines(str(embedder), WorkerContext(), []) == ([], [])
+        and cosines(str(embedder), WorkerContext(), same[:1])[1] == []
+    )
 
 
 @needed
 @pytest.mark.skipif(find_spec(PACKAGE) is None, reason=f"{PACKAGE} is not installed")
 def test_a_real_model_hears_what_means_the_same() -> None:
-    own, others = cosines(str(model_folder(PACKAGE)), PAIRS)
+    own, others = cosines(str(model_folder(PACKAGE)), WorkerContext(), PAIRS)
     assert min(own) > 0.5 > 0.3 > max(others), (own, others)
 
 
@@ -85,7 +90,7 @@ def test_the_step(embedder: Path, tmp_path: Path) -> None:
         answers = run.step("answers", answered, PromptFile(path="p"), prompts=prompts)
         done = run.step("near", compare_meanings, options, prompts=prompts, answers=answers)
     found = metrics(done)
-    own, others = cosines(str(embedder), [PAIRS[0], PAIRS[2]])
+    own, others = cosines(str(embedder), WorkerContext(), [PAIRS[0], PAIRS[2]])
     assert found["answers"] == 2, "a prompt without a reference is left out"
     assert found["similarity"] == pytest.approx(sum(own) / 2, abs=1e-5)
     assert found["unrelated"] == pytest.approx(sum(others) / 2, abs=1e-5)

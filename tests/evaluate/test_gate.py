@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def gated(folder: Path, measured: list[list[Loss]], options: Gate) -> Model:
             (run.folder / f"loss-m{t}").mkdir()
             write_records(run.folder / f"loss-m{t}/kept-00000.parquet", Loss, found)
             models.append(trained_model(run.folder / f"m{t}", f"m{t}", f"{t}"))
-            handles.append(Records(run.folder / f"loss-m{t}", f"{t}"))
+            handles.append(Records[Any](run.folder / f"loss-m{t}", f"{t}"))
         return run.step("result", keep_best, options, models=models, losses=handles)
 
 

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from askback import prompts
-from askback.engines import open_engine
+from askback.engines.scripted import Scripted
+from askback.engines.worker_context import WorkerContext
 from askback.evaluate.loss import measure_piece, summary
 from askback.execution.identity import Model
 from askback.execution.shards import read_records, write_records
@@ -32,8 +33,8 @@ def pair(n: int) -> Example:
 def test_a_pair_is_measured_under_each_prompt() -> None:
     pairs = [pair(n) for n in range(5)]
     options = HeldOut(tags=["augmented", "inference"])
-    outcome = measure_piece(options, Resources(engine=SCRIPTED), Model(Path(), "m0", ""), pairs)
-    engine = open_engine(SCRIPTED, "", "")
+    outcome = measure_piece(options, Resources(engine=SCRIPTED), Model(Path(), "m0", ""), WorkerContext(), pairs)
+    engine = Scripted()
     for example, loss in zip(pairs, outcome.kept, strict=True):
         for tag, nats in (("seed", loss.nats), ("augmented", loss.nats_augmented), ("inference", loss.nats_inference)):
             (found,) = engine.loglikelihood([prompts.forward(ask(example.instruction).turns, tag)], [example.output])
@@ -42,11 +43,13 @@ def test_a_pair_is_measured_under_each_prompt() -> None:
     assert len({(loss.nats, loss.nats_augmented, loss.nats_inference) for loss in outcome.kept}) == 5
     told = summary(outcome.kept, options.tags)
     tokens = sum(loss.tokens for loss in outcome.kept)
-    assert told["loss_inference"] == pytest.approx(sum(loss.nats_inference for loss in outcome.kept) / tokens)
+    assert told["loss_inference"] == pytest.approx(sum(loss.nats_inference or 0.0 for loss in outcome.kept) / tokens)
 
 
 def test_only_what_is_asked_for_is_measured() -> None:
-    outcome = measure_piece(HeldOut(tags=[]), Resources(engine=SCRIPTED), Model(Path(), "m0", ""), [pair(1)])
+    outcome = measure_piece(
+        HeldOut(tags=[]), Resources(engine=SCRIPTED), Model(Path(), "m0", ""), WorkerContext(), [pair(1)]
+    )
     assert (outcome.kept[0].nats_augmented, outcome.kept[0].nats_inference) == (None, None)
 
 

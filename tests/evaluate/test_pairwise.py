@@ -8,6 +8,7 @@ import pytest
 
 from askback import prompts
 from askback.engines.scripted import Scripted
+from askback.engines.worker_context import WorkerContext
 from askback.evaluate import pairwise
 from askback.evaluate.options import Judging
 from askback.evaluate.pairwise import compare_piece, head_to_head, win_rate
@@ -40,7 +41,7 @@ def test_every_prompt_has_a_comparison_in_each_order() -> None:
         (example(1), answer(1, "Same.", "m2"), answer(1, "Same. ", "m0")),
         (example(2), answer(2, "Alone.", "m2"), None),
     ]
-    made = compare_piece(Judging(), RESOURCES, JUDGE, ("m2", "m0"), trios)
+    made = compare_piece(Judging(), RESOURCES, JUDGE, ("m2", "m0"), WorkerContext(), trios)
     assert [(one.example_id, one.first) for one in made.kept].count(("e0", "baseline")) == 1
     assert made.counts["comparisons"].kept == len(made.kept) == 6
     by_prompt = {number: [one for one in made.kept if one.example_id == f"e{number}"] for number in range(3)}
@@ -102,9 +103,10 @@ def test_an_overflow_is_unscored(monkeypatch: pytest.MonkeyPatch) -> None:
         def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
             return [[math.nan, -1.0] for _ in prompts]
 
-    monkeypatch.setattr(pairwise, "open_engine", lambda *_: Broken())
+    worker = WorkerContext()
+    monkeypatch.setattr(worker, "engine", lambda *_: Broken())
     trio = (example(0), answer(0, "Blue.", "m2"), answer(0, "Red.", "m0"))
-    made = compare_piece(Judging(), RESOURCES, JUDGE, ("m2", "m0"), [trio])
+    made = compare_piece(Judging(), RESOURCES, JUDGE, ("m2", "m0"), worker, [trio])
     assert [one.preference for one in made.kept] == [None, None] and "nan" in made.kept[0].raw
     assert win_rate(made.kept).total.unscored == 1
 

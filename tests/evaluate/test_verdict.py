@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from askback.engines.worker_context import WorkerContext
 from askback.evaluate.options import Answering, Judging, Questions
 from askback.evaluate.pairwise import Trio, compare_piece, win_rate
 from askback.evaluate.preference import parse
@@ -68,7 +69,7 @@ def compared(server: FaultServer) -> Any:
     trios: list[Trio] = [
         (example(n), answer(n, text, "m2"), answer(n, "Yellow.", "m0")) for n, text in enumerate(texts)
     ]
-    return compare_piece(Judging(), resources, Model(Path(), "judge", "0"), ("m2", "m0"), trios)
+    return compare_piece(Judging(), resources, Model(Path(), "judge", "0"), ("m2", "m0"), WorkerContext(), trios)
 
 
 def test_a_judge_without_probabilities_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +125,7 @@ def test_a_run_judged_behind_an_api(made_run: Path, tmp_path: Path, monkeypatch:
     assert any("read from its text" in said for said in row["cautions"])
     assert not any("weak evidence" in said for said in row["cautions"]), "it is no model of this run"
     (step,) = made_run.glob("evaluate/compare-m1-short-asked-*")
-    assert {one.judge_id for one in Records(step, "")} == {"big-judge"}
+    assert {one.judge_id for one in Records[Any](step, "")} == {"big-judge"}
     assert server.keys == {"Bearer sk-not-to-be-found"} and "big-judge" in done.stdout
     kept = [path for path in made_run.rglob("*") if path.is_file() and b"sk-not-to-be-found" in path.read_bytes()]
     assert kept == [], "the key is on no disk"

@@ -33,10 +33,10 @@ def rows(path: Path, found: list[dict[str, Any]]) -> str:
     return str(path)
 
 
-def records(folder: Path, kind: type, found: list[Any]) -> Records:
+def records(folder: Path, kind: type, found: list[Any]) -> Records[Any]:
     folder.mkdir(parents=True)
-    write_outcome(folder, 0, kind, Outcome(kept=found))
-    return Records(folder, folder.name, frozenset({folder.name}))
+    write_outcome(folder, 0, kind, Outcome[Any](kept=found))
+    return Records[Any](folder, folder.name, frozenset({folder.name}))
 
 
 def example(number: int, output: str = "An answer.", split: Split = "train") -> Example:
@@ -204,7 +204,7 @@ def test_all_that_a_step_drops_is_counted(name: str, tmp_path: Path) -> None:
 
 
 def test_what_is_taken_back_is_counted_once(tmp_path: Path) -> None:
-    outcome = Outcome()
+    outcome = Outcome[Any]()
     for number in range(5):
         outcome.keep("pairs", example(number))
     assert len(outcome.take_back("pairs")) == 5

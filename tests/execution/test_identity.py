@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from askback.curate.select import select
 from askback.evaluate.answers import write_answers
 from askback.evaluate.loss import measure_loss
 from askback.execution import identity
-from askback.execution.identity import Model, asked, base_model, file_fingerprint, identify, trained_model
+from askback.execution.identity import Model, StepFunction, asked, base_model, file_fingerprint, identify, trained_model
 from askback.execution.shards import Records
 from askback.recipe import Augment, RecipeFile, Resources, Score, Select
 from askback.train.steps import train_forward
@@ -101,8 +102,10 @@ def test_an_engine_reads_the_form_of_its_dtype(tmp_path: Path) -> None:
     for kind in ("transformers", "vllm_server"):
         for dtype in ("auto", "bfloat16", "float32"):
             resources = Resources.model_validate({"engine": {"kind": kind, "dtype": dtype}})
-            for role, function in {"loss": measure_loss, "score": score, "answer": write_answers}.items():
-                found = asked(function, {"model": model, "examples": Records(tmp_path, "r")}, resources)["model"]
+            functions: dict[str, StepFunction[Any, Any, Any]]
+            functions = {"loss": measure_loss, "score": score, "answer": write_answers}
+            for role, function in functions.items():
+                found = asked(function, {"model": model, "examples": Records[Any](tmp_path, "r")}, resources)["model"]
                 assert isinstance(found, Model) and found.steps == model.steps and found.id == model.id
                 assert asked(function, {"model": base}, resources)["model"] == base
                 read[kind, dtype, role] = found.path.name

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ import yaml
 from askback import __version__
 from askback.augment.write import write_instructions
 from askback.curate.score import score
+from askback.engines.worker_context import WorkerContext
 from askback.errors import EmptyStep, InputError, Interrupted, MissingExtra, WorkerDied
 from askback.execution import ray_tasks, ray_worker
 from askback.execution.identity import recorded
@@ -81,16 +82,17 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @recorded(version=1)
-def trace(step: Step, options: Select, *, segments: Records) -> Records:
-    return step.map(partial(traced_piece, step.folder.parent / "traced"), segments, Segment, 2, "segments")
+def trace(step: Step, options: Select, *, segments: Records[Any]) -> Records[Any]:
+    return step.map(partial(traced_piece, step.folder.parent / "traced"), step.cut(segments, 2), Segment, "segments")
 
 
-def traced_piece(traced: Path, segments: list[Segment]) -> Outcome:
+def traced_piece(traced: Path, worker: WorkerContext, piece: Iterable[Segment]) -> Outcome[Any]:
     """Note which process is at which piece, and take a while over it."""
+    segments = list(piece)
     with traced.open("a") as file:
         file.write(f"{segments[0].id} {os.getpid()} {os.getppid()}\n")
     time.sleep(0.4)
-    return sift_piece(segments)
+    return sift_piece(worker, segments)
 
 
 def attempts(folder: Path) -> list[list[str]]:
@@ -173,11 +175,11 @@ def test_ctrl_c_finishes_what_is_in_flight_and_the_next_run_goes_on(two: Any, tm
 
 
 @recorded(version=1)
-def refuse(step: Step, options: Select, *, segments: Records) -> Records:
-    return step.map(refused_piece, segments, Segment, 4, "segments")
+def refuse(step: Step, options: Select, *, segments: Records[Any]) -> Records[Any]:
+    return step.map(refused_piece, step.cut(segments, 4), Segment, "segments")
 
 
-def refused_piece(segments: list[Segment]) -> Outcome:
+def refused_piece(worker: WorkerContext, piece: Iterable[Segment]) -> Outcome[Any]:
     raise MissingExtra("pypdf", "pdf", "reading PDF")
 
 
@@ -190,7 +192,7 @@ def test_errors_are_those_of_local_processes(cluster: Any, tmp_path: Path) -> No
             run.step("stumble", stumble, Select(top_n=1), segments=segments)
         assert "\n" not in str(caught.value) and "Traceback" in (run.folder / "stumble/log.txt").read_text()
         with pytest.raises(EmptyStep):
-            run.step("empty", sift, Select(top_n=1), segments=Records(tmp_path, ""))
+            run.step("empty", sift, Select(top_n=1), segments=Records[Any](tmp_path, ""))
 
 
 def test_a_piece_that_kills_its_workers_is_given_up(cluster: Any, tmp_path: Path) -> None:

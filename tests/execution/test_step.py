@@ -7,12 +7,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from askback import owned
+from askback.engines.worker_context import WorkerContext
 from askback.errors import Drift, EmptyStep, RunBusy, WorkerDied
 from askback.execution.identity import difference, recorded
 from askback.execution.outcome import Outcome
@@ -42,8 +44,8 @@ def segment(number: int) -> Segment:
 
 
 @recorded(version=1)
-def make(step: Step, options: Select) -> Records:
-    outcome = Outcome()
+def make(step: Step, options: Select) -> Records[Any]:
+    outcome = Outcome[Any]()
     assert not isinstance(options.top_n, list)
     for number in range(options.top_n or 0):
         outcome.keep("segments", segment(number))
@@ -51,16 +53,16 @@ def make(step: Step, options: Select) -> Records:
 
 
 @recorded(version=2)
-def newer_make(step: Step, options: Select) -> Records:
+def newer_make(step: Step, options: Select) -> Records[Any]:
     return make(step, options)
 
 
-newer_make.__name__ = "make"
+newer_make.name = "make"
 
 
 @recorded(version=1)
-def drop_all(step: Step, options: Select) -> Records:
-    outcome = Outcome()
+def drop_all(step: Step, options: Select) -> Records[Any]:
+    outcome = Outcome[Any]()
     assert not isinstance(options.top_n, list)
     for number in range(options.top_n or 0):
         outcome.drop(reject(f"id{number}", "segments", "too-short"))
@@ -68,14 +70,14 @@ def drop_all(step: Step, options: Select) -> Records:
 
 
 @recorded(version=1)
-def sift(step: Step, options: Select, *, segments: Records) -> Records:
-    return step.map(sift_piece, segments, Segment, 4, "segments")
+def sift(step: Step, options: Select, *, segments: Records[Any]) -> Records[Any]:
+    return step.map(sift_piece, step.cut(segments, 4), Segment, "segments")
 
 
-def sift_piece(segments: list[Segment]) -> Outcome:
+def sift_piece(worker: WorkerContext, segments: Iterable[Segment]) -> Outcome[Any]:
     """Keep even ones, reject those that end in 1, fail the other odd ones; slowly where the test asks for it."""
     time.sleep(float(os.environ.get("SIFT_SECONDS", "0")))
-    outcome = Outcome()
+    outcome = Outcome[Any]()
     for one in segments:
         if int(one.id[2:]) % 2 == 0:
             outcome.keep("segments", one)
@@ -86,14 +88,14 @@ def sift_piece(segments: list[Segment]) -> Outcome:
     return outcome
 
 
-def die(segments: list[Segment]) -> Outcome:
+def die(worker: WorkerContext, segments: Iterable[Segment]) -> Outcome[Any]:
     os.kill(os.getpid(), signal.SIGKILL)
-    return Outcome()
+    return Outcome[Any]()
 
 
 @recorded(version=1)
-def fall(step: Step, options: Select, *, segments: Records) -> Records:
-    return step.map(die, segments, Segment, 4, "segments")
+def fall(step: Step, options: Select, *, segments: Records[Any]) -> Records[Any]:
+    return step.map(die, step.cut(segments, 4), Segment, "segments")
 
 
 def test_a_step_is_made_once_and_counts_add_up(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_a_changed_version_or_input_is_refused(tmp_path: Path) -> None:
         segments = run.step("make", make, Select(top_n=3))
         run.step("sift", sift, Select(top_n=1), segments=segments)
         with pytest.raises(Drift, match=r"inputs\.segments"):
-            run.step("sift", sift, Select(top_n=1), segments=Records(segments.folder, "other"))
+            run.step("sift", sift, Select(top_n=1), segments=Records[Any](segments.folder, "other"))
         with pytest.raises(Drift, match="version: 1 → 2"):
             run.step("make", newer_make, Select(top_n=3))
 
@@ -175,7 +177,7 @@ def test_from_takes_over_only_the_same_step(tmp_path: Path) -> None:
         run.step("make", make, Select(top_n=3))
     with Run(recipe(tmp_path / "new"), source=tmp_path / "old/run") as run:
         run.step("make", make, Select(top_n=3))
-        run.step("sift", sift, Select(top_n=1), segments=Records(run.folder / "make", "x"))
+        run.step("sift", sift, Select(top_n=1), segments=Records[Any](run.folder / "make", "x"))
     old, new = (tmp_path / name / "run/make/step.json" for name in ("old", "new"))
     assert old.read_bytes() == new.read_bytes()
     with Run(recipe(tmp_path / "third"), source=tmp_path / "old/run") as run:
@@ -187,7 +189,7 @@ def test_an_empty_step_is_an_error_that_says_why(tmp_path: Path) -> None:
         with pytest.raises(EmptyStep, match=r"of 3 in, 0 kept \(too-short 3\).*--redo none"):
             run.step("none", drop_all, Select(top_n=3))
         with pytest.raises(EmptyStep, match="nothing came in"):
-            run.step("empty", sift, Select(top_n=1), segments=Records(tmp_path, ""))
+            run.step("empty", sift, Select(top_n=1), segments=Records[Any](tmp_path, ""))
         assert not (run.folder / "none/step.json").exists()
 
 
@@ -203,13 +205,13 @@ def test_a_dead_worker_is_one_clear_line(tmp_path: Path) -> None:
             run.step("fall", fall, Select(top_n=1), segments=segments)
 
 
-def fail_oddly(segments: list[Segment]) -> Outcome:
+def fail_oddly(worker: WorkerContext, segments: Iterable[Segment]) -> Outcome[Any]:
     raise ZeroDivisionError("no such luck")
 
 
 @recorded(version=1)
-def stumble(step: Step, options: Select, *, segments: Records) -> Records:
-    return step.map(fail_oddly, segments, Segment, 4, "segments")
+def stumble(step: Step, options: Select, *, segments: Records[Any]) -> Records[Any]:
+    return step.map(fail_oddly, step.cut(segments, 4), Segment, "segments")
 
 
 def test_an_unforeseen_error_is_one_line_and_a_log(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def run(tmp_path: Path) -> Path:
     origins: list[tuple[str, Origin, float]] = [("seed", "seed", 1.0), ("select-1", "augmented", 2.0)]
     for name, origin, started in origins:
         owned.claim(folder / name, "step")
-        outcome = Outcome()
+        outcome = Outcome[Any]()
         for number in range(4):
             outcome.keep("pairs", example(number, origin))
         write_outcome(folder / name, 0, Example, outcome)
@@ -140,8 +140,8 @@ def test_the_card_of_a_run_names_its_models_and_limits(made_run: Path, tmp_path:
     assert {f"`{name}`" for name in rows[0].keys() - {"instruction", "input", "output"}} == set(
         re.findall(r"`\w+`", described)
     )
-    written = next(iter(Records(made_run / "augment", "")))
-    judged = next(iter(Records(made_run / "score-1", "")))
+    written = next(iter(Records[Any](made_run / "augment", "")))
+    judged = next(iter(Records[Any](made_run / "score-1", "")))
     assert f"wrote the instructions: {written.model_id}, prompt {written.prompt_id}" in card
     assert f"judged them in round 1: {judged.model_id}, prompt {judged.prompt_id}" in card
     for said in ("- base: tiny; see its own licence", "Judge of round 1: mean AUROC", "Personal data in the documents"):
@@ -261,7 +261,7 @@ def finish(run: Path, rounds: int, result: int) -> None:
     """Add rounds up to `rounds`, with losses, and a result."""
     gates = []
     for t in range(1, rounds + 1):
-        outcome = Outcome()
+        outcome = Outcome[Any]()
         outcome.keep("pairs", example(10 * t, "augmented"))
         owned.claim(run / f"select-{t}", "step")
         write_outcome(run / f"select-{t}", 0, Example, outcome)

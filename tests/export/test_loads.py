@@ -42,7 +42,7 @@ def run_of(folder: Path, pairs: list[Example]) -> Path:
     run = folder / "runs/x"
     owned.claim(run, "run")
     owned.claim(run / "select-1", "step")
-    outcome = Outcome()
+    outcome = Outcome[Any]()
     for one in pairs:
         outcome.keep("pairs", one)
     write_outcome(run / "select-1", 0, Example, outcome)

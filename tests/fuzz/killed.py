@@ -9,14 +9,16 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch  # noqa: F401
 import torch  # noqa: F401
 
+from askback.engines.worker_context import WorkerContext
 from askback.execution import step as stepping
+from askback.execution.processes import Work
 from askback.execution.run import redo
 from askback.export import export
 from askback.methods.humpback import humpback
@@ -27,10 +29,11 @@ from tests.untrained import Untrained
 EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate"}
 
 
-def inline(work: Callable[..., Any], pieces: Iterable[tuple[Any, ...]], *_: Any) -> Iterator[Any]:
+def inline(work: Work[Any, Any], pieces: Iterable[Any], *_: Any) -> Iterator[Any]:
     """Do pieces of work here: what is tried is what a kill leaves on disk, and processes would take a second each."""
+    worker = WorkerContext()
     for piece in pieces:
-        yield work(*piece)
+        yield work(worker, piece)
 
 
 def watch_files(most: int) -> list[int]:

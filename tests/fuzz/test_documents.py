@@ -19,8 +19,9 @@ from askback.corpus import build, cut, watched
 from askback.corpus.apart import read_apart
 from askback.corpus.readers import pieces
 from askback.corpus.watched import Reading
+from askback.engines.worker_context import WorkerContext
 from askback.execution.outcome import Outcome
-from askback.execution.processes import Drain, run_pieces
+from askback.execution.processes import Drain, Work, run_pieces
 from askback.inputs.local_files import stamp
 from askback.recipe import Corpus, CorpusSource
 from tests.corpus import hostile
@@ -329,9 +330,9 @@ def reading(folder: Path, kind: str) -> Reading:
     )
 
 
-def made_of(looked: Reading) -> tuple[Outcome, list[Any]]:
+def made_of(looked: Reading) -> tuple[Outcome[Any], list[Any]]:
     """Return what becomes of the documents, and all of it in an order of its own."""
-    outcome = Outcome()
+    outcome = Outcome[Any]()
     for lot in read_apart(looked, partial(cut, options=looked.options)):
         outcome.add(lot)
     return outcome, sorted(map(repr, [*outcome.kept, *outcome.dropped]))
@@ -359,14 +360,14 @@ def test_every_document_is_accounted_for(kind: str, tmp_path: Path, monkeypatch:
 
 def test_workers_make_no_difference(tmp_path: Path) -> None:
     options: list[Corpus] = []
-    work: list[tuple[Any, ...]] = []
+    work: list[build.Part] = []
     for kind in MAKERS:
         (tmp_path / kind).mkdir()
         MAKERS[kind](random.Random(kind), tmp_path / kind, kind)
         looked = reading(tmp_path / kind, kind)
         options.append(looked.options)
         stamps = [stamp(path) for path in looked.paths if isinstance(path, Path)]
-        work.append((len(work), stamps, looked.source, looked.paths, looked.span))
+        work.append(build.Part(len(work), stamps, looked.source, looked.paths, looked.span))
     found = []
     for workers in (1, 2):
         folder = tmp_path / f"run-{workers}"
@@ -382,5 +383,7 @@ def test_workers_make_no_difference(tmp_path: Path) -> None:
     assert threading.active_count() < 20
 
 
-def _numbered(work: Callable[..., Outcome], number: int, *piece: Any) -> tuple[int, Outcome]:
-    return number, work(number, *piece)
+def _numbered(
+    work: Work[build.Part, Outcome[Any]], worker: WorkerContext, part: build.Part
+) -> tuple[int, Outcome[Any]]:
+    return part.number, work(worker, part)

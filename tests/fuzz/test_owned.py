@@ -95,8 +95,8 @@ OUTS += ["runs/x/report.html", "runs/x/recipe.yaml", "runs/x/seed/step.json", "l
 
 
 @recorded(version=1)
-def write_pairs(step: Step, options: Select) -> Records:
-    outcome = Outcome()
+def write_pairs(step: Step, options: Select) -> Records[Any]:
+    outcome = Outcome[Any]()
     for number in range(4):
         id = f"{step.name}-{number}"
         outcome.keep(

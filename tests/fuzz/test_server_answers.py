@@ -11,10 +11,9 @@ import pytest
 
 from askback.augment.write import write_piece
 from askback.curate.score import score_piece
-from askback.engines import open_engine
 from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.protocol import Likelihood, Sampling
-from askback.engines.response_cache import kept_in
+from askback.engines.worker_context import WorkerContext
 from askback.errors import AskbackError
 from askback.execution.identity import Model
 from askback.prompts.prompt import ask
@@ -146,12 +145,12 @@ def test_no_answer_breaks_a_step_or_makes_a_score(seed: int) -> None:
     with OddServer(odd) as server:
         engine = EngineOptions(kind="openai_http", url=server.url, model="odd", retries=1, timeout_s=5, concurrency=2)
         resources = Resources().model_copy(update={"engine": engine})
-        ended = [_round(resources, f"{seed} {at}") for at in range(ROUNDS)]
-    open_engine.cache_clear()
+        worker = WorkerContext()
+        ended = [_round(worker, resources, f"{seed} {at}") for at in range(ROUNDS)]
     assert sum(ended) > 0, "some of them are worked off to their end"
 
 
-def _round(resources: Resources, name: str) -> int:
+def _round(worker: WorkerContext, resources: Resources, name: str) -> int:
     """Work off a few records; return how many of two pieces came to their end."""
     model, ended = Model(name, name, ""), 0  # type: ignore[arg-type]
     segments = [
@@ -161,15 +160,15 @@ def _round(resources: Resources, name: str) -> int:
         Candidate(one.id, exchange(f"Why {one.id}?", "So."), Provenance("u", language="en"), [], "", "", 0)
         for one in segments
     ]
-    with kept_in(None):
+    with worker.keeping(None):
         try:
-            made = write_piece(Augment(), resources, model, 0, segments)
+            made = write_piece(Augment(), resources, model, 0, worker, segments)
             assert all(count.balanced() and count.entered == RECORDS for count in made.counts.values())
             ended += 1
         except AskbackError as error:
             assert str(error) and "\n" not in str(error)
         try:
-            judged = score_piece(Score(), resources, model, 0, pairs).kept
+            judged = score_piece(Score(), resources, model, 0, worker, pairs).kept
             ended += 1
         except AskbackError as error:
             assert str(error) and "\n" not in str(error)

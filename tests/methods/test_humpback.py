@@ -1,7 +1,6 @@
 """The page: which steps a recipe has, and what it leaves out; a round that chooses the same pairs takes over its model."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typer.testing import CliRunner
 
 from askback.cli import app
 from askback.evaluate.options import Questions
-from askback.execution.identity import Model
+from askback.execution.identity import Model, given
 from askback.execution.shards import Records
 from askback.export import export
 from askback.methods import page_of
@@ -20,7 +19,7 @@ from askback.methods.humpback import humpback
 from askback.owned import sha256
 from askback.plan import Plan
 from askback.plan.running import run
-from askback.recipe import EngineOptions, Engines, Options, RecipeFile, Resources
+from askback.recipe import EngineOptions, Engines, RecipeFile, Resources
 from askback.recipe import Recipe as RecipeOptions
 from askback.report.html import write_report
 from askback.studies.evaluation import evaluate
@@ -44,11 +43,11 @@ class Names:
         engine = self.resources.engine_for(role)
         return Model(Path(), engine.model, "") if engine.kind == "openai_http" else None
 
-    def step(self, name: str, function: Callable[..., Any], options: Options, **inputs: Any) -> Any:
-        self.made[name] = inputs
-        if function.recorded.output == "model":  # type: ignore[attr-defined]
+    def step(self, name: str, function: Any, options: Any, *args: Any, **inputs: Any) -> Any:
+        self.made[name] = given(inputs)
+        if function.output == "model":
             return Model(Path(name), name, name)
-        return Records(Path(name), name)
+        return Records[Any](Path(name), name)
 
 
 def recipe(**changed: Any) -> RecipeOptions:
@@ -56,7 +55,7 @@ def recipe(**changed: Any) -> RecipeOptions:
     return RecipeOptions.model_validate({**given, **changed})
 
 
-def walked(options: RecipeOptions, engines: Engines) -> tuple[Names, Model | Records]:
+def walked(options: RecipeOptions, engines: Engines) -> tuple[Names, Model | Records[Any]]:
     names = Names(engines)
     return names, humpback(options, names)
 
@@ -105,12 +104,12 @@ def test_a_run_without_a_training_gives_data(tmp_path: Path, tiny_model: Path) -
     folder = run(file)
     made = {path.parent.name for path in folder.glob("*/step.json")}
     assert made == set(planned) and "select-1" in made and not made & {"m0", "m1", "loss-base", "result"}
-    assert export(folder, tmp_path / "data") == len(Records(folder / "select-1", ""))
+    assert export(folder, tmp_path / "data") == len(Records[Any](folder / "select-1", ""))
     assert "no model was trained" in (tmp_path / "data/README.md").read_text()
     write_report([folder], tmp_path / "report.html")
     found = evaluate(folder, Questions())
     assert found["models"].keys() == {"base"} and found["data"]["chosen"]["pairs"] == len(
-        Records(folder / "select-1", "")
+        Records[Any](folder / "select-1", "")
     )
     for command in ("status", "evaluate"):
         shown = CliRunner().invoke(app, [command, str(folder)])
@@ -135,7 +134,7 @@ def test_a_round_that_chooses_the_same_takes_over_its_model(tmp_path: Path, tiny
 
 
 def test_a_judges_score_of_a_pair_is_not_learnt(made_run: Path) -> None:
-    pairs = list(Records(made_run / "select-1", ""))
+    pairs = list(Records[Any](made_run / "select-1", ""))
     again = [replace(pair, score=pair.score + 1) for pair in pairs]
     assert pairs != again and steps._unscored(pairs) == steps._unscored(again)
     assert steps._unscored(pairs) != steps._unscored([replace(pair, quality="1 of 2") for pair in pairs])

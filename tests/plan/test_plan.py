@@ -12,7 +12,7 @@ import pytest
 from askback.engines.usage import Tokens
 from askback.execution.budget import Spent
 from askback.plan import Plan
-from askback.plan.devices import CPU, parameters
+from askback.plan.devices import CPU, PerSecond, parameters
 from askback.plan.rates import Rates
 from askback.plan.tokens import Ruler
 from askback.recipe.file import load_recipe
@@ -98,7 +98,7 @@ def test_rates_are_learnt_by_what_was_done() -> None:
     assert str(rates) == "assumed"
     rates.learn({"loss": Spent(10, prompt=1000), "augment": Spent(30, prompt=2000, output=500)}, "measured")
     assert rates.rates["loss"].prompt == 100
-    assert rates.rates["augment"] == Tokens(100, 50, CPU.train)  # 20 s of 30 were reading
+    assert rates.rates["augment"] == PerSecond(100, 50, CPU.train)  # 20 s of 30 were reading
     assert rates.seconds("augment", Tokens(prompt=400, output=100)) == rates.startup + 4 + 2
     assert rates.seconds("train", Tokens()) == 0
     assert str(rates) == "augment, loss: measured; score, train: assumed"

@@ -2,6 +2,7 @@
 
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from askback.report.gather import gather
 def test_what_a_run_holds(planted: Path) -> None:
     view = gather(planted)
     assert view.name == "planted" and not view.stale
-    chosen = [{pair.id for pair in Records(planted / f"select-{t}", "")} for t in (1, 2)]
+    chosen = [{pair.id for pair in Records[Any](planted / f"select-{t}", "")} for t in (1, 2)]
     (moved,) = view.movements
     assert (moved.round, moved.chosen, moved.came, moved.left) == (2, 3, 0, 3)
     assert moved.shared == 1 and moved.jaccard == 0.5 == len(chosen[0] & chosen[1]) / len(chosen[0] | chosen[1])
@@ -22,12 +23,12 @@ def test_what_a_run_holds(planted: Path) -> None:
         "came": 0,
         "left": 3,
     }
-    scores = [one.score for one in Records(planted / "score-1", "") if one.scorer == "rubric"]
+    scores = [one.score for one in Records[Any](planted / "score-1", "") if one.scorer == "rubric"]
     spread = next(one for t, one in view.spreads if (one.scorer, t) == ("rubric", 1))
     assert spread.scored == 12 and spread.unscored == 0
     assert spread.mean == pytest.approx(statistics.fmean(scores))
     assert spread.low <= spread.median <= spread.high <= spread.highest == max(scores)
-    top = [one.distribution[-1] for one in Records(planted / "score-1", "") if one.scorer == "rubric"]
+    top = [one.distribution[-1] for one in Records[Any](planted / "score-1", "") if one.scorer == "rubric"]
     assert spread.sampled == pytest.approx(statistics.fmean(top))
     assert spread.likely == sum(share >= 0.5 for share in top) / len(top)
 

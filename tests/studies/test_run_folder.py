@@ -55,7 +55,7 @@ def gate(t: int) -> dict[str, Any]:
 
 
 def ids(run: Path, t: int) -> set[str]:
-    return {pair.id for pair in Records(run / f"select-{t}", "")}
+    return {pair.id for pair in Records[Any](run / f"select-{t}", "")}
 
 
 def test_the_data_are_those_that_the_result_learnt_from(two_rounds: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 from askback.execution.run import Run
 from askback.execution.shards import Records
@@ -25,5 +26,5 @@ def test_refusals_are_taught_beside_the_seed(tiny_model: Path, tmp_path: Path) -
         seed = run.step("seed", load_seed, file.recipe.seed)
         run.step("backward", train_backward, file.recipe.backward, base=base, examples=[seed])
     step = json.loads((run.folder / "backward/step.json").read_text())
-    taught = sum(pair.split == "train" for pair in Records(run.folder / "seed", ""))
+    taught = sum(pair.split == "train" for pair in Records[Any](run.folder / "seed", ""))
     assert taught < 40 and step["counts"]["examples"]["entered"] == taught + math.ceil(0.1 * taught)

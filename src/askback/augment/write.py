@@ -1,14 +1,14 @@
 """Self-augmentation: the backward model writes the instruction that each segment would answer (method.md 1.7)."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from askback import prompts
 from askback.augment.hygiene import fault
-from askback.engines import open_engine
 from askback.engines.protocol import Sampling
+from askback.engines.worker_context import WorkerContext
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
-from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Augment, Resources
@@ -20,17 +20,23 @@ STAGE = "instructions"
 
 
 @recorded(version=5, engine="augment", prompts=("backward",))
-def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records) -> Records:
+def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records[Segment]) -> Records[Candidate]:
     """Write `per_segment` instructions for every segment; each is kept as a candidate or rejected with its rule."""
     work = partial(write_piece, options, step.resources, model, step.random_seed)
-    return step.map(work, segments, Candidate, PIECE, "segments")
+    return step.map(work, step.cut(segments, PIECE), Candidate, "segments")
 
 
 def write_piece(
-    options: Augment, resources: Resources, model: Model, random_seed: int, segments: list[Segment]
-) -> Outcome:
+    options: Augment,
+    resources: Resources,
+    model: Model,
+    random_seed: int,
+    worker: WorkerContext,
+    piece: Iterable[Segment],
+) -> Outcome[Candidate]:
     """In a worker: write instructions for some segments; each one's sample depends on its id and the seed alone."""
-    engine = open_engine(resources.engine, str(model.path), model.chat_template)
+    segments = list(piece)
+    engine = worker.engine(resources.engine, str(model.path), model.chat_template)
     asked = [(segment, number) for segment in segments for number in range(options.per_segment)]
     shown = {segment.id: engine.truncate(segment.text, options.max_document_tokens) for segment in segments}
     seeds = [draw(random_seed, segment.id, number) for segment, number in asked]
@@ -39,7 +45,7 @@ def write_piece(
         Sampling(options.temperature, options.top_p, options.max_new_tokens),
         seeds,
     )
-    outcome, prompt_id = Outcome(), prompts.prompt_id("backward")
+    outcome, prompt_id = Outcome[Candidate](), prompts.prompt_id("backward")
     seen: set[str] = set()
     for (segment, number), seed, completion in zip(asked, seeds, completions, strict=True):
         if completion.error:
@@ -57,7 +63,7 @@ def write_piece(
             outcome.drop(reject(id, STAGE, rule, detail, uri=segment.provenance.uri, text=instruction))
         else:
             outcome.keep(STAGE, _candidate(id, segment, instruction, prompt_id, model, seed))
-    report(len(segments))
+    worker.report(len(segments))
     return outcome
 
 

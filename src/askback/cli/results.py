@@ -234,7 +234,7 @@ def _source(path: str, format: str) -> "SeedSource":
     from askback.recipe import SeedSource
 
     try:
-        return SeedSource(path=path, format=format, split="held-out")  # type: ignore[arg-type]
+        return SeedSource.model_validate({"path": path, "format": format, "split": "held-out"})
     except ValidationError as error:
         raise RecipeError(f"--pairs-format {format}: {error.errors()[0]['msg']}") from None
 

@@ -45,7 +45,7 @@ def read_apart(
     reading: Reading,
     use: Callable[[Iterator[Document | Rejection]], T],
     kept: Path | None = None,
-    again: bool = False,
+    idle: list[Any] | None = None,
 ) -> Iterator[T]:
     """Yield what ``use(documents)`` makes of consecutive lots of a piece's documents, in their order.
 
@@ -55,7 +55,7 @@ def read_apart(
 
     Args:
         kept: a file for these verdicts; what it holds is not tried again.
-        again: keep the process, with what it has learnt to do quickly, for the next piece; `use` can be pickled.
+        idle: where the process stays, with what it has learnt to do quickly, for the next piece; `use` can be pickled.
 
     Raises:
         AskbackError: as reading raises it.
@@ -64,14 +64,14 @@ def read_apart(
     verdicts = Verdicts(kept)
     place = Place()
     while True:
-        child: _Child = _idle.pop() if again and _idle else _Child()
+        child: _Child = idle.pop() if idle else _Child()
         try:
             for reached, result in child.lots((reading, use, verdicts, place)):
                 place = reached
                 yield result
         finally:
-            if again and child.finished:
-                _idle.append(child)
+            if idle is not None and child.finished:
+                idle.append(child)
             else:
                 child.end()
         if child.finished:
@@ -139,10 +139,6 @@ class _Child:
         if self._id:
             os.kill(self._id, signal.SIGKILL)  # nothing to one that went by itself
             self.status = os.waitstatus_to_exitcode(os.waitpid(self._id, 0)[1])
-
-
-_idle: list[_Child] = []
-"""The process that this one keeps, while it is not at work."""
 
 
 def _verdict(note: mmap.mmap, status: int, kind: str) -> tuple[Key, str, str, str]:

@@ -1,6 +1,7 @@
 """The corpus room: documents → segments → the segments worth asking about (method.md 1.4)."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -18,11 +19,11 @@ from askback.corpus.readers import pieces, reader, splits
 from askback.corpus.repeated_paragraphs import Boilerplate, paragraphs_on_pages, repeated
 from askback.corpus.sorted_files import Array, write_array
 from askback.corpus.watched import Reading
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.execution.identity import check_sources, file_fingerprint, recorded
 from askback.execution.outcome import Counts, Outcome
-from askback.execution.processes import report
-from askback.execution.shards import Records, read_records
+from askback.execution.shards import Range, Records, read_records
 from askback.execution.step import Step
 from askback.inputs.local_files import Stamp, stamp
 from askback.inputs.remote import File, Remote, fingerprint, forget, is_same
@@ -63,40 +64,38 @@ def _fingerprint(source: CorpusSource) -> str:
 
 
 @recorded(version=5, sources=sources)
-def cut_documents(step: Step, options: Corpus) -> Records:
+def cut_documents(step: Step, options: Corpus) -> Records[Segment]:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
     found = [(source, *piece) for source in options.sources for piece in pieces(source)]
-    work = [
-        (number, [stamp(path) for path in paths if isinstance(path, Path)], source, paths, span)
+    parts = [
+        Part(number, [stamp(path) for path in paths if isinstance(path, Path)], source, paths, span)
         for number, (source, paths, span) in enumerate(found)
     ]
     check_sources(step.folder, sources(options))  # what changed before these stamps
-    return step.pieces(partial(cut_piece, options, step.random_seed, step.folder), work, Segment, "documents")
+    return step.map(partial(cut_piece, options, step.random_seed, step.folder), parts, Segment, "documents")
 
 
-def cut_piece(
-    options: Corpus,
-    random_seed: int,
-    folder: Path,
-    number: int,
-    stamps: list[Stamp],
-    source: CorpusSource,
-    paths: list[File],
-    span: "Span | None" = None,
-) -> Outcome:
-    """In a worker: read and cut the documents of some files, or of a part of one.
+@dataclass(frozen=True)
+class Part:
+    """Documents that are read together: those of some files, or of a span of one."""
 
-    Args:
-        number: of the piece.
-        stamps: of its local files; what has another one afterwards was changed while it was read.
-    """
-    outcome = Outcome()
-    reading = Reading(source, paths, options, random_seed, span)
-    verdicts = folder / f"over-{number:05d}.jsonl"
-    for lot in read_apart(reading, partial(cut, options=options), verdicts, again=True):
+    number: int
+    stamps: list[Stamp]
+    """Of its local files; what has another one afterwards was changed while it was read."""
+    source: CorpusSource
+    paths: list[File]
+    span: "Span | None" = None
+
+
+def cut_piece(options: Corpus, random_seed: int, folder: Path, worker: WorkerContext, part: Part) -> Outcome[Segment]:
+    """In a worker: read and cut the documents of a part."""
+    outcome = Outcome[Segment]()
+    reading = Reading(part.source, part.paths, options, random_seed, part.span)
+    verdicts = folder / f"over-{part.number:05d}.jsonl"
+    for lot in read_apart(reading, partial(cut, options=options), verdicts, worker.idle):
         outcome.add(lot)
-        report(lot.counts.get("documents", Counts()).entered)
-    _check_unchanged(paths, stamps)
+        worker.report(lot.counts.get("documents", Counts()).entered)
+    _check_unchanged(part.paths, part.stamps)
     return outcome
 
 
@@ -114,7 +113,7 @@ def _check_unchanged(paths: list[File], stamps: list[Stamp]) -> None:
 
 
 @recorded(version=5)
-def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Records:
+def drop_duplicates(step: Step, options: Corpus, *, segments: Records[Segment]) -> Records[Segment]:
     """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest.
 
     Before that, paragraphs that are on `options.boilerplate_pages` pages of a host are taken out of its segments. What
@@ -124,22 +123,34 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records) -> Record
     ranges = list(segments.ranges(max(PIECE, -(-total // PIECES))))
     sizes = [stop - start for _, start, stop in ranges]
     signatures = Signatures(scratch(step), [0, *accumulate(sizes)])
-    pieces = list(enumerate(ranges))
+    pieces = [Rows(number, piece) for number, piece in enumerate(ranges)]
     if options.boilerplate_pages:
-        counted = step.each(partial(_count_paragraphs, signatures), pieces, "segments", total)
+        counted = step.alone(partial(_count_paragraphs, signatures), pieces, "segments", total)
         found = repeated(signatures.paths("paragraphs"), sum(counted), options.boilerplate_pages)
         write_array(signatures.folder / BOILERPLATE, found)
-    todo = [piece for piece in pieces if not signatures.path("keys", piece[0]).exists()]
-    step.each(
-        partial(_sign, options, step.random_seed, signatures), todo, "segments", sum(sizes[piece] for piece, _ in todo)
-    )
+    todo = [piece for piece in pieces if not signatures.path("keys", piece.number).exists()]
+    step.alone(partial(_sign, options, step.random_seed, signatures), todo, "segments", sum(map(len, todo)))
     parts = parts_to_decide(signatures, options.duplicate_jaccard)
     with step.progress.bar(step.name, parts, 0, "parts of the comparison") as bar:
         kept = decide(signatures, options.duplicate_jaccard, bar.add)
     highest = _limit(signatures, kept, options.limit)
-    unique = step.pieces(partial(_sift, options, highest, signatures), pieces, Segment, "segments", sizes)
+    unique = step.map(partial(_sift, options, highest, signatures), pieces, Segment, "segments")
     owned.remove(signatures.folder)
     return unique
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Segments that are compared together: their number among such pieces, and where they lie."""
+
+    number: int
+    range: Range
+
+    def __len__(self) -> int:
+        return self.range[2] - self.range[1]
+
+    def __iter__(self) -> Iterator[Segment]:
+        return read_records(*self.range)
 
 
 PIECE, PIECES = 2048, 8192
@@ -156,34 +167,32 @@ def scratch(step: Step) -> Path:
     return folder
 
 
-def _count_paragraphs(signatures: Signatures, piece: int, rows: tuple[Path, int, int]) -> int:
+def _count_paragraphs(signatures: Signatures, worker: WorkerContext, rows: Rows) -> int:
     """In a worker: write on which pages the paragraphs of a piece are."""
-    found = paragraphs_on_pages(read_records(*rows))
-    write_array(signatures.path("paragraphs", piece), found[np.newaxis])
-    report(rows[2] - rows[1])
+    found = paragraphs_on_pages(rows)
+    write_array(signatures.path("paragraphs", rows.number), found[np.newaxis])
+    worker.report(len(rows))
     return int(found.shape[1])
 
 
-def _sign(options: Corpus, random_seed: int, signatures: Signatures, piece: int, rows: tuple[Path, int, int]) -> None:
+def _sign(options: Corpus, random_seed: int, signatures: Signatures, worker: WorkerContext, rows: Rows) -> None:
     """In a worker: write what the segments of a piece are compared by."""
     signer = Signer(options.duplicate_jaccard)
     for number, (_, segment, gone) in enumerate(_stripped(options, signatures, rows), 1):
         text = None if _too_little(segment, gone, options) else segment.text
         signer.add(segment.id, draw(random_seed, segment.id), text)
         if number % 256 == 0:
-            report(256)
-    signer.write(signatures, piece)
-    report((rows[2] - rows[1]) % 256)
+            worker.report(256)
+    signer.write(signatures, rows.number)
+    worker.report(len(rows) % 256)
 
 
-def _stripped(
-    options: Corpus, signatures: Signatures, rows: tuple[Path, int, int]
-) -> Iterator[tuple[Segment, Segment, int]]:
+def _stripped(options: Corpus, signatures: Signatures, rows: Rows) -> Iterator[tuple[Segment, Segment, int]]:
     """Yield segments, each as it was and without boilerplate, and how many paragraphs of that went."""
     pages = options.boilerplate_pages
     found = np.load(signatures.folder / BOILERPLATE, mmap_mode="r") if pages else np.empty(0, np.uint64)
     boilerplate = Boilerplate(found)
-    for whole in read_records(*rows):
+    for whole in rows:
         yield whole, *boilerplate.strip(whole)
 
 
@@ -205,11 +214,11 @@ def _limit(signatures: Signatures, kept: Array, limit: int | None) -> int:
     return int(draws[limit - 1])
 
 
-def _sift(options: Corpus, highest: int, signatures: Signatures, piece: int, rows: tuple[Path, int, int]) -> Outcome:
+def _sift(options: Corpus, highest: int, signatures: Signatures, worker: WorkerContext, rows: Rows) -> Outcome[Segment]:
     """In a worker: sort the segments of a piece into those kept and those dropped."""
-    outcome = Outcome()
-    draws = np.load(signatures.path("rows", piece))["draw"].tolist()
-    verdicts = np.load(signatures.path("verdicts", piece))
+    outcome = Outcome[Segment]()
+    draws = np.load(signatures.path("rows", rows.number))["draw"].tolist()
+    verdicts = np.load(signatures.path("verdicts", rows.number))
     earlier = verdicts["earlier"][verdicts["earlier"] >= 0]
     earlier = iter(signatures.rows("rows", earlier)["id"].tolist() if len(earlier) else [])
     stripped = _stripped(options, signatures, rows)
@@ -227,5 +236,5 @@ def _sift(options: Corpus, highest: int, signatures: Signatures, piece: int, row
             outcome.drop(reject(segment.id, STAGE, "over-limit", detail, uri=segment.provenance.uri, text=segment.text))
         else:
             outcome.keep(STAGE, segment)
-    report(rows[2] - rows[1])
+    worker.report(len(rows))
     return outcome

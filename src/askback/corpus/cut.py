@@ -30,14 +30,14 @@ class Offer(NamedTuple):
     redacted: Counter[str]
 
 
-def cut(documents: Iterable[Document | Rejection], options: Corpus) -> Outcome:
+def cut(documents: Iterable[Document | Rejection], options: Corpus) -> Outcome[Segment]:
     """Cut documents into segments and keep those that pass the rules.
 
     Counted in two stages: "documents" (a document passes if it offers a section) and "segments" (each section offered).
     Tallied is what was redacted in the segments kept, and how many characters of the pages were left out as no part of
     their text, by rule.
     """
-    outcome = Outcome()
+    outcome = Outcome[Segment]()
     for document in documents:
         left_out: Counter[str] = Counter()
         sections = document if isinstance(document, Rejection) else sections_of(document, options, left_out)

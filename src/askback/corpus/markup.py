@@ -92,7 +92,7 @@ def _lenient() -> Iterator[None]:
         known, messages = role(name, language, line, reporter)
         return (known, messages) if known else (_mention, [])
 
-    directives.directive, roles.role = any_directive, any_role  # type: ignore[assignment]
+    vars(directives)["directive"], vars(roles)["role"] = any_directive, any_role
     try:
         yield
     finally:

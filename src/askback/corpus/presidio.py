@@ -103,11 +103,11 @@ def _blank(spacy: Any, language: str) -> Any:
     except ImportError:  # spaCy does not know the language, or needs a package to split it
         pipeline = spacy.blank("xx")
 
-    @spacy.Language.component("askback_lemmas")  # type: ignore[untyped-decorator]
     def lemmas(words: Any) -> Any:
         for word in words:
             word.lemma_ = word.lower_
         return words
 
+    spacy.Language.component("askback_lemmas", func=lemmas)
     pipeline.add_pipe("askback_lemmas")
     return pipeline

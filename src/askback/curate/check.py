@@ -15,7 +15,7 @@ MEAN = "mean"
 
 
 @recorded(version=3)
-def check(step: Step, options: Check, *, probes: Records, judgements: Records) -> Records:
+def check(step: Step, options: Check, *, probes: Records[Probe], judgements: Records[Judgement]) -> Records[Separation]:
     """Measure how well the judge, as `select` will use it, tells true pairs from each kind of damage.
 
     Of several scorers each is measured too, for the report; it is their combination that counts.
@@ -37,7 +37,7 @@ def check(step: Step, options: Check, *, probes: Records, judgements: Records) -
     elif 0 < options.minimum_auroc >= mean.low:
         raise JudgeTooWeak(_too_weak(step.name, said, options, found, {one.scorer for one in judgements}))
     step.progress.say(f"{step.name}: {said}")
-    outcome = Outcome()
+    outcome = Outcome[Separation]()
     for one in [*found, *_each(tried, list(judgements), step.random_seed)]:
         outcome.keep("kinds", one)
     step.metrics = {"auroc": mean.auroc, "low": mean.low, "high": mean.high}

@@ -17,9 +17,9 @@ WORDS = {"good": 1.0, "bad": 0.0}
 
 
 @recorded(version=3, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
-def load_labels(step: Step, options: Labels) -> Records:
+def load_labels(step: Step, options: Labels) -> Records[Probe]:
     """Read pairs that a user has rated, as probes with a label."""
-    outcome = Outcome()
+    outcome = Outcome[Probe]()
     for where, row in read_rows(Path(options.path)):
         if options.limit is not None and len(outcome.kept) == options.limit:
             break

@@ -18,10 +18,19 @@ from askback.records import UNSCORED, Candidate, Example, Judgement, fail, rejec
 STAGE = "candidates"
 
 
+Before = tuple[()] | tuple[Records[Judgement], Records[Example]]
+"""What a round judged and chose; nothing of the first."""
+
+
 @recorded(version=7)
 def select(
-    step: Step, options: Select, *, candidates: Records, judgements: Records, before: Sequence[Records] = ()
-) -> Records:
+    step: Step,
+    options: Select,
+    *,
+    candidates: Records[Candidate],
+    judgements: Records[Judgement],
+    before: Before = (),
+) -> Records[Example]:
     """Keep the candidates that `options` chooses, as examples; the others are rejected with their rule and score.
 
     First those without a score fail ("unscored") and those whose instruction does not help are dropped ("not-helped");
@@ -59,7 +68,7 @@ def select(
             "documents, or fewer bins"
         )
     qualities = quality_bins(kept, options.bins) if options.bins else {}
-    outcome = Outcome()
+    outcome = Outcome[Example]()
     for candidate in candidates:
         score, uri = scores[candidate.id], candidate.provenance.uri
         if score is None:
@@ -123,7 +132,7 @@ def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str])
     )
 
 
-def unhelpful(judgements: Records) -> dict[str, tuple[str, str]]:
+def unhelpful(judgements: Iterable[Judgement]) -> dict[str, tuple[str, str]]:
     """Return (rule, detail) of the candidates whose instruction does not help to predict the output, by id.
 
     From the judgements of `ifd`, where there are any: a ratio of the losses, given the instruction to without it, of 1 or

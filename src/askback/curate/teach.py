@@ -11,7 +11,7 @@ from random import Random
 from askback.curate.damage import KINDS, Pair
 from askback.errors import EmptyStep
 from askback.execution.identity import recorded
-from askback.execution.outcome import Outcome
+from askback.execution.outcome import Outcome, R
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Judge
@@ -25,13 +25,13 @@ TAUGHT, TRIED = 0, 1
 
 
 @recorded(version=4, prompts=("rubric",))
-def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
+def teach_judge(step: Step, options: Judge, *, seed: Records[Example]) -> Records[Lesson]:
     """Make judgements of training pairs, true and damaged by `kinds` in turn, the next where one cannot be done to a pair.
 
     They are lessons whose score is the level. The rubric counts as a prompt of this step, since a training shows them in
     it: so it is part of the identity of every model taught, and of no other.
     """
-    outcome = Outcome()
+    outcome = Outcome[Lesson]()
     pairs = _short_enough(_in_order(step.random_seed, seed, "train"), options.pairs, options.max_chars, outcome)
     for at, pair in enumerate(pairs):
         outcome.keep("judgements", _lesson(pair, Pair(pair.instruction, pair.output), BEST))
@@ -52,7 +52,7 @@ def teach_judge(step: Step, options: Judge, *, seed: Records) -> Records:
 
 
 @recorded(version=3)
-def make_probes(step: Step, options: Judge, *, seed: Records) -> Records:
+def make_probes(step: Step, options: Judge, *, seed: Records[Example]) -> Records[Probe]:
     """Make probes of held-out pairs: each as it is, with every kind of damage, and with its words in no order.
 
     The words that damage puts in are others than those that are taught.
@@ -60,7 +60,7 @@ def make_probes(step: Step, options: Judge, *, seed: Records) -> Records:
     Raises:
         EmptyStep: every held-out pair is longer than `max_chars`.
     """
-    outcome = Outcome()
+    outcome = Outcome[Probe]()
     found = _in_order(step.random_seed, seed, "held-out")
     pairs = _short_enough(found, options.probes, options.max_chars, outcome)
     check_length(len(found), len(pairs), options.max_chars, step.folder)
@@ -102,7 +102,7 @@ def damage(
     return damaged or reject(record_id(pair.id, kind), stage, f"no-{kind}", detail, uri=pair.provenance.uri)
 
 
-def _short_enough(pairs: Iterable[Example], count: int, max_chars: int, outcome: Outcome) -> list[Example]:
+def _short_enough(pairs: Iterable[Example], count: int, max_chars: int, outcome: Outcome[R]) -> list[Example]:
     """Return the first so many pairs that are not too long, and count those looked at as stage "pairs"."""
     found: list[Example] = []
     for pair in pairs:
@@ -118,7 +118,7 @@ def _short_enough(pairs: Iterable[Example], count: int, max_chars: int, outcome:
     return found
 
 
-def _in_order(random_seed: int, seed: Records, split: str) -> list[Example]:
+def _in_order(random_seed: int, seed: Records[Example], split: str) -> list[Example]:
     pairs: list[Example] = [pair for pair in seed if pair.split == split]
     return sorted(pairs, key=lambda pair: draw(random_seed, "judge", pair.id))
 

@@ -4,14 +4,9 @@ Their names are in recipe/names.py.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from askback.engines.protocol import Engine
 from askback.lookup import load, lookup
-
-if TYPE_CHECKING:
-    from askback.recipe import EngineOptions
 
 
 @dataclass(frozen=True)
@@ -19,7 +14,8 @@ class EngineKind:
     """All there is to know of an engine before it is opened; what it is opened by is imported then."""
 
     opens: str
-    """The class, as ``"package.module:class"``, called with a model's folder, the options and a chat template."""
+    """The class, as ``"package.module:class"``, called with a model's folder, the options, a chat template and the
+    context of the worker."""
     counts: tuple[str, ...]
     """Which options change what a model answers. A key, or the name of its variable, never does."""
     weight_bytes: int = 0
@@ -44,20 +40,6 @@ def kind_of(name: str) -> EngineKind:
 
     found: EngineKind = lookup(ENGINES, name, "engine")
     return found
-
-
-@lru_cache(maxsize=1)
-def open_engine(options: "EngineOptions", model: str, chat_template: str = "") -> Engine:
-    """Load `model` (a folder) in the engine of `options.kind`, or connect; one process holds one model and loads it once.
-
-    Raises:
-        RecipeError: there is no such engine.
-        InputError: the model folder is unusable.
-        MissingExtra: what the engine needs is not installed.
-    """
-    opens: Any = load(kind_of(options.kind).opens)
-    engine: Engine = opens(model, options, chat_template)
-    return engine
 
 
 class Offer(NamedTuple):

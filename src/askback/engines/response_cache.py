@@ -8,8 +8,6 @@ else, is passed over. Whoever looks for an answer checks that it is one of the k
 import json
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,28 +64,3 @@ class Answers:
         """Close the file, if there is one."""
         if self._file is not None:
             self._file.close()
-
-
-_current = Answers()
-
-
-@contextmanager
-def kept_in(path: Path | None) -> Iterator[None]:
-    """Keep all answers that engines of this process get meanwhile in `path`; leaving without an error deletes it.
-
-    Without a path they are kept in memory, apart from those of before.
-    """
-    global _current
-    before, _current = _current, Answers(path)
-    try:
-        yield
-        if path is not None:
-            owned.remove(path)
-    finally:
-        _current.close()
-        _current = before
-
-
-def current() -> Answers:
-    """Return where answers are kept now; by default in memory."""
-    return _current

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from askback.engines import EngineKind, usage
+from askback.engines import EngineKind
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
+from askback.engines.worker_context import WorkerContext
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions
 
@@ -35,8 +36,15 @@ class Scripted:
 
     calls = CALLS
 
-    def __init__(self, model_folder: str = "", options: EngineOptions | None = None, chat_template: str = "") -> None:
-        """Take what every engine is given; none of it matters here."""
+    def __init__(
+        self,
+        model_folder: str = "",
+        options: EngineOptions | None = None,
+        chat_template: str = "",
+        worker: WorkerContext | None = None,
+    ) -> None:
+        """Take what every engine is given; but for the worker, none of it matters here."""
+        self._usage = (worker or WorkerContext()).usage
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """Return a question about two words of each prompt."""
@@ -44,12 +52,12 @@ class Scripted:
             _complete(_question(prompt.text, seed if sampling.temperature > 0 else 0), sampling.max_new_tokens)
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
-        usage.count(_read(prompts), sum(answer.tokens for answer in answers))
+        self._usage.count(_read(prompts), sum(answer.tokens for answer in answers))
         return answers
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
         """Return log-probabilities of a distribution with one clear favourite."""
-        usage.count(_read(prompts))
+        self._usage.count(_read(prompts))
         return [_distribution(_hash(prompt.text + prompt.answer_start), len(choices)) for prompt in prompts]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
@@ -59,7 +67,7 @@ class Scripted:
             tokens = _length(text.strip()) + 1
             share = _hash(f"{prompt.text}\0{prompt.answer_start}\0{text}")[0] / 255
             answers.append(Likelihood(-(1 + 3 * share) * tokens, tokens))
-        usage.count(_read(prompts) + sum(answer.tokens for answer in answers))
+        self._usage.count(_read(prompts) + sum(answer.tokens for answer in answers))
         return answers
 
     def truncate(self, text: str, max_tokens: int) -> str:

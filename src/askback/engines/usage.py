@@ -1,4 +1,4 @@
-"""Tokens that engines of this process have read and written; each engine counts, as it alone knows."""
+"""Tokens that the engines of a process have read and written; each engine counts, as it alone knows."""
 
 import threading
 from typing import NamedTuple
@@ -12,28 +12,23 @@ class Tokens(NamedTuple):
     train: int = 0
 
 
-_lock = threading.Lock()
-_total = _taken = Tokens()
+class Usage:
+    """A count of tokens. Thread-safe."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.total = self._taken = Tokens()
 
-def count(prompt: int = 0, output: int = 0) -> None:
-    """Say that so many more tokens were read and written.
+    def count(self, prompt: int = 0, output: int = 0) -> None:
+        """Add tokens that were read and written.
 
-    Prompts count whole, also where an engine reads once what they share: so the same recipe has the same number of tokens
-    in every engine. A server's own figures are taken where it tells them, as it is they that are paid.
-    """
-    global _total
-    with _lock:
-        _total = Tokens(_total.prompt + prompt, _total.output + output)
+        Prompts count whole, also where an engine reads once what they share: so the same recipe has the same number of
+        tokens in every engine. A server's own figures are taken where it gives them, as it is they that are paid.
+        """
+        with self._lock:
+            self.total = Tokens(self.total.prompt + prompt, self.total.output + output)
 
-
-def total() -> Tokens:
-    """Return what this process has counted."""
-    return _total
-
-
-def take() -> Tokens:
-    """Return what was counted since the last call."""
-    global _taken
-    before, _taken = _taken, _total
-    return Tokens(_taken.prompt - before.prompt, _taken.output - before.output)
+    def take(self) -> Tokens:
+        """Return what was counted since the last call."""
+        before, self._taken = self._taken, self.total
+        return Tokens(self._taken.prompt - before.prompt, self._taken.output - before.output)

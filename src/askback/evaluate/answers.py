@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from askback import prompts as words
-from askback.engines import open_engine
 from askback.engines.protocol import Sampling
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.evaluate.options import Answering, BaselineFile, HeldOutPrompts, PromptFile
 from askback.execution.identity import Model, file_fingerprint, recorded
 from askback.execution.outcome import Outcome
-from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.inputs.contamination import FIELDS, prompt_of
@@ -21,7 +20,7 @@ from askback.inputs.json_values import as_text
 from askback.inputs.rows import BrokenRow, read_rows
 from askback.owned import atomic
 from askback.recipe import Resources
-from askback.records import Answer, EvalPrompt, Message, Provenance, draw, fail, record_id, reject
+from askback.records import Answer, EvalPrompt, Example, Message, Provenance, draw, fail, record_id, reject
 
 PIECE = 8
 """Prompts in a piece of work: half a minute of a small model on a laptop."""
@@ -35,12 +34,12 @@ def source(options: PromptFile | BaselineFile) -> dict[str, str]:
 
 
 @recorded(version=3, sources=source)
-def read_prompts(step: Step, options: PromptFile) -> Records:
+def read_prompts(step: Step, options: PromptFile) -> Records[EvalPrompt]:
     """Read a prompt set: each row's instruction, prompt, question, text or first of turns, and its reference if any.
 
     An Alpaca or Self-Instruct row's input follows its instruction after a blank line. Prompts that come twice count once.
     """
-    outcome, seen = Outcome(), set[str]()
+    outcome, seen = Outcome[EvalPrompt](), set[str]()
     for where, row in read_rows(Path(options.path)):
         if len(outcome.kept) == options.limit:
             break
@@ -57,9 +56,9 @@ def read_prompts(step: Step, options: PromptFile) -> Records:
 
 
 @recorded(version=2)
-def held_out_prompts(step: Step, options: HeldOutPrompts, *, examples: Records) -> Records:
+def held_out_prompts(step: Step, options: HeldOutPrompts, *, examples: Records[Example]) -> Records[EvalPrompt]:
     """Take the instructions of held-out pairs as prompts, the first by id, with what people answered as reference."""
-    outcome = Outcome()
+    outcome = Outcome[EvalPrompt]()
     held_out = sorted((one for one in examples if one.split == "held-out"), key=lambda one: one.id)
     for one in held_out[: options.limit]:
         outcome.keep("prompts", prompt(one.messages[:-1], one.output, one.provenance))
@@ -72,20 +71,26 @@ def prompt(messages: tuple[Message, ...], reference: str, provenance: Provenance
 
 
 @recorded(version=2, engine="answer", prompts=("forward",))
-def write_answers(step: Step, options: Answering, *, model: Model, prompts: Records) -> Records:
+def write_answers(step: Step, options: Answering, *, model: Model, prompts: Records[EvalPrompt]) -> Records[Answer]:
     """Let a model answer every prompt, under both tags as the paper does (method.md 1.6), at T 0.7 and p 0.9."""
     work = partial(answer_piece, options, step.resources, model, step.random_seed)
-    answers = step.map(work, prompts, Answer, PIECE, "prompts")
+    answers = step.map(work, step.cut(prompts, PIECE), Answer, "prompts")
     step.metrics["unfinished"] = sum(not answer.finished for answer in answers)
     return answers
 
 
 def answer_piece(
-    options: Answering, resources: Resources, model: Model, random_seed: int, examples: list[EvalPrompt]
-) -> Outcome:
+    options: Answering,
+    resources: Resources,
+    model: Model,
+    random_seed: int,
+    worker: WorkerContext,
+    piece: Iterable[EvalPrompt],
+) -> Outcome[Answer]:
     """In a worker: answer some prompts; each answer depends on its prompt and the seed alone."""
-    engine = open_engine(resources.engine, str(model.path), model.chat_template)
-    outcome, asked = Outcome(), []
+    examples = list(piece)
+    engine = worker.engine(resources.engine, str(model.path), model.chat_template)
+    outcome, asked = Outcome[Answer](), []
     for one in examples:
         if engine.truncate(one.instruction, options.max_prompt_tokens) == one.instruction:
             asked.append(one)
@@ -106,15 +111,15 @@ def answer_piece(
         text = made.text.strip()
         id = record_id(one.id, text, model.id)
         outcome.keep("answers", Answer(id, one.id, one.instruction, text, model.id, made.tokens, made.finished))
-    report(len(examples))
+    worker.report(len(examples))
     return outcome
 
 
 @recorded(version=2, sources=source)
-def read_baseline(step: Step, options: BaselineFile, *, prompts: Records) -> Records:
+def read_baseline(step: Step, options: BaselineFile, *, prompts: Records[EvalPrompt]) -> Records[Answer]:
     """Read another model's answers (rows of instruction, output, generator) to these prompts; others are rejected."""
     wanted = {normal(one.instruction): one for one in prompts}
-    outcome, seen = Outcome(), set[str]()
+    outcome, seen = Outcome[Answer](), set[str]()
     for where, row in read_rows(Path(options.path)):
         given = None if isinstance(row, BrokenRow) else (_instruction(row), row.get("output"))
         if given is None or not given[0] or not isinstance(given[1], str):

@@ -7,14 +7,16 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError, Interrupted, MissingExtra, WorkerDied
 from askback.evaluate.options import Benchmarks
 from askback.execution.identity import Model, file_fingerprint, recorded
 from askback.execution.outcome import Counts
-from askback.execution.processes import SAFE_PATH, stopping
+from askback.execution.processes import SAFE_PATH
 from askback.execution.shards import Records
 from askback.execution.step import Step
 
@@ -31,7 +33,7 @@ def _task_files(options: Benchmarks) -> dict[str, str]:
 
 
 @recorded(version=2, sources=_task_files)
-def run_benchmarks(step: Step, options: Benchmarks, *, model: Model) -> Records:
+def run_benchmarks(step: Step, options: Benchmarks, *, model: Model) -> Records[Never]:
     """Run tasks on a model. In `step.json`, metrics: task → its scores and their standard errors; lm-eval's own file of
     results stays in the step's folder.
 
@@ -42,10 +44,9 @@ def run_benchmarks(step: Step, options: Benchmarks, *, model: Model) -> Records:
     python = options.python or sys.executable
     check_installed(python)
     out = step.folder / "lm-eval"
-    step.alone(run_program, command(python, model, options, out), str(step.log), total=None, unit="tasks")
-    step.metrics = read_results(out)
-    step.counts = {"tasks": Counts(len(step.metrics), len(step.metrics))}
-    return step.output  # type: ignore[no-any-return]
+    step.alone(partial(run_program, str(step.log)), [command(python, model, options, out)], "tasks", processes=1)
+    found = read_results(out)
+    return step.measured({"tasks": Counts(len(found), len(found))}, found)
 
 
 def command(python: str, model: Model, options: Benchmarks, out: Path) -> list[str]:
@@ -84,7 +85,7 @@ def check_installed(python: str) -> None:
         raise MissingExtra("lm-eval", "eval", "Running benchmarks")
 
 
-def run_program(words: list[str], log: str) -> None:
+def run_program(log: str, worker: WorkerContext, words: list[str]) -> None:
     """In a process of its own: run a program to its end; what it says goes to the step's log."""
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=os.environ | SAFE_PATH)
     while True:
@@ -92,7 +93,7 @@ def run_program(words: list[str], log: str) -> None:
             code = process.wait(timeout=0.5)
             break
         except subprocess.TimeoutExpired:
-            if stopping():
+            if worker.stopping():
                 process.kill()
                 raise Interrupted("stopped; the benchmarks begin anew with the same command.") from None
     if code:

@@ -6,17 +6,20 @@ Weak evidence, as ROUGE-L is: it hears what an answer is about, and neither whet
 import math
 import statistics
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Never
 
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError, Interrupted, MissingExtra
 from askback.evaluate.options import Embedding
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.outcome import Counts
-from askback.execution.processes import report, stopping
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.models import foreign_code
+from askback.records import Answer, EvalPrompt
 
 BATCH = 32
 MARK = "modules.json"
@@ -50,7 +53,9 @@ def model_folder(name: str) -> Path:
 
 
 @recorded(version=1, sources=source)
-def compare_meanings(step: Step, options: Embedding, *, prompts: Records, answers: Records) -> Records:
+def compare_meanings(
+    step: Step, options: Embedding, *, prompts: Records[EvalPrompt], answers: Records[Answer]
+) -> Records[Never]:
     """Compare answers with the references of their prompts by the cosine of their embeddings.
 
     In `step.json`, metrics: the mean `similarity` with its `standard_error`, over `answers`; and `unrelated`, the mean
@@ -64,19 +69,20 @@ def compare_meanings(step: Step, options: Embedding, *, prompts: Records, answer
         raise MissingExtra("sentence-transformers", "embed", "Similarity of meaning")
     references = {one.id: one.reference for one in prompts if one.reference.strip()}
     pairs = [(one.output, references[one.example_id]) for one in answers if one.example_id in references]
-    step.counts = {"answers": Counts(len(answers), len(pairs), len(answers) - len(pairs))}
-    own, others = step.alone(cosines, str(model_folder(options.model)), pairs, total=2 * len(pairs), unit="texts")
+    counts = {"answers": Counts(len(answers), len(pairs), len(answers) - len(pairs))}
+    work = partial(cosines, str(model_folder(options.model)))
+    ((own, others),) = step.alone(work, [pairs], "texts", 2 * len(pairs), processes=1)
     error = statistics.stdev(own) / math.sqrt(len(own)) if len(own) > 1 else None
-    step.metrics = {
+    metrics = {
         "answers": len(own),
         "similarity": statistics.fmean(own) if own else None,
         "standard_error": error,
         "unrelated": statistics.fmean(others) if others else None,
     }
-    return step.output  # type: ignore[no-any-return]
+    return step.measured(counts, metrics)
 
 
-def cosines(folder: str, pairs: Sequence[tuple[str, str]]) -> tuple[list[float], list[float]]:
+def cosines(folder: str, worker: WorkerContext, pairs: Sequence[tuple[str, str]]) -> tuple[list[float], list[float]]:
     """In a process of its own: return the cosine of each (answer, reference), and of each answer with the next reference.
 
     Of a long text the model reads the beginning, as far as it was made to read.
@@ -89,11 +95,11 @@ def cosines(folder: str, pairs: Sequence[tuple[str, str]]) -> tuple[list[float],
     texts = [text for pair in pairs for text in pair]
     rows = []
     for start in range(0, len(texts), BATCH):
-        if stopping():
+        if worker.stopping():
             raise Interrupted("stopped; the similarities begin anew with the same command.")
         batch = texts[start : start + BATCH]
         rows += list(model.encode(batch, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False))
-        report(len(batch))
+        worker.report(len(batch))
     answers, references = np.array(rows[::2]), np.array(rows[1::2])
     if not len(answers):
         return [], []

@@ -19,7 +19,7 @@ STAGE = "models"
 
 
 @recorded(version=3, output="model")
-def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Sequence[Records]) -> Model:
+def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Sequence[Records[Loss]]) -> Model:
     """Link the result among M_0 … M_T, in both its forms, as this step's model.
 
     In `step.json`, metrics: `round` of the result, and `gates`, one for each later round, as `judge_rounds` has them.
@@ -28,7 +28,7 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     gates = judge_rounds(measured, options.confidence)
     passed = [0, *(gate["round"] for gate in gates if gate["passed"])]
     result = passed[-1] if options.enabled else len(models) - 1
-    step.take_over(models[result])
+    made = step.take_over(models[result])
     step.metrics = {"round": result, "enabled": options.enabled, "gates": gates}
     others = [
         reject(model.id, STAGE, "later-is-no-worse" if t in passed else "worse", f"the result is m{result}")
@@ -37,7 +37,7 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     ]
     write_records(step.folder / "rejected-00000.parquet", Rejection, others)
     step.counts = {STAGE: Counts(len(models), 1, len(others))}
-    return step.output  # type: ignore[no-any-return]
+    return made
 
 
 def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float) -> list[dict[str, Any]]:

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from askback import prompts
-from askback.engines import open_engine
 from askback.engines.protocol import Likelihood
+from askback.engines.worker_context import WorkerContext
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
-from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import HeldOut, Resources
@@ -22,7 +21,7 @@ TAGGED = ("augmented", "inference")
 
 
 @recorded(version=3, engine="loss", prompts=("forward",))
-def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Records) -> Records:
+def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Records[Example]) -> Records[Loss]:
     """Measure the loss per output token, stop token included, on the held-out examples; in float32 unless a dtype is given.
 
     The prompt carries the tag that the example's origin has in training (S_a for seed pairs), so that no model meets a
@@ -32,9 +31,9 @@ def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Record
     """
     held_out = sorted((example for example in examples if example.split == "held-out"), key=lambda example: example.id)
     measured = held_out[: options.limit]
-    pieces = [(measured[start : start + PIECE],) for start in range(0, len(measured), PIECE)]
+    pieces = [measured[start : start + PIECE] for start in range(0, len(measured), PIECE)]
     work = partial(measure_piece, options, step.resources, model)
-    losses = step.pieces(work, pieces, Loss, "pairs", [len(piece) for (piece,) in pieces])
+    losses = step.map(work, pieces, Loss, "pairs")
     step.metrics = summary(list(losses), options.tags)
     return losses
 
@@ -48,10 +47,12 @@ def summary(losses: Sequence[Loss], tags: Sequence[str]) -> dict[str, float | in
     return {**per_token, "tokens": tokens, "examples": len(losses)}
 
 
-def measure_piece(options: HeldOut, resources: Resources, model: Model, examples: list[Example]) -> Outcome:
+def measure_piece(
+    options: HeldOut, resources: Resources, model: Model, worker: WorkerContext, examples: list[Example]
+) -> Outcome[Loss]:
     """In a worker: measure on some examples."""
-    engine = open_engine(resources.engine, str(model.path), model.chat_template)
-    outcome = Outcome()
+    engine = worker.engine(resources.engine, str(model.path), model.chat_template)
+    outcome = Outcome[Loss]()
     whole = []
     for example in examples:
         text = f"{example.instruction}\n{example.output}"
@@ -77,5 +78,5 @@ def measure_piece(options: HeldOut, resources: Resources, model: Model, examples
             continue
         id = record_id(example.id, model.id)
         outcome.keep("pairs", Loss(id, example.id, model.id, -own.logprob, own.tokens, **under))
-    report(len(examples))
+    worker.report(len(examples))
     return outcome

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from askback import prompts as words
-from askback.engines import open_engine
+from askback.engines.worker_context import WorkerContext
 from askback.evaluate.length_control import LengthControlled, length_controlled
 from askback.evaluate.options import Judging
 from askback.evaluate.preference import read_verdicts
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
-from askback.execution.processes import report
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Resources
@@ -29,16 +28,22 @@ Trio = tuple[EvalPrompt, Answer | None, Answer | None]
 
 @recorded(version=3, engine="compare", prompts=("pairwise",))
 def compare(
-    step: Step, options: Judging, *, model: Model, prompts: Records, answers: Records, baseline: Records
-) -> Records:
+    step: Step,
+    options: Judging,
+    *,
+    model: Model,
+    prompts: Records[EvalPrompt],
+    answers: Records[Answer],
+    baseline: Records[Answer],
+) -> Records[Comparison]:
     """Write two comparisons by `model`, the judge, one per order, for every prompt, even if there is nothing to ask."""
     models = {one.example_id: one for one in answers}
     others = {one.example_id: one for one in baseline}
     trios = [(one, models.get(one.id), others.get(one.id)) for one in prompts]
-    pieces = [(trios[start : start + PIECE],) for start in range(0, len(trios), PIECE)]
+    pieces = [trios[start : start + PIECE] for start in range(0, len(trios), PIECE)]
     ids = _id(models.values()), _id(others.values())
     work = partial(compare_piece, options, step.resources, model, ids)
-    return step.pieces(work, pieces, Comparison, "prompts", [len(piece) for (piece,) in pieces])
+    return step.map(work, pieces, Comparison, "prompts")
 
 
 def _id(answers: Iterable[Answer]) -> str:
@@ -46,12 +51,17 @@ def _id(answers: Iterable[Answer]) -> str:
 
 
 def compare_piece(
-    options: Judging, resources: Resources, judge: Model, ids: tuple[str, str], trios: list[Trio]
-) -> Outcome:
+    options: Judging,
+    resources: Resources,
+    judge: Model,
+    ids: tuple[str, str],
+    worker: WorkerContext,
+    trios: list[Trio],
+) -> Outcome[Comparison]:
     """In a worker: compare some answers. What cannot be compared is unscored; equal answers are a tie, unasked."""
-    engine = open_engine(resources.engine, str(judge.path), judge.chat_template)
+    engine = worker.engine(resources.engine, str(judge.path), judge.chat_template)
     asked: list[tuple[Trio, str]] = []
-    outcome = Outcome()
+    outcome = Outcome[Comparison]()
 
     def keep(trio: Trio, first: str, preference: float | None, mass: float | None, raw: str = "") -> None:
         chars = [len(answer.output) if answer else 0 for answer in trio[1:]]
@@ -75,7 +85,7 @@ def compare_piece(
     for (trio, first), found in zip(asked, read_verdicts(engine, questions), strict=True):
         value = found.of_first
         keep(trio, first, 1 - value if first == "baseline" and value is not None else value, found.mass, found.raw)
-    report(len(trios))
+    worker.report(len(trios))
     return outcome
 
 

@@ -1,12 +1,14 @@
 """ROUGE-L: how much of a reference answer comes back, in order. Weak evidence: a good answer may share few words."""
 
 from dataclasses import dataclass
+from typing import Never
 
 from askback.evaluate.options import Referring
 from askback.execution.identity import recorded
 from askback.execution.outcome import Counts
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.records import Answer, EvalPrompt
 from askback.text.words import words
 
 
@@ -47,16 +49,18 @@ def common_words(left: list[str], right: list[str]) -> int:
 
 
 @recorded(version=2)
-def compare_with_references(step: Step, options: Referring, *, prompts: Records, answers: Records) -> Records:
+def compare_with_references(
+    step: Step, options: Referring, *, prompts: Records[EvalPrompt], answers: Records[Answer]
+) -> Records[Never]:
     """Score answers against the references of their prompts; the means are in the step's metrics."""
     references = {one.id: one.reference for one in prompts if one.reference.strip()}
     scores = [rouge_l(references[one.example_id], one.output) for one in answers if one.example_id in references]
     count = max(1, len(scores))
-    step.counts = {"answers": Counts(len(answers), len(scores), len(answers) - len(scores))}
-    step.metrics = {
+    counts = {"answers": Counts(len(answers), len(scores), len(answers) - len(scores))}
+    metrics = {
         "answers": len(scores),
         "precision": sum(score.precision for score in scores) / count,
         "recall": sum(score.recall for score in scores) / count,
         "rouge_l": sum(score.f1 for score in scores) / count,
     }
-    return step.output  # type: ignore[no-any-return]
+    return step.measured(counts, metrics)

@@ -8,11 +8,11 @@ no part of it; it changes numbers by floating-point rounding at most.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, update_wrapper
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from askback.engines import kind_of
 from askback.errors import Drift, InputError
@@ -23,7 +23,8 @@ from askback.models import base_of, bfloat16_form
 from askback.recipe import EngineOptions, Options, RecipeFile, Resources
 from askback.recipe.variables import hide_in, marks
 
-T = TypeVar("T", bound="Records | Model")
+if TYPE_CHECKING:
+    from askback.execution.step import Step
 
 MODEL = "model"
 """The folder of a trained checkpoint, in that of its step; its bfloat16 form is beside it."""
@@ -50,18 +51,38 @@ class Model:
         return replace(self, path=self.bfloat16, bfloat16=None, fingerprint=mark)
 
 
-Input = Records | Model | Sequence[Records] | Sequence[Model]
+Input = Records[Any] | Model | Sequence[Records[Any]] | Sequence[Model]
+Wanted = TypeVar("Wanted", bound=Options)
+"""The options of a step function."""
+P = ParamSpec("P")
+"""Its inputs, by name."""
+T = TypeVar("T", bound=Records[Any] | Model)
+"""Its output."""
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What a step function declares about itself; see `recorded`."""
+class StepFunction(Generic[Wanted, P, T]):
+    """A function that makes a step, called as it is written, with what it declares about itself; see `recorded`."""
 
-    version: int
-    output: str
-    engine: str
-    prompts: tuple[str, ...] | Callable[[Any], dict[str, str]]
-    sources: Callable[[Any], dict[str, str]]
+    def __init__(
+        self,
+        function: "Callable[Concatenate[Step, Wanted, P], T]",
+        version: int,
+        output: str,
+        engine: str,
+        prompts: tuple[str, ...] | Callable[[Any], dict[str, str]],
+        sources: Callable[[Any], dict[str, str]],
+    ) -> None:
+        update_wrapper(self, function)
+        self._function: Callable[..., T] = function
+        self.name = function.__name__
+        self.version, self.output, self.engine, self.prompts, self.sources = version, output, engine, prompts, sources
+
+    def __call__(self, step: "Step", options: Wanted, *args: P.args, **inputs: P.kwargs) -> T:
+        return self._function(step, options, *args, **inputs)
+
+    def make(self, step: "Step", options: Wanted, inputs: Mapping[str, Input]) -> T:
+        """Call it with inputs whose types are not known here."""
+        return self._function(step, options, **inputs)
 
 
 def recorded(
@@ -70,7 +91,7 @@ def recorded(
     engine: str = "",
     prompts: tuple[str, ...] | Callable[[Any], dict[str, str]] = (),
     sources: Callable[[Any], dict[str, str]] = lambda options: {},
-) -> Callable[[Callable[..., T]], Callable[..., T]]:
+) -> "Callable[[Callable[Concatenate[Step, Wanted, P], T]], StepFunction[Wanted, P, T]]":
     """Declare a step function.
 
     Args:
@@ -82,11 +103,15 @@ def recorded(
         sources: from its options, the outside inputs: what it reads → a fingerprint of that.
     """
 
-    def declare(function: Callable[..., T]) -> Callable[..., T]:
-        function.recorded = Recorded(version, output, engine, prompts, sources)  # type: ignore[attr-defined]
-        return function
+    def declare(function: "Callable[Concatenate[Step, Wanted, P], T]") -> StepFunction[Wanted, P, T]:
+        return StepFunction(function, version, output, engine, prompts, sources)
 
     return declare
+
+
+def given(inputs: Mapping[str, object]) -> dict[str, Input]:
+    """Return a step's inputs without those that are None."""
+    return {name: cast(Input, value) for name, value in inputs.items() if value is not None}
 
 
 def fingerprint(identity: dict[str, Any]) -> str:
@@ -95,32 +120,32 @@ def fingerprint(identity: dict[str, Any]) -> str:
 
 
 def identify(
-    name: str, function: Callable[..., Any], options: Options, inputs: dict[str, Input], file: RecipeFile
+    name: str, function: StepFunction[Wanted, P, T], options: Wanted, inputs: dict[str, Input], file: RecipeFile
 ) -> dict[str, Any]:
     """Return what makes this step this step."""
     from askback.prompts import prompt_id
 
-    declared: Recorded = function.recorded  # type: ignore[attr-defined]
-    own = declared.prompts
+    own = function.prompts
     used = own(options) if callable(own) else {prompt: prompt_id(prompt) for prompt in own}
     identity: dict[str, Any] = {
         "step": name,
-        "function": function.__name__,
-        "version": declared.version,
+        "function": function.name,
+        "version": function.version,
         "options": options.model_dump(mode="json"),
         "random_seed": file.recipe.random_seed,
         "prompts": used,
-        "sources": declared.sources(options),
+        "sources": function.sources(options),
         "inputs": {key: _fingerprints(value) for key, value in inputs.items()},
     }
-    if declared.engine:
-        engine = file.resources.engine_for(declared.engine).model_dump(mode="json")
+    if function.engine:
+        engine = file.resources.engine_for(function.engine).model_dump(mode="json")
         identity["engine"] = {name: engine[name] for name in kind_of(engine["kind"]).counts}
         if mark := _tokenizer_mark(engine["tokenizer"]):
             identity["engine"]["tokenizer_files"] = mark
     # A value of the environment that the recipe names counts by its hash, and is written nowhere.
     variables = marks(json.dumps(identity, ensure_ascii=False))
-    return hide_in(identity) | ({"variables": variables} if variables else {})  # type: ignore[no-any-return]
+    hidden: dict[str, Any] = hide_in(identity)
+    return hidden | ({"variables": variables} if variables else {})
 
 
 def _tokenizer_mark(folder: str) -> str:
@@ -131,16 +156,15 @@ def _tokenizer_mark(folder: str) -> str:
     return file_fingerprint(*sorted(files)) if files else ""
 
 
-def asked(function: Callable[..., Any], inputs: dict[str, Input], resources: Resources) -> dict[str, Input]:
+def asked(function: StepFunction[Wanted, P, T], inputs: dict[str, Input], resources: Resources) -> dict[str, Input]:
     """Return a step's inputs with the model that it really asks: the form that its engine reads, or a server's own model.
 
     Of a server's own, the step does not depend on the model that this run trained for it, and its records name the one
     that answered.
     """
-    role = function.recorded.engine  # type: ignore[attr-defined]
-    engine = resources.engine_for(role)
-    if not role:
+    if not function.engine:
         return inputs
+    engine = resources.engine_for(function.engine)
     if (served := server_model(engine)) is not None:
         return inputs | {"model": served}
     model = inputs["model"]
@@ -239,14 +263,16 @@ def trained_model(folder: Path, name: str, mark: str, steps: frozenset[str] = fr
 
 
 def handle(
-    folder: Path, name: str, function: Callable[..., Any], identity: dict[str, Any], steps: frozenset[str]
-) -> Any:
+    folder: Path, name: str, function: StepFunction[Wanted, P, T], identity: dict[str, Any], steps: frozenset[str]
+) -> T:
     """Return the handle of a step's output, whether or not it is made yet."""
     mark = fingerprint(identity)
     through = steps | {name}
-    if function.recorded.output == "model":  # type: ignore[attr-defined]
-        return trained_model(folder, name, mark, through)
-    return Records(folder, mark, through)
+    made: Any = (
+        trained_model(folder, name, mark, through) if function.output == "model" else Records(folder, mark, through)
+    )
+    found: T = made
+    return found
 
 
 def difference(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

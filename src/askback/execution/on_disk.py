@@ -144,12 +144,22 @@ class Forecast(TypedDict, total=False):
     tokens: dict[str, Count]
 
 
+class Spending(TypedDict):
+    """What a role spent while its speed was measured."""
+
+    seconds: Number
+    prompt: int
+    output: int
+    train: int
+    usd: Number
+
+
 class RatesRecord(TypedDict):
     """``rates.json`` of a run: how fast its base model was here, by role."""
 
     startup: Number
     engine: str
-    spent: dict[str, dict[str, Number]]
+    spent: dict[str, Spending]
 
 
 FORECAST = "forecast.json"
@@ -173,9 +183,11 @@ def checked(path: Path, value: Any, shape: type[T]) -> T:
     Raises:
         InputError: it is of another.
     """
+    wanted: Any = shape
     with reading(path):
-        _adapter(shape).validate_python(value, strict=True)  # type: ignore[arg-type]
-    return value  # type: ignore[no-any-return]
+        _adapter(wanted).validate_python(value, strict=True)
+    same: T = value
+    return same
 
 
 def read_json(path: Path, shape: type[T]) -> T:

@@ -2,7 +2,7 @@
 
 import heapq
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic, TypeVar
 
 from askback.records import Rejection, draw
 
@@ -43,8 +43,11 @@ def sampled(dropped: list[Rejection], most: int = SAMPLED) -> list[Rejection]:
     return [dropped[place] for place in sorted(chosen)]
 
 
+R = TypeVar("R")
+
+
 @dataclass(slots=True)
-class Outcome:
+class Outcome(Generic[R]):
     """What a piece of work made of its records: those kept, those dropped, and the counts of each stage, in order.
 
     A stage that only passes records on inside the piece (documents → segments) is counted here too. Of the dropped, a
@@ -52,7 +55,7 @@ class Outcome:
     `reasons` counts all of them, by "stage/rule". `tallies` count what is no record, such as what was redacted.
     """
 
-    kept: list[Any] = field(default_factory=list)
+    kept: list[R] = field(default_factory=list)
     dropped: list[Rejection] = field(default_factory=list)
     counts: dict[str, Counts] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
@@ -62,7 +65,7 @@ class Outcome:
         """Add to a tally."""
         self.tallies[name] = self.tallies.get(name, 0) + count
 
-    def keep(self, stage: str, record: Any) -> None:
+    def keep(self, stage: str, record: R) -> None:
         """Keep a record that leaves the step."""
         self.kept.append(record)
         self.passed(stage)
@@ -73,7 +76,7 @@ class Outcome:
         counts.entered += 1
         counts.kept += 1
 
-    def take_back(self, stage: str) -> list[Any]:
+    def take_back(self, stage: str) -> list[R]:
         """Return the records kept at `stage`, the last one, which are then as if they had not come to it yet.
 
         For a step that decides once more about what another function kept; all else stays counted as it is.
@@ -84,7 +87,7 @@ class Outcome:
         counts.kept -= len(taken)
         return taken
 
-    def add(self, other: "Outcome") -> None:
+    def add(self, other: "Outcome[R]") -> None:
         """Add what became of the records behind these: the same as if both had been one from the beginning."""
         self.kept += other.kept
         self.dropped += other.dropped

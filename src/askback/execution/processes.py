@@ -20,16 +20,23 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_sentinel
 from pathlib import Path
 from socket import gethostname
-from typing import Any
+from typing import Any, TypeVar
 
 from askback import owned
-from askback.engines import usage
 from askback.engines.usage import Tokens
+from askback.engines.worker_context import WorkerContext
 from askback.errors import AskbackError, Interrupted, WorkerDied, storage_error
 from askback.recipe.variables import hide
 
 Report = Callable[[int, Tokens], None]
 """``report(records, tokens)``: `records` more are done, which took `tokens`."""
+
+A = TypeVar("A")
+"""A piece of work."""
+B = TypeVar("B")
+"""What is made of it."""
+Work = Callable[[WorkerContext, A], B]
+"""What a worker does with a piece."""
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """In the environment of a Python program: it looks for modules nowhere in the working directory, where documents and
@@ -70,17 +77,17 @@ class Drain:
 
 
 def run_pieces(
-    work: Callable[..., Any],
-    pieces: Iterable[tuple[Any, ...]],
+    work: Work[A, B],
+    pieces: Iterable[A],
     workers: int,
     log: Path,
     drain: Drain,
     on_report: Report,
-) -> Iterator[Any]:
-    """Call ``work(*piece)`` for each piece in `workers` processes and yield the results as they come.
+) -> Iterator[B]:
+    """Call ``work(worker, piece)`` for each piece in `workers` processes and yield the results as they come.
 
-    `work` may report progress through `report()` below; `on_report` receives it here. No more pieces are handed out than
-    there are workers, so that draining is quick.
+    What `work` reports through its `WorkerContext`, `on_report` receives here. No more pieces are handed out than there
+    are workers, so that draining is quick.
 
     Raises:
         Interrupted: Ctrl-C; what was in flight has been finished.
@@ -91,10 +98,10 @@ def run_pieces(
         reports = context.SimpleQueue()
         stop = context.Event()
     pool = ProcessPoolExecutor(
-        workers, context, begin, (str(log), max(1, (os.cpu_count() or 1) // workers), reports, stop)
+        workers, context, _begin, (str(log), max(1, (os.cpu_count() or 1) // workers), reports, stop)
     )
     todo = iter(pieces)
-    flying: set[Future[Any]] = set()
+    flying: set[Future[B]] = set()
     try:
         while True:
             while not drain.asked.is_set() and len(flying) < workers and (piece := next(todo, None)) is not None:
@@ -121,13 +128,13 @@ def run_pieces(
         _end(pool, flying)
 
 
-def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], log: Path, piece: tuple[Any, ...]) -> Future[Any]:
+def _submit(pool: ProcessPoolExecutor, work: Work[A, B], log: Path, piece: A) -> Future[B]:
     """Hand out one piece. A process that is started here inherits that signals are blocked, so that a Ctrl-C, which the
     terminal sends to all, and a scheduler's SIGTERM reach the parent alone, from the first moment on."""
     signal.pthread_sigmask(signal.SIG_BLOCK, Drain.SIGNALS)
     try:
         with _safe_path():
-            return pool.submit(answer, work, log, *piece)
+            return pool.submit(_answer, work, log, piece)
     except (OSError, ValueError, EOFError) as error:
         # A process died while this one was starting, and its pool is being closed; or it died itself.
         raise BrokenProcessPool(str(error)) from error
@@ -149,10 +156,10 @@ def _safe_path() -> Iterator[None]:
             os.environ["PYTHONSAFEPATH"] = before
 
 
-def answer(work: Callable[..., Any], log: Path, *piece: Any) -> Any:
+def answer(work: Work[A, B], worker: WorkerContext, log: Path, piece: A) -> B:
     """In a worker: do the work; an unforeseen error is written whole into the log, and raised as one line."""
     try:
-        return work(*piece)
+        return work(worker, piece)
     except AskbackError:
         raise
     except OSError as error:
@@ -178,25 +185,24 @@ def _end(pool: ProcessPoolExecutor, flying: set[Future[Any]]) -> None:
     pool.shutdown(wait=True, cancel_futures=True)
 
 
-_reports: Any = None
-_stop: Any = None
+_worker: WorkerContext | None = None
+"""Of this process, if a pool has started it: what it starts a process with, a pool keeps nowhere else."""
 
 
-def report(records: int, trained: int = 0) -> None:
-    """In a worker: report `records` more as done, with the tokens trained on and those that engines counted."""
-    if _reports is not None:
-        _reports.put((records, usage.take()._replace(train=trained)))
+def _begin(log: str, threads: int, reports: Any, stop: Any) -> None:
+    """Prepare a process of the pool; what it reports goes into a queue."""
+    global _worker
+    begin(log, threads)
+    _worker = WorkerContext(lambda records, tokens: reports.put((records, tokens)), stop.is_set)
 
 
-def stopping() -> bool:
-    """In a worker: tell whether the user asked to stop, for long work that can save itself half-way."""
-    return _stop is not None and _stop.is_set()
+def _answer(work: Work[A, B], log: Path, piece: A) -> B:
+    assert _worker is not None
+    return answer(work, _worker, log, piece)
 
 
-def begin(log: str, threads: int, reports: Any, stop: Any) -> None:
-    """Prepare a worker process: `reports` takes what it reports (``put``), `stop` tells when to (``is_set``)."""
-    global _reports, _stop
-    _reports, _stop = reports, stop
+def begin(log: str, threads: int) -> None:
+    """Prepare a worker process: its log, its threads, and its end with the parent."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     # Before torch is imported; two workers with a thread per core each would only fight.
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import askback
 from askback import owned
 from askback.errors import AskbackError, InputError, Interrupted, MissingExtra, WorkerDied, storage_error
-from askback.execution.processes import STOPPED, Drain, Report
+from askback.execution.processes import STOPPED, A, B, Drain, Report, Work
 from askback.execution.ray_worker import Desk, Worker
 from askback.recipe import Resources
 
@@ -35,16 +35,16 @@ _START = -1
 
 
 def run_pieces(
-    work: Callable[..., Any],
-    pieces: Sequence[tuple[Any, ...]],
+    work: Work[A, B],
+    pieces: Sequence[A],
     workers: int,
     log: Path,
     drain: Drain,
     on_report: Report,
     resources: Resources,
     models: int,
-) -> Iterator[Any]:
-    """Call ``work(*piece)`` for each piece in `workers` Ray workers and yield the results as they come.
+) -> Iterator[B]:
+    """Call ``work(worker, piece)`` for each piece in `workers` Ray workers and yield the results as they come.
 
     Args:
         models: how many times `resources.cpus_per_worker` and `gpus_per_worker` a worker takes; with 0, no GPU.
@@ -202,8 +202,8 @@ class _Crew:
         self._worker = partial(ray.remote(**needs)(Worker).remote, desk)
         threads = max(1, int(needs["num_cpus"]))
         self._greeting = (str(Path.cwd()), str(mark), str(log), threads, askback.__version__)
-        self.todo: deque[tuple[int, tuple[Any, ...]]] = deque()
-        self.busy: dict[Any, tuple[Any, tuple[int, tuple[Any, ...]]]] = {}
+        self.todo: deque[tuple[int, Any]] = deque()
+        self.busy: dict[Any, tuple[Any, tuple[int, Any]]] = {}
         """By the reference of its result: a worker, and the piece that it is at."""
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
@@ -213,11 +213,11 @@ class _Crew:
         for _ in range(size):
             self._start()
 
-    def hand_out(self, work: Callable[..., Any]) -> None:
+    def hand_out(self, work: Work[Any, Any]) -> None:
         """Give each idle worker a piece."""
         while self.todo and self._idle:
             worker, (number, piece) = self._idle.pop(), self.todo.popleft()
-            self.busy[worker.work.remote(number, work, self._log, *piece)] = worker, (number, piece)
+            self.busy[worker.work.remote(number, work, self._log, piece)] = worker, (number, piece)
 
     def results(self) -> Iterator[Any]:
         """Wait a moment and yield what has come; put back what was lost.
@@ -262,7 +262,7 @@ class _Crew:
         worker = self._worker()
         self._starting[worker.begin.remote(*self._greeting)] = worker
 
-    def _replace(self, worker: Any, piece: tuple[int, tuple[Any, ...]] | None, error: Exception) -> None:
+    def _replace(self, worker: Any, piece: tuple[int, Any] | None, error: Exception) -> None:
         self._ray.kill(worker)  # it may be out of reach and still there
         number = _START if piece is None else piece[0]
         self._losses[number] += 1

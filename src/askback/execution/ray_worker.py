@@ -3,15 +3,16 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from socket import gethostname
 from typing import Any
 
 import askback
 from askback.engines.usage import Tokens
+from askback.engines.worker_context import WorkerContext
 from askback.errors import AskbackError, InputError
 from askback.execution import processes
+from askback.execution.processes import A, B, Work
 
 SEE_S = 10.0
 """Seconds until a new file has to be seen on another node: a network file system looks again only now and then."""
@@ -61,6 +62,7 @@ class Worker:
     def __init__(self, desk: Any) -> None:
         self._desk = desk
         self._piece = -1
+        self._context = WorkerContext(self._report, self._stopping)
         self._sent: list[Any] = []
 
     def begin(self, place: str, mark: str, log: str, threads: int, version: str) -> AskbackError | None:
@@ -77,28 +79,26 @@ class Worker:
                 f"{node} does not see the run folder, {Path(mark).parent}; put it (resources.runs) on a file system that "
                 "all nodes see under the same path"
             )
-        processes.begin(log, threads, self, self)
+        processes.begin(log, threads)
         return None
 
-    def work(self, number: int, work: Callable[..., Any], log: Path, *piece: Any) -> Any:
+    def work(self, number: int, work: Work[A, B], log: Path, piece: A) -> B | AskbackError:
         """Do a piece and return its result, or what went wrong."""
         import ray
 
         self._piece = number
         try:
-            return processes.answer(work, log, *piece)
+            return processes.answer(work, self._context, log, piece)
         except AskbackError as error:
             return error
         finally:
             ray.get(self._sent)  # so that no report comes after the result
             self._sent.clear()
 
-    def put(self, progress: tuple[int, Tokens]) -> None:
-        """Report, as `processes.report` does."""
-        self._sent.append(self._desk.tell.remote(self._piece, *progress))
+    def _report(self, records: int, tokens: Tokens) -> None:
+        self._sent.append(self._desk.tell.remote(self._piece, records, tokens))
 
-    def is_set(self) -> bool:
-        """Tell whether to stop, as `processes.stopping` does."""
+    def _stopping(self) -> bool:
         import ray
 
         return bool(ray.get(self._desk.stopping.remote()))

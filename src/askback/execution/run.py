@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,15 +21,18 @@ from askback.engines.vllm.vllm_server import Serving
 from askback.errors import Interrupted, RunBusy, storage_error
 from askback.execution.budget import TIMINGS, Budget, Meter, Spending
 from askback.execution.identity import (
-    Input,
     Model,
+    P,
+    StepFunction,
     T,
+    Wanted,
     ancestors,
     asked,
     base_model,
     check_drift,
     check_sources,
     fingerprint,
+    given,
     handle,
     holds_work,
     identify,
@@ -42,7 +45,7 @@ from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
 from askback.execution.shards import write_json
 from askback.execution.step import Step, nothing_kept
-from askback.recipe import Options, RecipeFile
+from askback.recipe import RecipeFile
 
 SERVER_LOG = "server.log"
 """In the folder of the step that starts a server, which may serve later steps too."""
@@ -73,8 +76,10 @@ class Steps(Protocol):
         """Return the model of the server that is asked in this role, None where one of the run's own is asked."""
         ...
 
-    def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
-        """Make the step, or return what is on disk."""
+    def step(
+        self, name: str, function: StepFunction[Wanted, P, T], options: Wanted, *args: P.args, **inputs: P.kwargs
+    ) -> T:
+        """Make the step, or return what is on disk. Inputs are given by name; one that is None counts as not given."""
         ...
 
 
@@ -153,7 +158,9 @@ class Run:
         """Return the model of the server that is asked in this role, None where one of the run's own is asked."""
         return server_model(self.file.resources.engine_for(role))
 
-    def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
+    def step(
+        self, name: str, function: StepFunction[Wanted, P, T], options: Wanted, *args: P.args, **inputs: P.kwargs
+    ) -> T:
         """Make the step, or return what is on disk.
 
         Raises:
@@ -163,9 +170,9 @@ class Run:
             Interrupted: Ctrl-C.
         """
         folder = self.folder / name
-        inputs = asked(function, inputs, self.file.resources)
-        identity = identify(name, function, options, inputs, self.file)
-        output: T = handle(folder, name, function, identity, ancestors(inputs))
+        found = asked(function, given(inputs), self.file.resources)
+        identity = identify(name, function, options, found, self.file)
+        output = handle(folder, name, function, identity, ancestors(found))
         check_drift(folder, name, identity)
         if (folder / "step.json").exists():
             return output
@@ -178,15 +185,17 @@ class Run:
         owned.clear(folder)
         if not holds_work(folder):
             write_json(folder / "plan.json", {"identity": identity})
-        resources = self._serving.ready(function, inputs, self.file.resources, folder / SERVER_LOG, self.progress.say)
-        asks_model = bool(function.recorded.engine)  # type: ignore[attr-defined]
+        resources = self._serving.ready(
+            function.engine, found, self.file.resources, folder / SERVER_LOG, self.progress.say
+        )
+        asks_model = bool(function.engine)
         meter = Meter(folder / TIMINGS, resources.engine, self.spending)
         random_seed = self.file.recipe.random_seed
         step = Step(name, folder, resources, random_seed, self.progress, self.drain, meter, output, asks_model)
         try:
             with meter:
-                function(step, options, **inputs)
-            check_sources(folder, function.recorded.sources(options))  # type: ignore[attr-defined]
+                function.make(step, options, found)
+            check_sources(folder, function.sources(options))
         except Interrupted:
             self.spending.check()  # if it was the budget that asked to stop, it is that which is told
             raise

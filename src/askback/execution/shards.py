@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from askback.execution.on_disk import reading
-from askback.execution.outcome import Counts, Outcome, sampled
+from askback.execution.outcome import Counts, Outcome, R, sampled
 from askback.owned import atomic
 from askback.recipe.variables import any_hidden, hide, hide_in
 from askback.records import RECORDS, Provenance, Rejection, exchange, schema
@@ -28,8 +28,11 @@ Range = tuple[Path, int, int]
 """Records of one file: its path, the first and the last (excluded)."""
 
 
+R_co = TypeVar("R_co", covariant=True)
+
+
 @dataclass(frozen=True)
-class Records:
+class Records(Generic[R_co]):
     """What a finished step kept: a handle, small enough to hand to a worker process.
 
     `fingerprint` says what made it (step.py); `steps` names every step it came through.
@@ -46,7 +49,7 @@ class Records:
     def __len__(self) -> int:
         return sum(map(_rows_in, self.parts()))
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[R_co]:
         for part in self.parts():
             yield from read_records(part)
 
@@ -56,8 +59,8 @@ class Records:
             rows = _rows_in(part)
             yield from ((part, start, min(start + size, rows)) for start in range(0, rows, size))
 
-    def cut(self, size: int) -> list[list[Range]]:
-        """Return where consecutive pieces of `size` records lie, the last one of what is left."""
+    def cut(self, size: int) -> "list[Piece[R_co]]":
+        """Return consecutive pieces of `size` records, the last one of what is left."""
         pieces: list[list[Range]] = []
         room = 0
         for part in self.parts():
@@ -70,7 +73,21 @@ class Records:
                 pieces[-1].append((part, start, stop))
                 room -= stop - start
                 start = stop
-        return pieces
+        return list(map(Piece, pieces))
+
+
+@dataclass(frozen=True)
+class Piece(Generic[R_co]):
+    """Consecutive records, by where they lie; read anew each time they are asked for."""
+
+    ranges: list[Range]
+
+    def __len__(self) -> int:
+        return sum(stop - start for _, start, stop in self.ranges)
+
+    def __iter__(self) -> Iterator[R_co]:
+        for found in self.ranges:
+            yield from read_records(*found)
 
 
 def rejections(folder: Path) -> Iterator[Rejection]:
@@ -156,7 +173,7 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(hide_in(value), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def write_outcome(folder: Path, piece: int, kind: type, outcome: Outcome) -> None:
+def write_outcome(folder: Path, piece: int, kind: type[R], outcome: Outcome[R]) -> None:
     """Write what one piece of work gave; the kept file, which says that the piece is done, comes last."""
     assert all(counts.balanced() for counts in outcome.counts.values()), outcome.counts
     write_records(folder / f"rejected-{piece:05d}.parquet", Rejection, _hidden(sampled(outcome.dropped)))
@@ -187,7 +204,7 @@ def is_done(folder: Path, piece: int) -> bool:
     return _kept(folder, piece).exists()
 
 
-def piece_outcome(folder: Path, piece: int) -> Outcome:
+def piece_outcome(folder: Path, piece: int) -> Outcome[Any]:
     """Return what became of the records of a finished piece, without them: counts, reasons (of all, also those whose
     rejection is not in the sample) and tallies."""
     with reading(path := _kept(folder, piece)):

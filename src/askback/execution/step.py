@@ -5,36 +5,33 @@ A step's folder: ``plan.json`` (its identity and how its work is cut into pieces
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Never
 
 from askback import owned
 from askback.engines import kind_of
-from askback.engines.response_cache import kept_in
 from askback.engines.usage import Tokens
+from askback.engines.worker_context import WorkerContext
 from askback.errors import Drift, EmptyStep
 from askback.execution.budget import Meter
+from askback.execution.identity import Model
 from askback.execution.on_disk import IdentityRecord, read_json
 from askback.execution.outcome import Counts, Outcome
-from askback.execution.processes import Drain, Report, run_pieces
+from askback.execution.processes import A, B, Drain, Report, Work, run_pieces
 from askback.execution.progress import Bar, Progress
 from askback.execution.shards import (
-    Range,
+    Piece,
     Records,
     is_done,
     piece_outcome,
-    read_records,
     rejections,
     write_json,
     write_outcome,
 )
 from askback.recipe import Resources
-
-if TYPE_CHECKING:
-    from askback.execution.identity import Model
 
 
 @dataclass
@@ -48,7 +45,7 @@ class Step:
     progress: Progress
     drain: Drain
     meter: Meter
-    output: Any
+    output: Records[Any] | Model
     """The handle of what it makes."""
     asks_model: bool = False
     """Whether a worker may hold a model."""
@@ -56,41 +53,27 @@ class Step:
     reasons: Counter[str] = field(default_factory=Counter)
     metrics: dict[str, Any] = field(default_factory=dict)
 
-    def map(self, work: Callable[..., Outcome], records: Records, kind: type, piece_size: int, unit: str) -> Records:
-        """Call ``work(records)`` on consecutive records and keep what it returns.
+    def cut(self, records: Records[A], piece_size: int) -> list[Piece[A]]:
+        """Return consecutive pieces of records, of `piece_size` unless there are many (`larger`).
 
-        The cut is written down, so that it stays the same whatever changes between two runs of one step.
-
-        Args:
-            piece_size: how many records a piece holds, unless there are many (`larger`).
+        The size is written down, so that it stays the same whatever changes between two runs of one step.
         """
-        total = len(records)
-        size = self._recall("piece_size", larger(piece_size, total))
-        pieces = [(ranges,) for ranges in records.cut(size)]
-        sizes = [min(size, total - start) for start in range(0, total, size)]
-        return self.pieces(partial(_work_on_rows, work), pieces, kind, unit, sizes)
+        return records.cut(self._recall("piece_size", larger(piece_size, len(records))))
 
-    def pieces(
-        self,
-        work: Callable[..., Outcome],
-        pieces: Sequence[tuple[Any, ...]],
-        kind: type,
-        unit: str,
-        sizes: list[int] | None = None,
-    ) -> Records:
-        """Call ``work(*piece)`` for every piece that is not done, and write what each returns as it comes.
+    def map(self, work: Work[A, Outcome[B]], pieces: Sequence[A], kind: type[B], unit: str) -> Records[B]:
+        """Call ``work(worker, piece)`` for every piece that is not done, and write what each returns as it comes.
 
-        Args:
-            sizes: how many units each piece holds, for the progress; unknown if not given.
+        How many units a piece holds is its length, for the progress; unknown if it has none.
         """
         self._same_cut(len(pieces))
+        sizes = [len(piece) for piece in pieces if isinstance(piece, Sized)]
         todo = [number for number in range(len(pieces)) if not is_done(self.folder, number)]
         undone = set(todo)
         workers = min(self.resources.workers, max(1, len(todo)))
         total = sum(sizes) if sizes else None
         before = sum(size for number, size in enumerate(sizes) if number not in undone) if sizes else 0
         task = partial(_do_piece, work, self.folder, kind)
-        arguments = [(number, *pieces[number]) for number in todo]
+        arguments = [(number, pieces[number]) for number in todo]
         with self.progress.bar(self.name, total, before, unit) as bar:
             if todo:
                 for _ in self._share_out(task, arguments, workers, self._reporter(bar), self._models):
@@ -100,55 +83,66 @@ class Step:
             self._count(outcome.counts, outcome.reasons)
             for name, count in outcome.tallies.items():
                 self.metrics[name] = self.metrics.get(name, 0) + count
-        assert isinstance(self.output, Records)
-        return self.output
+        return self._records
 
-    def each(self, work: Callable[..., Any], pieces: Sequence[tuple[Any, ...]], unit: str, total: int) -> list[Any]:
-        """Call ``work(*piece)`` for every piece, in worker processes, and return what each returned, in any order.
+    def alone(
+        self, work: Work[A, B], pieces: Sequence[A], unit: str, total: int | None = None, processes: int | None = None
+    ) -> list[B]:
+        """Call ``work(worker, piece)`` for every piece, in worker processes, and return what each returned, in any order.
 
-        For what a step has to know before its records can be written; `work` keeps what is worth keeping in a file.
+        For what stands apart from the records: a training, or what has to be known before records can be written. `work`
+        keeps what is worth keeping in a file, and pieces that were done before are the caller's to leave out.
 
         Args:
-            total: how many units these pieces hold, for the progress; pieces done before are the caller's to leave out.
+            total: units that these pieces hold, for the progress; unknown if not given.
+            processes: how many processes that hold a model each `work` starts itself, on the node where it is.
         """
         workers = min(self.resources.workers, max(1, len(pieces)))
+        models = self._models if processes is None else processes
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            return list(self._share_out(work, pieces, workers, self._reporter(bar), self._models))
+            return list(self._share_out(work, pieces, workers, self._reporter(bar), models))
 
-    def write(self, kind: type, outcomes: Iterable[Outcome]) -> Records:
+    def write(self, kind: type[B], outcomes: Iterable[Outcome[B]]) -> Records[B]:
         """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
         for number, outcome in enumerate(outcomes):
             write_outcome(self.folder, number, kind, outcome)
             self._count(outcome.counts, outcome.reasons)
+        return self._records
+
+    @property
+    def _records(self) -> Records[Any]:
         assert isinstance(self.output, Records)
         return self.output
 
-    def take_over(self, model: "Model") -> None:
+    @property
+    def model(self) -> Model:
+        """The handle of the model that this step makes."""
+        assert isinstance(self.output, Model)
+        return self.output
+
+    def take_over(self, model: Model) -> Model:
         """Link a trained model, in both its forms, as what this step makes."""
-        assert model.bfloat16 is not None
-        for source, target in ((model.path, self.output.path), (model.bfloat16, self.output.bfloat16)):
+        own = self.model
+        assert model.bfloat16 is not None and own.bfloat16 is not None
+        for source, target in ((model.path, own.path), (model.bfloat16, own.bfloat16)):
             made = owned.unfinished(target)
             owned.copy(source, made)
             owned.put(made, target)
+        return own
 
-    def alone(self, work: Callable[..., Any], *arguments: Any, total: int | None, unit: str, processes: int = 1) -> Any:
-        """Call ``work(*arguments)`` in a process of its own and return what it returns.
-
-        Args:
-            processes: how many it starts itself that hold a model each, on the node where it is.
-        """
-        with self.progress.bar(self.name, total, 0, unit) as bar:
-            (result,) = self._share_out(work, [arguments], 1, self._reporter(bar), processes)
-        return result
+    def measured(self, counts: dict[str, Counts], metrics: dict[str, Any]) -> Records[Never]:
+        """Return the output of a step that measures and keeps no records."""
+        self.counts, self.metrics = counts, metrics
+        return self._records
 
     def _share_out(
         self,
-        work: Callable[..., Any],
-        pieces: Sequence[tuple[Any, ...]],
+        work: Work[A, B],
+        pieces: Sequence[A],
         workers: int,
         on_report: Report,
         models: int,
-    ) -> Iterator[Any]:
+    ) -> Iterator[B]:
         """Have pieces done where `resources.executor` says; each worker holds `models` models."""
         if self.resources.executor == "ray":
             from askback.execution import ray_tasks
@@ -225,11 +219,10 @@ def larger(piece_size: int, total: int) -> int:
     return max(piece_size, min(-(-total // MANY_PIECES), LARGEST_PIECE))
 
 
-def _work_on_rows(work: Callable[..., Outcome], ranges: list[Range]) -> Outcome:
-    return work([record for found in ranges for record in read_records(*found)])
-
-
-def _do_piece(work: Callable[..., Outcome], folder: Path, kind: type, number: int, *piece: Any) -> None:
+def _do_piece(
+    work: Work[A, Outcome[B]], folder: Path, kind: type[B], worker: WorkerContext, numbered: tuple[int, A]
+) -> None:
     """In a worker: do one piece and write what it gave; until then, a server's answers are kept beside it."""
-    with kept_in(folder / f"asked-{number:05d}.jsonl"):
-        write_outcome(folder, number, kind, work(*piece))
+    number, piece = numbered
+    with worker.keeping(folder / f"asked-{number:05d}.jsonl"):
+        write_outcome(folder, number, kind, work(worker, piece))

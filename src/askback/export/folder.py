@@ -51,7 +51,7 @@ def export(
     check_out(run, out)
     pairs = sorted(chosen(run), key=lambda pair: pair.id)
     if with_seed:
-        pairs += [pair for pair in Records(run / names.SEED, "") if pair.split == "train"]
+        pairs += [pair for pair in Records[Example](run / names.SEED, "") if pair.split == "train"]
     pairs = without_folders(pairs, run)
     files = _split(pairs, validation)
     rows = {split: [{**shape(pair), **provenance(pair)} for pair in some] for split, some in files.items()}

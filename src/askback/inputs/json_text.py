@@ -52,7 +52,8 @@ class Text:
     def sign(self) -> str:
         """Return the next character that is not blank, "" at the end."""
         while True:
-            self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]  # it matches anywhere
+            if blank := _SPACE.match(self.text, self.at):
+                self.at = blank.end()
             if self.at < len(self.text):
                 return self.text[self.at]
             if not self.more():

@@ -59,14 +59,15 @@ def opened(file: Any) -> IO[bytes]:
         for _ in range(_LAYERS):
             opener = packing(file.peek(10)[:10])
             if opener is None:
-                return file  # type: ignore[no-any-return]
+                break
             file = io.BufferedReader(_Unpacked(opener, file), 1 << 16)
         if packing(file.peek(10)[:10]):
             raise Damaged(f"packed more than {_LAYERS} times over")
     except BaseException:
         file.close()
         raise
-    return file  # type: ignore[no-any-return]
+    unpacked: IO[bytes] = file
+    return unpacked
 
 
 def packing(start: bytes) -> Callable[[Any], Any] | None:

@@ -11,7 +11,7 @@ from askback.execution.shards import Records
 from askback.lookup import lookup
 from askback.recipe import Recipe
 
-Page = Callable[[Recipe, Steps], Model | Records]
+Page = Callable[[Recipe, Steps], Model | Records[object]]
 """A method: its result is a model, or the data set where the recipe asks for no model."""
 
 METHODS = {"humpback": "askback.methods.humpback:humpback"}

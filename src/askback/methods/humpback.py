@@ -4,26 +4,25 @@ Where the paper's text leaves it open, its figure is followed (method.md 1.2): e
 never from M_{t-1}; M_{t-1} makes the selection that M_t is trained on; all rounds judge the same candidates.
 """
 
-from collections.abc import Sequence
-
 from askback.augment.write import write_instructions
 from askback.corpus.build import cut_documents, drop_duplicates
 from askback.curate.check import check
 from askback.curate.score import score
-from askback.curate.select import select
+from askback.curate.select import Before, select
 from askback.curate.teach import make_probes, teach_judge
 from askback.evaluate.gate import keep_best
 from askback.evaluate.loss import measure_loss
-from askback.execution.identity import Input, Model
+from askback.execution.identity import Model
 from askback.execution.run import Steps
 from askback.execution.shards import Records
 from askback.recipe import Recipe
+from askback.records import Candidate, Example, Judgement, Lesson, Probe, Segment
 from askback.seed.load import load_seed
 from askback.seed.ranked import load_ranked
 from askback.train.steps import train_backward, train_forward
 
 
-def humpback(recipe: Recipe, run: Steps) -> Model | Records:
+def humpback(recipe: Recipe, run: Steps) -> Model | Records[Example]:
     """Make the whole loop and return its result: the last M_t that passed the gate (evaluate/gate.py).
 
     Nothing is trained that nobody asks: no M_yx where a server writes the instructions. With ``forward: null`` the chosen
@@ -57,13 +56,15 @@ def humpback(recipe: Recipe, run: Steps) -> Model | Records:
 
     # Self-curation: M_{t-1} judges every candidate, and the best of them, with the seed, make M_t.
     # Where a round chooses what the one before chose, its model is that one's (`earlier`).
-    before: Sequence[Records] = ()
-    earlier: dict[str, Input] = {}
+    before: Before = ()
+    earlier, learnt = None, None
     for t in range(1, recipe.rounds + 1):
         before = curate(recipe, run, t, model, candidates, probes, before)
-        examples = [seed, before[-1], *taught]
-        model = run.step(f"m{t}", train_forward, recipe.forward, base=base, examples=examples, **earlier)
-        earlier = {"earlier": model, "taught": examples}
+        examples: list[Records[Example | Lesson]] = [seed, before[-1], *taught]
+        model = run.step(
+            f"m{t}", train_forward, recipe.forward, base=base, examples=examples, earlier=earlier, taught=learnt
+        )
+        earlier, learnt = model, examples
         models.append(model)
         losses.append(run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed))
 
@@ -71,7 +72,7 @@ def humpback(recipe: Recipe, run: Steps) -> Model | Records:
     return run.step("result", keep_best, recipe.gate, models=models, losses=losses)
 
 
-def make_corpus(recipe: Recipe, run: Steps) -> Records:
+def make_corpus(recipe: Recipe, run: Steps) -> Records[Segment]:
     """Make the segments alone: cut every document, then drop duplicates over the whole corpus."""
     segments = run.step("segment", cut_documents, recipe.corpus)
     return run.step("dedup", drop_duplicates, recipe.corpus, segments=segments)
@@ -82,10 +83,10 @@ def curate(
     run: Steps,
     t: int,
     judge: Model,
-    candidates: Records,
-    probes: Records | None,
-    before: Sequence[Records] = (),
-) -> tuple[Records, Records]:
+    candidates: Records[Candidate],
+    probes: Records[Probe] | None,
+    before: Before = (),
+) -> tuple[Records[Judgement], Records[Example]]:
     """Try the judge of round `t`, have it judge every candidate, and choose; return the judgements and the chosen pairs."""
     if probes is not None:
         probed = run.step(f"probe-{t}", score, recipe.score, model=judge, candidates=probes)

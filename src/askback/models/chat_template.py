@@ -195,10 +195,13 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             raise TemplateFault(f"makes a text or list of more than {self.most:,} items")
 
     def _generate(self, source: nodes.Template, *given: Any, **named: Any) -> str:
-        for node in list(source.find_all((nodes.For, nodes.Macro, nodes.CallBlock))):
+        found = source.find_all
+        bodies: list[nodes.For | nodes.Macro | nodes.CallBlock]
+        bodies = [*found(nodes.For), *found(nodes.Macro), *found(nodes.CallBlock)]
+        for node in bodies:
             spend = nodes.Call(nodes.EnvironmentAttribute("spend"), [], [], None, None)
             counting = nodes.ExprStmt(spend).set_lineno(node.lineno).set_environment(self)
-            node.body.insert(0, counting)  # type: ignore[attr-defined]
+            node.body.insert(0, counting)
         for concat in list(source.find_all(nodes.Concat)):
             joined = nodes.Call(nodes.EnvironmentAttribute("joined"), concat.nodes, [], None, None)
             joined.set_lineno(concat.lineno).set_environment(self)

@@ -3,11 +3,11 @@
 `Plan` walks the page of a method in place of a `Run`, so that the plan cannot drift from what is run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from askback.corpus.dedup import deduplication_bytes
 from askback.curate.choose import least_score
@@ -16,9 +16,22 @@ from askback.curate.scorers.trial import check_calls
 from askback.engines import Offer, kind_of
 from askback.errors import Drift
 from askback.execution.budget import cost
-from askback.execution.identity import Input, Model, ancestors, asked, base_model, handle, identify, server_model
+from askback.execution.identity import (
+    Input,
+    Model,
+    P,
+    StepFunction,
+    T,
+    Wanted,
+    ancestors,
+    asked,
+    base_model,
+    given,
+    handle,
+    identify,
+    server_model,
+)
 from askback.execution.processes import Drain
-from askback.execution.shards import Records
 from askback.methods import Page, names, page_of
 from askback.models import check_model, is_remote, resolve, template_file
 from askback.plan import tokens as counting
@@ -33,8 +46,6 @@ from askback.recipe import Augment, Corpus, Gate, HeldOut, Judge, Options, Recip
 from askback.recipe.variables import hide
 from askback.seed.load import first_rows
 from askback.train.training_rows import schedule
-
-T = TypeVar("T", bound=Records | Model)
 
 
 class Plan:
@@ -82,25 +93,27 @@ class Plan:
         """Return the model of the server that is asked in this role, None where one of the run's own is asked."""
         return server_model(self.file.resources.engine_for(role))
 
-    def step(self, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
+    def step(
+        self, name: str, function: StepFunction[Wanted, P, T], options: Wanted, *args: P.args, **inputs: P.kwargs
+    ) -> T:
         """Look at one step.
 
         Raises:
             RecipeError: its engine cannot do what the options ask for.
         """
         folder = self.folder / name
-        inputs = asked(function, inputs, self.file.resources)
-        identity = identify(name, function, options, inputs, self.file)
-        through = ancestors(inputs)
-        output: T = handle(folder, name, function, identity, through)
-        role = "train" if isinstance(options, Training) else function.recorded.engine  # type: ignore[attr-defined]
+        found = asked(function, given(inputs), self.file.resources)
+        identity = identify(name, function, options, found, self.file)
+        through = ancestors(found)
+        output = handle(folder, name, function, identity, through)
+        role = "train" if isinstance(options, Training) else function.engine
         step = PlannedStep(name, "to do", through, role=role)
         step.look_at_disk(folder, identity)
         self.steps.append(step)
         if isinstance(options, Score):
             self._check_engine(options)
         if self._forecast:
-            self._look_ahead(step, options, inputs)
+            self._look_ahead(step, options, found)
         return output
 
     def _check_engine(self, options: Score) -> None:

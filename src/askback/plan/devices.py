@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from askback.engines.usage import Tokens
 from askback.recipe import Launch, Resources, Training
 
 USED = 0.4
@@ -13,7 +12,17 @@ USED = 0.4
 READ_FLOPS, TRAIN_FLOPS = 2, 6
 """For each parameter and token: a forward pass; that and a backward pass, which takes twice as much."""
 CPU_PARAMETERS = 134_515_008
-CPU = Tokens(prompt=700, output=60, train=240)
+
+
+class PerSecond(NamedTuple):
+    """Tokens a second, by what is done with them; of what is never done, 0."""
+
+    prompt: float = 0.0
+    output: float = 0.0
+    train: float = 0.0
+
+
+CPU = PerSecond(prompt=700, output=60, train=240)
 """Tokens per second of a model with `CPU_PARAMETERS` on two CPU cores."""
 WRITING = 0.25
 """Of the rate at which tokens are read, that at which they are written: each asks for all weights once more."""
@@ -61,19 +70,19 @@ def found_here(driver: Path = Path("/proc/driver/nvidia/gpus")) -> Card | None:
     return None
 
 
-def prior(parameters: int, resources: Resources) -> tuple[Tokens, str]:
+def prior(parameters: int, resources: Resources) -> tuple[PerSecond, str]:
     """Return tokens per second to assume for a model of `parameters` (0: unknown), and where that is from."""
     card, size = card_of(resources), parameters or CPU_PARAMETERS
     processes = resources.training.total
     what = f"a model of {size / 1e9:.2g} billion parameters" if size >= 1e9 else f"a {size / 1e6:.0f}M model"
     if card is None:
         slower = CPU_PARAMETERS / size
-        rates = Tokens(*(max(1e-6, rate * slower) for rate in CPU))  # type: ignore[arg-type]
+        rates = PerSecond(*(max(1e-6, rate * slower) for rate in CPU))
         return rates, f"assumed for {what} on two CPU cores (another machine will differ; resources.device names a GPU)"
     read = USED * card.tflops * 1e12 / (READ_FLOPS * size)
     train = processes * USED * card.tflops * 1e12 / (TRAIN_FLOPS * size)
     source = f"assumed for {what} at {USED:.0%} of the bfloat16 peak of {card.name}, {card.tflops:,.0f} TFLOP/s"
-    return Tokens(read, read * WRITING, train), source  # type: ignore[arg-type]
+    return PerSecond(read, read * WRITING, train), source
 
 
 def parameters(folder: Path | None, name: str = "") -> int:

@@ -10,7 +10,8 @@ from typing import Any
 
 from askback.augment.write import write_piece
 from askback.curate.score import score_piece
-from askback.engines import kind_of, open_engine, usage
+from askback.engines import kind_of
+from askback.engines.worker_context import WorkerContext
 from askback.evaluate.loss import measure_piece
 from askback.execution.budget import Spent
 from askback.execution.identity import Model
@@ -21,7 +22,7 @@ from askback.owned import atomic
 from askback.plan.rates import MEASURED
 from askback.plan.sample import Pair
 from askback.recipe import Recipe, Resources
-from askback.records import Candidate, Example, Provenance, Segment, Split, exchange
+from askback.records import Candidate, Example, Judgement, Provenance, Segment, Split, exchange
 
 SECONDS = 10.0
 """For each kind of work, about: as many records are taken as a first few let expect."""
@@ -52,25 +53,34 @@ def measure(
 
 
 def work_a_little(
-    recipe: Recipe, resources: Resources, base: str, pairs: list[Pair], candidates: list[Pair]
+    worker: WorkerContext, given: tuple[Recipe, Resources, str, list[Pair], list[Pair]]
 ) -> dict[str, Any]:
     """In a worker: return seconds until the model was ready, seconds and tokens of each role, and scores of seed pairs."""
+    recipe, resources, base, pairs, candidates = given
     began = time.monotonic()
     judge = resources.engine_for("score")
     local = resources.engine.model_copy(update={"kind": "transformers"})
     resources = resources.model_copy(update={"engine": local})
     model = Model(Path(base), "base", "", recipe.chat_template)
-    open_engine(local, base, recipe.chat_template)
+    worker.engine(local, base, recipe.chat_template)
     startup = time.monotonic() - began
     augment = recipe.augment.model_copy(update={"max_new_tokens": min(WRITTEN, recipe.augment.max_new_tokens)})
+
+    def judge_some(some: list[Pair]) -> list[Judgement]:
+        return score_piece(recipe.score, resources, model, 0, worker, _candidates(some)).kept
+
     spent = {
-        "loss": _timed(lambda some: measure_piece(recipe.evaluate, resources, model, _examples(some)), pairs),
-        "score": _timed(lambda some: score_piece(recipe.score, resources, model, 0, _candidates(some)), candidates),
-        "augment": _timed(lambda some: write_piece(augment, resources, model, 0, _segments(some)), candidates),
+        "loss": _timed(
+            worker, lambda some: measure_piece(recipe.evaluate, resources, model, worker, _examples(some)), pairs
+        ),
+        "score": _timed(worker, judge_some, candidates),
+        "augment": _timed(
+            worker, lambda some: write_piece(augment, resources, model, 0, worker, _segments(some)), candidates
+        ),
     }
     own = not kind_of(judge.kind).served  # else it is another model that will judge
-    judged = score_piece(recipe.score, resources, model, 0, _candidates(pairs[:MOST])).kept if own else []
-    open_engine.cache_clear()
+    judged = judge_some(pairs[:MOST]) if own else []
+    worker.close()
     gc.collect()
     spent["train"] = _trained(recipe, base, pairs)
     shown = {role: asdict(one) for role, one in spent.items()}
@@ -78,15 +88,15 @@ def work_a_little(
     return {"engine": local.kind, "startup": round(startup, 2), "spent": shown, "scores": scores}
 
 
-def _timed(work: Callable[[list[Pair]], Any], pairs: list[Pair]) -> Spent:
+def _timed(worker: WorkerContext, work: Callable[[list[Pair]], Any], pairs: list[Pair]) -> Spent:
     """Work on a few records to warm up, then on as many as take `SECONDS`, and return what those took."""
     began = time.monotonic()
     work(pairs[:FEW])
     each = (time.monotonic() - began) / FEW
     some = pairs[: max(FEW, min(MOST, int(SECONDS / max(1e-6, each))))]
-    began, before = time.monotonic(), usage.total()
+    began, before = time.monotonic(), worker.usage.total
     work(some)
-    counted = (now - then for now, then in zip(usage.total(), before, strict=True))
+    counted = (now - then for now, then in zip(worker.usage.total, before, strict=True))
     return Spent(time.monotonic() - began, *counted)
 
 

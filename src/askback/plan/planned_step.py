@@ -71,12 +71,12 @@ class PlannedStep:
         return {name: getattr(self, name) for name in fields} | {"tokens": tokens}
 
 
-def step_of(handle: Records | Model) -> str:
+def step_of(handle: Records[Any] | Model) -> str:
     """Return the name of the step that makes something."""
     return (handle.folder if isinstance(handle, Records) else handle.path.parent).name
 
 
-def record_sets(inputs: dict[str, Input]) -> Iterator[Records]:
+def record_sets(inputs: dict[str, Input]) -> Iterator[Records[Any]]:
     """Yield the record sets among a step's inputs; lists first come first."""
     for value in inputs.values():
         if isinstance(value, Records):

@@ -11,7 +11,7 @@ from askback.errors import InputError
 from askback.execution.budget import Spent
 from askback.execution.on_disk import RatesRecord, read_json, reading, step_record
 from askback.methods import names
-from askback.plan.devices import prior
+from askback.plan.devices import PerSecond, prior
 from askback.recipe import Resources
 from askback.recipe.names import ENGINES
 
@@ -27,9 +27,9 @@ class Rates:
     `first` are those assumed of a role of which nothing is known, for the reason `assumed`.
     """
 
-    first: Tokens
+    first: PerSecond
     assumed: str
-    rates: dict[str, Tokens] = field(default_factory=dict)
+    rates: dict[str, PerSecond] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     startup: float = STARTUP
 
@@ -55,7 +55,7 @@ class Rates:
             if one.train:
                 known["train"] = one.train / seconds
             if one.tokens:
-                self.rates[role], self.sources[role] = Tokens(**known), source
+                self.rates[role], self.sources[role] = PerSecond(**known), source
 
     def __str__(self) -> str:
         """Say where the rates are from."""
@@ -81,7 +81,7 @@ def rates_for(folder: Path, resources: Resources, source: Path | None = None, si
     found = Rates(*prior(size, resources))
     for role in names.ROLES:
         if rate := kind_of(resources.engine_for(role).kind).rate:
-            found.rates[role] = Tokens(rate, rate)
+            found.rates[role] = PerSecond(rate, rate)
     for run, measured_in in ((source, f"measured in {source}"), (folder, "measured in this run's finished steps")):
         if run is not None:
             found.learn(_finished(run, resources), measured_in)
@@ -89,7 +89,7 @@ def rates_for(folder: Path, resources: Resources, source: Path | None = None, si
         measured = read_json(folder / MEASURED, RatesRecord)
         found.startup = measured["startup"]
         with reading(folder / MEASURED):
-            spent = {role: Spent(**one) for role, one in measured["spent"].items()}  # type: ignore[arg-type]
+            spent = {role: Spent(**one) for role, one in measured["spent"].items()}
         found.learn(_of_this_engine(spent, measured["engine"], resources), f"measured by plan --measure ({MEASURED})")
     return found
 

@@ -16,7 +16,7 @@ from askback.inputs.remote import File
 from askback.methods import names
 from askback.plan.refusals import Refusals
 from askback.recipe import Augment, Corpus, CorpusSource, Judge, Seed
-from askback.records import Document, Rejection, Segment
+from askback.records import Candidate, Document, Example, Rejection, Segment
 
 SAMPLE_DOCUMENTS = 200
 SAMPLE_SECONDS = 3.0
@@ -73,7 +73,7 @@ def of_corpus(options: Corpus, folder: Path, refusals: Refusals) -> tuple[dict[s
 
     documents: dict[str, int] = {}
     segments, found_pairs, whole_corpus = 0.0, list[Pair](), True
-    cut_so_far = Outcome()
+    cut_so_far = Outcome[Segment]()
     for source in options.sources:
         pieces = pieces_of(source)
         count, sampled, done, outcome = _look(source, pieces, options)
@@ -94,7 +94,7 @@ def of_corpus(options: Corpus, folder: Path, refusals: Refusals) -> tuple[dict[s
 
 def _look(
     source: CorpusSource, pieces: Sequence[tuple[list[File], Any]], options: Corpus
-) -> tuple[int, int, int, Outcome]:
+) -> tuple[int, int, int, Outcome[Segment]]:
     """Return how many documents were found in `SAMPLE_SECONDS`, how many of them were cut, how many pieces were read to
     their end, and what was cut."""
     from askback.corpus import cut
@@ -105,9 +105,9 @@ def _look(
     most = source.limit and math.ceil(source.limit / source.sample)
     whole = source.model_copy(update={"sample": 1.0, "limit": most})
     deadline = time.monotonic() + SAMPLE_SECONDS
-    count, sampled, outcome = 0, 0, Outcome()
+    count, sampled, outcome = 0, 0, Outcome[Segment]()
 
-    def first(documents: Iterator[Document | Rejection]) -> tuple[Outcome, int, int]:
+    def first(documents: Iterator[Document | Rejection]) -> tuple[Outcome[Segment], int, int]:
         """In the process apart, which goes on counting what it was given with `sampled`."""
         nonlocal sampled
         before = sampled
@@ -162,7 +162,7 @@ def entered(folder: Path) -> int:
 
 def of_finished(folder: Path) -> tuple[int, Pairs]:
     """Return, of a finished step, how many records entered and what it kept."""
-    records = Records(folder, "")
+    records = Records[Segment | Candidate | Example](folder, "")
     rows = list(islice(records, 4 * SAMPLE_PAIRS))
     pairs = [("", one.text) if isinstance(one, Segment) else (one.instruction, one.output) for one in rows]
     return entered(folder), Pairs(len(records), spread(pairs), origin="augmented")

@@ -5,9 +5,9 @@ from pathlib import Path
 from askback.augment.write import write_piece
 from askback.curate.score import score_piece
 from askback.curate.scorers.trial import check_calls
-from askback.engines import Offer, open_engine
+from askback.engines import Offer
 from askback.engines.http.blame import hint
-from askback.engines.response_cache import kept_in
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.evaluate.options import Judging
 from askback.evaluate.pairwise import compare_piece
@@ -32,17 +32,16 @@ def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ROLES) -> list[Offer]
     """
     from askback.engines.http.openai_http import OpenAIHttp
 
-    open_engine.cache_clear()  # a server that was asked before may answer otherwise now
     found = []
     for role in roles:
         options = file.resources.engine_for(role)
         if options.kind == "openai_http":
-            engine = open_engine(options, str(Path()), "")
+            worker = WorkerContext()  # a server that was asked before may answer otherwise now
+            engine = worker.engine(options, str(Path()))
             assert isinstance(engine, OpenAIHttp)
             if role == "score":
                 check_calls(file.recipe.score, options.kind, engine.calls)
-            with kept_in(None):
-                why = _tried(role, file, options)
+            why = _tried(role, file, options, worker)
             if why:
                 raise InputError(
                     f"engines.{role}: {options.url}: answers a trial as the run will ask it with nothing of use: {why}."
@@ -52,30 +51,30 @@ def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ROLES) -> list[Offer]
     return found
 
 
-def _tried(role: str, file: RecipeFile, options: EngineOptions) -> str:
+def _tried(role: str, file: RecipeFile, options: EngineOptions, worker: WorkerContext) -> str:
     """Return why a server gave nothing of use to the step of a role, "" where it gave something."""
     resources = file.resources.model_copy(update={"engine": options})
     model = Model(Path(), options.model or options.url, "")
-    return {"augment": _augment, "score": _score, "compare": _compare}[role](file, resources, model)
+    return {"augment": _augment, "score": _score, "compare": _compare}[role](file, resources, model, worker)
 
 
-def _augment(file: RecipeFile, resources: Resources, model: Model) -> str:
+def _augment(file: RecipeFile, resources: Resources, model: Model, worker: WorkerContext) -> str:
     options = file.recipe.augment.model_copy(update={"per_segment": 1})
     most = min(file.recipe.corpus.max_chars, options.max_document_tokens * CHARS_PER_TOKEN)
     segments = [Segment(f"trial {at}", _text(most, asked), [], TRIAL) for at, asked in enumerate(ASKED)]
-    made = write_piece(options, resources, model, file.recipe.random_seed, segments)
+    made = write_piece(options, resources, model, file.recipe.random_seed, worker, segments)
     lost = [one.detail for one in made.dropped if one.rule in ("no-answer", "empty")]
     return lost[0] if len(lost) == len(segments) else ""
 
 
-def _score(file: RecipeFile, resources: Resources, model: Model) -> str:
+def _score(file: RecipeFile, resources: Resources, model: Model, worker: WorkerContext) -> str:
     options = file.recipe.score
     most = min(file.recipe.corpus.max_chars, options.max_output_tokens * CHARS_PER_TOKEN)
     pairs = [
         Candidate(f"trial {at}", exchange(asked, _text(most, asked)), TRIAL, [], "", "", 0)
         for at, asked in enumerate(ASKED)
     ]
-    made = score_piece(options, resources, model, file.recipe.random_seed, pairs)
+    made = score_piece(options, resources, model, file.recipe.random_seed, worker, pairs)
     for scorer in options.scorers:
         own = [one for one in made.kept if one.scorer == scorer]
         if all(one.score is None for one in own):
@@ -83,13 +82,13 @@ def _score(file: RecipeFile, resources: Resources, model: Model) -> str:
     return ""
 
 
-def _compare(file: RecipeFile, resources: Resources, model: Model) -> str:
+def _compare(file: RecipeFile, resources: Resources, model: Model, worker: WorkerContext) -> str:
     most = Judging().max_output_tokens * CHARS_PER_TOKEN
     first, second = (
         Answer(f"trial {at}", "trial", ASKED[0], _text(most, asked), "", 0, True) for at, asked in enumerate(ASKED)
     )
     prompt = EvalPrompt("trial", (Message("user", ASKED[0]),), "", TRIAL)
-    made = compare_piece(Judging(), resources, model, ("one", "two"), [(prompt, first, second)])
+    made = compare_piece(Judging(), resources, model, ("one", "two"), worker, [(prompt, first, second)])
     return made.kept[0].raw if all(one.preference is None for one in made.kept) else ""
 
 

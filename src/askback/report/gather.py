@@ -15,7 +15,7 @@ from askback.evaluate.verbs import RULES, count_verbs, verb_noun
 from askback.execution.on_disk import read_json
 from askback.execution.shards import Records
 from askback.methods import names
-from askback.records import Judgement, Separation, draw
+from askback.records import Candidate, Example, Judgement, Loss, Separation, draw
 from askback.report.samples import Sample, Scores, samples
 from askback.studies.description import LOOKED_AT
 from askback.studies.evaluation import compared
@@ -109,7 +109,10 @@ def gather(folder: Path, name: str = "") -> View:
     made = [step["step"] for step in steps]
     options = recipe_tree(folder)
     recipe = (folder / "recipe.yaml").read_text("utf-8")
-    picks = {t: {pair.id for pair in Records(folder / names.choice(t), "")} for t in names.rounds(names.choice, made)}
+    picks = {
+        t: {pair.id for pair in Records[Example](folder / names.choice(t), "")}
+        for t in names.rounds(names.choice, made)
+    }
     weights = options.get("select", {}).get("weights", {})
     judged = {t: _judged(folder / names.judgements(t), weights) for t in names.rounds(names.judgements, made)}
     by_scorer = {t: found for t, (found, _) in judged.items()}
@@ -162,7 +165,7 @@ def _stale(evaluation: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) ->
 
 def _held_out(folder: Path, made: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the losses that the loop measured, with intervals of their differences to base and to M_0."""
-    losses = {model: list(Records(folder / names.loss(model), "")) for model in names.measured(made)}
+    losses = {model: list(Records[Loss](folder / names.loss(model), "")) for model in names.measured(made)}
     return compared({model: own for model, own in losses.items() if own})
 
 
@@ -171,7 +174,7 @@ def _judged(folder: Path, weights: Mapping[str, float]) -> tuple[dict[str, level
     by_scorer: dict[str, levels.Scores] = {}
 
     def noted() -> Iterator[Judgement]:
-        for judgement in Records(folder, ""):
+        for judgement in Records[Judgement](folder, ""):
             by_scorer.setdefault(judgement.scorer, levels.Scores(judgement.scorer)).add(judgement)
             yield judgement
 
@@ -220,7 +223,10 @@ def _text_lengths(folder: Path, made: Sequence[str]) -> dict[str, dict[str, list
     """Return, for instructions and outputs, the lengths in each set, in characters."""
     found: dict[str, dict[str, list[float]]] = {"instruction": {}, "output": {}}
     for title, step in _sets(folder, made).items():
-        sizes = [(float(len(one.instruction)), float(len(one.output))) for one in Records(folder / step, "")]
+        sizes = [
+            (float(len(one.instruction)), float(len(one.output)))
+            for one in Records[Example | Candidate](folder / step, "")
+        ]
         for at, side in enumerate(found):
             found[side][title] = [size[at] for size in sizes]
     return found
@@ -236,7 +242,7 @@ def _diversity(folder: Path, made: Sequence[str], described: Mapping[str, Any]) 
             by = own.get("by", RULES)
             found[title] = Diversity(statistics["looked_at"], own["coverage"], own["distinct"], own["top"], by)
             continue
-        some = heapq.nsmallest(LOOKED_AT, Records(folder / step, ""), key=lambda one: one.id)
+        some = heapq.nsmallest(LOOKED_AT, Records[Example | Candidate](folder / step, ""), key=lambda one: one.id)
         seen = count_verbs(verb_noun(one.instruction, known) for one in some)
         found[title] = Diversity(len(some), seen.coverage, seen.distinct, seen.top, RULES)
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from askback.execution.shards import Records, rejections
 from askback.methods import names
-from askback.records import Example, Rejection, draw
+from askback.records import Candidate, Example, Rejection, draw
 from askback.studies.run_folder import chosen, data_round
 
 SAMPLES = 150
@@ -59,7 +59,7 @@ def _moved(folder: Path, picks: Mapping[int, set[str]], scores: Mapping[int, Sco
     """Yield pairs that were chosen in one of two rounds that follow each other only."""
     for earlier, later in itertools.pairwise(sorted(picks)):
         for step, other, way in ((later, earlier, "came"), (earlier, later, "left")):
-            pairs = (pair for pair in Records(folder / names.choice(step), "") if pair.id not in picks[other])
+            pairs = (pair for pair in Records[Example](folder / names.choice(step), "") if pair.id not in picks[other])
             for pair in _some(pairs, SAMPLES // 3):
                 ends = [scores.get(t, {}).get(pair.id) for t in (earlier, later)]
                 ends_in_words = " → ".join("unscored" if score is None else f"{score:.2f}" for score in ends)
@@ -77,7 +77,11 @@ def _rejected(folder: Path, steps: Sequence[str]) -> Iterator[Sample]:
                 found.append((name, drop))
     chosen_from = {names.choice(t) for t in names.rounds(names.choice, steps)}
     wanted = {drop.id for name, drop in found if name in chosen_from}
-    pairs = {pair.id: pair for pair in Records(folder / names.CANDIDATES, "") if pair.id in wanted} if wanted else {}
+    pairs = (
+        {pair.id: pair for pair in Records[Candidate](folder / names.CANDIDATES, "") if pair.id in wanted}
+        if wanted
+        else {}
+    )
     for name, drop in found:
         pair = pairs.get(drop.id)
         instruction, text = (pair.instruction, pair.output) if pair else ("", drop.text)

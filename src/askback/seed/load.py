@@ -38,7 +38,7 @@ def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
 
 
 @recorded(version=5, sources=sources)
-def load_seed(step: Step, options: Seed) -> Records:
+def load_seed(step: Step, options: Seed) -> Records[Example]:
     """Read every source, keep usable pairs once, and set some aside as held-out.
 
     Raises:
@@ -51,7 +51,7 @@ def load_seed(step: Step, options: Seed) -> Records:
     return step.write(Example, [outcome])
 
 
-def check_sides(outcome: Outcome, options: Seed) -> None:
+def check_sides(outcome: Outcome[Example], options: Seed) -> None:
     """Check that there are pairs to train on and pairs held out.
 
     Raises:
@@ -68,7 +68,7 @@ def check_sides(outcome: Outcome, options: Seed) -> None:
 
 
 @recorded(version=4, sources=lambda source: sources(Seed(sources=[source])))
-def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
+def load_pairs(step: Step, options: SeedSource, *, seed: Records[Example]) -> Records[Example]:
     """Read a file of pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
     side = TRAIN if options.split == TRAIN else HELD_OUT
     outcome = gather(Seed(sources=[options.model_copy(update={"split": side})]))
@@ -82,7 +82,7 @@ def load_pairs(step: Step, options: SeedSource, *, seed: Records) -> Records:
     return step.write(Example, [outcome])
 
 
-def _dropped(outcome: Outcome) -> str:
+def _dropped(outcome: Outcome[Example]) -> str:
     """Say how many pairs each rule dropped, and name one of them."""
     counted = sorted(outcome.reasons.items(), key=lambda item: -item[1])
     said = ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in counted)
@@ -90,9 +90,9 @@ def _dropped(outcome: Outcome) -> str:
     return (said or "none") + example
 
 
-def gather(options: Seed) -> Outcome:
+def gather(options: Seed) -> Outcome[Example]:
     """Read all sources, held-out ones first, so that a pair on both sides stays out of training."""
-    outcome = Outcome()
+    outcome = Outcome[Example]()
     seen: set[str] = set()
     for source in sorted(options.sources, key=lambda source: source.split != HELD_OUT):
         kept = 0

@@ -7,7 +7,7 @@ from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Judge
-from askback.records import Lesson, Provenance, Rejection, exchange, record_id, reject
+from askback.records import Example, Lesson, Provenance, Rejection, exchange, record_id, reject
 from askback.seed.load import open_rows, source_fingerprints
 from askback.seed.readers import Pair, reader
 from askback.text.words import normal
@@ -16,14 +16,14 @@ STAGE = "replies"
 
 
 @recorded(version=3, prompts=("rubric",), sources=lambda options: source_fingerprints(options.ranked))
-def load_ranked(step: Step, options: Judge, *, seed: Records) -> Records:
+def load_ranked(step: Step, options: Judge, *, seed: Records[Example]) -> Records[Lesson]:
     """Read the replies of `options.ranked` as lessons: rank 0 as 5, 1 as 4, lower ones as 3.
 
     What answers a held-out pair's instruction is left out, and so is what is longer than `max_chars`. The rubric counts,
     as in `teach_judge`.
     """
     held_out = {normal(pair.instruction) for pair in seed if pair.split == "held-out"}
-    outcome = Outcome()
+    outcome = Outcome[Lesson]()
     for source in options.ranked:
         count = 0
         read = reader(source.format).ranked

@@ -21,7 +21,7 @@ from askback.lookup import nearest
 from askback.methods import names
 from askback.recipe import Labels, RecipeFile, Score
 from askback.recipe.names import scorers
-from askback.records import Probe, record_id
+from askback.records import Judgement, Probe, record_id
 from askback.seed.load import load_seed
 
 
@@ -50,7 +50,7 @@ def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", lab
     sets = {"probes": run.step(f"{at}/probes", make_probes, recipe.judge.probing(), seed=seed)}
     if labels:
         sets["labels"] = run.step(f"{at}/labels", load_labels, labels)
-    judged: dict[str, list[Records]] = {}
+    judged: dict[str, list[Records[Judgement]]] = {}
     for name, (what, records) in itertools.product(options.scorers, sets.items()):
         alone = options.model_copy(update={"scorers": [name]})
         judged.setdefault(name, []).append(
@@ -96,6 +96,6 @@ def _judge_model(run: Path, base: Model, judge: str) -> Model:
     raise InputError(f"--model {judge}: neither a model of {run} that is trained, nor 'base', nor a model folder")
 
 
-def _cost(parts: Iterable[Records], pairs: int) -> float:
+def _cost(parts: Iterable[Records[Judgement]], pairs: int) -> float:
     records = [step_record(part.folder) for part in parts]
     return float(round(1000 * sum(record["seconds"] for record in records) / max(1, pairs), 1))

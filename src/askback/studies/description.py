@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from askback.corpus.dedup import near_copies
 from askback.evaluate.options import Describing
@@ -16,7 +16,7 @@ from askback.execution.outcome import Counts
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.inputs.contamination import evaluation_prompts
-from askback.records import Candidate, Example
+from askback.records import Candidate, Example, Judgement
 from askback.text.verbs import verbs
 
 LOOKED_AT = 20_000
@@ -40,11 +40,11 @@ def describe(
     step: Step,
     options: Describing,
     *,
-    seed: Records,
-    candidates: Records | None = None,
-    judgements: Records | None = None,
-    chosen: Records | None = None,
-) -> Records:
+    seed: Records[Example],
+    candidates: Records[Candidate] | None = None,
+    judgements: Records[Judgement] | None = None,
+    chosen: Records[Example] | None = None,
+) -> Records[Never]:
     """Describe the seed and, as far as they are made, the candidates of A_5, of A_4 and all, and what was chosen.
 
     In `step.json`, metrics: set → lengths in characters (method.md 1.8), verbs (4.3), the share of instructions that are
@@ -57,11 +57,10 @@ def describe(
         scores = {one.candidate_id: one.score or 0.0 for one in judgements or () if one.scorer == RUBRIC}
         for name, least in A_K.items():
             sets[name] = [one for one in every if scores.get(one.id, 0.0) >= least]
-        sets |= {"chosen": list(chosen or ()), "all candidates": every}
-    step.metrics = {name: describe_set(pairs, options) for name, pairs in sets.items() if pairs}
+        sets |= {"chosen": list(chosen or ()), "all candidates": [*every]}
+    found = {name: describe_set(pairs, options) for name, pairs in sets.items() if pairs}
     count = sum(map(len, sets.values()))
-    step.counts = {"pairs": Counts(count, count)}
-    return step.output  # type: ignore[no-any-return]
+    return step.measured({"pairs": Counts(count, count)}, found)
 
 
 def describe_set(pairs: list[Pair], options: Describing) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, write_json
 from askback.methods import names
 from askback.recipe import SeedSource
-from askback.records import Loss
+from askback.records import Answer, EvalPrompt, Loss
 from askback.seed.load import load_pairs
 from askback.studies.description import describe
 from askback.studies.run_folder import RunFolder, look, metrics, side_by_side
@@ -156,36 +156,46 @@ def _answered(
         result = win_rate(compared)
         names = {"model": model, "baseline": Path(who).name, "prompts": Path(name).name, "judge": judged_by}
         said = cautions(result, judged_by, (model, who), made)
-        row = {**names, "model_id": ids[model], "baseline_id": ids[who], **asdict(result), "cautions": said}
-        found["win_rates"][compared.folder.name] = row
+        verdict: dict[str, Any] = {
+            **names,
+            "model_id": ids[model],
+            "baseline_id": ids[who],
+            **asdict(result),
+            "cautions": said,
+        }
+        found["win_rates"][compared.folder.name] = verdict
 
 
 def _against_references(
     row: dict[str, Any],
     name: str,
-    prompts: Records,
-    answers: Records,
+    prompts: Records[EvalPrompt],
+    answers: Records[Answer],
     embedder: str,
     run: Run,
     found: dict[str, dict[str, Any]],
 ) -> None:
     """Score answers against the references of their prompts: by words, and by meaning if there is an embedder."""
-    given = {"prompts": prompts, "answers": answers}
-    scored = side_by_side(run, f"references-{name}", compare_with_references, Referring(), **given)
+    scored = side_by_side(
+        run, f"references-{name}", compare_with_references, Referring(), prompts=prompts, answers=answers
+    )
     found["references"][scored.folder.name] = {**row, **metrics(scored)}
     if embedder:
-        near = side_by_side(run, f"meanings-{name}", compare_meanings, Embedding(model=embedder), **given)
+        options = Embedding(model=embedder)
+        near = side_by_side(run, f"meanings-{name}", compare_meanings, options, prompts=prompts, answers=answers)
         found["similarities"][near.folder.name] = {**row, "embedder": Path(embedder).name, **metrics(near)}
 
 
-def _prompts(name: str, limit: int | None, made: RunFolder, run: Run) -> Records:
+def _prompts(name: str, limit: int | None, made: RunFolder, run: Run) -> Records[EvalPrompt]:
     step = f"prompts-{plain(name)}"
     if name == HELD_OUT:
         return side_by_side(run, step, held_out_prompts, HeldOutPrompts(limit=limit), examples=made.records(names.SEED))
     return side_by_side(run, step, read_prompts, PromptFile(path=name, limit=limit))
 
 
-def _answers(who: str, asked: str, prompts: Records, questions: Questions, made: RunFolder, run: Run) -> Records:
+def _answers(
+    who: str, asked: str, prompts: Records[EvalPrompt], questions: Questions, made: RunFolder, run: Run
+) -> Records[Answer]:
     """Return the answers of a model, written also as AlpacaEval's model_outputs, or those in a file."""
     step = f"answers-{plain(who)}-{asked}"
     if who not in made.models:

@@ -3,17 +3,27 @@
 Files are read as they are, so that a run of an earlier version, or one whose inputs are gone, is still looked at.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
 from askback.engines import kind_of
 from askback.errors import InputError, RecipeError
-from askback.execution.identity import Input, Model, base_model, fingerprint, identify, trained_model
+from askback.execution.identity import (
+    Model,
+    P,
+    StepFunction,
+    T,
+    Wanted,
+    base_model,
+    fingerprint,
+    given,
+    identify,
+    trained_model,
+)
 from askback.execution.on_disk import LossRecord, ResultRecord, checked, reading, step_record
 from askback.execution.progress import Progress
 from askback.execution.run import Run
@@ -21,10 +31,9 @@ from askback.execution.shards import Records
 from askback.lookup import nearest
 from askback.methods import names
 from askback.models import resolve
-from askback.recipe import EngineOptions, Options, RecipeFile
+from askback.recipe import EngineOptions, RecipeFile
 from askback.recipe.file import load_recipe
-
-T = TypeVar("T", bound=Records | Model)
+from askback.records import Example
 
 
 def finished(folder: Path) -> list[dict[str, Any]]:
@@ -107,7 +116,7 @@ def data_round(folder: Path) -> int:
     return found.data_round if found else max(rounds, default=0)
 
 
-def chosen(folder: Path) -> Records:
+def chosen(folder: Path) -> Records[Example]:
     """Return the pairs that are the run's data (`data_round`).
 
     Raises:
@@ -182,7 +191,7 @@ class RunFolder:
             )
         return model
 
-    def records(self, name: str) -> Records:
+    def records(self, name: str) -> Records[Any]:
         """Return what a finished step kept."""
         return Records(self.folder / name, self.steps[name])
 
@@ -224,15 +233,17 @@ def look(folder: Path) -> RunFolder:
     return found
 
 
-def side_by_side(run: Run, name: str, function: Callable[..., T], options: Options, **inputs: Input) -> T:
+def side_by_side(
+    run: Run, name: str, function: StepFunction[Wanted, P, T], options: Wanted, *args: P.args, **inputs: P.kwargs
+) -> T:
     """Make a step in a folder that carries the step's fingerprint.
 
     So what is asked in several ways (other prompts, another judge) stands side by side, and nothing is refused.
     """
-    mark = fingerprint(identify(name, function, options, inputs, run.file))[:8]
-    return run.step(f"{name}-{mark}", function, options, **inputs)
+    mark = fingerprint(identify(name, function, options, given(inputs), run.file))[:8]
+    return run.step(f"{name}-{mark}", function, options, *args, **inputs)
 
 
-def metrics(step: Records) -> dict[str, Any]:
+def metrics(step: Records[Any]) -> dict[str, Any]:
     """Return what a step measured."""
     return step_record(step.folder)["metrics"]

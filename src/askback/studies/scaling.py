@@ -15,7 +15,7 @@ from askback.evaluate.fit import Fit, fit_log
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import Answering, HeldOutPrompts, Judging, PromptFile, Subset
 from askback.evaluate.pairwise import compare, win_rate
-from askback.execution.identity import Input, Model, recorded
+from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.progress import Progress
 from askback.execution.run import Run
@@ -54,9 +54,9 @@ class Scaling:
 
 
 @recorded(version=2)
-def take(step: Step, options: Subset, *, examples: Records) -> Records:
+def take(step: Step, options: Subset, *, examples: Records[Example | Candidate]) -> Records[Example]:
     """Draw `size` examples to train on; a smaller draw is part of a larger one. Candidates become examples."""
-    outcome = Outcome()
+    outcome = Outcome[Example]()
     ranked = sorted((draw(step.random_seed, one.id, "scaling"), one.id) for one in examples if _taught(one))
     chosen = {id for _, id in ranked[: options.size]}
     if len(ranked) < options.size:
@@ -100,7 +100,7 @@ def scale(folder: Path, wanted: Scaling, progress: Progress | None = None) -> di
     return found
 
 
-def _set(name: str, made: RunFolder, run: Run) -> Records:
+def _set(name: str, made: RunFolder, run: Run) -> Records[Example | Candidate]:
     if name in SETS:
         step = {"seed": names.SEED, "curated": made.chosen, "uncurated": names.CANDIDATES}[name]
         if step not in made.steps:
@@ -127,7 +127,9 @@ def _label(name: str) -> str:
     return beside + _file(name.removeprefix(BESIDE))[1].name
 
 
-def _measure(name: str, size: int, examples: Records, wanted: Scaling, made: RunFolder, run: Run) -> dict[str, Any]:
+def _measure(
+    name: str, size: int, examples: Records[Example | Candidate], wanted: Scaling, made: RunFolder, run: Run
+) -> dict[str, Any]:
     recipe = made.file.recipe
     stem = f"{Path(_label(name)).stem}-{size}"
     part = side_by_side(run, f"take-{stem}", take, Subset(size=size), examples=examples)
@@ -157,8 +159,10 @@ def _won(stem: str, model: Model, wanted: Scaling, made: RunFolder, run: Run) ->
     against = side_by_side(
         run, "answers-m0", write_answers, Answering(), model=made.model(names.model(0)), prompts=prompts
     )
-    given: dict[str, Input] = {"model": judge, "prompts": prompts, "answers": answers, "baseline": against}
-    won = win_rate(side_by_side(run, f"compare-{stem}", compare, Judging(), **given))
+    compared = side_by_side(
+        *(run, f"compare-{stem}", compare, Judging()), model=judge, prompts=prompts, answers=answers, baseline=against
+    )
+    won = win_rate(compared)
     controlled = won.length_controlled.win_rate if won.length_controlled else None
     return {WIN_RATE: won.total.win_rate, "standard_error": won.total.standard_error, "length_controlled": controlled}
 

@@ -1,7 +1,7 @@
 """What a run made and measured, as plain values and sentences, for whatever shows a run."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from askback.execution.on_disk import FORECAST, Agreement, ForecastFile, Trainin
 from askback.execution.on_disk import checked as checked_on_disk
 from askback.execution.shards import Records
 from askback.methods import names
-from askback.records import Example, Separation
+from askback.records import Candidate, Example, Separation
 from askback.studies.run_folder import Result, chosen, finished
 
 PROMPTS = {
@@ -137,7 +137,7 @@ def lengths(folder: Path) -> Iterator[Lengths]:
             yield _lengths(name, Records(folder / step, ""))
 
 
-def _lengths(name: str, pairs: Records) -> Lengths:
+def _lengths(name: str, pairs: Records[Example | Candidate]) -> Lengths:
     sizes = [(len(pair.instruction), len(pair.output)) for pair in pairs]
     (instruction_mean, instruction_sd), (output_mean, output_sd) = (
         (statistics.fmean(side), statistics.pstdev(side)) for side in zip(*sizes, strict=True)
@@ -178,8 +178,8 @@ def forecast(folder: Path, name: str) -> dict[str, Any] | None:
     return dict(steps[name]) if name in steps else None
 
 
-def training(folder: Path, name: str) -> Iterator[dict[str, float]]:
+def training(folder: Path, name: str) -> Iterator[Mapping[str, Any]]:
     """Yield what a training wrote of each optimiser step; nothing for a step that trains nothing."""
     path = folder / name / "metrics.jsonl"
     if path.exists():
-        yield from (dict(line) for line in lines(path, TrainingLine))  # type: ignore[misc]
+        yield from lines(path, TrainingLine)

@@ -36,7 +36,8 @@ def breaks_off(text: str) -> str | None:
     ended = last.rstrip(CLOSING)
     if last.startswith("|") or not ended:
         return None
-    marked = bool(MARK.match(last).group().strip())  # type: ignore[union-attr]  # it matches any line
+    mark = MARK.match(last)
+    marked = mark is not None and not mark[0].isspace() and mark[0] != ""
     whole = marked or width(last) < SENTENCE_CHARS or ended.endswith(FINAL) or _ENDS_WITHOUT.search(ended)
     if _GOES_ON.search(ended) or not whole:
         return last[-40:]

@@ -51,7 +51,8 @@ class Watch:
 
     def resume(self) -> str | None:
         """Return the newest sealed checkpoint, or None; remove all others, and the metrics of later steps."""
-        return distributed.agreed(self._resume() if distributed.is_first() else None)  # type: ignore[no-any-return]
+        newest: str | None = distributed.agreed(self._resume() if distributed.is_first() else None)
+        return newest
 
     def _resume(self) -> str | None:
         sealed = {int(path.name.rpartition("-")[2]): path for path in self._all() if self._is_sealed(path)}

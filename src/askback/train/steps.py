@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
+from askback.engines.worker_context import WorkerContext
 from askback.errors import Interrupted
 from askback.execution.identity import Model, recorded
 from askback.execution.on_disk import step_record
 from askback.execution.outcome import Counts
-from askback.execution.processes import report, stopping
 from askback.execution.shards import Records, rejections, write_records
 from askback.execution.step import Step
 from askback.recipe import Backward, Launch, Training
@@ -21,7 +22,7 @@ from askback.train.training_rows import Taught, schedule
 
 
 @recorded(version=4, output="model", prompts=("backward",))
-def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequence[Records]) -> Model:
+def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequence[Records[Example]]) -> Model:
     """Train M_yx: the output is shown, the instruction is learnt (method.md 1.1), or that there is none (`refusals`)."""
     taught = [one for one in _taught(examples) if isinstance(one, Example)]
     return _train(step, options, "backward", base, [*taught, *refusals(taught, options.refusals, step.random_seed)])
@@ -33,9 +34,9 @@ def train_forward(
     options: Training,
     *,
     base: Model,
-    examples: Sequence[Records],
+    examples: Sequence[Records[Taught]],
     earlier: Model | None = None,
-    taught: Sequence[Records] = (),
+    taught: Sequence[Records[Taught]] | None = None,
 ) -> Model:
     """Train M_0 or M_t: the tagged instruction is shown, the output is learnt (method.md 1.1, 1.6).
 
@@ -47,17 +48,17 @@ def train_forward(
         taught: what `earlier` learnt from.
     """
     learnt = _taught(examples)
-    if earlier is not None and _unscored(learnt) == _unscored(_taught(taught)):
-        step.take_over(earlier)
+    if earlier is not None and taught is not None and _unscored(learnt) == _unscored(_taught(taught)):
+        made = step.take_over(earlier)
         write_records(step.folder / "rejected-00000.parquet", Rejection, list(rejections(earlier.path.parent)))
         step.metrics = {**step_record(earlier.path.parent)["metrics"], "taken_over": earlier.id}
         left_out = int(step.metrics["left_out"])
         step.counts = {"examples": Counts(len(learnt), len(learnt) - left_out, left_out)}
-        return step.output  # type: ignore[no-any-return]
+        return made
     return _train(step, options, "forward", base, learnt)
 
 
-def _taught(examples: Sequence[Records]) -> list[Taught]:
+def _taught(examples: Sequence[Records[Taught]]) -> list[Taught]:
     return [one for records in examples for one in records if isinstance(one, Lesson) or one.split == "train"]
 
 
@@ -79,20 +80,20 @@ def _train(
     )
     batch_size, steps = schedule(options, len(taught))
     check_shares(devices, batch_size)
-    step.metrics = step.alone(train_apart, job, devices, total=steps, unit="steps", processes=devices.processes)
+    (step.metrics,) = step.alone(partial(train_apart, devices), [job], "steps", steps, devices.processes)
     left_out = int(step.metrics["left_out"])
     step.counts = {"examples": Counts(len(taught), len(taught) - left_out, left_out)}
-    return step.output  # type: ignore[no-any-return]
+    return step.model
 
 
-def train_apart(job: Job, devices: Launch) -> dict[str, float | int]:
+def train_apart(devices: Launch, worker: WorkerContext, job: Job) -> dict[str, float | int]:
     """In a process of its own: train, and save a checkpoint when the user asks to stop."""
     if devices.total > 1:
-        return train_together(job, devices, report, stopping)
+        return train_together(job, devices, worker.report, worker.stopping)
 
     def tell(steps: int, tokens: int) -> None:
-        report(steps, tokens)
-        if stopping():
+        worker.report(steps, tokens)
+        if worker.stopping():
             raise Interrupted("stopped; the training's checkpoint is saved. The same command goes on from there.")
 
     return finetune(job, tell)

@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
-from askback.engines import response_cache, usage
 from askback.engines.http.blame import CONTENT, LATER, PATIENCE, Again, Refused, refused, whole_servers
 from askback.engines.http.concurrency import Concurrency
 from askback.engines.http.key import Scrubber, read_key
 from askback.engines.http.reading import ODD, ContentRefused, ErrorInside, decode, error_inside, used, words_of
+from askback.engines.worker_context import WorkerContext
 from askback.errors import AskbackError, InputError, MissingExtra
 from askback.recipe import EngineOptions
 
@@ -49,7 +49,7 @@ class Endpoint:
         MissingExtra: httpx2 is not installed.
     """
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: EngineOptions, worker: WorkerContext) -> None:
         try:
             import httpx2
         except ImportError as error:
@@ -58,6 +58,7 @@ class Endpoint:
         if not self.url:
             raise InputError(f"the engine '{options.kind}' has no url: no server has been started for it")
         self._options = options
+        self._worker = worker
         key = read_key(options.api_key_env)
         self._scrub = Scrubber(key)
         self._faults = (httpx2.TransportError, httpx2.DecodingError)
@@ -98,7 +99,7 @@ class Endpoint:
     ) -> list[Any]:
         """Ask many; return, in their order, what `read` makes of each answer, or `Refused` where that is its own fault.
 
-        Equal requests are sent once, and a request whose answer is kept (answers.py) is not sent.
+        Equal requests are sent once, and a request whose answer is kept (response_cache.py) is not sent.
 
         Args:
             shape: what an answer that is kept must be, type by type; one that is not is not kept, or asked for again.
@@ -107,7 +108,7 @@ class Endpoint:
         Raises:
             InputError: the server cannot be reached, refuses the key, or gives no answers.
         """
-        kept = response_cache.current()
+        kept = self._worker.answers
         keys = [self._request_key(path, payload) for payload in payloads]
         known = {key: found for key in dict.fromkeys(keys) if (found := _sound(shape, kept.get(key))) is not None}
         todo = {key: payload for key, payload in zip(keys, payloads, strict=True) if key not in known}
@@ -232,7 +233,7 @@ class Endpoint:
         try:
             found = self._scrub.value(decode(body))
             if good:
-                _count(found, payload)
+                self._count(found, payload)
                 return read(found, payload)
             said = words_of(found)
         except ContentRefused as refusal:
@@ -246,6 +247,18 @@ class Endpoint:
                 raise Again(self._scrub.said(odd)) from None
         return refused(status, headers, self._scrub.said(said), self._options)
 
+    def _count(self, body: Any, payload: dict[str, Any]) -> None:
+        """Count the tokens of an answer, of use or not, as it is paid; where the server does not tell them, by length."""
+        if not payload or error_inside(body):
+            return
+        prompt, output = used(body, "prompt_tokens"), used(body, "completion_tokens")
+        if prompt is None:
+            asked = payload.get("prompt") or "".join(turn["content"] for turn in payload.get("messages", []))
+            prompt = len(asked) if isinstance(asked, list) else len(asked) // CHARS_PER_TOKEN
+        if output is None:
+            output = len(json.dumps(body)) // CHARS_PER_TOKEN if payload.get("max_tokens") != 1 else 1
+        self._worker.usage.count(prompt, output)
+
 
 class _Stopped(AskbackError):
     """Given up because another request of the same call cannot be answered; never shown."""
@@ -257,16 +270,3 @@ def _sound(shape: TypeAdapter[Any], kept: Any) -> Any:
         return None if kept is None else shape.validate_json(json.dumps(kept), strict=True)
     except ODD:
         return None
-
-
-def _count(body: Any, payload: dict[str, Any]) -> None:
-    """Count the tokens of an answer, of use or not, as it is paid; where the server does not tell them, by length."""
-    if not payload or error_inside(body):
-        return
-    prompt, output = used(body, "prompt_tokens"), used(body, "completion_tokens")
-    if prompt is None:
-        asked = payload.get("prompt") or "".join(turn["content"] for turn in payload.get("messages", []))
-        prompt = len(asked) if isinstance(asked, list) else len(asked) // CHARS_PER_TOKEN
-    if output is None:
-        output = len(json.dumps(body)) // CHARS_PER_TOKEN if payload.get("max_tokens") != 1 else 1
-    usage.count(prompt, output)

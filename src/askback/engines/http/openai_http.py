@@ -23,6 +23,7 @@ from askback.engines.http.endpoint import Endpoint
 from askback.engines.http.reading import first_choice, read_text
 from askback.engines.http.tokens import choice_in, read_tokens, told
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling, Unanswered
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.prompts import render, render_pair, rendering
 from askback.prompts.prompt import Prompt, ask
@@ -70,9 +71,15 @@ class OpenAIHttp:
 
     calls = CALLS
 
-    def __init__(self, model_folder: str, options: EngineOptions, chat_template: str = "") -> None:
+    def __init__(
+        self,
+        model_folder: str,
+        options: EngineOptions,
+        chat_template: str = "",
+        worker: WorkerContext | None = None,
+    ) -> None:
         self._options = options
-        self._endpoint = Endpoint(options)
+        self._endpoint = Endpoint(options, worker or WorkerContext())
         self._model = options.model or _only_model(self._endpoint)
         self._tokenizer = _tokenizer(options.tokenizer, chat_template) if options.tokenizer else None
         self._chat = options.api == "chat" or (options.api == "auto" and self._tokenizer is None)

@@ -38,7 +38,8 @@ def _register() -> None:
         plain = mask is not None and mask.dtype == torch.bool and mask.shape[1] == 1 and causal
         # A query, as of padding, that sees nothing is to give a number.
         if module.training or bent or not plain or not mask.any(-1).all():
-            return sdpa_attention_forward(module, query, key, value, attention_mask, **others)  # type: ignore[no-any-return]
+            theirs: tuple[Any, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **others)
+            return theirs
         query = query * (others.get("scaling") or query.shape[3] ** -0.5)
         if queries == 1:
             return _one(query, key, value, mask), None

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askback import models
-from askback.engines import usage
 from askback.engines.batching import LIKE, Row, batches, common_prefix, continuation, shared_prefix
 from askback.engines.local import attention
 from askback.engines.local.decoding import Drawing
@@ -22,6 +21,7 @@ from askback.engines.local.kv_cache import token_bytes
 from askback.engines.local.loading import load, multiplies_bfloat16, stop_tokens, truncate
 from askback.engines.local.sampling import SeededSampler, draw
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
+from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError, MissingExtra
 from askback.prompts import read, render, render_pair
 from askback.prompts.prompt import Prompt
@@ -57,7 +57,14 @@ class TransformersLocal:
 
     calls = CALLS
 
-    def __init__(self, model_folder: str, options: "EngineOptions", chat_template: str = "") -> None:
+    def __init__(
+        self,
+        model_folder: str,
+        options: "EngineOptions",
+        chat_template: str = "",
+        worker: WorkerContext | None = None,
+    ) -> None:
+        self._usage = (worker or WorkerContext()).usage
         folder = Path(model_folder)
         models.check_model(folder, chat_template)
         try:
@@ -97,7 +104,7 @@ class TransformersLocal:
                 found.update(zip(batch, padded, strict=True))
             drawn = [found[at] for at in range(len(rows))]
         answers = [self._completion(answer) for answer in drawn]
-        usage.count(sum(map(len, rows)), sum(answer.tokens for answer in answers))
+        self._usage.count(sum(map(len, rows)), sum(answer.tokens for answer in answers))
         return answers
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
@@ -161,7 +168,7 @@ class TransformersLocal:
             for batch in batches([len(row.ids) - shared for row in rows], budget, LIKE):
                 values = self._logprobs([rows[at] for at in batch], shared, cache)
                 scored.update(zip(batch, values, strict=True))
-        usage.count(sum(len(row.ids) for row in rows))
+        self._usage.count(sum(len(row.ids) for row in rows))
         return [scored[at] for at in range(len(rows))]
 
     def _read_prefix(self, ids: list[int]) -> Any:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -149,8 +149,8 @@ class Serving:
 
     def ready(
         self,
-        function: Callable[..., Any],
-        inputs: dict[str, Any],
+        role: str,
+        inputs: Mapping[str, Any],
         resources: Resources,
         log: Path,
         say: Callable[[str], None],
@@ -159,7 +159,6 @@ class Serving:
 
         A step that asks no model, such as a training, needs the memory: no server is left running.
         """
-        role = function.recorded.engine  # type: ignore[attr-defined]
         options = resources.engine_for(role)
         if not role or options.kind != "vllm_server":
             self.close()

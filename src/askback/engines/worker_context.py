@@ -1,0 +1,77 @@
+"""What a piece of work is given of the process that it is done in; no module keeps any of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from askback import owned
+from askback.engines import kind_of
+from askback.engines.protocol import Engine
+from askback.engines.response_cache import Answers
+from askback.engines.usage import Tokens, Usage
+from askback.lookup import load
+
+if TYPE_CHECKING:
+    from askback.recipe import EngineOptions
+
+
+class WorkerContext:
+    """Whom to report to, whether to stop, which tokens engines used, which answers are kept, and the one loaded model.
+
+    Args:
+        send: takes each report: how many records more are done, and the tokens that they took.
+        stopping: whether the user asked to stop, for long work that can save itself half-way.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[int, Tokens], object] = lambda records, tokens: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._send = send
+        self.stopping = stopping
+        self.usage = Usage()
+        self.answers = Answers()
+        self.idle: list[Any] = []
+        """Processes of its own that it keeps for the next piece (corpus/apart.py)."""
+        self._asked: Any = None
+        self._engine: Engine | None = None
+
+    def report(self, records: int, trained: int = 0) -> None:
+        """Report `records` more as done, with the tokens trained on and those that engines used since the last report."""
+        self._send(records, self.usage.take()._replace(train=trained))
+
+    def engine(self, options: "EngineOptions", model: str, chat_template: str = "") -> Engine:
+        """Load `model` (a folder) in the engine of `options.kind`, or connect; a process holds one model, loaded once.
+
+        Raises:
+            RecipeError: there is no such engine.
+            InputError: the model folder is unusable.
+            MissingExtra: what the engine needs is not installed.
+        """
+        if self._engine is None or self._asked != (options, model, chat_template):
+            self.close()
+            opens: Any = load(kind_of(options.kind).opens)
+            self._engine, self._asked = opens(model, options, chat_template, self), (options, model, chat_template)
+        assert self._engine is not None
+        return self._engine
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self._engine = None
+
+    @contextmanager
+    def keeping(self, path: Path | None) -> Iterator[None]:
+        """Keep all answers that engines get meanwhile in `path`; leaving without an error deletes it.
+
+        Without a path they are kept in memory, apart from those of before.
+        """
+        before, self.answers = self.answers, Answers(path)
+        try:
+            yield
+            if path is not None:
+                owned.remove(path)
+        finally:
+            self.answers.close()
+            self.answers = before
