@@ -58,7 +58,6 @@ def cluster() -> Iterator[Any]:
 
         cluster = Cluster(initialize_head=True, head_node_args=NODE)
         yield cluster
-        ray_tasks.disconnect()
         cluster.shutdown()
 
 
@@ -237,7 +236,7 @@ def test_no_cluster_is_said_at_once() -> None:
         free.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(InputError, match=rf"the Ray cluster at '{nobody}' cannot be used: ConnectionRefusedError"):
-        ray_tasks.connect(nobody)
+        ray_tasks.Cluster().connect(nobody)
 
 
 def test_a_node_that_does_not_see_the_run_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +251,6 @@ def test_a_node_that_does_not_see_the_run_folder_says_so(tmp_path: Path, monkeyp
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_tasks, "_connection", None)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"askback\[ray\]"):
-        ray_tasks.connect("auto")
+        ray_tasks.Cluster().connect("auto")

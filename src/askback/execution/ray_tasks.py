@@ -34,6 +34,59 @@ _START = -1
 """In place of a piece's number: what a worker does first."""
 
 
+class Connection(NamedTuple):
+    """Ray, connected, with the desk of this run."""
+
+    ray: Any
+    desk: Any
+    address: str
+
+
+class Cluster:
+    """A connection that is made when a step first needs it and kept for the next ones, until it is closed."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+
+    def connect(self, address: str) -> Connection:
+        """Connect to the cluster at `address`; "" starts one here, which only this process and its children can use.
+
+        Raises:
+            InputError: there is no such cluster.
+            MissingExtra: Ray is not installed.
+        """
+        known = self._connection
+        if known is not None and known.address == address and known.ray.is_initialized():
+            return known
+        self.close()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # of 40 seconds each, to find a cluster
+        if not address:
+            # Ray else listens on all interfaces (its switch for that is named after the systems where it is off by
+            # default), and writes the token, which it has asked for since 2.59, to the home folder.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingExtra("ray", "ray", "executor 'ray'") from error
+        if not ray.is_initialized():
+            _init(ray, address)
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        lasting = {"max_restarts": -1, "max_task_retries": -1}  # what it forgets is progress alone
+        desk = ray.remote(num_cpus=0, scheduling_strategy=here, **lasting)(Desk).remote()
+        self._connection = Connection(ray, desk, address)
+        return self._connection
+
+    def close(self) -> None:
+        """End the connection, and with it the Ray that was started for it, if there is one."""
+        if self._connection is not None:
+            self._connection.ray.shutdown()
+            self._connection = None
+
+
 def run_pieces(
     work: Work[A, B],
     pieces: Sequence[A],
@@ -43,6 +96,7 @@ def run_pieces(
     on_report: Report,
     resources: Resources,
     models: int,
+    cluster: Cluster,
 ) -> Iterator[B]:
     """Call ``work(worker, piece)`` for each piece in `workers` Ray workers and yield the results as they come.
 
@@ -57,7 +111,7 @@ def run_pieces(
     """
     if not pieces:
         return
-    ray, desk, _ = connect(resources.address)
+    ray, desk, _ = cluster.connect(resources.address)
     with _mark(log) as mark:
         crew = _Crew(ray, desk, workers, _needs(ray, resources, models), log, mark, drain.say)
         crew.todo.extend(enumerate(pieces))
@@ -78,60 +132,6 @@ def run_pieces(
             ) from error
         finally:
             crew.end()
-
-
-class Connection(NamedTuple):
-    """Ray, connected, with the desk of this run."""
-
-    ray: Any
-    desk: Any
-    address: str
-
-
-_connection: Connection | None = None
-
-
-def connect(address: str) -> Connection:
-    """Connect to the cluster at `address`; "" starts one here, which only this process and its children can use.
-
-    The connection is kept until this process ends, as the next step needs it too.
-
-    Raises:
-        InputError: there is no such cluster.
-        MissingExtra: Ray is not installed.
-    """
-    global _connection
-    if _connection is not None and _connection.address == address and _connection.ray.is_initialized():
-        return _connection
-    disconnect()
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # of 40 seconds each, to find a cluster
-    if not address:
-        # Ray else listens on all interfaces (its switch for that is named after the systems where it is off by default),
-        # and writes the token, which it has asked for since 2.59, to the home folder.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtra("ray", "ray", "executor 'ray'") from error
-    if not ray.is_initialized():
-        _init(ray, address)
-    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-        ray.get_runtime_context().get_node_id(), soft=False
-    )
-    lasting = {"max_restarts": -1, "max_task_retries": -1}  # what it forgets is progress alone
-    desk = ray.remote(num_cpus=0, scheduling_strategy=here, **lasting)(Desk).remote()
-    _connection = Connection(ray, desk, address)
-    return _connection
-
-
-def disconnect() -> None:
-    """End the connection, and with it the Ray that was started for it, if there is one."""
-    global _connection
-    if _connection is not None:
-        _connection.ray.shutdown()
-        _connection = None
 
 
 def _init(ray: Any, address: str) -> None:

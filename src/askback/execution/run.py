@@ -43,6 +43,7 @@ from askback.execution.on_disk import made_by
 from askback.execution.outcome import Counts
 from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
+from askback.execution.ray_tasks import Cluster
 from askback.execution.shards import write_json
 from askback.execution.step import Step, nothing_kept
 from askback.recipe import RecipeFile
@@ -108,6 +109,7 @@ class Run:
         self._lock: Any = None
         self._begun = False
         self._serving = Serving()
+        self._cluster = Cluster()
 
     def __enter__(self) -> "Run":
         from filelock import FileLock, Timeout
@@ -129,6 +131,7 @@ class Run:
 
     def __exit__(self, *error: object) -> None:
         self._serving.close()
+        self._cluster.close()
         self.drain.__exit__(*error)
         self._lock.release()
 
@@ -188,10 +191,12 @@ class Run:
         resources = self._serving.ready(
             function.engine, found, self.file.resources, folder / SERVER_LOG, self.progress.say
         )
-        asks_model = bool(function.engine)
         meter = Meter(folder / TIMINGS, resources.engine, self.spending)
         random_seed = self.file.recipe.random_seed
-        step = Step(name, folder, resources, random_seed, self.progress, self.drain, meter, output, asks_model)
+        step = Step(
+            *(name, folder, resources, random_seed, self.progress, self.drain, meter, output, self._cluster),
+            asks_model=bool(function.engine),
+        )
         try:
             with meter:
                 function.make(step, options, found)

@@ -16,12 +16,14 @@ from askback.engines import kind_of
 from askback.engines.usage import Tokens
 from askback.engines.worker_context import WorkerContext
 from askback.errors import Drift, EmptyStep
+from askback.execution import ray_tasks
 from askback.execution.budget import Meter
 from askback.execution.identity import Model
 from askback.execution.on_disk import IdentityRecord, read_json
 from askback.execution.outcome import Counts, Outcome
 from askback.execution.processes import A, B, Drain, Report, Work, run_pieces
 from askback.execution.progress import Bar, Progress
+from askback.execution.ray_tasks import Cluster
 from askback.execution.shards import (
     Piece,
     Records,
@@ -47,6 +49,8 @@ class Step:
     meter: Meter
     output: Records[Any] | Model
     """The handle of what it makes."""
+    cluster: Cluster = field(default_factory=Cluster)
+    """Where its work is done if `resources.executor` is "ray"."""
     asks_model: bool = False
     """Whether a worker may hold a model."""
     counts: dict[str, Counts] = field(default_factory=dict)
@@ -145,9 +149,8 @@ class Step:
     ) -> Iterator[B]:
         """Have pieces done where `resources.executor` says; each worker holds `models` models."""
         if self.resources.executor == "ray":
-            from askback.execution import ray_tasks
-
-            return ray_tasks.run_pieces(work, pieces, workers, self.log, self.drain, on_report, self.resources, models)
+            given = work, pieces, workers, self.log, self.drain, on_report, self.resources, models
+            return ray_tasks.run_pieces(*given, self.cluster)
         return run_pieces(work, pieces, workers, self.log, self.drain, on_report)
 
     @property
