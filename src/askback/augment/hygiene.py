@@ -45,7 +45,7 @@ def too_long(instruction: str, segment: Segment, options: Augment) -> str:
 
 
 PROMPT_WORDS = 6
-"""So many words in a row from the backward prompt itself are a leak (ours)."""
+"""Number of words in a row from the backward prompt that count as a leak (ours)."""
 
 
 def template_leak(instruction: str, segment: Segment, options: Augment) -> str:

@@ -13,7 +13,7 @@ from askback.text.similarity import NearCopies
 from askback.text.words import word_set
 
 ROUNDING = 1e-9
-"""A share of a number may miss a whole number by so much: 0.07 of 100 is 7.000000000000001."""
+"""Rounding error by which a share of a number may miss a whole number: 0.07 of 100 is 7.000000000000001."""
 LENGTH_BINS = 5
 """Lengths are matched by fifths of the candidates."""
 

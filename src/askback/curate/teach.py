@@ -103,7 +103,7 @@ def damage(
 
 
 def _short_enough(pairs: Iterable[Example], count: int, max_chars: int, outcome: Outcome[R]) -> list[Example]:
-    """Return the first so many pairs that are not too long, and count those looked at as stage "pairs"."""
+    """Return the first `count` pairs that are not too long, and count those looked at as stage "pairs"."""
     found: list[Example] = []
     for pair in pairs:
         size = len(pair.instruction) + len(pair.output)

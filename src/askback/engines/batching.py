@@ -18,9 +18,9 @@ def continuation(context: list[int], answer: list[int]) -> Row:
 
 
 LIKE = 0.9
-"""Rows read together are at least so long as the longest of them, as a share: 4 % padding in place of 9 % for 32 pairs."""
+"""Least length of a row read with others, as a share of the longest: 4 % padding in place of 9 % for 32 pairs."""
 FULL_ENOUGH = 0.25
-"""A batch that holds so much of its budget costs so much that another one beside it costs little more."""
+"""Share of its budget from which a batch is full enough that another batch costs little more."""
 
 
 def batches(lengths: Sequence[int], budget: int, like: float = 0.0) -> list[list[int]]:

@@ -12,7 +12,7 @@ class PromptFile(Options):
 
     path: str
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Take the first so many usable prompts."""
+    """Number of usable prompts to take, from the first on."""
 
 
 class HeldOutPrompts(Options):
@@ -44,7 +44,7 @@ class Judging(Options):
     """How two answers are compared."""
 
     max_output_tokens: Annotated[int, Field(ge=16)] = 1024
-    """The judge reads so many tokens of each answer."""
+    """Number of tokens of each answer that the judge reads."""
 
 
 class Referring(Options):
@@ -65,7 +65,7 @@ class Benchmarks(Options):
     few_shot: Annotated[int, Field(ge=0)] | None = None
     """Examples shown before each question; each task's own number unless given."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Take so many questions of each task: for trying out, not for reporting."""
+    """Number of questions to take of each task: for trying out, not for reporting."""
     batch_size: Annotated[int, Field(ge=1)] = 8
     include_path: str = ""
     """A folder of task files of one's own."""

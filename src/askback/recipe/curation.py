@@ -36,7 +36,7 @@ class Score(Options):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     """How a reasoning is drawn, as the paper draws everything."""
     max_output_tokens: Annotated[int, Field(ge=16)] = 1024
-    """The judge reads so many tokens of the output."""
+    """Number of tokens of the output that the judge reads."""
 
     @model_validator(mode="after")
     def _sensible(self) -> "Score":

@@ -22,7 +22,7 @@ class SeedSource(Options):
     split: Literal["auto", "train", "held-out"] = "auto"
     """`auto` splits by `held_out`; the others put all pairs of this source on one side."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Take the first so many usable pairs."""
+    """Number of usable pairs to take, from the first on."""
     licence: str = ""
     """Licence of the pairs, if the file does not state it."""
 
@@ -151,7 +151,7 @@ class Corpus(Options):
     max_document_bytes: Annotated[int, Field(ge=1)] = 8_000_000
     """Larger documents are rejected unparsed."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Keep at most so many segments, drawn evenly over all by `Recipe.random_seed`."""
+    """Most segments to keep, drawn evenly over all by `Recipe.random_seed`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -69,7 +69,7 @@ class Augment(Options):
     max_new_tokens: Annotated[int, Field(ge=1)] = 128
     """The paper does not say; its candidates average 352 characters, its chosen ones 115."""
     max_document_tokens: Annotated[int, Field(ge=16)] = 1024
-    """A segment is shown to the backward model up to so many tokens; the candidate keeps it whole."""
+    """Most tokens of a segment that the backward model is shown; the candidate keeps it whole."""
     max_instruction_chars: Annotated[int, Field(ge=1)] = 800
     copied_words: Annotated[int, Field(ge=2)] = 12
     """An instruction that quotes so many words in a row from the segment is an echo (ours; the paper has no such rule)."""
@@ -84,7 +84,7 @@ class HeldOut(Options):
 
     max_tokens: Annotated[int, Field(ge=16)] = 1024
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Measure on at most so many pairs (the first by id)."""
+    """Most pairs to measure on (the first by id)."""
     tags: list[Literal["augmented", "inference"]] = ["inference"]
     """Prompts to measure under beside that of the pair's origin (S_a), each at the cost of another reading: "augmented" is
     S_w, "inference" S_a + S_w, which the paper answers under. The gate goes by the loss under S_a."""

@@ -13,13 +13,13 @@ from askback.errors import InputError, Interrupted
 from askback.train import distributed
 
 SAVING_SHARE = 20
-"""Training takes at least so many times as long as saving checkpoints does."""
+"""Least ratio of the time spent training to the time spent saving checkpoints."""
 
 SEAL = "sealed"
 
 
 class Watch:
-    """Tells progress and metrics after each step; makes checkpoints, seals them, and finds them again.
+    """Reports progress and metrics after each step; makes checkpoints, seals them, and finds them again.
 
     A checkpoint counts once it is sealed: all its files are on disk, and a last one, the seal, says for which job. A kill
     at any moment leaves the one before. ``metrics.jsonl`` has one line per step, for the steps of this job alone. Of

@@ -30,7 +30,7 @@ from askback.train.training_rows import Taught
 FOLDER, CONFIG, JOB, TOLD, STOP = "launch", "accelerate.yaml", "job.json", "told.jsonl", "stop"
 
 PAUSE = 0.2
-"""Seconds between two looks at what is told."""
+"""Seconds between two reads of the reported steps."""
 
 
 def check_shares(options: Launch, batch_size: int) -> None:

@@ -71,7 +71,7 @@ def steps_for(examples: int, batch_size: int) -> int:
 
 
 def schedule(options: Training, examples: int) -> tuple[int, int]:
-    """Return (batch size, steps): the recipe's, or else the paper's for so many examples."""
+    """Return (batch size, steps): the recipe's, or else the paper's for this number of examples."""
     batch_size = options.batch_size or batch_size_for(examples)
     return batch_size, options.steps or steps_for(examples, batch_size)
 

@@ -19,7 +19,7 @@ from askback.recipe import EngineOptions
 
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 LOOKS = 3
-"""A server that leaves out what was asked for is asked so often, as a fault may pass for a lack."""
+"""Number of times a server that leaves out a requested value is asked, as a fault may pass for a lack."""
 PREFILL = {"continue_final_message": True, "add_generation_prompt": False}
 """vLLM's and SGLang's way to have an answer go on from its beginning."""
 HELLO = "Reply with one word: yes."

@@ -29,9 +29,9 @@ from askback.recipe import EngineOptions
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 IN_A_ROW = 5
-"""So many refusals alike with no answer between them are no longer the records' fault."""
+"""Number of equal refusals without an answer between them that is no longer the records' fault."""
 CHARS_PER_TOKEN = 4
-"""For a server that does not tell what it used."""
+"""Estimate for a server that does not report its token usage."""
 MOST_SAID = 2000
 """Bytes of a body that are looked at for words to show."""
 MOST_BYTES = 64 * 2**20

@@ -36,7 +36,7 @@ class ErrorInside(Exception):
 
 
 class Written(NamedTuple):
-    """An answer: its text, its length in tokens (None if the server does not tell), whether the model ended it."""
+    """An answer: its text, its length in tokens (None if the server does not report it), whether the model ended it."""
 
     text: str
     tokens: int | None
@@ -162,7 +162,7 @@ def first_choice(body: Any) -> dict[str, Any]:
 
 
 def count(value: Any) -> int | None:
-    """Return a number of tokens as servers tell it, None if it is none."""
+    """Return a number of tokens as servers report it, None if it is none."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_TOKENS:

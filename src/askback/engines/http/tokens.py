@@ -1,4 +1,4 @@
-"""Log-probabilities of an answer's tokens, as servers tell them, and the choice of a judge that is read from them.
+"""Log-probabilities of an answer's tokens, as servers report them, and the choice of a judge that is read from them.
 
 Tokens come as text, with the mark of a space that their tokenizer has ("Ġ4", "▁4", " 4"), in digits of any script, or as
 bytes alone; log-probabilities as numbers, as text, as null, or as -9999 for what is next to impossible. A choice has a
@@ -31,7 +31,7 @@ None for a probability of 0, which JSON cannot hold as a logarithm."""
 
 
 def logprob(value: Any) -> float | None:
-    """Return a log-probability as servers tell it; None if it is none, minus infinity for a probability of 0."""
+    """Return a log-probability as servers report it; None if it is none, minus infinity for a probability of 0."""
     if isinstance(value, str):
         try:
             value = float(value)
@@ -55,7 +55,7 @@ def told(value: Any) -> float | None:
 
 
 def read_tokens(body: Any, chat: bool = True) -> Told:
-    """Return what a body tells of the tokens of its answer.
+    """Return the log-probabilities of the answer's tokens in a body.
 
     Raises:
         ContentRefused: the answer has no text.

@@ -36,7 +36,7 @@ _DRAW_TOKENS = {"cpu": (8192, 32768), "cuda": (65536, 65536)}
 `_DRAW_BYTES`. Each step reads all weights, so that many rows are better than few."""
 _DRAW_BYTES = 2**30
 _LOGITS = {"cpu": 2**28, "cuda": 2**30}
-"""At most so many logits in one pass, which bounds memory whatever the vocabulary."""
+"""Most logits in one pass, which bounds memory whatever the vocabulary."""
 
 
 class TransformersLocal:
@@ -277,7 +277,7 @@ def _pick(logits: Any, places: Any, tokens: Any) -> list[float]:
 
 
 def _draw_tokens(model: Any, device: str) -> int:
-    """Return how many tokens are drawn together where nobody said."""
+    """Return how many tokens are drawn together by default."""
     least, most = _DRAW_TOKENS[device]
     if not _can_share(model.config):
         return least
