@@ -1,15 +1,16 @@
 """Every recipe that comes with askback runs to its end and gives data, at a small size: its own settings, a random model
-to train, made-up files for what it reads from elsewhere, and an engine without a model for what is asked."""
+to train, made-up files for what it reads from elsewhere, and an engine without a model for what is asked. Commands and
+trainings run in this process, as libraries take longer to import than to train; test_smoke_run.py has the processes."""
 
 import json
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from askback.cli import app
+from askback.execution import step as stepping
+from tests.fuzz.killed import inline
 from tests.tiny import build_tiny_model
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
@@ -56,15 +57,18 @@ SMALL = [
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_runs_to_its_end_and_gives_data(path: Path, tmp_path: Path) -> None:
-    here = {**os.environ, "OMP_NUM_THREADS": "1", "ASKBACK_SHARED_DATA": str(tmp_path)}
-    here |= {"CRAWL": str(tmp_path), "SEED": str(tmp_path), "BASE": str(tmp_path)}
+def test_a_recipe_runs_to_its_end_and_gives_data(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ASKBACK_SHARED_DATA", "CRAWL", "SEED", "BASE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stepping, "run_pieces", inline)
 
     def askback(*arguments: str) -> str:
-        command = [sys.executable, "-m", "askback", *arguments]
-        done = subprocess.run(command, env=here, cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 0, (arguments, done.stderr)
-        return done.stdout
+        capsys.readouterr()
+        assert not app(list(arguments), standalone_mode=False), arguments
+        return capsys.readouterr().out
 
     recipe = str(path)
     if path.stem == "template":
