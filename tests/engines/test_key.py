@@ -33,7 +33,7 @@ def test_what_stands_around_a_key_is_taken_off(around: str, monkeypatch: pytest.
     assert server.keys == {f"Bearer {KEY}"}
 
 
-@pytest.mark.parametrize("odd", ["é", "\n", "\t", " ", "\x7f", "\x01", "“", "漢", "\ud83d", "\u200b"])
+@pytest.mark.parametrize("odd", ["é", "\n", "\t", " ", "\x7f", "\x01", "“", "漢", "\ud83d", "\u200b"], ids=ascii)
 def test_what_is_no_key_is_refused_in_a_line_that_names_its_variable(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.environ", {NAME: f"sk-plan{odd}ted-0123456789"})
     with pytest.raises(InputError, match=f"{NAME} is no key: its character 8") as found:

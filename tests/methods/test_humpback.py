@@ -121,6 +121,7 @@ def test_a_round_that_chooses_the_same_takes_over_its_model(tmp_path: Path, tiny
     tree = write_recipe(tmp_path, tiny_model).model_dump()
     tree["recipe"] |= {"rounds": 3}
     tree["recipe"]["select"]["top_fraction"] = [1.0, 1.0, 0.5]
+    tree["recipe"]["forward"] |= {"steps": 20, "batch_size": 4}  # an epoch: a few steps may see no pair that is new
     tree["recipe"]["backward"] |= {"steps": 1, "batch_size": 1, "max_tokens": 512}
     folder = run(RecipeFile.model_validate(tree))
     metrics = {t: json.loads((folder / f"m{t}/step.json").read_text())["metrics"] for t in (1, 2, 3)}
