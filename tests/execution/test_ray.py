@@ -134,7 +134,8 @@ def test_two_nodes_give_the_same_bytes_as_local_processes(two: Any, made_run: Pa
     tokens = curate(file.model_copy(update={"resources": file.resources.model_copy(update={"runs": str(local)})}))
     assert curate(on_ray(file, two, runs=str(ray))) == tokens and tokens["augment"] > 100, "every report has come"
     assert files(ray) == files(local) and len(files(ray)) >= 12
-    assert (ray / file.name / "augment/log.txt").read_text().count("begins") == 2
+    # A few pieces may be done before the second worker is there; that both nodes work is in the next test.
+    assert (ray / file.name / "augment/log.txt").read_text().count("begins") in (1, 2)
     assert not list(ray.rglob("*.tmp"))
 
 
@@ -229,6 +230,20 @@ def test_what_a_worker_takes_of_a_cluster_with_gpus(models: int, cpus: float, gp
     assert ray_tasks._needs(WithGpus, asked, models) == {"num_cpus": cpus, "num_gpus": gpus}
     asked = asked.model_copy(update={"gpus_per_worker": 0.5})
     assert ray_tasks._needs(WithGpus, asked, models)["num_gpus"] == gpus / 2
+
+
+def test_a_connection_that_was_there_before_stays(cluster: Any) -> None:
+    import ray
+
+    for before in (True, False):
+        if before:
+            ray.init(cluster.address, log_to_driver=False)
+        mine = ray_tasks.Cluster()
+        desk = mine.connect(cluster.address).desk
+        assert ray.get(desk.news.remote()) == []
+        mine.close()
+        assert ray.is_initialized() == before
+        ray.shutdown()
 
 
 def test_no_cluster_is_said_at_once() -> None:

@@ -23,7 +23,7 @@ from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.execution.identity import check_sources, file_fingerprint, recorded
 from askback.execution.outcome import Counts, Outcome
-from askback.execution.shards import Range, Records, read_records
+from askback.execution.shards import Piece, Records
 from askback.execution.step import Step
 from askback.inputs.local_files import Stamp, stamp
 from askback.inputs.remote import File, Remote, fingerprint, forget, is_same
@@ -120,10 +120,8 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records[Segment]) 
     is compared is on disk while the step runs (`scratch`); a step that was stopped goes on with it.
     """
     total = len(segments)
-    ranges = list(segments.ranges(max(PIECE, -(-total // PIECES))))
-    sizes = [stop - start for _, start, stop in ranges]
-    signatures = Signatures(scratch(step), [0, *accumulate(sizes)])
-    pieces = [Rows(number, piece) for number, piece in enumerate(ranges)]
+    pieces = segments.cut_by_file(max(PIECE, -(-total // PIECES)))
+    signatures = Signatures(scratch(step), [0, *accumulate(map(len, pieces))])
     if options.boilerplate_pages:
         counted = step.alone(partial(_count_paragraphs, signatures), pieces, "segments", total)
         found = repeated(signatures.paths("paragraphs"), sum(counted), options.boilerplate_pages)
@@ -137,20 +135,6 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records[Segment]) 
     unique = step.map(partial(_sift, options, highest, signatures), pieces, Segment, "segments")
     owned.remove(signatures.folder)
     return unique
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Segments that are compared together: their number among such pieces, and where they lie."""
-
-    number: int
-    range: Range
-
-    def __len__(self) -> int:
-        return self.range[2] - self.range[1]
-
-    def __iter__(self) -> Iterator[Segment]:
-        return read_records(*self.range)
 
 
 PIECE, PIECES = 2048, 8192
@@ -167,32 +151,34 @@ def scratch(step: Step) -> Path:
     return folder
 
 
-def _count_paragraphs(signatures: Signatures, worker: WorkerContext, rows: Rows) -> int:
+def _count_paragraphs(signatures: Signatures, worker: WorkerContext, piece: Piece[Segment]) -> int:
     """In a worker: write on which pages the paragraphs of a piece are."""
-    found = paragraphs_on_pages(rows)
-    write_array(signatures.path("paragraphs", rows.number), found[np.newaxis])
-    worker.report(len(rows))
+    found = paragraphs_on_pages(piece)
+    write_array(signatures.path("paragraphs", piece.number), found[np.newaxis])
+    worker.report(len(piece))
     return int(found.shape[1])
 
 
-def _sign(options: Corpus, random_seed: int, signatures: Signatures, worker: WorkerContext, rows: Rows) -> None:
+def _sign(
+    options: Corpus, random_seed: int, signatures: Signatures, worker: WorkerContext, piece: Piece[Segment]
+) -> None:
     """In a worker: write what the segments of a piece are compared by."""
     signer = Signer(options.duplicate_jaccard)
-    for number, (_, segment, gone) in enumerate(_stripped(options, signatures, rows), 1):
+    for number, (_, segment, gone) in enumerate(_stripped(options, signatures, piece), 1):
         text = None if _too_little(segment, gone, options) else segment.text
         signer.add(segment.id, draw(random_seed, segment.id), text)
         if number % 256 == 0:
             worker.report(256)
-    signer.write(signatures, rows.number)
-    worker.report(len(rows) % 256)
+    signer.write(signatures, piece.number)
+    worker.report(len(piece) % 256)
 
 
-def _stripped(options: Corpus, signatures: Signatures, rows: Rows) -> Iterator[tuple[Segment, Segment, int]]:
+def _stripped(options: Corpus, signatures: Signatures, piece: Piece[Segment]) -> Iterator[tuple[Segment, Segment, int]]:
     """Yield segments, each as it was and without boilerplate, and how many paragraphs of that went."""
     pages = options.boilerplate_pages
     found = np.load(signatures.folder / BOILERPLATE, mmap_mode="r") if pages else np.empty(0, np.uint64)
     boilerplate = Boilerplate(found)
-    for whole in rows:
+    for whole in piece:
         yield whole, *boilerplate.strip(whole)
 
 
@@ -214,14 +200,16 @@ def _limit(signatures: Signatures, kept: Array, limit: int | None) -> int:
     return int(draws[limit - 1])
 
 
-def _sift(options: Corpus, highest: int, signatures: Signatures, worker: WorkerContext, rows: Rows) -> Outcome[Segment]:
+def _sift(
+    options: Corpus, highest: int, signatures: Signatures, worker: WorkerContext, piece: Piece[Segment]
+) -> Outcome[Segment]:
     """In a worker: sort the segments of a piece into those kept and those dropped."""
     outcome = Outcome[Segment]()
-    draws = np.load(signatures.path("rows", rows.number))["draw"].tolist()
-    verdicts = np.load(signatures.path("verdicts", rows.number))
+    draws = np.load(signatures.path("rows", piece.number))["draw"].tolist()
+    verdicts = np.load(signatures.path("verdicts", piece.number))
     earlier = verdicts["earlier"][verdicts["earlier"] >= 0]
     earlier = iter(signatures.rows("rows", earlier)["id"].tolist() if len(earlier) else [])
-    stripped = _stripped(options, signatures, rows)
+    stripped = _stripped(options, signatures, piece)
     for (whole, segment, gone), drawn, (number, similarity) in zip(stripped, draws, verdicts.tolist(), strict=True):
         if gone:
             outcome.tally("boilerplate paragraphs", gone)
@@ -236,5 +224,5 @@ def _sift(options: Corpus, highest: int, signatures: Signatures, worker: WorkerC
             outcome.drop(reject(segment.id, STAGE, "over-limit", detail, uri=segment.provenance.uri, text=segment.text))
         else:
             outcome.keep(STAGE, segment)
-    worker.report(len(rows))
+    worker.report(len(piece))
     return outcome

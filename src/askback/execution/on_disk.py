@@ -144,7 +144,7 @@ class Forecast(TypedDict, total=False):
     tokens: dict[str, Count]
 
 
-class Spending(TypedDict):
+class SpentRecord(TypedDict, total=False):
     """What a role spent while its speed was measured."""
 
     seconds: Number
@@ -159,7 +159,7 @@ class RatesRecord(TypedDict):
 
     startup: Number
     engine: str
-    spent: dict[str, Spending]
+    spent: dict[str, SpentRecord]
 
 
 FORECAST = "forecast.json"

@@ -40,6 +40,8 @@ class Connection(NamedTuple):
     ray: Any
     desk: Any
     address: str
+    ours: bool
+    """Whether Ray was connected here; a connection that the calling program had made before stays."""
 
 
 class Cluster:
@@ -70,21 +72,23 @@ class Cluster:
             import ray
         except ImportError as error:
             raise MissingExtra("ray", "ray", "executor 'ray'") from error
-        if not ray.is_initialized():
+        if ours := not ray.is_initialized():
             _init(ray, address)
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
         lasting = {"max_restarts": -1, "max_task_retries": -1}  # what it forgets is progress alone
         desk = ray.remote(num_cpus=0, scheduling_strategy=here, **lasting)(Desk).remote()
-        self._connection = Connection(ray, desk, address)
+        self._connection = Connection(ray, desk, address, ours)
         return self._connection
 
     def close(self) -> None:
-        """End the connection, and with it the Ray that was started for it, if there is one."""
-        if self._connection is not None:
-            self._connection.ray.shutdown()
-            self._connection = None
+        """End the connection that was made here, and with it the Ray that was started for it, if there is one."""
+        known, self._connection = self._connection, None
+        if known is not None and known.ours:
+            known.ray.shutdown()
+        elif known is not None:
+            known.ray.kill(known.desk)
 
 
 def run_pieces(
@@ -111,7 +115,7 @@ def run_pieces(
     """
     if not pieces:
         return
-    ray, desk, _ = cluster.connect(resources.address)
+    ray, desk, *_ = cluster.connect(resources.address)
     with _mark(log) as mark:
         crew = _Crew(ray, desk, workers, _needs(ray, resources, models), log, mark, drain.say)
         crew.todo.extend(enumerate(pieces))

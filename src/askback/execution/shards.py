@@ -53,11 +53,11 @@ class Records(Generic[R_co]):
         for part in self.parts():
             yield from read_records(part)
 
-    def ranges(self, size: int) -> Iterator[Range]:
-        """Yield consecutive ranges of at most `size` records, each in one file."""
-        for part in self.parts():
-            rows = _rows_in(part)
-            yield from ((part, start, min(start + size, rows)) for start in range(0, rows, size))
+    def cut_by_file(self, size: int) -> "list[Piece[R_co]]":
+        """Return consecutive pieces of at most `size` records, each in one file."""
+        rows = [(part, _rows_in(part)) for part in self.parts()]
+        ranges = [(part, at, min(at + size, count)) for part, count in rows for at in range(0, count, size)]
+        return [Piece([found], number) for number, found in enumerate(ranges)]
 
     def cut(self, size: int) -> "list[Piece[R_co]]":
         """Return consecutive pieces of `size` records, the last one of what is left."""
@@ -73,7 +73,7 @@ class Records(Generic[R_co]):
                 pieces[-1].append((part, start, stop))
                 room -= stop - start
                 start = stop
-        return list(map(Piece, pieces))
+        return [Piece(ranges, number) for number, ranges in enumerate(pieces)]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ class Piece(Generic[R_co]):
     """Consecutive records, by where they lie; read anew each time they are asked for."""
 
     ranges: list[Range]
+    number: int
+    """Of the piece among those of its step."""
 
     def __len__(self) -> int:
         return sum(stop - start for _, start, stop in self.ranges)

@@ -37,7 +37,7 @@ def breaks_off(text: str) -> str | None:
     if last.startswith("|") or not ended:
         return None
     mark = MARK.match(last)
-    marked = mark is not None and not mark[0].isspace() and mark[0] != ""
+    marked = mark is not None and bool(mark[0].strip())
     whole = marked or width(last) < SENTENCE_CHARS or ended.endswith(FINAL) or _ENDS_WITHOUT.search(ended)
     if _GOES_ON.search(ended) or not whole:
         return last[-40:]
