@@ -14,7 +14,7 @@ import yaml
 from askback.errors import AskbackError, RecipeError
 from askback.models.chat_template import CPU_SECONDS, TemplateFault, outputs
 from askback.plan import Plan
-from askback.recipe.file import MOST_TOLD, load_recipe
+from askback.recipe.file import MOST_SHOWN, load_recipe
 from tests.tiny import CHATML
 
 SIZE = float(os.environ.get("ASKBACK_FUZZ", "1"))
@@ -175,7 +175,7 @@ def fault_of(path: Path, changes: list[str], plan: bool) -> str:
     except AskbackError as error:
         lines = str(error).splitlines()
         assert 2 <= error.exit_code <= 11
-        assert 1 <= len(lines) <= MOST_TOLD + 1 and (len(lines) == 1 or isinstance(error, RecipeError)), lines
+        assert 1 <= len(lines) <= MOST_SHOWN + 1 and (len(lines) == 1 or isinstance(error, RecipeError)), lines
         assert all(0 < len(line) < 7000 for line in lines), lines
         return str(error)
     return ""

@@ -16,9 +16,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Instruction backtranslation: documents people wrote become instruction-tuning data and models.",
     epilog="Exit codes: 0 done, 1 error, 2 recipe or command line wrong, 3 bad input, 4 a step would output nothing, "
-    "5 made with something else, 6 run folder in use, 7 disk full or not writable, 8 extra not installed, "
-    "9 a worker died, 10 the judge is no better than chance, "
-    "11 budget reached, 130 interrupted.",
+    "5 step on disk made with something else, 6 run folder in use, 7 disk full or not writable, 8 extra not installed, "
+    "9 a worker died, 10 the judge is no better than chance, 11 budget reached, 130 interrupted.",
 )
 COMMANDS: list[Callable[..., None]] = [
     *(making.init, making.plan, making.corpus, making.run, making.join, making.status),

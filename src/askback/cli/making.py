@@ -1,4 +1,4 @@
-"""The commands that make something: init, plan, corpus, run, status, demo, models."""
+"""The commands around a run: init, plan, corpus, run, join, status, demo, models."""
 
 import json
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def init(
-    name: Annotated[str, typer.Argument(help="Name of the run, also of its folder.")] = "my-run",
+    name: Annotated[str, typer.Argument(help="Name of the run and of its folder.")] = "my-run",
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("recipe.yaml"),
     list: Annotated[bool, typer.Option("--list", help="List the recipes that come with askback.")] = False,
 ) -> None:
@@ -41,20 +41,19 @@ def plan(
     recipe: RecipePath,
     set: Set = None,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Ask the servers of the recipe what the run will ask: do they answer?")
+        bool, typer.Option("--probe", help="Test whether the recipe's servers answer what the run will ask.")
     ] = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Have the base model work for a minute first, to see how fast it is here.")
+        bool, typer.Option("--measure", help="Measure the base model's speed on this machine first, for a minute.")
     ] = False,
     source: Annotated[
-        Path | None,
-        typer.Option("--from", help="Reckon with how fast the steps of this run were.", metavar="RUN"),
+        Path | None, typer.Option("--from", help="Estimate times from the speed of this run's steps.", metavar="RUN")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a recipe and show its steps, records, tokens, time, disk and, where the recipe gives prices, money.
 
-    Runs nothing, and loads no model without --measure, which keeps what it found in the run folder.
+    Runs nothing, and loads no model without --measure, which saves the measured speeds in the run folder.
     """
     from askback.plan import Plan
     from askback.plan.servers import ROLES, ask_servers
@@ -62,7 +61,7 @@ def plan(
 
     looked = Plan(load(recipe, set), source=source)
     if measure:
-        typer.echo("Measuring how fast the base model is here: about a minute.", err=True)
+        typer.echo("Measuring the base model's speed on this machine: about a minute.", err=True)
         looked.measure()
     for offer in ask_servers(looked.file, (*ROLES, "compare")) if probe else []:
         for line in (offer.said, *looked.check_offer(offer)):
@@ -83,11 +82,11 @@ def corpus(
     redo: Redo = None,
     explain: Annotated[
         Path | None,
-        typer.Option(help="Show what the rules make of one HTML, Markdown, text, rst or PDF file.", metavar="FILE"),
+        typer.Option(help="Show how the rules treat one HTML, Markdown, text, rst or PDF file.", metavar="FILE"),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make only the segments of a recipe, in its run folder, and show what was dropped. With --explain, make nothing."""
+    """Make only the segments of a recipe, in its run folder, and show which were dropped. With --explain, make nothing."""
     file = load(recipe, set)
     if explain is not None:
         _explain(file, explain, as_json)
@@ -114,19 +113,19 @@ def run(
     redo: Redo = None,
     source: Annotated[
         Path | None,
-        typer.Option("--from", help="Take over finished steps that are the same from this run.", metavar="RUN"),
+        typer.Option("--from", help="Take over identical finished steps from this run.", metavar="RUN"),
     ] = None,
     max_hours: Annotated[float | None, typer.Option(min=0, help="Hours of work after which the run stops.")] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=0, help="Tokens read, written and trained on after which it stops.")
+        int | None, typer.Option(min=0, help="Tokens read, written and trained on after which the run stops.")
     ] = None,
     max_usd: Annotated[
-        float | None, typer.Option(min=0, help="US dollars after which it stops, by the recipe's prices.")
+        float | None, typer.Option(min=0, help="US dollars, by the recipe's prices, after which the run stops.")
     ] = None,
 ) -> None:
-    """Run a recipe, or go on with it. Ctrl-C finishes what is in flight and saves; the same command goes on.
+    """Run a recipe, or resume it. Ctrl-C finishes the work in flight and saves; the same command resumes the run.
 
-    Limits count all attempts together, and stop as one Ctrl-C does, with exit code 11.
+    Limits count all attempts together. Reaching one stops the run as Ctrl-C does, with exit code 11.
     """
     from askback.execution.budget import Budget
     from askback.execution.progress import Progress
@@ -141,10 +140,10 @@ def run(
 def join(
     run: RunPath,
     node: Annotated[
-        int, typer.Option(min=1, help="This node's number; the one that runs the recipe is 0.", metavar="N")
+        int, typer.Option(min=1, help="This node's number; the node that runs the recipe is 0.", metavar="N")
     ],
 ) -> None:
-    """On another node: take part in the trainings of a run that has `resources.training.nodes`, until it is done."""
+    """Take part, on another node, in the trainings of a run with `resources.training.nodes`, until the run is done."""
     from askback.train.launch import join as take_part
 
     try:
@@ -154,7 +153,7 @@ def join(
 
 
 def status(run: RunPath, as_json: Json = False) -> None:
-    """Show what is done, what is left, what was forecast and what it took, and why records were dropped."""
+    """Show the steps that are done and left, their forecast and actual cost, and why records were dropped."""
     from askback.execution.budget import spent_by
     from askback.plan import Plan, PlannedStep
     from askback.recipe.file import load_recipe
@@ -169,7 +168,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
     try:
         steps = Plan(file.model_copy(update={"name": run.name, "resources": here})).steps
     except InputError as error:
-        typer.echo(f"What is left is unknown, as the inputs are not here: {error}", err=True)
+        typer.echo(f"The remaining steps are unknown, as the inputs are not here: {error}", err=True)
         steps = [PlannedStep(step["step"], "done", frozenset()) for step in done]
     if as_json:
         shown = [progress(run, step.name, step.state) | {"forecast": forecast(run, step.name)} for step in steps]
@@ -185,7 +184,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo"),
 ) -> None:
-    """Run the whole loop, small: the documentation on this machine, a bundled seed, the embedded model."""
+    """Run a small example of the whole loop: this machine's documentation, a bundled seed, the embedded model."""
     from askback.execution.progress import Progress
     from askback.export import check_out, export
     from askback.plan import running
@@ -207,10 +206,10 @@ def demo(
 
 
 def models(
-    fetch: Annotated[str | None, typer.Option(help="Fetch this model now.", metavar="NAME")] = None,
+    fetch: Annotated[str | None, typer.Option(help="Download this model now.", metavar="NAME")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models that come with askback, or fetch one."""
+    """List the models that come with askback, or download one."""
     from askback.models import builtin
 
     if fetch:

@@ -1,8 +1,8 @@
 """The recipe: what defines a result (`Recipe`) apart from how it is run (`Resources`).
 
-Every option is declared here, once, with its default and the reason for it. A step is known by its recipe options;
-`Resources` do not count, but for what the engines are. Unknown keys are errors; recipe/file.py reads a recipe and
-tells all of them at once.
+Every option is declared once, in this package, with its default and the reason for it. The recipe options are part of a
+step's identity; of `Resources`, only what the engines are is. Unknown keys are errors; recipe/file.py reads a recipe and
+reports all errors at once.
 """
 
 from typing import Annotated, Any, Literal
@@ -51,7 +51,7 @@ class Recipe(Options):
     """What defines the result. Two runs with equal recipes, inputs and code give equal data."""
 
     method: Literal["humpback"] = "humpback"
-    """The page that is followed (methods/)."""
+    """Name of the method (methods/)."""
     base: FilePath = "builtin:smollm2-135m"
     """The model every M is trained from: a builtin, a local folder, or a hub name."""
     chat_template: FilePath = ""
@@ -75,12 +75,12 @@ class Recipe(Options):
 
     @property
     def training(self) -> Training:
-        """How a model is trained to answer, by default where the recipe itself trains none (``forward: null``)."""
+        """How a model is trained to answer: `forward`, or the defaults where the recipe trains none (``forward: null``)."""
         return self.forward or Training()
 
     @property
     def check(self) -> Check:
-        """How the judge is checked: by what `select` will choose by."""
+        """How the judge is checked: by the weights that `select` uses."""
         return Check(minimum_auroc=self.judge.minimum_auroc, weights=self.select.weights)
 
     @model_validator(mode="after")
@@ -136,13 +136,13 @@ class Recipe(Options):
             )
         if len(counting) > 1 and least >= 1:
             raise ValueError(
-                f"select.min_score {least} is reached by none where several scorers are combined, as ranks are below 1; "
-                "give a lower one, or top_fraction or top_n"
+                f"no candidate reaches select.min_score {least} where several scorers are combined, as combined ranks are "
+                "below 1; give a lower one, or top_fraction or top_n"
             )
         if counting == ["ifd"] and least == PAPERS_LEAST:
             raise ValueError(
-                f"select.min_score {least} is the paper's level of the rubric, and ifd counts nats, mostly below 1; give "
-                "another, or top_fraction or top_n"
+                f"select.min_score {least} is the paper's level of the rubric, and ifd's scores are in nats, mostly below "
+                "1; give another, or top_fraction or top_n"
             )
         return self
 
@@ -157,12 +157,12 @@ class RecipeFile(Options):
     _written: dict[tuple[str | int, ...], tuple[str, Any]] = PrivateAttr(default_factory=dict)
 
     def keep_written(self, texts: dict[tuple[str | int, ...], str]) -> None:
-        """Note the texts in which variables were filled in, by their place, as they were written."""
+        """Keep the original texts of the values in which variables were filled in, by place."""
         tree = self.model_dump(mode="json")
         self._written.update({place: (text, _at(tree, place)) for place, text in texts.items()})
 
     def as_written(self) -> dict[str, Any]:
-        """Return all options as plain values, with ``${NAME}`` where that is what the recipe has."""
+        """Return all options as plain values, with ``${NAME}`` where the recipe has it."""
         tree = self.model_dump(mode="json")
         for place, (text, value) in self._written.items():
             if _at(tree, place) == value:
@@ -179,7 +179,7 @@ class RecipeFile(Options):
 
 
 def _at(tree: Any, place: tuple[str | int, ...]) -> Any:
-    """Return what stands at a place of plain values, None if nothing does."""
+    """Return the value at a place in nested dicts and lists, None if there is none."""
     for part in place:
         held = (isinstance(tree, dict) and part in tree) or (isinstance(tree, list) and isinstance(part, int))
         if not held:

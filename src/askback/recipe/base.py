@@ -1,4 +1,4 @@
-"""What every room's options stand on."""
+"""Base class and common types of all options."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar
@@ -6,9 +6,9 @@ from typing import Annotated, TypeAlias, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-"""Of a run: also a folder's name, so nothing that could lead out of the runs folder."""
+"""Pattern of a run's name, which is also its folder's: nothing that could lead out of the runs folder."""
 LONGEST_PATH, LONGEST_NAME = 4096, 255
-"""Bytes of a path, and of one name in it: what file systems take."""
+"""Largest number of bytes of a path, and of one name in it, that file systems take."""
 
 
 def _path(text: str) -> str:
@@ -26,17 +26,18 @@ def _path(text: str) -> str:
 
 
 FilePath = Annotated[str, AfterValidator(_path)]
-"""A path, glob or URL, "" for none, that any call of the system takes; whether it is there is not looked at."""
+"""A path, glob or URL that the operating system accepts, or ""; whether it exists is not checked."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Value = TypeVar("Value")
 PerRound: TypeAlias = Annotated[
     Annotated[Value, Tag("value")] | Annotated[list[Value], Tag("list")],
     Discriminator(lambda given: "list" if isinstance(given, list) else "value"),
 ]
-"""One value for all rounds, or a list with one for each. Told apart by hand, so that a mistake is told once."""
+"""One value for all rounds, or a list with one for each. The discriminator makes pydantic report a mistake once, not once
+for each alternative."""
 
 
 class Options(BaseModel):
-    """Frozen, and strict about names."""
+    """Options: frozen, and unknown names are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -17,11 +17,11 @@ class Score(Options):
 
     `rubric` is the paper's five levels, for a model that can follow a rubric: M_0 of a few billion parameters, or an
     endpoint. `additive` counts five points (Self-Rewarding's, which agreed with people far oftener than the paper's on one
-    70B model), worth a try where `rubric` puts everything on one level. `ifd` asks nothing: it measures how much the
-    instruction helps to predict the output, which an untuned model of any size can tell, and is the one to take for a
-    small model; it knows a mismatch, not a bad text. `instruction` looks at the instruction alone, and goes beside
-    another one, and so does `whole`, a rule that finds outputs that break off, which a small judge overlooks. Several are
-    combined by `select.weights`. A package that is installed may bring others (entry points of "askback.scorers").
+    70B model), worth a try where `rubric` puts everything on one level. `ifd` measures how much the instruction lowers the
+    loss of the output, which needs no tuned model, and is the one to take for a small model; it finds a mismatch, not a
+    bad text. `instruction` rates the instruction alone; `whole` is a rule that finds outputs that break off, which a small
+    judge overlooks; both go beside another scorer. Several are combined by `select.weights`. An installed package may add
+    others (entry points of "askback.scorers").
     """
 
     scorers: Annotated[list[AnyScorer], Field(min_length=1)] = ["rubric"]
@@ -29,12 +29,14 @@ class Score(Options):
     """Have the judge write a short reasoning first, as the paper does; the digit is read from probabilities all the same.
     Off by default: it takes an order of magnitude more time, and a small model's reasoning is no better than its digit."""
     reasoning_tokens: Annotated[int, Field(ge=1)] = 96
-    """At most so many; what is longer is cut and the digit asked for. The paper gives no number; three sentences."""
+    """Largest number of tokens of a reasoning, about three sentences by default; a longer one is cut, and the digit asked
+    for. The paper gives no number."""
     samples: Annotated[int, Field(ge=1)] = 1
-    """With `reasoning`: draw so many and average their scores. The paper draws one, Self-Rewarding three."""
+    """With `reasoning`: number of reasonings sampled per pair; their scores are averaged. The paper samples one,
+    Self-Rewarding three."""
     temperature: Annotated[float, Field(ge=0)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """How a reasoning is drawn, as the paper draws everything."""
+    """Temperature and top-p with which reasonings are sampled; the paper samples everything so."""
     max_output_tokens: Annotated[int, Field(ge=16)] = 1024
     """Number of tokens of the output that the judge reads."""
 
@@ -44,7 +46,7 @@ class Score(Options):
             raise ValueError(f"scorers names one twice: {', '.join(self.scorers)}; name each once")
         if self.reasoning and not any(scorer(name).rated for name in self.scorers):
             raise ValueError(
-                f"reasoning is of no use to {', '.join(self.scorers)}, as no rating is asked for; add another scorer "
+                f"reasoning is of no use to {', '.join(self.scorers)}, which asks for no rating; add another scorer "
                 "or leave it out"
             )
         if self.samples > 1 and not (self.reasoning and self.temperature > 0):
@@ -67,38 +69,38 @@ class Select(Options):
     expected level, so 4.5 is much stricter than a sampled 5: 0.02, 0.05, 0.13, 0.30 and 0.50 for the digits 1 to 5 are
     4.21. `min_probability: 0.5` is nearer to the paper's."""
     min_probability: PerRound[Annotated[float, Field(gt=0, le=1)]] | None = None
-    """Choose by the probability of the highest level, at least so much, in place of the expected level (ours): 0.5 takes
-    the pairs that a digit that is sampled would put there more often than not. For one scorer that gives levels, on an
-    engine that tells probabilities; it is also the `score` of the pairs chosen."""
+    """Smallest probability of the highest level, to choose by in place of the expected level (ours): 0.5 takes the pairs
+    that a sampled digit would put there more often than not. For one scorer that gives levels, on an engine with
+    log-probabilities; the probability is also the `score` of the pairs chosen."""
     top_fraction: PerRound[Annotated[float, Field(gt=0, le=1)]] | None = None
     top_n: PerRound[Annotated[int, Field(ge=1)]] | None = None
     """For models whose absolute scale is off: the best by score, ties broken by id. This and the two above are one value
     for all rounds, or a list with one for each (the paper does not say whether its two rounds had the same k)."""
     bins: Annotated[int, Field(ge=2, le=10)] | None = None
-    """Drop nothing for its score: every candidate trains with a tag of its score's quantile, as in "3 of 5", and at
-    inference the best one is asked for (HintedBT, method.md 4)."""
+    """Number of quantiles. No candidate is dropped for its score: each trains with a tag of its score's quantile, as in
+    "3 of 5", and at inference the tag of the highest is given (HintedBT, method.md 4)."""
     weights: dict[str, Annotated[float, Field(ge=0)]] = {}
-    """Of each scorer, where `score.scorers` has several: the score is then `combined`, the weighted geometric
-    mean of a candidate's ranks among all, and `min_score` is on that scale of 0 to 1. {} weighs all alike; if any is given,
-    a scorer without a weight does not count. Where one alone counts, its own scale stays."""
+    """Weight of each scorer, where `score.scorers` has several: the score is then `combined`, the weighted geometric mean
+    of a candidate's ranks among all, and `min_score` is on that scale of 0 to 1. {} weighs all alike; if any is given, a
+    scorer without a weight does not count. Where one alone counts, its own scale stays."""
     max_unscored: Share = 0.05
     """The run stops when a larger share of candidates has no score."""
     drop_unhelpful: bool = True
-    """Where `ifd` is among the scorers, drop candidates whose instruction does not help to predict the output: a ratio of
-    the losses of 1 or more, Cherry LLM's bound. It is no matter of degree, so a weight of 0 does not turn it off."""
+    """Where `ifd` is among the scorers, drop candidates whose instruction does not lower the loss of the output: a ratio
+    of the losses of 1 or more, Cherry LLM's bound. A weight of 0 does not turn this off."""
     max_similarity: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Skip a candidate whose instruction shares this much of its words (Jaccard) with a better one chosen; outputs were
-    compared when the corpus was made. Self-Instruct's bound on another measure is 0.7. None does not look."""
+    """Largest Jaccard similarity of a candidate's instruction, in words, to a better one chosen; outputs were compared
+    when the corpus was made. Self-Instruct's bound on another measure is 0.7. None sets no bound."""
     max_per_source: Annotated[float, Field(gt=0)] | None = None
     max_per_licence: Annotated[float, Field(gt=0)] | None = None
-    """Choose at most so many of one source (a site, folder or file) or licence: below 1 a share of the number that is to
-    be chosen, from 1 a count (ours)."""
+    """Largest number of pairs chosen from one source (a site, folder or file) or licence: a value below 1 is a share of
+    the number to be chosen, from 1 on a count (ours)."""
     spread: Literal["none", "source", "document"] = "none"
     """Choose in turns: the best of every source or document, then the second of each, and so on (ours). For top_n and
     top_fraction."""
     match_lengths: bool = False
-    """Let the outputs chosen have the lengths of all, fifth by fifth, so that rounds do not drift to longer text (ours;
-    the paper's drifted, method.md 1.8). For top_n and top_fraction."""
+    """Choose outputs whose lengths are spread as those of all candidates are, by fifths, so that rounds do not drift to
+    longer text (ours; the paper's drifted, method.md 1.8). For top_n and top_fraction."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Select":
@@ -111,7 +113,7 @@ class Select(Options):
         if given[0] in ("min_score", "min_probability", "bins") and (self.spread != "none" or self.match_lengths):
             name = "match_lengths" if self.match_lengths else "spread"
             raise ValueError(
-                f"{name} says which of many to prefer, and {given[0]} takes all; give top_n or top_fraction"
+                f"{name} orders the candidates, and {given[0]} takes all that reach it; give top_n or top_fraction"
             )
         for name in ("max_per_source", "max_per_licence"):
             limit = getattr(self, name)
@@ -137,32 +139,33 @@ class Gate(Options):
     enabled: bool = True
     """Off, the result is the last round's model, as in the paper."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """Of the interval of the difference in held-out loss; a difference it leaves open does not count against a model."""
+    """Level of the confidence interval of the difference in held-out loss; a model fails only if the whole interval is
+    above 0."""
 
 
 class Judge(Options):
     """Teaching the judge, and trying it before it judges (method.md 4.1: an untaught judge hardly agrees with people)."""
 
     examples: Literal["none", "contrast"] = "none"
-    """`contrast` adds judgements to what every M_t is trained on: seed pairs as they are, rated 5, and damaged, rated
-    lower. The paper's judge is not taught; a model of a few hundred million parameters is none without it."""
+    """`contrast` adds judgements to the training examples of every M_t: seed pairs as they are, rated 5, and damaged ones,
+    rated lower. The paper's judge is not taught; a model of a few hundred million parameters cannot judge without it."""
     kinds: Annotated[list[DamageKind], Field(min_length=1)] = ["swapped", "truncated", "furniture", "shuffled"]
-    """The damage that is taught (curate/damage.py). The others are left to see whether the judge learnt more than these."""
+    """Kinds of damage that are taught (curate/damage.py). The others show whether the judge learnt more than these."""
     pairs: Annotated[int, Field(ge=1)] = 300
-    """Seed pairs that judgements are made of, drawn by `Recipe.random_seed`."""
+    """Number of seed pairs that judgements are made of, drawn by `Recipe.random_seed`."""
     per_pair: Annotated[int, Field(ge=1)] = 1
-    """Damaged versions of each pair, of as many kinds. One makes as many good as bad examples."""
+    """Number of damaged versions of each pair, each of another kind. One makes as many good as bad examples."""
     max_chars: Annotated[int, Field(ge=1)] = 1500
-    """Of the longest pair taken, instruction and output. With the rubric's 310 tokens it must fit `forward.max_tokens`
-    whole: a judgement is never cut."""
+    """Characters of the longest pair taken, instruction and output together. With the rubric's 310 tokens it must fit
+    `forward.max_tokens` whole: a judgement is never cut."""
     ranked: list[SeedSource] = []
-    """OpenAssistant files whose lower-ranked human replies are taught too: rank 1 as a 4, lower ones as a 3. What answers
-    a held-out pair's instruction is left out."""
+    """OpenAssistant files whose lower-ranked human replies are taught too: rank 1 as a 4, lower ones as a 3. Replies to a
+    held-out pair's instruction are left out."""
     probes: Annotated[int, Field(ge=2)] = 60
-    """Held-out pairs that the judge is tried on, each as it is and with every kind of damage."""
+    """Number of held-out pairs that the judge is tried on, each as it is and with every kind of damage."""
     check: bool = True
-    """Try the judge of each round on the probes, and stop if it is no better than chance. Fewer than five say nothing: the
-    run tells so and goes on."""
+    """Try the judge of each round on the probes, and stop if it is no better than chance. Fewer than five pairs are no
+    test: the run then warns and goes on."""
     minimum_auroc: Share = 0.5
     """The lower end of the 95 % interval of its AUROC, averaged over all kinds of damage, must be above this. At 0 it is
     measured and stops nothing."""
@@ -177,27 +180,27 @@ class Judge(Options):
                 )
         if self.per_pair > len(set(self.kinds)):
             raise ValueError(
-                f"per_pair {self.per_pair} is above the {len(set(self.kinds))} kinds there are, each damage a pair once; "
-                "give more kinds, or a smaller per_pair"
+                f"per_pair {self.per_pair} is above the {len(set(self.kinds))} kinds there are, and each damages a pair "
+                "once; give more kinds, or a smaller per_pair"
             )
         return self
 
     @property
     def is_taught(self) -> bool:
-        """Whether judgements are among what the models are trained on."""
+        """Whether the models are also trained on judgements."""
         return self.examples != "none" or bool(self.ranked)
 
     def teaching(self) -> "Judge":
-        """Return what bears on the examples alone, so that another way to check leaves trained models as they are."""
+        """Return the options that the examples depend on: another way to check leaves trained models as they are."""
         return Judge(**self.model_dump(exclude={"probes", "check", "minimum_auroc"}))
 
     def probing(self) -> "Judge":
-        """Return what bears on the probes alone."""
+        """Return the options that the probes depend on."""
         return Judge(probes=self.probes, max_chars=self.max_chars)
 
 
 class Check(Options):
-    """How the probes' judgements are read; put together from `Judge` and `Select`."""
+    """How the probes' judgements are read: options of `Judge` and `Select` together."""
 
     minimum_auroc: Share = 0.5
     weights: dict[str, float] = {}
@@ -209,4 +212,4 @@ class Labels(Options):
     path: FilePath
     """Rows of instruction, output, and label or rating: a number, true or false, or good or bad."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Take the first so many."""
+    """Number of rows to read, from the first on."""

@@ -1,4 +1,4 @@
-"""Reading a recipe file: overrides, environment, and every problem told at once, each with its place in the YAML."""
+"""Reading a recipe file: overrides, environment, and all problems reported at once, each with its place in the YAML."""
 
 import re
 from pathlib import Path
@@ -16,15 +16,15 @@ from askback.recipe.yaml_subset import DEEPEST, MOST_BYTES, read_yaml
 def load_recipe(path: str | Path, overrides: list[str] | None = None, unset: bool = False) -> RecipeFile:
     """Read a recipe, apply ``key=value`` overrides (``recipe.rounds=1``), and check all of it.
 
-    ``${NAME}`` and ``${NAME:-default}`` in strings are taken from the environment, and what they stand for is written
-    nowhere (recipe/variables.py). Relative paths are relative to the working directory, as on any command line.
+    ``${NAME}`` and ``${NAME:-default}`` in strings are filled in from the environment, and their values are written
+    nowhere (recipe/variables.py). Relative paths are relative to the working directory.
 
     Args:
-        unset: let variables that are not set stand as they are written, to look at a run that is made.
+        unset: leave variables that are not set as they are written, to look at a finished run.
 
     Raises:
         InputError: the file cannot be read.
-        RecipeError: anything is wrong in it; the message lists every problem.
+        RecipeError: the recipe is invalid; the message lists every problem.
     """
     tree = _read(path)
     for override in overrides or []:
@@ -38,26 +38,26 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None, unset: boo
         checked = RecipeFile.model_validate(tree)
     except ValidationError as error:
         problems = missing + [_problem(dict(detail), written) for detail in error.errors()]
-        more = [f"and {len(problems) - MOST_TOLD:,} more problems"] if len(problems) > MOST_TOLD else []
-        raise RecipeError("\n".join(f"{path}: {one}" for one in problems[:MOST_TOLD] + more)) from error
+        more = [f"and {len(problems) - MOST_SHOWN:,} more problems"] if len(problems) > MOST_SHOWN else []
+        raise RecipeError("\n".join(f"{path}: {one}" for one in problems[:MOST_SHOWN] + more)) from error
     if missing:
         raise RecipeError("\n".join(f"{path}: {problem}" for problem in missing))
     checked.keep_written(written)
     return checked
 
 
-MOST_TOLD = 50
-"""Problems in one message."""
+MOST_SHOWN = 50
+"""Largest number of problems in one message."""
 SHOWN = 200
-"""Characters of a value that are repeated in a message."""
+"""Largest number of characters of a value in a message."""
 
 
 def _read(path: str | Path) -> dict[str, Any]:
-    """Read the file, which is not trusted to be short, or a file.
+    """Read the file within the bounds of a recipe.
 
     Raises:
-        InputError: the file cannot be read.
-        RecipeError: it is not YAML, or more than a recipe may hold.
+        InputError: the file cannot be read, or is no regular file.
+        RecipeError: it is not YAML, or beyond the bounds of recipe/yaml_subset.py.
     """
     try:
         if Path(path).exists() and not Path(path).is_file():
@@ -103,7 +103,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
 
 
 def _shown(text: str) -> str:
-    """Return a text as it can stand in one line of a message."""
+    """Return a text shortened to one line for a message."""
     line = " ".join(hide(text).split()).encode("utf-8", "replace").decode("utf-8")
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
@@ -112,7 +112,7 @@ Place = tuple[str | int, ...]
 
 
 def _filled(node: Any, missing: list[str], written: dict[Place, str], place: Place = ()) -> Any:
-    """Fill in ``${NAME}`` in every text; collect names that are not set, and each such text as it is written, by place."""
+    """Return the tree with ``${NAME}`` filled in; collect names that are not set, and the original texts by place."""
     if isinstance(node, dict):
         return {key: _filled(value, missing, written, (*place, key)) for key, value in node.items()}
     if isinstance(node, list):
@@ -124,11 +124,11 @@ def _filled(node: Any, missing: list[str], written: dict[Place, str], place: Pla
 
 
 MAY_HOLD_SECRETS = {"api_key_env", "url", "command", "arguments"}
-"""Options whose values are not repeated, as a key may be there by mistake."""
+"""Options whose values no message repeats, as they may hold a key by mistake."""
 
 
 def _problem(detail: dict[str, Any], written: dict[Place, str]) -> str:
-    """Say one validation error as: path, what was found (as it is written), what is allowed, nearest name."""
+    """Return the message of a validation error: place, problem, value found (as written), nearest allowed name."""
     where = _shown(".".join(str(part) for part in detail["loc"])) or "the file"
     if detail["type"] == "extra_forbidden":
         allowed = _fields_at(detail["loc"][:-1])

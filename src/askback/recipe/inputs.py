@@ -16,13 +16,13 @@ class SeedSource(Options):
     """A file of JSON (lines, an array, objects, a wrapped list) or Parquet, packed or not; `builtin:demo`; or
     `hub:NAME[:SPLIT]`."""
     format: PairFormat = "pairs"
-    """`pairs` finds by a row's fields whether it holds columns (instruction, input, output; prompt, completion; question,
-    answer; …) or turns (messages, conversations). `alpaca` is the same; `messages` and `sharegpt` take turns alone. Only
-    OpenAssistant's files have to be named."""
+    """`pairs` recognises by a row's fields whether it holds columns (instruction, input, output; prompt, completion;
+    question, answer; …) or turns (messages, conversations). `alpaca` is the same; `messages` and `sharegpt` read turns
+    alone. Only the formats of OpenAssistant's files have to be named."""
     split: Literal["auto", "train", "held-out"] = "auto"
     """`auto` splits by `held_out`; the others put all pairs of this source on one side."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Number of usable pairs to take, from the first on."""
+    """Largest number of usable pairs to take, from the first on."""
     licence: str = ""
     """Licence of the pairs, if the file does not state it."""
 
@@ -34,12 +34,12 @@ class Seed(Options):
     held_out: Share = 0.1
     """Share of `split: auto` pairs kept out of training, chosen by record id."""
     language: str = "en"
-    """Only OASST states a language per message; other pairs are taken as they are."""
+    """Language of the pairs, ISO 639-1. Only OASST states one per message; other pairs are taken as they are."""
     min_output_chars: int = 1
     max_output_chars: int = 20_000
-    """Pairs outside are rejected. The paper sets no bounds; a small model and a short run may want some."""
+    """Bounds of the output's length in characters. The paper sets none; a small model and a short run may want some."""
     decontaminate: list[FilePath] = []
-    """Files of evaluation prompts, as under `corpus`; a pair whose instruction shares as much with one is dropped."""
+    """Files of evaluation prompts; a pair whose instruction matches one, as under `corpus.decontaminate`, is dropped."""
 
 
 class CorpusSource(Options):
@@ -52,15 +52,15 @@ class CorpusSource(Options):
     text_field: str = "text"
     """Column that holds the text, for jsonl, parquet and hub."""
     markup: Literal["html", "markdown", "rst", "text"] = "text"
-    """What that column holds."""
+    """Markup of that column's text."""
     licence: str = ""
     """Licence of the documents, if they do not state their own."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Read at most so many documents from each WARC, JSONL or Parquet file, or from each 256 small files. (Without it,
+    """Largest number of documents read from each WARC, JSONL or Parquet file, or from each 256 small files. (Without it,
     workers share a WARC file in spans; a JSONL or Parquet file always goes to one of them, so cut large ones up.)"""
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Read this share of the documents, drawn by `Recipe.random_seed`; `limit` is of those drawn. What is not drawn is not
-    counted."""
+    """Share of the documents to read, drawn by `Recipe.random_seed`; `limit` applies to those drawn. Documents that are
+    not drawn are not counted."""
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> "CorpusSource":
@@ -73,10 +73,10 @@ class WordList(Options):
     """A list of words and phrases that are not wanted, such as profanity."""
 
     path: FilePath
-    """A text file (UTF-8) with a word or phrase a line; lines that begin with # are comments."""
+    """A text file (UTF-8) with one word or phrase per line; lines that begin with # are comments."""
     max_share: Share = 0.0
-    """A segment is dropped when more than this share of its words are hits (a phrase is one hit; in scripts without
-    spaces, a character is a word). 0 allows none."""
+    """Largest share of a segment's words that may be hits (a phrase is one hit; in scripts without spaces, a character is
+    a word). 0 allows none."""
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -109,49 +109,49 @@ class Corpus(Options):
     max_chars: Annotated[int, Field(ge=1)] = 3000
     """The paper's bounds, in characters of text."""
     languages: list[str] = ["en"]
-    """Two-letter codes to keep; an empty list keeps all and does not look."""
+    """Two-letter codes of the languages to keep; an empty list keeps all and detects none."""
     header_rules: bool = True
     """Drop sections whose header is empty, in capitals or of navigation words (the paper's)."""
     repeat_ngram: Annotated[int, Field(ge=1)] = 3
     repeat_jaccard: Share | None = 0.8
     """Two sentences of a segment at or above this word n-gram Jaccard similarity are a repetition (the paper gives
-    neither n nor the threshold; these are ours). None does not look."""
+    neither n nor the threshold; these are ours). None turns the rule off."""
     min_prose: Share = 0.3
-    """Least share of a segment's characters that is in lines of prose (ours). In recipes, a list of ingredients over half
-    as much instruction passes; tables of links, indexes and lists of names do not. 0 does not look."""
+    """Smallest share of a segment's characters in lines of prose (ours). In recipes, a list of ingredients over half as
+    much instruction passes; tables of links, indexes and lists of names do not. 0 turns the rule off."""
     max_capital_share: Share = 1.0
-    """Of the letters. This and the next three are ours, and off at 1."""
+    """Largest share of capitals among the letters. This and the next four are ours, and off at 1."""
     max_symbol_share: Share = 1.0
     max_digit_share: Share = 1.0
-    """Of the characters, spaces and code apart."""
+    """Largest shares of symbols and of digits among the characters, without spaces and code."""
     max_link_share: Share = 1.0
-    """Of the text, that stood inside links."""
+    """Largest share of the text inside links."""
     max_personal_share: Share = 1.0
-    """Of the sentences, that speak of their author: I, me, my (ours; method.md 1.7). Off at 1."""
+    """Largest share of sentences in the first person: I, me, my (method.md 1.7)."""
     finished: bool = False
     """Drop text that breaks off in mid-sentence (ours)."""
     reinstruct_style: bool = False
     """Keep only how-tos in which almost every paragraph opens with a verb (method.md 3.2)."""
     boilerplate_pages: Annotated[int, Field(ge=2)] | None = None
-    """A paragraph on so many pages of one host is taken out of all of them, and what is then too short is dropped (ours;
-    None does not look)."""
+    """Number of pages of one host from which on a paragraph they share is boilerplate: it is removed from all of them, and
+    segments that are then too short are dropped (ours). None turns this off."""
     duplicate_jaccard: Share = 0.7
     """Segments at or above this estimated MinHash similarity to an earlier one are near-duplicates (ours)."""
     pii: Literal["keep", "redact", "drop"] = "keep"
-    """What is done about personal data and secrets that have a form (corpus/pii.py): nothing, put <EMAIL> and the like in
-    their place, or drop the segment."""
+    """What happens to personal data and secrets of a recognisable form (corpus/pii.py): nothing, <EMAIL> and the like in
+    their place, or the segment is dropped."""
     pii_engine: Literal["patterns", "presidio"] = "patterns"
-    """`presidio` (`askback[presidio]`) looks after the patterns for more kinds, and for names and places where a spaCy
+    """`presidio` (`askback[presidio]`) runs after the patterns and finds more kinds, and names and places where a spaCy
     model of the language is installed. It takes far more time, so it is not the default."""
     word_lists: list[WordList] = []
-    """A segment with too many words of one of these lists is dropped (corpus/filters/word_lists.py)."""
+    """Lists of unwanted words; a segment with too many of one list is dropped (corpus/filters/word_lists.py)."""
     decontaminate: list[FilePath] = []
     """Files of evaluation prompts; a segment that shares 13 words in a row with one, or all of a shorter one, is
     dropped."""
     max_document_bytes: Annotated[int, Field(ge=1)] = 8_000_000
-    """Larger documents are rejected unparsed."""
+    """Bytes of the largest document that is parsed; larger ones are rejected."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Most segments to keep, drawn evenly over all by `Recipe.random_seed`."""
+    """Largest number of segments to keep, drawn uniformly by `Recipe.random_seed`."""
 
     @model_validator(mode="before")
     @classmethod

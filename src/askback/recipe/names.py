@@ -1,7 +1,7 @@
-"""The names that stand for code: each is a line here, and one record in the file that is called like it.
+"""The names of scorers, readers and engines: each is a line here, and one record in the file of the same name.
 
-mypy checks a name by its `Literal` where it is written in code, and a recipe is checked by the same list. A scorer may
-also come from another package that is installed, as an entry point of the group `SCORERS_GROUP`.
+mypy checks a name written in code by its `Literal`, and a recipe is checked by the same list. A scorer may also come from
+another installed package, as an entry point of the group `SCORERS_GROUP`.
 """
 
 from typing import Annotated, Any, Literal, NewType, Protocol, runtime_checkable
@@ -58,12 +58,12 @@ SCORERS = table("askback.curate.scorers", ScorerName, "SCORER")
 ENGINES = table("askback.engines", EngineName, "ENGINE")
 SCORERS_GROUP = "askback.scorers"
 InstalledScorer = NewType("InstalledScorer", str)
-"""The name of a scorer that another package brings."""
+"""The name of a scorer of another package."""
 
 
 @runtime_checkable
 class Scale(Protocol):
-    """What options depend on in the record of a scorer (curate.scorers.Scorer)."""
+    """The part of a scorer's record (curate.scorers.Scorer) that options are checked against."""
 
     @property
     def name(self) -> str: ...
@@ -74,7 +74,7 @@ class Scale(Protocol):
 
 
 def scorers() -> dict[str, str]:
-    """Return the scorers there are: ours, and those of other packages under names that are not ours."""
+    """Return all scorers: ours, and those of other packages whose names are not ours."""
     return {**SCORERS, **{name: found.value for name, found in installed(SCORERS_GROUP).items() if name not in SCORERS}}
 
 
@@ -82,7 +82,7 @@ def scorer(name: str) -> Scale:
     """Return the record of a scorer.
 
     Raises:
-        RecipeError: there is no such scorer, or what a package brings cannot be imported or is no record of that name.
+        RecipeError: there is no such scorer, or a package's entry point cannot be imported or is no record of that name.
     """
     known = SCORERS if name in SCORERS else scorers()
     try:

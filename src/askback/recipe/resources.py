@@ -20,42 +20,45 @@ class EngineOptions(Options):
     stochastically. `bfloat16` is for a model that is too large to measure its loss in float32. Where the machine does not
     multiply bfloat16 itself, the embedded engine reckons with the same weights in float32."""
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Tokens in flight at once, padding included; by default 65,536 on a GPU, and on a CPU 1,024 to read, and to draw
-    8,192 to 32,768, as many as 1 GiB holds. Of `transformers` alone."""
+    """Only `transformers`: tokens in one batch, padding included. By default 65,536 on a GPU; on a CPU 1,024 to read
+    prompts, and 8,192 to 32,768 to sample, as many as 1 GiB of keys and values holds."""
     url: str = ""
-    """Of `openai_http`: where the server is, as in http://host:8000/v1."""
+    """Only `openai_http`: address of the server, as in http://host:8000/v1."""
     model: str = ""
-    """The model's name there; "" asks the server, if it has one alone."""
+    """Name of the model on the server; "" takes the server's model, if it has exactly one."""
     api: Literal["auto", "chat", "completions"] = "auto"
     """`auto` is completions where there is a `tokenizer`, else chat."""
     tokenizer: FilePath = ""
-    """Folder of the checkpoint that the server runs, if it is here: prompts are then rendered here and sent as tokens."""
+    """Folder of the checkpoint that the server runs, if it is on this machine: prompts are then rendered here and sent as
+    tokens."""
     api_key_env: str = ""
     """NAME of the environment variable that holds the server's key. The key itself is written nowhere."""
     usd_per_million_prompt_tokens: Annotated[float, Field(ge=0)] = 0.0
-    """Of `openai_http`: the server's price in US dollars, for a plan's forecast and `--max-usd`; it alters no result."""
+    """Only `openai_http`: the server's price of prompt tokens in US dollars, for a plan's forecast and `--max-usd`; it
+    alters no result."""
     usd_per_million_output_tokens: Annotated[float, Field(ge=0)] = 0.0
     """The same, of tokens that the model writes."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 32
-    """At most so many requests in flight, for each worker; how many there are adapts to the server."""
+    """Largest number of requests in flight per worker; the actual number adapts to the server."""
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
-    """For one request, from sending it to the last byte of its answer."""
+    """Seconds for one request, from sending it to the last byte of its answer."""
     retries: Annotated[int, Field(ge=0)] = 6
-    """Further tries, with growing pauses (a minute together), where a fault may pass. Being pushed back does not count."""
+    """Number of retries after a transient fault, with growing pauses (a minute in all). Rate limits (429) do not count."""
     leave_out: tuple[Literal["seed", "top_p", "temperature", "logprobs"], ...] = ()
     """Parameters that the server refuses, and that are not sent. Without `logprobs` a score is read from text; without the
-    others the server draws as it does by default, and another attempt may give another answer."""
+    others the server samples by its own defaults, and a repeated request may give another answer."""
     accept_refusals: tuple[Literal[200, 400, 403, 413, 422, 451], ...] = ()
-    """Statuses with which the server refuses what a record says, as a content filter does: these records fail one by one,
-    however many there are. Other refusals that come one after the other, or of a plain question too, stop the run. 200 is
-    of an answer that was withheld or holds no text."""
+    """HTTP statuses with which the server refuses the content of a record, as a content filter does: such records fail one
+    by one, whatever their number. Other refusals in a row, or the refusal of a plain question, stop the run. 200 stands
+    for an answer that is withheld or holds no text."""
     command: Annotated[tuple[str, ...], Field(min_length=1)] = ("vllm", "serve")
-    """Of `vllm_server`: what starts it; {model} in it stands for the model's folder, which else comes last."""
+    """Only `vllm_server`: the command that starts it. {model} in it stands for the model's folder, which otherwise is
+    appended."""
     arguments: tuple[str, ...] = ()
-    """More of vLLM's own, such as [--quantization, fp8]. They count as part of the steps that ask a model. On a CPU give
-    --no-enable-chunked-prefill: vLLM 0.32 dies there when it reads a prompt that has a seed in parts."""
+    """Further arguments of vLLM, such as [--quantization, fp8]. They count as part of the steps that ask a model. On a CPU
+    give --no-enable-chunked-prefill: vLLM 0.32 crashes there when it reads a prompt that has a seed in chunks."""
     ready_s: Annotated[float, Field(gt=0)] = 900.0
-    """Seconds it may take to be ready: loading and compiling a large model takes minutes."""
+    """Seconds within which vLLM must be ready: loading and compiling a large model takes minutes."""
 
     @model_validator(mode="after")
     def _server_options(self) -> "EngineOptions":
@@ -72,13 +75,13 @@ class EngineOptions(Options):
             raise ValueError("command and arguments are written to disk: they hold no key; one is made for each server")
         if self.kind != "openai_http" and self.priced:
             raise ValueError(
-                "prices of tokens are of 'openai_http'; the price of this machine is resources.usd_per_hour"
+                "prices of tokens go with kind 'openai_http'; the price of this machine is resources.usd_per_hour"
             )
         return self
 
     @property
     def priced(self) -> bool:
-        """Tell whether its tokens cost money."""
+        """Whether its tokens cost money."""
         return self.usd_per_million_prompt_tokens + self.usd_per_million_output_tokens > 0
 
 
@@ -92,23 +95,23 @@ class Engines(Options):
 
 
 class Launch(Options):
-    """On how many devices a model is trained. The recipe's batch is shared among them, so its size and its rows are the
-    same, and so is the result but for rounding."""
+    """The devices that a model is trained on. The recipe's batch is divided among them, so its size and rows do not
+    change, and neither does the result, beyond rounding."""
 
     processes: Annotated[int, Field(ge=1)] = 1
-    """On each node; one for each of its GPUs. More than one go through ``accelerate launch``."""
+    """Number of training processes per node, one for each GPU. Several are started by ``accelerate launch``."""
     nodes: Annotated[int, Field(ge=1)] = 1
-    """With more than one, `askback join` runs on each of the others; all see the run folder under the same path."""
+    """Number of nodes. With several, `askback join` runs on each of the others; all see the run folder under one path."""
     main_address: Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+:\d{1,5})?$")] = ""
-    """HOST:PORT of the node that runs the recipe, where the others meet it; needed with several nodes."""
+    """HOST:PORT of the node that runs the recipe, to which the others connect; needed with several nodes."""
     strategy: Literal["ddp", "fsdp"] = "ddp"
-    """`ddp` has the whole model on every device; `fsdp` spreads weights, gradients and optimiser over the GPUs."""
+    """`ddp` holds the whole model on every device; `fsdp` shards weights, gradients and optimiser state over the GPUs."""
     device_map: Literal["auto"] | None = None
-    """`auto` spreads a model that is too large for one GPU over all that one process sees, layer after layer."""
+    """`auto` spreads the layers of a model that is too large for one GPU over all GPUs of the one process."""
 
     @property
     def total(self) -> int:
-        """Processes over all nodes."""
+        """Number of processes over all nodes."""
         return self.processes * self.nodes
 
     @model_validator(mode="after")
@@ -116,36 +119,36 @@ class Launch(Options):
         if self.nodes > 1 and not self.main_address:
             raise ValueError("nodes above 1 need main_address, the HOST:PORT of the node that runs the recipe")
         if self.device_map and self.total > 1:
-            raise ValueError("device_map is for one process; for several, strategy: fsdp spreads the model")
+            raise ValueError("device_map is for one process; for several, strategy: fsdp shards the model")
         if self.strategy == "fsdp" and self.total == 1:
-            raise ValueError("strategy fsdp spreads a model over several processes; give processes or nodes")
+            raise ValueError("strategy fsdp shards a model over several processes; give processes or nodes")
         return self
 
 
 class Resources(Options):
-    """How the recipe is run. None of it changes what comes out, beyond the rounding of floating-point sums; the engines'
-    kind, dtype, server and model do, and count as part of the steps that ask a model."""
+    """How the recipe is run. None of it changes the result beyond floating-point rounding, except the engines' kind,
+    dtype, server and model, which count as part of the steps that ask a model."""
 
     runs: FilePath = "runs"
     """Folder that holds run folders."""
     workers: Annotated[int, Field(ge=1)] = 1
-    """Worker processes for augment, score and corpus; each holds a model, or its requests to a server. With Ray, over the
-    whole cluster."""
+    """Number of worker processes for augment, score and corpus; each holds a model, or its requests to a server. With Ray,
+    over the whole cluster."""
     executor: Literal["local", "ray"] = "local"
-    """Where work is done: `local` in processes on this machine, `ray` on a Ray cluster (askback[ray]), whose nodes have the
-    same askback, and see the folder it is started in, the run folder, documents and models under the same paths."""
+    """Where work is done: `local` in processes on this machine, `ray` on a Ray cluster (askback[ray]). Its nodes have the
+    same askback, and see the working directory, the run folder, documents and models under the same paths."""
     address: Annotated[str, Field(pattern=r"^(auto|[A-Za-z0-9_.-]+:\d{1,5})?$")] = ""
-    """Of `ray`: HOST:PORT of a running cluster, `auto` for the one this machine belongs to; "" starts one here, for this
-    process alone."""
+    """Only `ray`: HOST:PORT of a running cluster; `auto` for the one this machine belongs to; "" starts one on this
+    machine, for this process alone."""
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
-    """Of `ray`: what a worker takes of its node, and each process of a training."""
+    """Only `ray`: number of CPUs that each worker, and each process of a training, takes of its node."""
     gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
-    """Of `ray`: what a worker that holds a model takes, and each process of a training; by default 1 where the cluster has
-    GPUs, else 0."""
+    """Only `ray`: number of GPUs that each worker with a model, and each process of a training, takes; by default 1 where
+    the cluster has GPUs, else 0."""
     device: Literal[
         "auto", "cpu", "b200", "h200", "h100", "a100", "l40s", "rtx5090", "rtx4090", "rtx3090", "a10", "l4", "mi300x"
     ] = "auto"
-    """What the run is planned for, where nothing was measured: its speed and memory are known (plan/devices.py). `auto` is
+    """The device whose known speed and memory a plan reckons with where nothing was measured (plan/devices.py). `auto` is
     the NVIDIA card of this machine, or else its CPU."""
     usd_per_hour: Annotated[float, Field(ge=0)] = 0.0
     """Price of this machine in US dollars, for a plan's forecast and `--max-usd`."""
@@ -153,7 +156,8 @@ class Resources(Options):
     engines: Engines = Engines()
     training: Launch = Launch()
     trackers: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = ()
-    """Who is told each training's losses, beside ``metrics.jsonl``; nobody unless named. Keys are the trackers' own."""
+    """Experiment trackers that receive each training's losses, beside ``metrics.jsonl``. Each reads its key from its own
+    environment variable."""
 
     @model_validator(mode="after")
     def _runs_own_models(self) -> "Resources":
@@ -167,7 +171,7 @@ class Resources(Options):
     @model_validator(mode="after")
     def _fits_the_executor(self) -> "Resources":
         if self.executor == "local" and (self.address or self.gpus_per_worker is not None or self.cpus_per_worker != 1):
-            raise ValueError("address, cpus_per_worker and gpus_per_worker are of executor: ray")
+            raise ValueError("address, cpus_per_worker and gpus_per_worker go with executor: ray")
         if self.executor == "ray" and "vllm_server" in {
             self.engine_for(role).kind for role in ("", "augment", "score")
         }:
@@ -179,7 +183,7 @@ class Resources(Options):
 
     @property
     def priced(self) -> bool:
-        """Tell whether anything has a price."""
+        """Whether anything has a price."""
         return self.usd_per_hour > 0 or any(self.engine_for(role).priced for role in ("augment", "score"))
 
     def engine_for(self, role: str) -> EngineOptions:

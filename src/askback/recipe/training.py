@@ -19,7 +19,7 @@ class Lora(Options):
     dropout: Share = 0.0
     quantised: Literal["nf4", "fp4"] | None = None
     """Hold the base model in 4 bits while the adapter learns (QLoRA), for a large model on one GPU; `askback[quantised]`.
-    The adapter is merged into the base as it was, in float32."""
+    The adapter is merged into the unquantised base, in float32."""
 
 
 class Training(Options):
@@ -27,20 +27,21 @@ class Training(Options):
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     final_learning_rate: Annotated[float, Field(ge=0)] = 9e-6
-    """Absolute, reached linearly at the last step."""
+    """Learning rate of the last step; it falls linearly from `learning_rate`."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Wherever the architecture has dropout; LLaMA's has it at attention weights alone. The paper states 0.1, not where;
-    it is off, as it costs a small model's few steps. An adapter has `lora.dropout`."""
+    """Probability of dropout, wherever the architecture has it; LLaMA has it at attention weights alone. The paper states
+    0.1, not where; off by default, as it slows down a small model's few steps. An adapter has `lora.dropout`."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
     """Examples per optimiser step; by default the paper's 32, or 8 under 3,000 examples."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """Optimiser steps; by default from the paper's table, by the number of examples."""
     max_tokens: Annotated[int, Field(ge=16)] = 2048
-    """Longer examples lose the end of their output (forward) or of the document in the prompt (backward)."""
+    """Largest number of tokens of an example; a longer one loses the end of its output (forward) or of the document in its
+    prompt (backward)."""
     lora: Lora | None = None
     trl: dict[str, Any] = {}
-    """Handed to TRL's `SFTConfig` on top of the above, as it is."""
+    """Further arguments of TRL's `SFTConfig`, passed on unchanged."""
 
     @model_validator(mode="after")
     def _rate_falls(self) -> "Training":
@@ -52,11 +53,11 @@ class Training(Options):
 
 
 class Backward(Training):
-    """The training of M_yx: as any other, and what it learns to decline."""
+    """The training of M_yx."""
 
     refusals: Share = 0.0
-    """So many damaged documents, as a share of the seed pairs, are added whose answer is that no instruction fits
-    (train/abstention.py). Off, as in the paper: the corpus rules drop damaged text before it is asked about, and a small
+    """Number of damaged documents added to the training, as a share of the seed pairs; the answer to each is that no
+    instruction fits (train/abstention.py). 0, as in the paper: the corpus rules drop damaged text before, and a small
     model that has learnt to decline declines good text too. Try 0.05 on a corpus that is not clean."""
 
 
@@ -64,19 +65,22 @@ class Augment(Options):
     """Self-augmentation (method.md 1.7)."""
 
     per_segment: Annotated[int, Field(ge=1)] = 1
+    """Number of instructions to write for each segment."""
     temperature: Annotated[float, Field(ge=0)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     max_new_tokens: Annotated[int, Field(ge=1)] = 128
-    """The paper does not say; its candidates average 352 characters, its chosen ones 115."""
+    """Largest number of tokens of an instruction. The paper gives none; its candidates average 352 characters, its chosen
+    ones 115."""
     max_document_tokens: Annotated[int, Field(ge=16)] = 1024
-    """Most tokens of a segment that the backward model is shown; the candidate keeps it whole."""
+    """Number of tokens of a segment that the backward model reads; the candidate keeps the whole segment."""
     max_instruction_chars: Annotated[int, Field(ge=1)] = 800
     copied_words: Annotated[int, Field(ge=2)] = 12
-    """An instruction that quotes so many words in a row from the segment is an echo (ours; the paper has no such rule)."""
+    """Number of consecutive words of the segment that make an instruction an echo (ours; the paper has no such rule)."""
     max_questions: Annotated[int, Field(ge=1)] = 3
-    """An instruction with more question marks is several glued together (ours; 2 in 1,000 OpenAssistant ones have more)."""
+    """Largest number of question marks; more are several instructions in one (ours; 2 in 1,000 of OpenAssistant's have
+    more)."""
     skip_rules: list[HygieneRule] = []
-    """Rules of augment/hygiene.py that are not to be applied."""
+    """Rules of augment/hygiene.py that are not applied."""
 
 
 class HeldOut(Options):
@@ -84,7 +88,7 @@ class HeldOut(Options):
 
     max_tokens: Annotated[int, Field(ge=16)] = 1024
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Most pairs to measure on (the first by id)."""
+    """Largest number of pairs to measure on, the first by id."""
     tags: list[Literal["augmented", "inference"]] = ["inference"]
-    """Prompts to measure under beside that of the pair's origin (S_a), each at the cost of another reading: "augmented" is
-    S_w, "inference" S_a + S_w, which the paper answers under. The gate goes by the loss under S_a."""
+    """Prompts under which the loss is measured beside that of the pair's origin (S_a), each at the cost of another pass:
+    "augmented" is S_w, "inference" S_a + S_w, under which the paper answers. The gate uses the loss under S_a."""

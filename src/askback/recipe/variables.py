@@ -1,6 +1,6 @@
-"""Environment variables in a recipe: their values are used, and written nowhere; ``${NAME}`` stands in their place.
+"""Environment variables in a recipe: their values are used and never written to disk, where ``${NAME}`` stands instead.
 
-Worker processes learn the names of the variables from the environment, which also has the values.
+Worker processes get the names of the variables, as their values, through the environment.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from urllib.parse import quote, quote_plus
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^{}]*))?\}")
 HIDDEN = "ASKBACK_HIDDEN"
-"""Set in this process for its workers, to the names of the variables whose values a recipe holds."""
+"""Environment variable that holds, for worker processes, the names of the variables that recipes use."""
 SHORTEST = 4
-"""Characters of a value that is looked for in other text; a shorter one is hidden only where it is the recipe's own."""
+"""Number of characters from which on a value is replaced in any text; a shorter one is hidden in the recipe alone."""
 
 
 def fill(text: str, missing: list[str]) -> str:
@@ -35,7 +35,7 @@ def fill(text: str, missing: list[str]) -> str:
 
 
 def hide(text: str) -> str:
-    """Return a text with the names of variables in place of their values, however those are spelled."""
+    """Return a text with ``${NAME}`` in place of each variable's value, in any of its spellings."""
     for name in _names():
         for spelled in _spellings(os.environ.get(name, "")):
             if spelled in text:
@@ -44,7 +44,7 @@ def hide(text: str) -> str:
 
 
 def hide_in(tree: Any) -> Any:
-    """Return plain values with `hide` done to every text in them, keys included."""
+    """Return nested plain values with `hide` applied to every text, keys included."""
     if not _names():
         return tree
     if isinstance(tree, dict):
@@ -55,13 +55,13 @@ def hide_in(tree: Any) -> Any:
 
 
 def marks(text: str) -> dict[str, str]:
-    """Return a hash of each value that a text holds, by name: another value is another text, and none can be read."""
+    """Return name → hash of each variable whose value a text holds: texts with other values differ, yet show none."""
     held = [name for name in _names() if any(one in text for one in _spellings(os.environ.get(name, "")))]
     return {name: hashlib.sha256(os.environ[name].encode("utf-8", "surrogateescape")).hexdigest()[:8] for name in held}
 
 
 def any_hidden() -> bool:
-    """Tell whether a recipe of this process, or of the one that started it, has a value from the environment."""
+    """Return whether a recipe of this process, or of the one that started it, has a value from the environment."""
     return bool(_names())
 
 
@@ -70,7 +70,7 @@ def _names() -> list[str]:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """Yield a value as it stands in text, in JSON, in Python and in addresses, the longest first."""
+    """Yield the spellings of a value in text, JSON, Python and URLs, the longest first."""
     plain = value.encode("utf-8", "replace").decode("utf-8")
     ways = {value, plain, quote(plain), quote(plain, safe=""), quote_plus(plain), repr(value)[1:-1]}
     ways |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], " ".join(value.split())}

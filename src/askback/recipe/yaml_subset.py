@@ -1,7 +1,7 @@
-"""YAML as a recipe may hold it: mappings, lists, text, numbers, true, false and null, within bounds, each key once.
+"""The subset of YAML that a recipe may use: mappings, lists, text, numbers, booleans and null, within bounds, unique keys.
 
-Whatever else the format allows (tags, dates, sets, bytes, numbers without end, aliases that multiply or hold themselves)
-is one error with its place. The bounds count before anything is built, so a file cannot take time or memory by its shape.
+Anything else in the format (tags, dates, sets, bytes, infinities, aliases that multiply or contain themselves) is an error
+with its place. Bounds are checked before anything is built, so no file costs much time or memory.
 """
 
 import math
@@ -12,18 +12,19 @@ import yaml
 
 MOST_BYTES = 1_000_000
 MOST_NODES = 25_000
-"""Values and keys, those that aliases repeat counted each time."""
+"""Largest number of values and keys; aliases count each time."""
 DEEPEST = 40
+"""Largest depth of nesting."""
 LARGEST = 2**63 - 1
-"""Of a whole number, of either sign."""
+"""Largest absolute value of a whole number."""
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def read_yaml(text: str) -> Any:
-    """Return what YAML text holds, of plain types alone.
+    """Return the value of a YAML text, in plain types alone.
 
     Raises:
-        ValueError: it is not valid, or more than a recipe may hold; says what and where in one line.
+        ValueError: the text is not valid or exceeds a bound; the message gives the place, in one line.
     """
     if len(text) > MOST_BYTES:
         raise ValueError(f"{len(text):,} characters, at most {MOST_BYTES:,}")
@@ -41,7 +42,7 @@ def read_yaml(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: 1e-5 is a number, not a word, and 2026-02-30 a word, not a date."""
+    """A loader of the subset: 1e-5 is a number, not text, and 2026-02-30 is text, not a date."""
 
     yaml_implicit_resolvers = {
         first: [one for one in found if not one[0].endswith(":timestamp")]
@@ -53,7 +54,7 @@ class _Loader(yaml.SafeLoader):
         self._depth = self._nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """Count before more of the text is looked at."""
+        """Check the bounds before more of the text is parsed."""
         self._depth, self._nodes = self._depth + 1, self._nodes + 1
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if tag := getattr(event, "tag", None):
@@ -100,12 +101,12 @@ _Loader.add_implicit_resolver(
 
 
 def _check_size(root: Any) -> None:
-    """Refuse what is too large or deep when every alias stands for its own copy; one that holds itself is without end."""
+    """Refuse a tree that is too large or deep with every alias expanded, or that has an alias inside itself."""
     measured: dict[int, tuple[int, int]] = {}
     open_nodes: set[int] = set()
 
     def measure(node: Any) -> tuple[int, int]:
-        """Return how many nodes there are from this one on, and how deep they go."""
+        """Return the number of nodes of this subtree, and its depth."""
         if id(node) in open_nodes:
             raise _error(node, "an alias holds itself")
         if id(node) not in measured:
@@ -124,7 +125,7 @@ def _check_size(root: Any) -> None:
 
 
 def _check_keys(node: yaml.MappingNode) -> None:
-    """Refuse a key that stands there twice, where YAML's own rule forgets the first."""
+    """Refuse a key that stands there twice; PyYAML would drop the first."""
     seen: set[tuple[str, str]] = set()
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):
