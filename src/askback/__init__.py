@@ -21,17 +21,7 @@ if TYPE_CHECKING:
     from askback.recipe.file import load_recipe
 
 __version__ = "0.1.0"
-__all__ = [
-    "AskbackError",
-    "Budget",
-    "Recipe",
-    "RecipeFile",
-    "Resources",
-    "Run",
-    "export",
-    "load_recipe",
-    "run",
-]
+__all__ = ["AskbackError", "Budget", "Recipe", "RecipeFile", "Resources", "Run", "export", "load_recipe", "run"]
 
 _HOMES = {
     "AskbackError": "askback.errors",

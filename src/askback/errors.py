@@ -4,7 +4,7 @@
     ├── RecipeError           2   the recipe or a command-line value is wrong
     ├── InputError            3   a file, folder, document source or model is missing or unusable
     ├── EmptyStep             4   a step would output nothing
-    ├── Drift                 5   what is on disk was made by another recipe, other inputs or other code
+    ├── Drift                 5   a step on disk was made by another recipe, other inputs or other code
     ├── RunBusy               6   another process is using the run folder
     ├── StorageError          7   the disk is full or cannot be written
     ├── MissingExtra          8   an optional dependency is not installed
@@ -28,44 +28,30 @@ class AskbackError(Exception):
 
 
 class RecipeError(AskbackError):
-    """A recipe, or a value given on the command line, is wrong. Lists all problems found, one to a line."""
-
     exit_code = 2
 
 
 class InputError(AskbackError):
-    """A file, folder, document source or model is missing or unusable."""
-
     exit_code = 3
 
 
 class EmptyStep(AskbackError):
-    """A step would output nothing, so what follows has nothing to work on."""
-
     exit_code = 4
 
 
 class Drift(AskbackError):
-    """A step on disk was made by another recipe, other inputs or other code; carries a readable diff."""
-
     exit_code = 5
 
 
 class RunBusy(AskbackError):
-    """Another live process is using the run folder."""
-
     exit_code = 6
 
 
 class StorageError(AskbackError):
-    """The disk is full, or the run folder cannot be written."""
-
     exit_code = 7
 
 
 class MissingExtra(AskbackError):
-    """An optional dependency is needed and not installed."""
-
     exit_code = 8
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
@@ -78,31 +64,23 @@ class MissingExtra(AskbackError):
 
 
 class WorkerDied(AskbackError):
-    """A worker process failed unforeseen, or was killed; its log tells the whole story."""
-
     exit_code = 9
 
 
 class JudgeTooWeak(AskbackError):
-    """The judge of a round tells good pairs from damaged ones no better than chance, so what it chose would be too."""
-
     exit_code = 10
 
 
 class BudgetReached(AskbackError):
-    """A limit of hours, tokens or money is reached. Everything finished is on disk; a higher limit goes on from there."""
-
     exit_code = 11
 
 
 class Interrupted(AskbackError):
-    """Ctrl-C. Everything finished is on disk; the same command goes on from there."""
-
     exit_code = 130
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
-    """Say what an OSError while writing means to the user."""
+    """Return the error that an OSError while writing `path` means to the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
             f"{path}: the disk is full. Everything finished is saved; free some space and run the same command again."
@@ -116,8 +94,8 @@ _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,16}\b|(?<=[ (])\d{12,20}(?=[),])")
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what another's error says, on one line, without what is another in each process: addresses in memory, and
-    in which function recursion went too deep."""
+    """Return the message of another library's error on one line, the same in every process: without memory addresses,
+    and without the function in which recursion went too deep."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     return " ".join(_ADDRESS.sub("…", str(error)).split())[:300]

@@ -1,4 +1,4 @@
-"""Names a user writes → the code they mean, imported only when used, with a suggestion when the name is wrong."""
+"""From a name that a user writes to the code that it stands for, imported when used; wrong names get a suggestion."""
 
 import difflib
 import importlib
@@ -17,22 +17,18 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 def table(package: str, names: Any, record: str) -> dict[str, str]:
-    """Return name → ``"package.module:record"`` for the names of a `Literal`, each that of a module of the package."""
+    """Return name → ``"package.module:record"`` for the names of a `Literal`; each is the name of a module."""
     return {name: f"{package}.{name.replace('-', '_')}:{record}" for name in get_args(names)}
 
 
 @lru_cache
 def installed(group: str) -> dict[str, EntryPoint]:
-    """Return the entry points of a group, by name; of two packages with one name, the first that is found counts."""
+    """Return the entry points of a group, by name; of two with one name, the first that is found."""
     return {found.name: found for found in reversed(list(entry_points(group=group)))}
 
 
 def lookup(table: Mapping[str, str], name: str, what: str) -> Any:
-    """Import and return what `table` gives for `name`.
-
-    Args:
-        table: name → ``"package.module:attribute"``.
-        what: the kind of thing, for the message.
+    """Import and return what `table`, name → ``"package.module:attribute"``, has for `name`, a kind of `what`.
 
     Raises:
         RecipeError: `name` is not in the table.
@@ -43,6 +39,6 @@ def lookup(table: Mapping[str, str], name: str, what: str) -> Any:
 
 
 def load(dotted: str) -> Any:
-    """Import and return what a ``"package.module:attribute"`` stands for."""
+    """Import and return the object that ``"package.module:attribute"`` names."""
     module, attribute = dotted.split(":")
     return getattr(importlib.import_module(module), attribute)

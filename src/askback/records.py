@@ -1,8 +1,8 @@
-"""Every shape that reaches disk.
+"""Every record that is written to disk.
 
 One small record travels through the rooms: a `Document` is cut into `Segment`s, the backward model turns a segment into a
-`Candidate`, the forward model writes a `Judgement` about it, and what is chosen becomes an `Example`, as the seed pairs
-are. Whatever is dropped on the way becomes a `Rejection`. A field has one name for life.
+`Candidate`, the forward model writes a `Judgement` of it, and a chosen candidate becomes an `Example`, as the seed pairs
+are. Whatever is dropped on the way becomes a `Rejection`. A field has the same name in all of them.
 
 Ids are hashes of content (`record_id`), so the same input gives the same ids in every run and on every machine.
 """
@@ -22,7 +22,7 @@ Markup = Literal["html", "xhtml", "markdown", "rst", "text"]
 
 
 def record_id(*parts: str) -> str:
-    """Return a stable 16-hex-digit id of `parts`; their borders count, so ("ab", "c") and ("a", "bc") differ."""
+    """Return a stable id of `parts`, 16 hex digits; ("ab", "c") and ("a", "bc") have different ones."""
     digest = hashlib.sha256()
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
@@ -36,9 +36,9 @@ DRAWS = 2**63
 
 
 def draw(random_seed: int, *parts: object) -> int:
-    """Return a number in [0, DRAWS) that depends on its arguments alone: the one source of randomness.
+    """Return an integer in [0, DRAWS) that depends on its arguments alone: the one source of randomness.
 
-    It seeds the sampling of a record, or orders records at random, so neither order nor worker count changes a result.
+    It seeds the sampling of a record, or orders records at random; so neither order nor worker count changes a result.
     """
     text = " ".join(map(str, (random_seed, *parts)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
@@ -46,9 +46,9 @@ def draw(random_seed: int, *parts: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a text is from, as its source states it; "" is what it does not state.
+    """Where a text is from, as its source states it; "" where it states nothing.
 
-    `uri` names the document or row, `source` what it was read as. `licence` is an SPDX expression, a URL or the source's
+    `uri` names the document or row, `source` its format and file. `licence` is an SPDX expression, a URL or the source's
     own words, `language` an ISO 639-1 code. `date` is the day of publication, YYYY-MM-DD.
     """
 
@@ -63,7 +63,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One page as a reader found it; never written to disk. `text` is the markup itself, the rest as in `Provenance`."""
+    """One page as a reader found it, never written to disk. `text` includes the markup; the rest is as in `Provenance`."""
 
     uri: str
     text: str
@@ -89,7 +89,7 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation. `segment_id` names the segment that an assistant's turn was taken from, if it was."""
+    """One turn of a conversation. `segment_id` names the segment that an assistant's turn was taken from, "" if none."""
 
     role: Role
     content: str
@@ -103,10 +103,7 @@ def exchange(instruction: str, output: str, segment_id: str = "") -> tuple[Messa
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What a user and an assistant said to each other, in turns; an assistant's turn ends it.
-
-    `Example`, `Lesson`, `Candidate` and `Probe` are conversations of which more is known.
-    """
+    """The turns of a user and an assistant; the last turn is the assistant's."""
 
     id: str
     messages: tuple[Message, ...]
@@ -131,8 +128,8 @@ Split = Literal["train", "held-out"]
 class Example(Conversation):
     """A conversation to train or measure on.
 
-    `origin` says who wrote the instructions: "seed" a person, "augmented" the backward model. Held-out examples are never
-    trained on. `quality`, as in "3 of 5", is the quantile of its score where `select.bins` asks for one, and goes into the
+    `origin` tells who wrote the instructions: "seed" a person, "augmented" the backward model. Held-out examples are never
+    trained on. `quality`, as in "3 of 5", is the quantile of the score where `select.bins` is given; it is part of the
     prompt.
     """
 
@@ -144,16 +141,16 @@ class Example(Conversation):
 
 @dataclass(frozen=True, slots=True)
 class Lesson(Conversation):
-    """A conversation that the judge learns to give `score` to (curate/teach.py); nothing is learnt from its output."""
+    """A conversation that the judge learns to rate with `score` (curate/teach.py); its output is not learnt."""
 
     score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Conversation):
-    """A segment with an instruction the backward model wrote for it (the paper's set A).
+    """A segment with an instruction that the backward model wrote for it (the paper's set A).
 
-    `random_seed` is that of its sampling.
+    `random_seed` is the seed with which the instruction was sampled.
     """
 
     header_path: list[str]
@@ -164,10 +161,10 @@ class Candidate(Conversation):
 
 @dataclass(frozen=True, slots=True)
 class Probe(Conversation):
-    """A conversation to try a judge with, in place of a candidate.
+    """A conversation that a judge is tested on, in place of a candidate.
 
-    `kind` is "true" for a pair as people wrote it, a kind of damage (curate/damage.py), "scrambled" for words in no order,
-    or "labelled" for a user's own, which has a `label`. Probes of one pair share `pair_id`.
+    `kind` is "true" for a pair as people wrote it, a kind of damage (curate/damage.py), "scrambled" for shuffled words,
+    or "labelled" for a user's pair, which has a `label`. Probes made of one pair share `pair_id`.
     """
 
     pair_id: str
@@ -177,7 +174,7 @@ class Probe(Conversation):
 
 @dataclass(frozen=True, slots=True)
 class EvalPrompt:
-    """A prompt of an evaluation set: messages, the last one a user's. `reference` is a person's answer, "" if none."""
+    """A prompt of an evaluation set: messages, the last one a user's. `reference` is a person's answer, "" for none."""
 
     id: str
     messages: tuple[Message, ...]
@@ -186,13 +183,13 @@ class EvalPrompt:
 
     @property
     def instruction(self) -> str:
-        """The user's turn that is to be answered."""
+        """The last turn, which the model answers."""
         return self.messages[-1].content
 
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How well `scorer` tells true pairs from one kind of damage: AUROC, and the ends of its 95 % interval."""
+    """AUROC of `scorer` between true pairs and one kind of damage, with the ends of its 95 % interval."""
 
     id: str
     scorer: str
@@ -204,19 +201,19 @@ class Separation:
 
 
 UNSCORED = "no score: "
-"""What begins the reason, in `Judgement.raw`, for which there is no score."""
+"""Prefix of an entry of `Judgement.raw` that gives the reason for a missing score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a scorer said of one candidate.
+    """A scorer's judgement of one candidate.
 
-    `score` is on the scorer's scale, None when the answer held no score ("unscored"). `distribution` is the probability
-    of each level from the lowest up, summing to 1, or empty when there is none; `mass` is the share of the model's whole
-    probability that fell on the levels (a small one says that it had other words in mind). Over several samples, both are
-    means. `raw` is the model's own text, one for each sample, if it wrote any, so that another parser costs no model time;
-    then, for each sample that gave no score, `UNSCORED` and why.
-    `losses`, of `ifd` alone, are mean nats per token of the output: given the instruction, and without it.
+    `score` is on the scorer's scale, None where there is none ("unscored"). `distribution` holds the probability of each
+    level from the lowest up, summing to 1, or is empty; `mass` is the model's total probability of all levels before
+    normalisation (a small one means that the model would rather write something else). Over several samples, both are
+    means. `raw` holds the texts that the model wrote, one per sample, so that another parser costs no model time; then,
+    for each sample without a score, `UNSCORED` and the reason. `losses`, of `ifd` alone, are the mean losses of the output
+    in nats per token: with the instruction, and without.
     """
 
     id: str
@@ -233,10 +230,10 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Loss of one held-out example under one model: `nats` summed over `tokens` output tokens.
+    """Loss of one held-out example under one model: `nats`, the sum over `tokens` output tokens.
 
-    `nats` is under the tag that the example's origin has in training; `nats_augmented` is under S_w and `nats_inference`
-    under S_a + S_w, where the recipe asks for them (`evaluate.tags`).
+    `nats` is measured with the tag that the example's origin has in training, `nats_augmented` with S_w and
+    `nats_inference` with S_a + S_w, where the recipe asks for them (`evaluate.tags`).
     """
 
     id: str
@@ -250,7 +247,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model, or a file, answered to a prompt of an evaluation set; `finished` says that it ended by itself."""
+    """The answer of a model, or from a file, to a prompt of an evaluation set; `finished`: it has the stop token."""
 
     id: str
     example_id: str
@@ -263,11 +260,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a judge said of a model's and a baseline's answer to one prompt, shown in one order.
+    """A judge's comparison of a model's and a baseline's answer to one prompt, in one order.
 
-    `first` is "model" or "baseline": whose answer stood first. `preference` is the probability, of the two choices, that
-    the model's answer is the better one, None when there is none ("unscored"; `raw` says why); `mass` is the share of the
-    judge's whole probability that fell on the two choices.
+    `first` is "model" or "baseline": whose answer is shown first. `preference` is the probability, normalised over the two
+    choices, that the model's answer is the better one, None where there is none ("unscored"; `raw` holds the reason);
+    `mass` is the judge's total probability of the two choices before normalisation.
     """
 
     id: str
@@ -286,10 +283,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A record that went no further, and why.
+    """A dropped record, and the reason.
 
-    `outcome` is "rejected" (a rule spoke) or "failed" (it could not be read or processed). `stage` names the counting
-    stage, `rule` the rule, `detail` the value found and the limit. `text` is the beginning of what was dropped.
+    `outcome` is "rejected" (by a rule) or "failed" (it could not be read or processed). `stage` names the stage in whose
+    counts it is, `rule` the rule, `detail` the value found and the limit. `text` is the beginning of the dropped text.
     """
 
     id: str
@@ -304,12 +301,12 @@ class Rejection:
 
 
 def reject(id: str, stage: str, rule: str, detail: str = "", *, uri: str = "", text: str = "") -> Rejection:
-    """Say that a rule dropped a record."""
+    """Return the rejection of a record that a rule drops."""
     return Rejection(id, stage, rule, detail, "rejected", uri, text[: Rejection.EXCERPT])
 
 
 def fail(id: str, stage: str, rule: str, detail: str = "", *, uri: str = "", text: str = "") -> Rejection:
-    """Say that a record could not be read or processed."""
+    """Return the rejection of a record that could not be read or processed."""
     return Rejection(id, stage, rule, detail, "failed", uri, text[: Rejection.EXCERPT])
 
 
@@ -322,7 +319,7 @@ RECORDS: dict[str, type] = {kind.__name__: kind for kind in KINDS}
 
 @lru_cache
 def schema(kind: type) -> "pa.Schema":
-    """Return the Parquet schema of a record class, read off its annotations; the record's name is in the metadata."""
+    """Return the Parquet schema of a record class, from its annotations; the metadata has the record's name."""
     import pyarrow as pa
 
     return pa.schema(_fields(kind), metadata={"askback.record": kind.__name__})

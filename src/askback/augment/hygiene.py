@@ -1,10 +1,9 @@
-"""Instruction hygiene: rules that tell what the backward model wrote from an instruction (method.md 6.4).
+"""Instruction hygiene: rules that reject text of the backward model that is no instruction (method.md 6.4).
 
-The paper names no such rules; reproductions of it drowned in empty, echoing and template-leaking instructions (method.md
-6.3). Each rule is a function of the instruction, its segment and the options, and returns what it found, "" if nothing.
-The words in `dangling`, `no_request` and `an_answer` are English: they are applied to segments in English alone, and to
-those whose language was not looked for. Whether the segment answers the instruction is not told here but in `select`,
-from the judgements.
+The paper names no such rules; reproductions of it had many empty, echoing and template-leaking instructions (method.md
+6.3). Each rule is a function of the instruction, its segment and the options, and returns the fault it finds, "" for none.
+The words of `dangling`, `no_request` and `an_answer` are English: they apply to English segments, and to segments whose
+language was not detected. Whether the segment answers the instruction is decided in `select`, from the judgements.
 """
 
 import re
@@ -21,9 +20,9 @@ from askback.text.words import fold, in_a_row, join, words
 
 
 def fault(completion: Completion, segment: Segment, options: Augment) -> tuple[str, str] | None:
-    """Return (rule, detail) of the first rule that what the backward model wrote breaks, else None.
+    """Return (rule, detail) of the first rule that a completion of the backward model breaks, else None.
 
-    "empty", "unfinished" and "no-instruction" always apply; of `RULES`, those that `Augment.skip_rules` does not name.
+    "empty", "unfinished" and "no-instruction" always apply, and the `RULES` that `Augment.skip_rules` does not name.
     """
     instruction = completion.text.strip()
     if not words(instruction):
@@ -49,7 +48,7 @@ PROMPT_WORDS = 6
 
 
 def template_leak(instruction: str, segment: Segment, options: Augment) -> str:
-    """Find what of the prompt, a tag or the chat template an instruction repeats (method.md 6.3, 6.4)."""
+    """Find words of the prompt, a tag or chat-template markup in an instruction (method.md 6.3, 6.4)."""
     if prompts.inert(instruction) != instruction:
         return "holds chat-template markup"
     lower = instruction.lower()
@@ -61,7 +60,7 @@ def template_leak(instruction: str, segment: Segment, options: Augment) -> str:
 
 
 def echo(instruction: str, segment: Segment, options: Augment) -> str:
-    """Find `copied_words` words in a row of the segment (method.md 6.4 without a number; 12 is ours)."""
+    """Find `copied_words` consecutive words of the segment (method.md 6.4 gives no number; 12 is ours)."""
     copied = _shared_run(instruction, segment.text, options.copied_words)
     return f"quotes the segment: {copied!r}" if copied else ""
 
@@ -100,10 +99,10 @@ DANGLING = [
         ("attach", r"\battached (?P<noun>file|document|image|picture|photo)s?\b|\bthe attachment\b"),
     )
 ]
-"""What any text of a pattern has one of, and the pattern: few instructions have any, so few patterns are tried."""
+"""Patterns, each with words of which every match holds at least one: few instructions do, so few patterns are tried."""
 MATERIAL_WORDS = 5
-"""An instruction with so many words after a colon, on a further line or between quotation marks brings the text that it
-speaks of (ours)."""
+"""Number of words after a colon, on a further line or between quotation marks from which on an instruction contains the
+text it refers to (ours)."""
 _MATERIAL = re.compile(r":\s+(?P<colon>\S.*)|(?<!\n)\n+(?P<line>\S.*)|[\"“](?P<quoted>[^\"“”]+)[\"”]", re.DOTALL)
 
 
@@ -111,8 +110,8 @@ def dangling(instruction: str, segment: Segment, options: Augment) -> str:
     """Find a reference to something the user does not show: "this article", "the text above", "Figure 2.1".
 
     From method.md 6.4; REInstruct drops every "this" (3.4), Kun a list of words (4). Narrower than both: "this" before
-    another noun may be plain speech, an instruction that brings `MATERIAL_WORDS` words of material is let pass, and so is
-    one that has named the thing before ("Write a list … Sort this list").
+    other nouns passes, and so does an instruction with `MATERIAL_WORDS` words of material, or one that has named the thing
+    before ("Write a list … Sort this list").
     """
     if not _english(segment):
         return ""
@@ -131,7 +130,7 @@ def dangling(instruction: str, segment: Segment, options: Augment) -> str:
 
 
 def several_questions(instruction: str, segment: Segment, options: Augment) -> str:
-    """Find more than `max_questions` question marks that end a sentence, or a sentence that stands there twice (ours)."""
+    """Find more than `max_questions` question marks at ends of sentences, or a repeated sentence (ours)."""
     count = len(_QUESTION_ENDS.findall(instruction))
     if count > options.max_questions:
         return f"{count} questions, at most {options.max_questions}"
@@ -142,16 +141,16 @@ def several_questions(instruction: str, segment: Segment, options: Augment) -> s
 
 LANGUAGE_CHARS = 40
 LANGUAGE_CERTAINTY = 0.95
-"""The classifier is believed of an instruction with so many characters and at this probability (ours). Of 2,998
-OpenAssistant instructions that are labelled English, it drops six, none of which is; without the two it would drop 40."""
+"""Smallest number of characters and smallest probability at which the classifier is believed (ours). Of 2,998
+OpenAssistant instructions labelled English, it drops six, none of which is; without these bounds it would drop 40."""
 
 
 def wrong_language(instruction: str, segment: Segment, options: Augment) -> str:
-    """Find another language than the segment's. A short text, or one the classifier is unsure of, is let pass."""
+    """Find another language than the segment's. A short instruction, or an unsure classification, passes."""
     if not segment.provenance.language or width(instruction) < LANGUAGE_CHARS:
         return ""
     if segment.provenance.language == "en" and plainly_english(instruction):
-        return ""  # nine in ten of the time are the classifier's
+        return ""  # saves nine tenths of the time, which the classifier takes
     code, certainty = certain_language(instruction)
     if code == segment.provenance.language or certainty < LANGUAGE_CERTAINTY:
         return ""
@@ -169,7 +168,7 @@ LIST_LINES = 3
 
 
 def an_answer(instruction: str, segment: Segment, options: Augment) -> str:
-    """Find an answer where a question should be: "Sure, here is …", "Answer: …", or a list from its first line (ours)."""
+    """Find an answer in place of an instruction: "Sure, here is …", "Answer: …", or a list from its first line (ours)."""
     asks = not _QUESTION.isdisjoint(instruction)
     if _english(segment) and (found := _ANSWER.match(instruction)) and not asks:
         return f"begins as an answer does: {found[0]!r}"
@@ -211,12 +210,12 @@ _ASKS = re.compile(
 
 
 def no_request(instruction: str, segment: Segment, options: Augment) -> str:
-    """Find a title or a statement: words that neither ask nor tell anybody to do anything (ours).
+    """Find a title or a statement: text without a question or a request (ours).
 
-    Rejected is what has no question mark, no word of a speaker (I, my, please …) or of a search query (difference,
-    examples, recipe …), no question within ("how do"), no sentence or clause that opens with a question word or a verb in
-    its base form, be it after an adverb ("Briefly explain"), and does not open with a word before an article that is no
-    preposition ("Document the"). Titles that happen to look so ("Plant cells") pass.
+    An instruction passes with a question mark, a word of a speaker (I, my, please …) or of a search query (difference,
+    examples, recipe …), a question inside ("how do"), a clause that opens with a question word or a verb in its base form,
+    perhaps after an adverb ("Briefly explain"), or a first word before an article that is no preposition ("Document the").
+    Titles that look like a request ("Plant cells") pass too.
     """
     if not _english(segment) or "?" in instruction:
         return ""
@@ -239,7 +238,7 @@ RULES: dict[str, Callable[[str, Segment, Augment], str]] = {
     "several-questions": several_questions,
     "no-request": no_request,
 }
-"""In the order in which they speak."""
+"""Rules by name, in the order in which they are applied."""
 
 
 def _english(segment: Segment) -> bool:
@@ -247,19 +246,19 @@ def _english(segment: Segment) -> bool:
 
 
 def _spoken(text: str) -> list[str]:
-    """Return the words of an English text, with what follows an apostrophe."""
+    """Return the words of an English text, each with the letters after its apostrophe."""
     return _SPOKEN_WORDS.findall(text.lower().replace("’", "'"))
 
 
 def _shared_run(text: str, other: str, length: int) -> str:
-    """Return the first run of `length` words of `text` that `other` has too, or an empty string."""
+    """Return the first `length` consecutive words of `text` that are also in `other`, "" if there are none."""
     mine = words(text)
     length = in_a_row(mine, length)
     runs = [mine[start : start + length] for start in range(len(mine) - length + 1)]
     if not runs:
         return ""
     folded = fold(other)
-    # Most runs have a word that is nowhere in the other text, which is found out without taking that apart.
+    # Most runs have a word that is nowhere in the other text, which a substring search finds without tokenising it.
     likely = [run for run in runs if all(map(folded.__contains__, run))]
     theirs = f" {' '.join(words(other))} " if likely else ""
     return next((join(run) for run in likely if f" {' '.join(run)} " in theirs), "")

@@ -15,13 +15,13 @@ from askback.recipe import Augment, Resources
 from askback.records import Candidate, Segment, draw, exchange, fail, record_id, reject
 
 PIECE = 32
-"""Segments in a piece of work, where there are few: half a minute of a small model on a laptop, which a kill may lose."""
+"""Segments in a piece of work of a small corpus: half a minute of a small model on a laptop, which a kill may lose."""
 STAGE = "instructions"
 
 
 @recorded(version=5, engine="augment", prompts=("backward",))
 def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records[Segment]) -> Records[Candidate]:
-    """Write `per_segment` instructions for every segment; each is kept as a candidate or rejected with its rule."""
+    """Write `per_segment` instructions for every segment; each becomes a candidate or a rejection."""
     work = partial(write_piece, options, step.resources, model, step.random_seed)
     return step.map(work, step.cut(segments, PIECE), Candidate, "segments")
 
@@ -34,7 +34,7 @@ def write_piece(
     worker: WorkerContext,
     piece: Iterable[Segment],
 ) -> Outcome[Candidate]:
-    """In a worker: write instructions for some segments; each one's sample depends on its id and the seed alone."""
+    """In a worker: write instructions for some segments; each is sampled by its segment's id and the seed alone."""
     segments = list(piece)
     engine = worker.engine(resources.engine, str(model.path), model.chat_template)
     asked = [(segment, number) for segment in segments for number in range(options.per_segment)]

@@ -16,35 +16,9 @@ from askback.recipe.names import DocumentFormat, scorer
 from askback.recipe.resources import EngineOptions, Engines, Launch, Resources
 from askback.recipe.training import Augment, Backward, HeldOut, Lora, Training
 
-__all__ = [
-    "NAME",
-    "PRESETS",
-    "Augment",
-    "Backward",
-    "Check",
-    "Corpus",
-    "CorpusSource",
-    "DocumentFormat",
-    "EngineOptions",
-    "Engines",
-    "Gate",
-    "HeldOut",
-    "Judge",
-    "Labels",
-    "Launch",
-    "Lora",
-    "Options",
-    "Recipe",
-    "RecipeFile",
-    "Resources",
-    "Score",
-    "Seed",
-    "SeedSource",
-    "Select",
-    "Share",
-    "Training",
-    "WordList",
-]
+__all__ = ["NAME", "PRESETS", "Augment", "Backward", "Check", "Corpus", "CorpusSource", "DocumentFormat"]
+__all__ += ["EngineOptions", "Engines", "Gate", "HeldOut", "Judge", "Labels", "Launch", "Lora", "Options", "Recipe"]
+__all__ += ["RecipeFile", "Resources", "Score", "Seed", "SeedSource", "Select", "Share", "Training", "WordList"]
 
 
 class Recipe(Options):

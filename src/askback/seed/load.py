@@ -1,4 +1,4 @@
-"""Seed pairs: what people asked and what people answered (method.md 1.3)."""
+"""Seed pairs: instructions and outputs that people wrote (method.md 1.3)."""
 
 from importlib.resources import files
 from itertools import islice
@@ -23,14 +23,14 @@ TRAIN: Final = "train"
 
 
 def sources(options: Seed) -> dict[str, str]:
-    """Return a fingerprint of every file the seed is read from or compared with; a hub dataset is known by its name."""
+    """Return a fingerprint of every file that the seed is read from or compared with; of a hub data set, its name."""
     return source_fingerprints(options.sources) | {
         f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate
     }
 
 
 def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
-    """Return path → fingerprint."""
+    """Return path → fingerprint of each source."""
     return {
         source.path: "hub" if source.path.startswith("hub:") else file_fingerprint(*_files(source.path))
         for source in given
@@ -39,10 +39,10 @@ def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
 
 @recorded(version=5, sources=sources)
 def load_seed(step: Step, options: Seed) -> Records[Example]:
-    """Read every source, keep usable pairs once, and set some aside as held-out.
+    """Read every source, keep each usable pair once, and split the pairs into training and held-out ones.
 
     Raises:
-        InputError: a file is missing or unreadable, or no pair is left to train on.
+        InputError: a file is missing or unreadable, or one of the splits is empty.
     """
     outcome = gather(options)
     check_sides(outcome, options)
@@ -52,10 +52,10 @@ def load_seed(step: Step, options: Seed) -> Records[Example]:
 
 
 def check_sides(outcome: Outcome[Example], options: Seed) -> None:
-    """Check that there are pairs to train on and pairs held out.
+    """Check that neither split is empty.
 
     Raises:
-        InputError: there are none on one side.
+        InputError: one is.
     """
     splits = [example.split for example in outcome.kept]
     if TRAIN not in splits or HELD_OUT not in splits:
@@ -69,7 +69,7 @@ def check_sides(outcome: Outcome[Example], options: Seed) -> None:
 
 @recorded(version=4, sources=lambda source: sources(Seed(sources=[source])))
 def load_pairs(step: Step, options: SeedSource, *, seed: Records[Example]) -> Records[Example]:
-    """Read a file of pairs, held out unless `split` is "train"; what is on the other side in the seed is rejected."""
+    """Read a file of pairs, held out unless `split` is "train"; pairs in the other split of the seed are rejected."""
     side = TRAIN if options.split == TRAIN else HELD_OUT
     outcome = gather(Seed(sources=[options.model_copy(update={"split": side})]))
     others = {normal(one.instruction) for one in seed if one.split != side}
@@ -83,15 +83,15 @@ def load_pairs(step: Step, options: SeedSource, *, seed: Records[Example]) -> Re
 
 
 def _dropped(outcome: Outcome[Example]) -> str:
-    """Say how many pairs each rule dropped, and name one of them."""
+    """Return in words how many pairs each rule dropped, with one of them."""
     counted = sorted(outcome.reasons.items(), key=lambda item: -item[1])
-    said = ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in counted)
+    numbers = ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in counted)
     example = next((f" (as {drop.uri} {drop.rule} {drop.detail})" for drop in outcome.dropped), "")
-    return (said or "none") + example
+    return (numbers or "none") + example
 
 
 def gather(options: Seed) -> Outcome[Example]:
-    """Read all sources, held-out ones first, so that a pair on both sides stays out of training."""
+    """Read all sources, held-out ones first, so that a pair in both splits is not trained on."""
     outcome = Outcome[Example]()
     seen: set[str] = set()
     for source in sorted(options.sources, key=lambda source: source.split != HELD_OUT):
@@ -112,17 +112,17 @@ def gather(options: Seed) -> Outcome[Example]:
 
 
 SHOWN = 3
-"""Rows of a source that are shown before anything runs."""
+"""Number of rows of a source that a plan shows."""
 _SHOWN_CHARS = 70
 
 
 def first_rows(options: Seed) -> list[str]:
-    """Say in a line each what the reader makes of the first rows of every source: a pair, or why there is none."""
-    said = []
+    """Return a line for each of the first rows of every source: the pair in it, or why there is none."""
+    lines = []
     for source in options.sources:
         found = reader(source.format).read(open_rows(source), options.language)
-        said += [_shown(one) for one in islice(found, SHOWN)]
-    return said
+        lines += [_shown(one) for one in islice(found, SHOWN)]
+    return lines
 
 
 def _shown(found: Pair | Rejection) -> str:
@@ -137,14 +137,14 @@ def _short(text: str) -> str:
 
 
 def open_rows(source: SeedSource) -> Rows:
-    """Return the rows of a source's file or hub dataset."""
+    """Return the rows of a source's files or hub data set."""
     if source.path.startswith("hub:"):
         return hub_rows(source.path.removeprefix("hub:"))
     return (row for file in _files(source.path) for row in read_rows(file))
 
 
 def _files(path: str) -> list[Path]:
-    """Return the file of a source, or those of a folder that askback exported."""
+    """Return the file at a source's path, or the files of an exported folder."""
     if path == "builtin:demo":
         return [Path(str(files("askback.seed") / "demo.jsonl"))]
     found = [Path(path)] if Path(path).is_file() else []

@@ -1,4 +1,4 @@
-"""Judgements to learn from that people have made: replies they ranked below the best (method.md 4.1)."""
+"""Lessons for the judge made of people's rankings of replies (method.md 4.1)."""
 
 from dataclasses import replace
 
@@ -17,10 +17,10 @@ STAGE = "replies"
 
 @recorded(version=3, prompts=("rubric",), sources=lambda options: source_fingerprints(options.ranked))
 def load_ranked(step: Step, options: Judge, *, seed: Records[Example]) -> Records[Lesson]:
-    """Read the replies of `options.ranked` as lessons: rank 0 as 5, 1 as 4, lower ones as 3.
+    """Read the replies of `options.ranked` as lessons: rank 0 is a 5, rank 1 a 4, lower ranks a 3.
 
-    What answers a held-out pair's instruction is left out, and so is what is longer than `max_chars`. The rubric counts,
-    as in `teach_judge`.
+    Replies to a held-out pair's instruction are rejected, and pairs longer than `max_chars`. The rubric is part of the
+    identity, as in `teach_judge`.
     """
     held_out = {normal(pair.instruction) for pair in seed if pair.split == "held-out"}
     outcome = Outcome[Lesson]()
@@ -29,7 +29,7 @@ def load_ranked(step: Step, options: Judge, *, seed: Records[Example]) -> Record
         read = reader(source.format).ranked
         assert read is not None  # the recipe names no other
         for found in read(open_rows(source), "en"):
-            # One stage for all of a reader's: what it could not read is counted with what cannot be used.
+            # Rows that the reader rejects count in the same stage as replies that cannot be used.
             if isinstance(found, Rejection):
                 outcome.drop(replace(found, stage=STAGE))
             elif dropped := _unusable(found, options, held_out):

@@ -1,6 +1,6 @@
-"""Seed readers: rows of a file → pairs, each with what was dropped and why. One unit of counting per answer offered.
+"""Seed readers: from rows of a file to pairs and rejections, one for each answer in a row.
 
-One record each, in the file that is called like it; their names are in recipe/names.py.
+Each is a `Reader` in the file of its name; the names are in recipe/names.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from askback.records import Rejection
 class Pair:
     """An (instruction, output) pair as a reader found it; `where` is its file and line.
 
-    `rank` is what people gave the output among the answers to this instruction, 0 the best.
+    `rank` is people's rank of the output among the answers to this instruction, 0 for the best.
     """
 
     where: str
@@ -28,16 +28,16 @@ class Pair:
 
 
 Read = Callable[[Rows, str], Iterator[Pair | Rejection]]
-"""``read(rows, language)``; one that knows the language of a text keeps only `language`."""
+"""``read(rows, language)``; a reader that knows the language of each text keeps only `language`."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """All there is to know of a reader."""
+    """A reader of one format."""
 
     read: Read
     ranked: Read | None = None
-    """The same with answers that people ranked lower, where the rows tell ranks."""
+    """Reads lower-ranked answers too, with their ranks; None for a format without ranks."""
 
 
 def reader(format: str) -> Reader:

@@ -1,7 +1,7 @@
-"""Conversations: turns with a role and a text, in any spelling of OpenAI, ShareGPT, ChatML, LIMA and others.
+"""Conversations: turns with a role and a text, in the spellings of OpenAI, ShareGPT, ChatML, LIMA and others.
 
-As of OpenAssistant, only the answer to a first turn stands on its own. Every assistant turn is one unit of counting: the
-first is the answer of a pair, later ones are rejected as "not-first-turn".
+As with OpenAssistant, only the answer to a first turn is a pair. Every assistant turn counts as one record: the first is
+the answer of a pair, later ones are rejected as "not-first-turn".
 """
 
 import re
@@ -17,7 +17,7 @@ from askback.seed.readers import Pair
 from askback.seed.readers.fields import ATTACHED, broken, instructed, refused, system_of, unusable
 
 TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog")
-"""Where a row has its turns."""
+"""Fields that may hold a row's turns."""
 _ROLES = {
     "user": "user human prompter customer client question q usr instruction",
     "assistant": "assistant gpt chatgpt bot chatbot bing bard claude gemini model ai answer a output",
@@ -33,15 +33,15 @@ _BOTH = (
     ("prompt", "response"),
     ("question", "answer"),
 )
-"""Where one item of a list holds a question and its answer."""
+"""Pairs of fields in which one item of a list holds a question and its answer."""
 _CALLS = ("tool_calls", "function_call")
 _MARKED = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):[ \t]*")
-"""Anthropic's marks of turns in a text."""
+"""Anthropic's markers of turns within a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A turn; `rule` and `why` say what is wrong with it as a part of a pair, "" if nothing."""
+    """A turn; `rule` and `why` are the reason that it cannot be part of a pair, "" if it can."""
 
     role: str
     text: str
@@ -63,7 +63,7 @@ def read_conversations(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
 
 
 def conversation(where: str, row: Mapping[str, Any]) -> Iterator[Pair | Rejection]:
-    """Yield what a row with turns gives: the first answer as a pair, and later ones as rejections."""
+    """Yield the first answer of a row with turns as a pair, and later ones as rejections."""
     given = [name for name in TURNS if name in row]
     name = next((name for name in given if filled(row[name])), given[0])
     try:
@@ -75,26 +75,26 @@ def conversation(where: str, row: Mapping[str, Any]) -> Iterator[Pair | Rejectio
 
 
 def answers(where: str, turns: list[Turn], row: Mapping[str, Any]) -> Iterator[Pair | Rejection]:
-    """Yield the pair of the first user turn and the answer to it, and a rejection for every later answer."""
-    said = [turn for turn in turns if turn.role != "system"]
+    """Yield the pair of the first user turn and its answer, and a rejection for every later answer."""
+    spoken = [turn for turn in turns if turn.role != "system"]
     before = takewhile(lambda turn: turn.role != "assistant", turns)
     system = "\n\n".join([system_of(row), *(turn.text for turn in before if turn.role == "system")]).strip()
-    if [turn.role for turn in said[:2]] not in (["user", "assistant"], ["user", "tool"]):
-        found = ", ".join(turn.role for turn in said[:4]) or "no turn"
+    if [turn.role for turn in spoken[:2]] not in (["user", "assistant"], ["user", "tool"]):
+        found = ", ".join(turn.role for turn in spoken[:4]) or "no turn"
         yield broken(where, f"expected a user turn and its answer first, found {found}")
         return
-    fault = next((turn for turn in said[:2] if turn.rule), None)
-    instruction = instructed(system, said[0].text)
+    fault = next((turn for turn in spoken[:2] if turn.rule), None)
+    instruction = instructed(system, spoken[0].text)
     if refusal := unusable(where, row):
         yield refusal
-    elif fault or said[1].role == "tool":
+    elif fault or spoken[1].role == "tool":
         rule, why = (fault.rule, fault.why) if fault else ("tool-turn", "the answer stands on what a tool returned")
-        yield refused(where, rule, why, said[0].text)
+        yield refused(where, rule, why, spoken[0].text)
     else:
         about = str(row.get("licence") or row.get("license") or ""), str(row.get("language") or "")
-        yield Pair(where, instruction, said[1].text, *about)
-    for number, turn in enumerate(said[2:], 1):
-        if turn.role == "assistant" and said[1].role == "assistant":
+        yield Pair(where, instruction, spoken[1].text, *about)
+    for number, turn in enumerate(spoken[2:], 1):
+        if turn.role == "assistant" and spoken[1].role == "assistant":
             yield refused(where, "not-first-turn", f"answers turn {number + 1} of the conversation", turn.text, number)
 
 
@@ -102,7 +102,7 @@ def turns_of(value: object) -> list[Turn]:
     """Return the turns that a field holds.
 
     Raises:
-        ValueError: it holds none; the text follows the name of the field.
+        ValueError: it holds none; the message follows the name of the field.
     """
     if isinstance(value, str):
         if marked := marked_turns(value):
@@ -126,12 +126,12 @@ def turns_of(value: object) -> list[Turn]:
         except ValueError:
             if not any(turn.role == "assistant" for turn in turns):
                 raise
-            turns.append(Turn("unknown", ""))  # behind the first answer, which does not look at it
+            turns.append(Turn("unknown", ""))  # after the first answer a turn does not matter
     return turns
 
 
 def _turns(item: object) -> list[Turn]:
-    """Return the turn, or the question and answer, that one item of a list holds."""
+    """Return the turn, or the question and its answer, in one item of a list."""
     if isinstance(item, list) and len(item) == 2 and all(isinstance(part, str) for part in item):
         return [Turn("user", item[0]), Turn("assistant", item[1])]
     if not isinstance(item, dict):
@@ -151,7 +151,7 @@ def _turns(item: object) -> list[Turn]:
 
 
 def _turn(role: str, item: dict[str, Any], content: object) -> Turn:
-    """Return a turn with what its fields change."""
+    """Return a turn, with the reason in its other fields that it cannot be part of a pair."""
     texts, others = _parts(content)
     text = "\n\n".join(texts)
     if any(filled(item.get(name)) for name in _CALLS):
@@ -165,10 +165,10 @@ def _turn(role: str, item: dict[str, Any], content: object) -> Turn:
 
 
 def _parts(content: object) -> tuple[list[str], list[str]]:
-    """Return the texts of a turn's content, and the kinds of what in it is no text.
+    """Return the texts in a turn's content, and the kinds of its other parts.
 
     Raises:
-        ValueError: it is neither text nor parts.
+        ValueError: the content is neither text nor a list of parts.
     """
     if content is None:
         return [""], []
@@ -188,12 +188,12 @@ def _parts(content: object) -> tuple[list[str], list[str]]:
 
 
 def marked_turns(text: str) -> list[Turn]:
-    """Return the turns of a text that marks them as Anthropic does, "\\n\\nHuman:" and "\\n\\nAssistant:"; else none."""
+    """Return the turns of a text with Anthropic's markers, "\\n\\nHuman:" and "\\n\\nAssistant:"; none without."""
     before, *parts = _MARKED.split(text)
     if before.strip() or len(parts) < 4:
         return []
     return [
-        Turn(ROLES[role.lower()], said.strip())
-        for role, said in zip(parts[::2], parts[1::2], strict=True)
-        if said.strip()
+        Turn(ROLES[role.lower()], words.strip())
+        for role, words in zip(parts[::2], parts[1::2], strict=True)
+        if words.strip()
     ]

@@ -1,4 +1,4 @@
-"""Fields of a seed row that change what its pair means, whatever the format: they are honoured, or the row is refused."""
+"""Fields of a seed row that change the meaning of its pair in any format: they are respected, or the row is refused."""
 
 import re
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ _ASSISTANT = re.compile(
 
 
 def broken(where: str, why: str) -> Rejection:
-    """Say that a row cannot be used."""
+    """Return the rejection of a row that cannot be used."""
     return fail(record_id(where), STAGE, "broken", why, uri=where)
 
 
 def refused(where: str, rule: str, why: str, text: str = "", number: int = 0) -> Rejection:
-    """Say that an answer is not used; `number` counts the answers of one row."""
+    """Return the rejection of an answer that is not used; `number` counts the later answers of one row."""
     return reject(record_id(where, str(number)) if number else record_id(where), STAGE, rule, why, uri=where, text=text)
 
 
@@ -37,12 +37,12 @@ def instructed(system: str, instruction: str) -> str:
 
 
 def system_of(row: Mapping[str, Any]) -> str:
-    """Return the system text that a row has beside its turns or columns."""
+    """Return the system text in a field of its own."""
     return next((as_text(row[name]) for name in SYSTEM if filled(row.get(name))), "")
 
 
 def unusable(where: str, row: Mapping[str, Any]) -> Rejection | None:
-    """Return why a row's first answer is not used: it looks at a picture, or answers a later turn; None if neither."""
+    """Return the rejection of a row's first answer where it refers to an attachment or to earlier turns, else None."""
     attached = next((name for name in ATTACHED if filled(row.get(name))), None)
     if attached:
         return refused(

@@ -1,7 +1,7 @@
 """OpenAssistant by the paper's rule (method.md 1.3): the human-written, best-ranked reply to a root prompt, nothing else.
 
-Every assistant message is one unit of counting: it is kept as the answer of a pair, or rejected with the rule it fails.
-No quality threshold is used; the paper has none, and a replication's rule kept later turns without their context.
+Every assistant message counts as one record: it is kept as the answer of a pair, or rejected with the rule it fails.
+There is no quality threshold: the paper has none, and a replication's rule kept later turns without their context.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ LICENCE = "Apache-2.0"
 def read_messages(rows: Rows, language: str, best_only: bool = True) -> Iterator[Pair | Rejection]:
     """Read flat messages {message_id, parent_id, role, text, lang, rank, synthetic, deleted}.
 
-    A prompt may come after its replies in the file, so replies wait until the end. Without `best_only`, replies that
-    people ranked lower are pairs too, with their rank.
+    A prompt may come after its replies in the file, so replies are read last. Without `best_only`, lower-ranked replies
+    are pairs too, with their rank.
     """
     roots: dict[str, dict[str, Any]] = {}
     replies: list[tuple[str, dict[str, Any]]] = []

@@ -12,16 +12,16 @@ from askback.seed.readers.fields import broken, instructed, refused, system_of, 
 
 ASKED = ("instruction", "prompt", "question", "query", "input", "inputs", "human", "user")
 ANSWERED = ("output", "response", "completion", "answer", "target", "targets", "assistant", "gpt")
-"""Where a row has its instruction and its output: the first of these that is there."""
+"""Fields of a row's instruction and of its output; the first that is there counts."""
 MORE = ("input", "context")
-"""What follows the instruction after a blank line."""
+"""Fields whose text follows the instruction after a blank line."""
 
 
 def read_pairs(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
-    """Read rows that hold a pair, in columns or, found by their fields, as turns.
+    """Read rows that hold a pair in columns, or turns, recognised by their fields.
 
-    `licence` and `language` are taken where a row has them. A non-empty `input` or `context` follows the instruction after
-    a blank line, as JSON where it is no text; a system text precedes it.
+    A row's `licence` and `language` are kept. A non-empty `input` or `context` follows the instruction after a blank line,
+    as JSON where it is no text; a system text precedes it.
     """
     for where, row in rows:
         if isinstance(row, BrokenRow):
@@ -82,7 +82,7 @@ def _columns(where: str, row: Mapping[str, Any], asked: str | None, answered: st
 
 
 def _other_format(row: Mapping[str, Any]) -> str:
-    """Return which format a row has that this reader does not read, "" if none is recognised."""
+    """Return the other format that a row is recognised to have, "" if none."""
     if "parent_id" in row and "role" in row and "text" in row:
         return "an OpenAssistant message; set format: oasst-messages"
     if isinstance(row.get("prompt"), dict) and "replies" in row["prompt"]:
