@@ -1,4 +1,4 @@
-"""How far two rounds agree: in what they chose, and in how they ordered the candidates (method.md 6.4)."""
+"""Agreement of two rounds: of their chosen pairs, and of their orders of the candidates (method.md 6.4)."""
 
 from collections.abc import Collection, Mapping
 from statistics import StatisticsError, correlation
@@ -13,9 +13,9 @@ def agreement(
     chosen_before: Collection[str],
     chosen: Collection[str],
 ) -> dict[str, Any]:
-    """Return `shared` (of those chosen now, the share chosen before), their `jaccard`, and the scores' `rank_correlation`.
+    """Return `shared`, the share of the pairs chosen now that were chosen before, `jaccard`, and `rank_correlation`.
 
-    The correlation is Spearman's over the candidates that both rounds scored, None where one of them has a single rank.
+    The correlation is Spearman's, of the scores of the candidates that both rounds scored; None where one is constant.
     """
     common = set(chosen_before) & set(chosen)
     union = set(chosen_before) | set(chosen)
@@ -28,9 +28,9 @@ def agreement(
 
 
 def spearman(left: Mapping[Key, float | None], right: Mapping[Key, float | None]) -> float | None:
-    """Return Spearman's rank correlation, ties at their mean rank: Pearson's of the ranks. None where one is constant."""
+    """Return Spearman's rank correlation, ties at their mean rank; None where one side is constant."""
     a, b = mid_ranks(left), mid_ranks(right)
     try:
         return correlation(list(a.values()), [b[id] for id in a])
-    except StatisticsError:  # fewer than two values, or all alike
+    except StatisticsError:  # fewer than two values, or all equal
         return None

@@ -1,4 +1,4 @@
-"""A gate before each round: a judge that cannot tell good pairs from damaged ones stops the run (ours)."""
+"""A gate before each round: a judge that does not separate good pairs from damaged ones stops the run (ours)."""
 
 from askback.curate.combine import combine
 from askback.curate.damage import KINDS
@@ -16,27 +16,29 @@ MEAN = "mean"
 
 @recorded(version=3)
 def check(step: Step, options: Check, *, probes: Records[Probe], judgements: Records[Judgement]) -> Records[Separation]:
-    """Measure how well the judge, as `select` will use it, tells true pairs from each kind of damage.
+    """Measure how well the combined score, as `select` uses it, separates true pairs from each kind of damage.
 
-    Of several scorers each is measured too, for the report; it is their combination that counts.
-    Fewer than `FEWEST` held-out pairs say nothing of a judge, so they stop nothing either; that is said.
+    Of several scorers each is measured too, for the report. With fewer than `FEWEST` held-out pairs the run warns and
+    goes on.
 
     Raises:
-        JudgeTooWeak: of the mean over kinds, the lower end of the interval is not above `minimum_auroc`,
-            which is above 0.
+        JudgeTooWeak: the lower end of the interval of the mean AUROC over kinds is not above `minimum_auroc`, which is
+            above 0.
     """
     tried = list(probes)
     found = separations(tried, combine(judgements, options.weights), "combined", step.random_seed)
     found = found or [Separation(record_id("combined", MEAN), "combined", MEAN, 0, 0.5, 0.0, 1.0)]
     mean = next(one for one in found if one.kind == MEAN)
-    said = f"mean AUROC {mean.auroc:.2f} (95 % from {mean.low:.2f} to {mean.high:.2f}) over {mean.pairs} held-out pairs"
+    figures = (
+        f"mean AUROC {mean.auroc:.2f} (95 % from {mean.low:.2f} to {mean.high:.2f}) over {mean.pairs} held-out pairs"
+    )
     if (pairs := sum(probe.kind == "true" for probe in tried)) < FEWEST:
         step.progress.say(
             f"{step.name}: too few held-out pairs to check the judge ({pairs}, at least {FEWEST}); going on"
         )
     elif 0 < options.minimum_auroc >= mean.low:
-        raise JudgeTooWeak(_too_weak(step.name, said, options, found, {one.scorer for one in judgements}))
-    step.progress.say(f"{step.name}: {said}")
+        raise JudgeTooWeak(_too_weak(step.name, figures, options, found, {one.scorer for one in judgements}))
+    step.progress.say(f"{step.name}: {figures}")
     outcome = Outcome[Separation]()
     for one in [*found, *_each(tried, list(judgements), step.random_seed)]:
         outcome.keep("kinds", one)
@@ -45,28 +47,29 @@ def check(step: Step, options: Check, *, probes: Records[Probe], judgements: Rec
 
 
 def _each(probes: list[Probe], judgements: list[Judgement], random_seed: int) -> list[Separation]:
-    """Return the same of each scorer, where there are several."""
+    """Return the separations of each scorer, where there are several."""
     names = list(dict.fromkeys(one.scorer for one in judgements))
     columns = {name: {one.candidate_id: one.score for one in judgements if one.scorer == name} for name in names}
     several = columns if len(columns) > 1 else {}
     return [one for name, scores in several.items() for one in separations(probes, scores, name, random_seed)]
 
 
-def _too_weak(name: str, said: str, options: Check, found: list[Separation], scorers: set[str]) -> str:
+def _too_weak(name: str, figures: str, options: Check, found: list[Separation], scorers: set[str]) -> str:
     kinds = ", ".join(f"{one.kind} {one.auroc:.2f}" for one in found if one.kind != MEAN)
     ifd = "add ifd to score.scorers (--redo probe-1, and --redo score-1 if that is made), "
     return (
-        f"{name}: the judge does not tell good pairs from damaged ones well enough: {said}; the lower end must be above "
-        f"judge.minimum_auroc {options.minimum_auroc}. By kind: {kinds or 'none'}. Now {'' if 'ifd' in scorers else ifd}"
-        "teach the judge, or more (judge.examples: contrast, judge.pairs; --redo teach, or --redo m0 if it was not "
-        "taught), give more held-out pairs (--redo seed), or go on all the same with judge.check: false."
+        f"{name}: the judge does not separate good pairs from damaged ones well enough: {figures}; the lower end must be "
+        f"above judge.minimum_auroc {options.minimum_auroc}. By kind: {kinds or 'none'}. Now "
+        f"{'' if 'ifd' in scorers else ifd}teach the judge, or more (judge.examples: contrast, judge.pairs; --redo teach, "
+        "or --redo m0 if it was not taught), give more held-out pairs (--redo seed), or go on all the same with "
+        "judge.check: false."
     )
 
 
 def separations(
     probes: list[Probe], scores: dict[str, float | None], scorer: str, random_seed: int
 ) -> list[Separation]:
-    """Return how well the scores tell the true probes from each kind of damage, and the mean of that, kind "mean"."""
+    """Return how well the scores separate the true probes from each kind of damage; kind "mean" is the mean of these."""
     by_kind: dict[str, dict[str, float]] = {}
     for probe in probes:
         score = scores.get(probe.id)

@@ -1,4 +1,4 @@
-"""Which candidates are chosen, and why the others are not. Pure: scores and options in, reasons out."""
+"""The choice of candidates, with the reason for each that is not chosen. Pure: scores and options in, reasons out."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -13,13 +13,14 @@ from askback.text.similarity import NearCopies
 from askback.text.words import word_set
 
 ROUNDING = 1e-9
-"""Rounding error by which a share of a number may miss a whole number: 0.07 of 100 is 7.000000000000001."""
+"""Tolerance for rounding errors of a share of a number: 0.07 of 100 is 7.000000000000001."""
 LENGTH_BINS = 5
-"""Lengths are matched by fifths of the candidates."""
+"""Number of quantiles by which lengths are matched."""
 
 
 class Scored(NamedTuple):
-    """What of a candidate counts for the choice. `source` is the site, folder or file that `document` is from."""
+    """The properties of a candidate that the choice depends on. `length` is the number of characters of the output,
+    `source` the site, folder or file that `document` is from."""
 
     id: str
     score: float
@@ -31,36 +32,35 @@ class Scored(NamedTuple):
 
 
 def scored(candidate: Candidate, score: float) -> Scored:
-    """Return what of a candidate counts; `length` is that of the output, in characters."""
+    """Return the properties of a candidate that the choice depends on."""
     uri, licence = candidate.provenance.uri, candidate.provenance.licence
     return Scored(candidate.id, score, candidate.instruction, len(candidate.output), source_of(uri), uri, licence)
 
 
 def source_of(uri: str) -> str:
-    """Return where a document is from: the host of a web address, the file of a row, the folder of a file, else `uri`."""
+    """Return the source of a document: the host of a web address, the file of a row, the folder of a file, else `uri`."""
     if site := host(uri):
         return site.removeprefix("www.")
     return uri.partition("#")[0] if "#" in uri else uri.rpartition("/")[0] or uri
 
 
 def choose(candidates: Sequence[Scored], options: Select, total: int) -> dict[str, tuple[str, str]]:
-    """Return (rule, detail) for each candidate that is not chosen, by id; the others are. No order of them matters.
+    """Return (rule, detail) for each candidate that is not chosen, by id. The order of `candidates` does not matter.
 
-    All candidates are gone through, the best score first and ties by id, and with `spread` the best of each source or
-    document before the second of any. Each is skipped by the first of these that holds, or else chosen:
+    Candidates are visited from the highest score down, ties by id; with `spread`, the best of each source or document
+    before the second of any. The first of these rules that holds skips a candidate, else it is chosen:
 
-    1. "not-chosen": its score is below `min_score` or `min_probability`, or as many as are wanted are chosen;
-    2. "near-copy": its instruction is too like one chosen before (`max_similarity`);
-    3. "source-cap", "licence-cap": so many of its source or licence are chosen;
-    4. "length-quota": so many of its fifth of lengths are chosen (`match_lengths`).
+    1. "not-chosen": the score is below `min_score` or `min_probability`, or the wanted number is chosen already;
+    2. "near-copy": the instruction is too similar to one chosen before (`max_similarity`);
+    3. "source-cap", "licence-cap": the largest number from the source or licence is chosen already;
+    4. "length-quota": the quota of the output's fifth of lengths is filled (`match_lengths`).
 
-    So a place that a rule leaves open goes to the next best. `top_n` is filled while there is anybody left; with
-    `match_lengths`, the places of one length do not go to another.
+    A skipped candidate's place goes to the next best; with `match_lengths`, to the next best of its fifth.
 
-    Departure: the paper knows the threshold only; a small model's absolute scale is off, its order less so.
+    Departure: the paper has the threshold only; a small model's absolute scale is off, its order less so.
 
     Args:
-        total: of how many candidates `top_fraction` is a fraction.
+        total: number of candidates that `top_fraction` is a fraction of.
     """
     ranked = sorted(candidates, key=lambda one: (-one.score, one.id))
     wanted = _wanted(ranked, options, total)
@@ -83,17 +83,17 @@ def choose(candidates: Sequence[Scored], options: Select, total: int) -> dict[st
 
 
 def least_score(options: Select) -> float | None:
-    """Return the least score that is chosen, on the scale that one round goes by; None where another rule decides."""
+    """Return the threshold on the scale that one round uses; None where there is no threshold."""
     least = options.min_score if options.min_score is not None else options.min_probability
     assert not isinstance(least, list)
     return least
 
 
 def quality_bins(scores: dict[str, float], bins: int) -> dict[str, str]:
-    """Return each candidate's quantile of the score, as in "3 of 5", even but for ties.
+    """Return each candidate's quantile of the score, as in "3 of 5"; the quantiles are equally large but for ties.
 
-    Ties share the bin of the middle of their places, and those with the highest score are in the highest bin, which is
-    the one that is asked for at inference.
+    Tied scores share the bin of their mean place; the highest score is always in the highest bin, whose tag is given at
+    inference.
     """
     ordered = sorted(scores.values())
     places = {score: (bisect_left(ordered, score) + bisect_right(ordered, score) - 1) / 2 for score in set(ordered)}
@@ -102,7 +102,7 @@ def quality_bins(scores: dict[str, float], bins: int) -> dict[str, str]:
 
 
 def _wanted(ranked: Sequence[Scored], options: Select, total: int) -> int:
-    """Return how many are to be chosen, if no rule stands in the way."""
+    """Return the number of candidates to choose if no other rule skips any."""
     least, most, fraction = least_score(options), options.top_n, options.top_fraction
     assert not isinstance(most, list) and not isinstance(fraction, list)
     if least is not None:
@@ -126,7 +126,8 @@ def _in_turns(ranked: Sequence[Scored], spread: str) -> Iterable[Scored]:
 
 
 Rule = tuple[str, Callable[[Scored], str], Callable[[Scored], None]]
-"""Its name; what says, of a candidate, why not; and what is told of each one chosen."""
+"""The rule's name; a function that returns why a candidate is skipped, "" if it is not; and one that is called with each
+chosen candidate."""
 
 
 def _rules(ranked: Sequence[Scored], options: Select, wanted: int) -> list[Rule]:

@@ -1,4 +1,4 @@
-"""One score per candidate out of the judgements of several scorers. Pure."""
+"""One score per candidate from the judgements of several scorers. Pure."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -13,13 +13,12 @@ Key = TypeVar("Key", bound=Hashable)
 def combine(judgements: Iterable[Judgement], weights: Mapping[str, float]) -> dict[str, float | None]:
     """Return candidate id → score, None where a scorer that counts has none; candidates in the order they first appear.
 
-    Where one scorer counts, its score as it is. Where several do, the weighted geometric mean of the candidate's mid-ranks,
-    between 0 and 1: scales that mean different things (a level, nats) cannot be averaged, ranks can. A product, because
-    each scorer sees faults that the others cannot, and what one finds bad the others shall not make up for
-    (docs/decisions.md). The method has one scorer; this is ours.
+    With one scorer that counts, its own score. With several, the weighted geometric mean of the candidate's mid-ranks,
+    between 0 and 1: different scales (levels, nats) cannot be averaged, ranks can; and in a product a high rank of one
+    scorer does not make up for a fault that another one sees (docs/decisions.md). The method has one scorer; this is ours.
 
     Args:
-        weights: of each scorer that counts; empty weighs alike all that are found.
+        weights: weight of each scorer that counts; {} gives all scorers the same.
     """
     given: dict[str, dict[str, float | None]] = {}
     ids: dict[str, None] = {}
@@ -36,7 +35,7 @@ def combine(judgements: Iterable[Judgement], weights: Mapping[str, float]) -> di
 
 
 def mid_ranks(scores: Mapping[Key, float | None]) -> dict[Key, float]:
-    """Return, of each that has a score, the share of all scores below it, it and its equals counting half."""
+    """Return the mid-rank of each score: the share of all scores below it, equal scores and itself counting half."""
     ordered = sorted(score for score in scores.values() if score is not None)
     return {
         id: (bisect_left(ordered, score) + bisect_right(ordered, score)) / (2 * len(ordered))

@@ -1,7 +1,7 @@
-"""Controlled damage to a good pair: what a judge has to tell from the pair itself, each kind a plain function.
+"""Controlled damage to a good pair, which a judge has to rate lower than the pair; each kind is a plain function.
 
-Judge training data is the clearest lesson of Self-Rewarding Language Models (method.md 4.1), which had human rankings and
-a 70B model to make it. Pairs that people wrote, and damage whose degree we know, need neither.
+Self-Rewarding Language Models (method.md 4.1) shows that a judge needs training data of its own; it made them with human
+rankings and a 70B model. Pairs that people wrote, and damage of a known degree, need neither.
 """
 
 import re
@@ -22,10 +22,10 @@ class Pair(NamedTuple):
 
 
 Damage = Callable[[Pair, Pair, Random, int], Pair | None]
-"""``damage(pair, other, random, wording)``: the damaged pair, or None if there is too little of it to do that to.
+"""``damage(pair, other, random, wording)``: the damaged pair, or None if the pair is too short for this damage.
 
-`other` is an unrelated pair. `wording` chooses between two sets of words that are put in, 0 and 1, so that a judge taught
-with one can be tried with the other.
+`other` is an unrelated pair. `wording`, 0 or 1, selects one of two sets of inserted words, so that a judge taught with one
+set can be tested with the other.
 """
 
 _STOPS = "".join(FINAL).replace(".!?", "")
@@ -34,17 +34,17 @@ _BREAK = re.compile(
     rf"((?<=[.!?])[ \t]+(?=\S)|(?:(?<=[{_STOPS}])|(?<=[{_STOPS}][{_CLOSING}]))[ \t]*(?=[^\s{_STOPS}{_CLOSING}])"
     rf"|{PHRASE_SPACE}|(?<!\s)\s*\n\s*)"
 )
-"""What is between two sentences: space or nothing after a full stop that is in one script only."""
+"""The border of two sentences: white space, or nothing after a full stop of Chinese and similar scripts."""
 _INSIDE = regex.compile(
     r"[\p{L}\p{M}\p{N}_](?:(?=\s+[\p{Ll}\p{Lo}])|(?=[\p{Han}\p{Hiragana}\p{Katakana}\p{Line_Break=Complex_Context}]))"
 )
-"""The last letter of a word whose next one goes on with the sentence: it is no capital."""
+"""The last letter of a word that another one of the same sentence follows, one without a capital."""
 
 
 def sentences(text: str) -> tuple[list[str], list[str]]:
-    """Return the sentences and lines of a text, and what stands behind each, "" behind the last.
+    """Return the sentences and lines of a text, and the white space after each, "" after the last.
 
-    Damage keeps the layout, or a judge could learn that from it.
+    Damage keeps the layout, so that a judge cannot recognise damage by it.
     """
     parts = _BREAK.split(text.strip())
     return parts[::2], [*parts[1::2], ""]
@@ -109,11 +109,11 @@ def repeated(pair: Pair, other: Pair, random: Random, wording: int) -> Pair | No
     parts, gaps = sentences(pair.output)
     if len(parts) < 3:
         return None
-    said = list(zip(parts, [*gaps[:-1], gaps[0]], strict=True))
-    for sentence in random.sample(said, 2):
+    spaced = list(zip(parts, [*gaps[:-1], gaps[0]], strict=True))
+    for sentence in random.sample(spaced, 2):
         for _ in range(random.randint(2, 3)):
-            said.insert(random.randint(said.index(sentence) + 1, len(said)), sentence)
-    return Pair(pair.instruction, "".join(part + gap for part, gap in said).rstrip())
+            spaced.insert(random.randint(spaced.index(sentence) + 1, len(spaced)), sentence)
+    return Pair(pair.instruction, "".join(part + gap for part, gap in spaced).rstrip())
 
 
 KINDS: dict[str, tuple[Damage, int]] = {
@@ -125,8 +125,8 @@ KINDS: dict[str, tuple[Damage, int]] = {
     "blog": (blog, 3),
     "repeated": (repeated, 2),
 }
-"""Each kind of damage and the level of the rubric that it is taught as. By the rubric's words a text cut off is a 1; it
-still answers in part what was asked, which the answer to another question does not."""
+"""Each kind of damage, with the level of the rubric that it is taught as. By the rubric a truncated text is a 1; here it is
+a 2, as it still answers the instruction in part, which the answer to another question does not."""
 
 
 FURNITURE = (
@@ -160,7 +160,7 @@ FURNITURE = (
         "Buy now and save 20 % - free delivery on orders over $35",
     ),
 )
-"""Page furniture in our own words, in two sets that share no line."""
+"""Boilerplate of web pages in our own words, in two sets that share no line."""
 
 BLOG_OPENINGS = (
     (

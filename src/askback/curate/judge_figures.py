@@ -1,4 +1,4 @@
-"""What probes and their judgements say of each scorer, of their combination, and of how to combine them. Pure."""
+"""Figures of each scorer and of their combination, from probes and their judgements; and recommended weights. Pure."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ COMBINED = "combined"
 def measure(
     probes: Sequence[Probe], judgements: Sequence[Judgement], weights: Mapping[str, float], random_seed: int = 0
 ) -> dict[str, Any]:
-    """Return the figures of every scorer and, of several, of their combination by `weights`, as plain values."""
+    """Return, as plain values, the figures of every scorer and of the combination of several by `weights`."""
     names = list(dict.fromkeys(one.scorer for one in judgements))
     good = good_from([probe.label for probe in probes if probe.label is not None])
     columns = {name: {one.candidate_id: one.score for one in judgements if one.scorer == name} for name in names}
@@ -71,10 +71,10 @@ def _kinds(kinds: Iterable[Any]) -> list[str]:
 
 
 def good_from(labels: Sequence[float]) -> float:
-    """Return from which label on a pair counts as good: the higher of two, or the best fifth of more. 0 of none.
+    """Return the label from which on a pair counts as good: the higher of two labels, or the best fifth of more; else 0.
 
-    The lowest label is never good where there is another, be it that of nine in ten. The paper's own labelled set is a
-    fifth good (method.md 1.8). Taken over all labels at once: a part of them may hold others.
+    The lowest label is never good where there is another, even if nine in ten pairs have it. A fifth of the paper's own
+    labelled set is good (method.md 1.8).
     """
     levels = sorted(set(labels))
     if len(levels) <= 2:
@@ -98,7 +98,7 @@ def _against_labels(labelled: list[tuple[float, Probe]], good: float, random_see
 
 
 def thresholds(scored: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:
-    """Return precision and recall of choosing all at each decile of the score or above, with Wilson's 95 % intervals."""
+    """Return precision and recall of each decile of the score as a threshold, with Wilson's 95 % intervals."""
     ordered = sorted(value for value, _ in scored)
     good = sum(is_good for _, is_good in scored)
     rows = []
@@ -118,7 +118,7 @@ def thresholds(scored: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:
 
 
 def histogram(values: Sequence[float], bins: int = 10) -> list[list[float]]:
-    """Return [lower edge, count] of equal bins from the least value to the greatest."""
+    """Return [lower edge, count] of equally wide bins from the smallest value to the largest."""
     if not values:
         return []
     low, high = min(values), max(values)
@@ -130,9 +130,9 @@ def histogram(values: Sequence[float], bins: int = 10) -> list[list[float]]:
 
 
 def _digits(probes: Sequence[Probe], judgements: Sequence[Judgement]) -> dict[str, list[float]]:
-    """Return the mean probability of each level on true pairs, and on words in no order, which deserve none of them.
+    """Return the mean probability of each level on true pairs, and on shuffled words.
 
-    What the judge favours on the latter it favours whatever it reads: the position bias of a judge that sees one pair.
+    A level that is likely on shuffled words is one that the judge prefers whatever it reads.
     """
     kinds = {probe.id: probe.kind for probe in probes}
     found = {}
@@ -147,9 +147,9 @@ def recommend(
 ) -> dict[str, Any] | None:
     """Return the weights in quarters with the highest mean AUROC on half of the pairs, and their AUROC on the other half.
 
-    None where one of the halves has nothing to tell apart. `good` is from which label on a pair is good (`good_from`).
-    The mean is over the kinds of damage, and over the labels, good and not, as one more. `threshold` is, among the
-    deciles of the combined score that keep half of the true pairs or more, the one with the best lower bound of precision.
+    None where one half lacks true or damaged pairs. The mean is over the kinds of damage and, as one more, good labels
+    (from `good` on, see `good_from`) against the others. `threshold` is the decile of the combined score with the best
+    lower bound of precision among those that keep at least half of the true pairs.
     """
     names = list(dict.fromkeys(one.scorer for one in judgements))
     chosen_on, rest = halves(probes, random_seed)
@@ -189,7 +189,7 @@ def halves(probes: Iterable[Probe], random_seed: int) -> tuple[list[Probe], list
 def mean_auroc(
     probes: Sequence[Probe], judgements: Iterable[Judgement], weights: Mapping[str, float], good: float
 ) -> float | None:
-    """Return the AUROC of a weighting, averaged over kinds of damage and labels; None where there is nothing to tell."""
+    """Return the AUROC of a weighting, averaged over kinds of damage and labels; None without any."""
     ids = {probe.id for probe in probes}
     scores = combine([one for one in judgements if one.candidate_id in ids], weights)
     values = point_aurocs(probes, scores, good)
@@ -197,7 +197,7 @@ def mean_auroc(
 
 
 def point_aurocs(probes: Sequence[Probe], scores: Mapping[str, float | None], good: float) -> dict[str, float]:
-    """Return kind → AUROC, without intervals; "labelled" is those with a label of `good` or more against the rest."""
+    """Return kind → AUROC, without intervals; "labelled" compares labels from `good` on with the others."""
     sides: dict[str, list[float]] = {}
     for probe in probes:
         value = scores.get(probe.id)

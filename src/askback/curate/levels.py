@@ -1,7 +1,7 @@
-"""How scores are spread, and what a judge that gives levels thinks of the highest one. Pure.
+"""The spread of scores, and the probability of the highest level. Pure.
 
-An expected level is another thing than the digit that a judge would write: with probabilities 0.02, 0.05, 0.13, 0.30, 0.50
-of the digits 1 to 5, half of the digits drawn are a 5, and the expected level is 4.21.
+An expected level differs from a sampled digit: with probabilities 0.02, 0.05, 0.13, 0.30, 0.50 of the digits 1 to 5, half
+of the sampled digits are a 5, and the expected level is 4.21.
 """
 
 import statistics
@@ -13,10 +13,10 @@ from askback.records import Judgement
 
 @dataclass(frozen=True)
 class Spread:
-    """How one scorer's scores of some pairs are spread: their number, mean, deciles and highest; `unscored` have none.
+    """The spread of one scorer's scores: their number, mean, first decile `low`, median, last decile `high` and highest.
 
-    Of a scorer that gives levels: `sampled`, the share of pairs that a sampled digit would put on the highest level (the
-    mean of its probability), and `likely`, that of pairs which are more likely than not to get it. Else None.
+    `unscored` counts pairs without a score. For a scorer with levels, `sampled` is the mean probability of the highest
+    level, and `likely` the share of pairs for which that is at least `LIKELY`; else None.
     """
 
     scorer: str
@@ -35,7 +35,7 @@ LIKELY = 0.5
 
 
 class Scores:
-    """The scores of one scorer as they come."""
+    """The scores of one scorer, collected one by one."""
 
     def __init__(self, scorer: str) -> None:
         self.scorer = scorer
@@ -43,13 +43,13 @@ class Scores:
         self.top: list[float] = []
 
     def add(self, judgement: Judgement) -> None:
-        """Take in a judgement."""
+        """Add the score of a judgement."""
         self.scores.append(judgement.score)
         if judgement.distribution:
             self.top.append(judgement.distribution[-1])
 
     def spread(self) -> Spread:
-        """Return how they are spread."""
+        """Return the spread of the scores so far."""
         own = sorted(score for score in self.scores if score is not None)
         low, median, high, highest = (own[round(at * (len(own) - 1))] if own else 0.0 for at in (0.1, 0.5, 0.9, 1.0))
         counts = (len(own), len(self.scores) - len(own), statistics.fmean(own or [0.0]))
@@ -59,7 +59,7 @@ class Scores:
 
 
 def spreads(judgements: Iterable[Judgement]) -> list[Spread]:
-    """Return how the scores of each scorer are spread, in the order the scorers first appear."""
+    """Return the spread of each scorer's scores, in the order the scorers first appear."""
     found: dict[str, Scores] = {}
     for judgement in judgements:
         found.setdefault(judgement.scorer, Scores(judgement.scorer)).add(judgement)
@@ -73,7 +73,7 @@ def by_highest_level(judgements: Iterable[Judgement]) -> Iterator[Judgement]:
 
 
 def described(spread: Spread) -> str:
-    """Say in words how scores are spread."""
+    """Return a spread in words."""
     text = (
         f"{spread.scorer}: a tenth below {spread.low:.2f}, half below {spread.median:.2f}, a tenth above {spread.high:.2f}"
         f", the highest {spread.highest:.2f}"

@@ -14,12 +14,12 @@ from askback.recipe import Resources, Score
 from askback.records import Candidate, Judgement, Probe
 
 PIECE = 32
-"""Candidates in a piece of work; see augment.PIECE."""
+"""Candidates in a piece of work of a small run, as in augment/write.py."""
 
 
 @recorded(version=4, engine="score", prompts=used_prompts, sources=packages)
 def score(step: Step, options: Score, *, model: Model, candidates: Records[Candidate | Probe]) -> Records[Judgement]:
-    """Write a judgement of every candidate by every scorer, so that another threshold later costs no model time."""
+    """Write a judgement of every candidate by every scorer; another threshold later costs no model time."""
     work = partial(score_piece, options, step.resources, model, step.random_seed)
     return step.map(work, step.cut(candidates, PIECE), Judgement, "candidates")
 

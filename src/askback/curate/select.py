@@ -1,7 +1,7 @@
-"""Self-curation, second half: choose the candidates to train on. Pure, and a matter of seconds (method.md 1.7)."""
+"""Self-curation, second half: choose the candidates to train on, without a model, in seconds (method.md 1.7)."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from askback.curate.agreement import agreement
 from askback.curate.choose import choose, least_score, quality_bins, scored
@@ -19,7 +19,7 @@ STAGE = "candidates"
 
 
 Before = tuple[()] | tuple[Records[Judgement], Records[Example]]
-"""What a round judged and chose; nothing of the first."""
+"""The judgements and chosen examples of the round before; () for the first round."""
 
 
 @recorded(version=7)
@@ -33,27 +33,19 @@ def select(
 ) -> Records[Example]:
     """Keep the candidates that `options` chooses, as examples; the others are rejected with their rule and score.
 
-    First those without a score fail ("unscored") and those whose instruction does not help are dropped ("not-helped");
-    `choose` has the rules that follow, in their order. In `step.json`, metrics: `agreement` with the round before.
+    First, candidates without a score fail ("unscored"), and those whose instruction does not help are dropped
+    ("not-helped"); then come the rules of `choose`. In `step.json`, metrics: `agreement` with the round before.
 
     Args:
-        options: of one round (`Select.of_round`).
-        before: the judgements and the chosen examples of the round before; none for the first.
+        options: options of one round (`Select.of_round`).
 
     Raises:
-        EmptyStep: none is chosen; the message says how the scores lie.
-        InputError: more than `max_unscored` of the candidates have no score, or there are fewer to train on than `bins`.
+        EmptyStep: no candidate is chosen; the message describes the scores.
+        InputError: more than `max_unscored` of the candidates have no score, or fewer than `bins` are kept.
     """
     scores = _scores(judgements, options)
-    unscored = sum(score is None for score in scores.values())
     why = reasons_of(judgements)
-    if unscored > options.max_unscored * len(scores):
-        often, count = Counter(why.values()).most_common(1)[0] if why else ("not stated", unscored)
-        raise InputError(
-            f"{judgements.folder}: {unscored:,} of {len(scores):,} candidates have no score, more than the share of "
-            f"{options.max_unscored} that select.max_unscored allows. The reason of {count:,} of them: {often}. All are in "
-            "the raw judgements there."
-        )
+    _check_unscored(judgements, scores, why, options.max_unscored)
     reasons = unhelpful(judgements) if options.drop_unhelpful else {}
     eligible = [
         scored(candidate, score)
@@ -90,35 +82,48 @@ def select(
     return step.write(Example, [outcome])
 
 
+def _check_unscored(
+    judgements: Records[Judgement], scores: Mapping[str, float | None], why: Mapping[str, str], allowed: float
+) -> None:
+    unscored = sum(score is None for score in scores.values())
+    if unscored > allowed * len(scores):
+        often, count = Counter(why.values()).most_common(1)[0] if why else ("not stated", unscored)
+        raise InputError(
+            f"{judgements.folder}: {unscored:,} of {len(scores):,} candidates have no score, more than the share of "
+            f"{allowed} that select.max_unscored allows. The reason of {count:,} of them: {often}. All are in the raw "
+            "judgements there."
+        )
+
+
 def reasons_of(judgements: Iterable[Judgement]) -> dict[str, str]:
-    """Return why candidates have no score, by id: what the first scorer that has none for it says."""
+    """Return candidate id → why it has no score, from the first scorer that gives none."""
     found: dict[str, str] = {}
     for judgement in judgements:
-        said = [text.removeprefix(UNSCORED) for text in judgement.raw if text.startswith(UNSCORED)]
-        if judgement.score is None and said:
-            found.setdefault(judgement.candidate_id, f"{judgement.scorer}: {said[0]}")
+        reasons = [text.removeprefix(UNSCORED) for text in judgement.raw if text.startswith(UNSCORED)]
+        if judgement.score is None and reasons:
+            found.setdefault(judgement.candidate_id, f"{judgement.scorer}: {reasons[0]}")
     return found
 
 
 def _scores(judgements: Iterable[Judgement], options: Select) -> dict[str, float | None]:
-    """Return the score that `options` goes by of each candidate."""
+    """Return candidate id → the score that `options` uses."""
     read = judgements if options.min_probability is None else by_highest_level(judgements)
     return combine(read, options.weights)
 
 
 WOULD_CHOOSE = (0.5, 0.2, 0.1, 0.05)
-"""Shares of the candidates for which an error names the threshold, where the recipe's chooses none."""
+"""Shares of the candidates whose thresholds an error names where the recipe's threshold chooses none."""
 
 
 def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str]) -> str:
-    """Say why no candidate is chosen: what dropped them, how the scores lie, and what other thresholds would choose."""
+    """Return the message that no candidate is chosen: the rules, the spread of scores, what other thresholds choose."""
     why = (
         ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in reasons.most_common()) or "none came in"
     )
-    said = f"none of {sum(reasons.values()):,} candidates is chosen ({why})"
+    message = f"none of {sum(reasons.values()):,} candidates is chosen ({why})"
     name = "min_score" if options.min_score is not None else "min_probability"
     if not scores or least_score(options) is None:
-        return f"{said}. Read the judgements, and change score or select"
+        return f"{message}. Read the judgements, and change score or select"
     ordered = sorted(scores)
     would = [
         f"{at:.2f} would choose {sum(score >= at for score in ordered):,}"
@@ -126,17 +131,17 @@ def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str])
         if (at := ordered[min(len(ordered) - 1, int((1 - share) * len(ordered)))])
     ]
     return (
-        f"{said}: select.{name} is {least_score(options)}, and the scores go from {ordered[0]:.2f} to {ordered[-1]:.2f}, "
-        f"half of them below {ordered[len(ordered) // 2]:.2f}. {', '.join(dict.fromkeys(would))}. Give a lower {name}, "
+        f"{message}: select.{name} is {least_score(options)}, and the scores go from {ordered[0]:.2f} to "
+        f"{ordered[-1]:.2f}, half of them below {ordered[len(ordered) // 2]:.2f}. {', '.join(dict.fromkeys(would))}. Give a lower {name}, "
         "or top_fraction or top_n; nothing else is made again"
     )
 
 
 def unhelpful(judgements: Iterable[Judgement]) -> dict[str, tuple[str, str]]:
-    """Return (rule, detail) of the candidates whose instruction does not help to predict the output, by id.
+    """Return candidate id → (rule, detail) where the instruction does not lower the loss of the output.
 
-    From the judgements of `ifd`, where there are any: a ratio of the losses, given the instruction to without it, of 1 or
-    more (Cherry LLM's bound, method.md 4).
+    By the judgements of `ifd`, if any: the loss with the instruction is at least that without (Cherry LLM's bound,
+    method.md 4).
     """
     found = {}
     for judgement in judgements:

@@ -1,7 +1,7 @@
-"""Judgements to learn from, made of what people wrote (method.md 4.1), and probes to try a judge on.
+"""Lessons for the judge made of seed pairs (method.md 4.1), and probes to test a judge on.
 
 Self-Rewarding Language Models teaches a 70B judge with human rankings and its own reasoning. Here a pair that people wrote
-is a 5, and the same pair damaged has the level of its damage; seed/ranked.py adds replies that people ranked lower.
+is a 5, and a damaged copy has the level of its damage; seed/ranked.py adds replies that people ranked lower.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,15 +21,15 @@ from askback.text.words import join, pieces
 BEST = 5
 """The level of a pair as people wrote it."""
 TAUGHT, TRIED = 0, 1
-"""Which of the two sets of words of damage.py is put in."""
+"""The `wording` of damage.py, in lessons and in probes."""
 
 
 @recorded(version=4, prompts=("rubric",))
 def teach_judge(step: Step, options: Judge, *, seed: Records[Example]) -> Records[Lesson]:
-    """Make judgements of training pairs, true and damaged by `kinds` in turn, the next where one cannot be done to a pair.
+    """Make lessons of training pairs, true and damaged by `kinds` in turn; their score is the level.
 
-    They are lessons whose score is the level. The rubric counts as a prompt of this step, since a training shows them in
-    it: so it is part of the identity of every model taught, and of no other.
+    The rubric counts as a prompt of this step, since training shows lessons in it: so it is part of the identity of every
+    taught model, and of no other.
     """
     outcome = Outcome[Lesson]()
     pairs = _short_enough(_in_order(step.random_seed, seed, "train"), options.pairs, options.max_chars, outcome)
@@ -38,7 +38,7 @@ def teach_judge(step: Step, options: Judge, *, seed: Records[Example]) -> Record
         left = options.per_pair
         kinds = list(dict.fromkeys(options.kinds))
         for number in range(len(kinds)):
-            # What a kind cannot be done to is damaged by the next, so that there are as many bad pairs as asked for.
+            # A pair that one kind cannot damage is damaged by the next kind, so that the number of bad pairs is kept.
             kind = kinds[(at * options.per_pair + number) % len(kinds)]
             damaged = damage(pairs, at, kind, step.random_seed, TAUGHT, "judgements")
             if isinstance(damaged, Rejection):
@@ -53,9 +53,9 @@ def teach_judge(step: Step, options: Judge, *, seed: Records[Example]) -> Record
 
 @recorded(version=3)
 def make_probes(step: Step, options: Judge, *, seed: Records[Example]) -> Records[Probe]:
-    """Make probes of held-out pairs: each as it is, with every kind of damage, and with its words in no order.
+    """Make probes of held-out pairs: each as it is, with every kind of damage, and with shuffled words.
 
-    The words that damage puts in are others than those that are taught.
+    Damage inserts other words here than in lessons.
 
     Raises:
         EmptyStep: every held-out pair is longer than `max_chars`.
@@ -77,22 +77,22 @@ def make_probes(step: Step, options: Judge, *, seed: Records[Example]) -> Record
 
 
 def check_length(found: int, fitting: int, max_chars: int, folder: Path) -> None:
-    """Check that of `found` held-out pairs some are no longer than `max_chars`.
+    """Check that some of the held-out pairs are no longer than `max_chars`.
 
     Raises:
-        EmptyStep: there are some, and none fits.
+        EmptyStep: there are held-out pairs, and none fits.
     """
     if found and not fitting:
         raise EmptyStep(
-            f"{folder}: each of {found:,} held-out pairs is longer than judge.max_chars {max_chars}, so "
-            "there is none to try the judge on. Raise it, or give shorter held-out pairs; judge.check: false runs untried."
+            f"{folder}: each of {found:,} held-out pairs is longer than judge.max_chars {max_chars}, so there is none to "
+            "try the judge on. Raise it, give shorter held-out pairs, or run without a check (judge.check: false)."
         )
 
 
 def damage(
     pairs: Sequence[Example], at: int, kind: str, random_seed: int, wording: int, stage: str
 ) -> Pair | Rejection:
-    """Return one of the pairs damaged, or why it cannot be, counted under `stage`."""
+    """Return pair number `at`, damaged, or the rejection in `stage` of a pair that this kind cannot damage."""
     pair = pairs[at]
     random = Random(draw(random_seed, "damage", kind, pair.id))
     other = pairs[(at + random.randrange(1, len(pairs))) % len(pairs)] if len(pairs) > 1 else pair
@@ -103,7 +103,7 @@ def damage(
 
 
 def _short_enough(pairs: Iterable[Example], count: int, max_chars: int, outcome: Outcome[R]) -> list[Example]:
-    """Return the first `count` pairs that are not too long, and count those looked at as stage "pairs"."""
+    """Return the first `count` pairs that are not too long; all that are read count in the stage "pairs"."""
     found: list[Example] = []
     for pair in pairs:
         size = len(pair.instruction) + len(pair.output)

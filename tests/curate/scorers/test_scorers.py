@@ -145,7 +145,7 @@ def test_what_a_server_lacks_is_said_before_anything_is_made(tmp_path: Path) -> 
     lacking = Offer("score", "", frozenset({"generate"}))
     with pytest.raises(RecipeError, match=r"ifd.*the engine 'openai_http'"):
         plan("ifd").check_offer(lacking)
-    assert "rubric will read the score in the answer's text" in plan("rubric").check_offer(lacking)[0]
+    assert "rubric will parse the score from the answer's text" in plan("rubric").check_offer(lacking)[0]
     assert plan("ifd").check_offer(Offer("augment", "", frozenset({"generate"}))) == []
 
 

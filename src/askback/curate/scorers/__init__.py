@@ -1,4 +1,4 @@
-"""Scorers: one record each, in the file that is called like it; their names are in recipe/names.py."""
+"""Scorers: each is a `Scorer` in the file of its name; the names are in recipe/names.py."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from askback.records import Conversation, Judgement
 
 
 class Judging(Protocol):
-    """Judge pairs with a model; one judgement each, in their order, the same for the same arguments.
+    """Judge pairs with a model: one judgement each, in their order, the same for the same arguments.
 
-    A judgement's `prompt_id` is that of the prompt it was asked with (`prompts.prompt_id`), "" if no model was asked.
+    A judgement's `prompt_id` is the id of the scorer's prompt (`prompts.prompt_id`), "" if no model is asked.
     """
 
     def __call__(
@@ -30,7 +30,7 @@ class Judging(Protocol):
 
 @dataclass(frozen=True)
 class Scorer:
-    """All there is to know of a scorer before it judges; what it asks of a model in full is found by a trial (trial.py)."""
+    """A scorer. The prompts and calls of an engine that it uses are found by a trial (trial.py)."""
 
     name: str
     function: Judging
@@ -38,14 +38,14 @@ class Scorer:
     highest: float = math.inf
     """Ends of the scale of its scores; of a rating, the first and the last level."""
     calls: frozenset[str] = frozenset()
-    """What it asks of an engine that answers every call."""
+    """Engine calls that it makes where an engine has all of them."""
     looks_at: tuple[Literal["instruction", "output"], ...] = ("instruction", "output")
     words: str = ""
-    """The words of its prompt; "" takes those of ``prompts/NAME.txt``."""
+    """Text of its prompt; "" takes ``prompts/NAME.txt``."""
 
     @property
     def rated(self) -> bool:
-        """Whether a model gives a rating in words, for which it can also give reasons."""
+        """Whether a model writes a rating, before which it can write a reasoning."""
         return bool(self.calls & {"choose", "generate"})
 
     def judge(
@@ -59,7 +59,7 @@ def scorer(name: str) -> Scorer:
     """Return a scorer, ours or that of an installed package.
 
     Raises:
-        RecipeError: there is none of this name, or what a package brings is none.
+        RecipeError: there is none of this name, or a package's entry point is no `Scorer`.
     """
     found = names.scorer(name)
     if not isinstance(found, Scorer):
@@ -68,6 +68,6 @@ def scorer(name: str) -> Scorer:
 
 
 def packages(options: Score) -> dict[str, str]:
-    """Return the packages that scorers of others come from: scorer → package and version."""
+    """Return scorer → package and version, for the scorers of other packages."""
     found = {name: names.package_of(name) for name in options.scorers}
     return {f"scorer:{name}": where for name, where in found.items() if where}

@@ -13,19 +13,17 @@ from askback.records import UNSCORED, Conversation, Judgement, Message, record_i
 def judge(
     scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Conversation], random_seed: int
 ) -> list[Judgement]:
-    """Return the pointwise mutual information of each pair in nats per token of the output: loss alone less loss given.
+    """Return the pointwise mutual information of each pair in nats per token of the output: loss alone minus loss given.
 
-    Both are mean losses of the output's first `max_output_tokens` tokens and the stop token, after the prompt that a model
-    is trained with on augmented pairs (`prompts.forward`), but for the quality that `select.bins` puts behind the tag: that
-    is to follow from the score. *Given* has the instruction in it; *alone* is the same with an
-    empty instruction, so the user's turn holds the tag only, and nothing but the instruction makes the difference. Higher
-    is better; 0 or less (a ratio given/alone of 1 or more, which Cherry LLM drops) says that the instruction does not help:
-    a mismatch. Very high may say that it gives the output away.
+    Both are mean losses of the output's first `max_output_tokens` tokens and the stop token, after the prompt of training
+    on augmented pairs (`prompts.forward`), without the quality of `select.bins`, which follows from the score. *Given* has
+    the instruction; *alone* has an empty one, so that the user's turn is the tag only. Higher is better; 0 or less (a ratio
+    given/alone of 1 or more, which Cherry LLM drops) means that the instruction does not help: a mismatch. A very high
+    score may mean that the instruction contains the output.
 
-    Departure: Cherry LLM ranks by the ratio of the losses, highest first, to find what is difficult; here a wrong
-    instruction is to be found, and the difference, unlike the ratio, is not larger for outputs that are easy anyway.
-    Nothing is drawn, so `random_seed` has no effect. Unscored only where the model's numbers overflow, or a server gives
-    none.
+    Departure: Cherry LLM ranks by the ratio of the losses, highest first, to find difficult pairs; here wrong instructions
+    are to be found, and the difference, unlike the ratio, is not larger for outputs of low loss. Nothing is sampled, so
+    `random_seed` has no effect. A pair is unscored only where log-probabilities overflow, or a server gives none.
     """
     outputs = [engine.truncate(pair.output, options.max_output_tokens) for pair in pairs]
     given = [prompts.forward(pair.messages[:-1], "augmented") for pair in pairs]

@@ -1,4 +1,4 @@
-"""Reading a score out of text, for engines that do not tell probabilities."""
+"""Parsing a score from text, for engines without log-probabilities."""
 
 import re
 
@@ -20,9 +20,9 @@ _SCORE = re.compile(
 def parse(text: str, least: float, most: float) -> float | None:
     """Return the last well-formed score in `text` that is on the scale from `least` to `most`, else None.
 
-    Well-formed is the word, a colon and one number, in whatever decoration, and nothing that makes it another number: a
-    range, a fraction of something other than `most`. The last, because a reasoning may speak of other scores first. No
-    number is ever taken from anywhere else, as the parsers of peers do. Takes time linear in the text.
+    A well-formed score is the word, a colon and one number, with any decoration, that is no part of a range or of a
+    fraction of something other than `most`. The last one counts, as a reasoning may mention other scores first. Unlike
+    in peers' parsers, no other number in the text counts. Takes time linear in the text.
     """
     found = None
     for match in _SCORE.finditer(text):

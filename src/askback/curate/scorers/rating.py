@@ -1,4 +1,4 @@
-"""From a prompt that asks for a digit to a judgement: what the scorers that ask have in common."""
+"""Rating by a digit: from a scorer's prompt to a judgement, for all scorers that ask a model for a rating."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from askback.recipe import Score
 from askback.records import UNSCORED, Conversation, Judgement, draw, record_id
 
 REPLY_TOKENS = 16
-"""Enough for "Score: 4" in any tokenizer, and for a model that embellishes it."""
+"""Tokens that a written rating may take: enough for "Score: 4" in any tokenizer, with some decoration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One reading of one answer; see `Judgement`. Without a score, `why` says why there is none."""
+    """The rating in one answer, with fields as in `Judgement`; `why` is the reason for a missing score."""
 
     score: float | None
     distribution: list[float]
@@ -33,9 +33,9 @@ def rate(
 ) -> list[Judgement]:
     """Return the expected level of each pair: the sum of level times probability, over the scorer's scale.
 
-    With `options.reasoning` the model writes first, and the digit is read from the probabilities after that; of several
-    such samples the mean counts. An engine without probabilities writes the digit too, and `parse` reads it. What gives
-    no score is left out of the mean; a judgement without any is unscored.
+    With `options.reasoning` the model writes a reasoning first, and the probabilities of the digits are read after it; the
+    score is the mean over the samples. An engine without log-probabilities writes the digit too, and `parse` reads it.
+    Samples without a score are left out of the mean; a judgement without any is unscored.
     """
     levels = range(int(scorer.lowest), int(scorer.highest) + 1)
     asked = [_asked(scorer, engine, options, pair) for pair in pairs]
@@ -68,7 +68,7 @@ def rate(
 
 
 def _asked(scorer: Scorer, engine: Engine, options: Score, pair: Conversation) -> Prompt:
-    """Return the prompt of a pair; its answer starts with the digit, or with the reasoning if there is to be one."""
+    """Return the prompt of a pair; its answer begins with the digit, or with the reasoning where one is wanted."""
     shown = {name: getattr(pair, name) for name in scorer.looks_at}
     if "output" in shown:
         shown["output"] = engine.truncate(pair.output, options.max_output_tokens)
@@ -78,12 +78,12 @@ def _asked(scorer: Scorer, engine: Engine, options: Score, pair: Conversation) -
 def _written(
     engine: Engine, options: Score, asked: Sequence[Prompt], seeds: Sequence[Sequence[int]], readable: bool
 ) -> list[list[Completion]]:
-    """Return, per prompt, what the model wrote in each sample, the start it was given included."""
+    """Return, per prompt, the text of each sample, including the start that was given."""
     samples = options.samples
     length = (options.reasoning_tokens if options.reasoning else 0) + (0 if readable else REPLY_TOKENS)
     drawn = engine.generate(
         [prompt for prompt in asked for _ in range(samples)],
-        # A digit without reasoning is drawn once, so the likeliest is wanted.
+        # Without a reasoning one digit is written: the most likely one.
         Sampling(options.temperature if options.reasoning else 0.0, options.top_p, length),
         [seed for own in seeds for seed in own],
     )
@@ -106,7 +106,9 @@ def _parsed(one: Completion, levels: Sequence[int], reasoned: bool) -> Rating:
     if one.error:
         return _none(one)
     if reasoned and not one.finished:
-        return Rating(None, [], None, "the reasoning was cut short before its score")  # one in it is quoted
+        return Rating(
+            None, [], None, "the reasoning was cut short before its score"
+        )  # a score inside it is a quotation
     score = parse(one.text, min(levels), max(levels))
     return Rating(score, [], None, "" if score is not None else f"none in the text {one.text[-100:]!r}")
 
@@ -131,7 +133,7 @@ def _judgement(
 
 
 def _mean(readings: Sequence[Rating]) -> Rating | None:
-    """Return the mean of several samples' readings. One, as there is without a reasoning, is its own mean."""
+    """Return the mean of several samples' ratings, None of none."""
     if len(readings) < 2:
         return readings[0] if readings else None
     masses = [reading.mass for reading in readings if reading.mass is not None]
@@ -143,7 +145,7 @@ def _mean(readings: Sequence[Rating]) -> Rating | None:
 
 
 def normalise(logprobs: Sequence[float]) -> tuple[list[float], float]:
-    """Return (probabilities that sum to 1, the mass they had before); log-probabilities may be very small."""
+    """Return (probabilities normalised to sum to 1, their sum before); the log-probabilities may be very small."""
     top = max(logprobs)
     weights = [math.exp(value - top) for value in logprobs]
     total = sum(weights)

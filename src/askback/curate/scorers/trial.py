@@ -1,6 +1,6 @@
-"""What a scorer asks of a model, found by having it judge with an engine that only notes what it is asked.
+"""The engine calls and prompts of a scorer, found by running it on an engine that only records its calls.
 
-So a scorer that is listed is known to the plan, to the checks and to a step's identity without another table.
+So the plan, the checks and a step's identity know every scorer without another table.
 """
 
 import math
@@ -18,11 +18,11 @@ NEEDS = {
     "choose": "the probabilities of given words",
     "loglikelihood": "the probability of a given text",
 }
-"""What each call of an engine tells, in words."""
+"""What each call of an engine returns, in words."""
 
 
 def pair(id: str, instruction: str, output: str) -> Conversation:
-    """Return a conversation to try a scorer on."""
+    """Return a conversation to run a scorer on."""
     return Conversation(id, exchange(instruction, output), Provenance())
 
 
@@ -30,10 +30,10 @@ PAIR = pair("tried", "Why is the sky blue?", "Because blue light is scattered mo
 
 
 class Noting:
-    """An engine that answers from nothing, and notes each prompt that is read and how much may be written.
+    """An engine without a model that records the prompts it reads and the number of tokens it may write (`written`).
 
-    `read` holds prompts, each with the text after it whose probability is asked for, "" if there is none. What it writes
-    is about as long as it may be. Nothing counts as used.
+    `read` holds the prompts, each with the continuation whose log-probability is asked for, "" for none. Its own answers
+    are about as long as allowed. No tokens are counted as used.
     """
 
     def __init__(self, calls: Iterable[str] = CALLS) -> None:
@@ -44,24 +44,24 @@ class Noting:
         self.choices: list[str] = []
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
-        """Return as many words as may be written."""
+        """Return answers of `max_new_tokens` words."""
         self._note("generate", prompts)
         self.written += len(prompts) * sampling.max_new_tokens
         return [Completion(" so" * sampling.max_new_tokens, sampling.max_new_tokens, True) for _ in prompts]
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
-        """Return the same for each choice."""
+        """Return the same log-probability for each choice."""
         self._note("choose", prompts)
         self.choices = list(choices)
         return [[-math.log(len(choices))] * len(choices) for _ in prompts]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
-        """Return a nat for each text."""
+        """Return a log-probability of -1 for each continuation."""
         self._note("loglikelihood", prompts, continuations)
         return [Likelihood(-1.0, 1) for _ in prompts]
 
     def truncate(self, text: str, max_tokens: int) -> str:
-        """Return the text whole: whoever wants it shorter gives it so."""
+        """Return the whole text: callers pass texts of the wanted length."""
         return text
 
     def _note(self, call: str, prompts: Sequence[Prompt], continuations: Sequence[str] = ()) -> None:
@@ -70,7 +70,7 @@ class Noting:
 
 
 def tried(name: str, options: Score, engine: Noting, pairs: Sequence[Conversation] = (PAIR,)) -> list[Judgement]:
-    """Return what a scorer says of pairs with an engine that notes what it is asked.
+    """Return a scorer's judgements of pairs on an engine that records its calls.
 
     Raises:
         RecipeError: there is no such scorer.
@@ -79,23 +79,23 @@ def tried(name: str, options: Score, engine: Noting, pairs: Sequence[Conversatio
 
 
 def used_prompts(options: Score) -> dict[str, str]:
-    """Return the prompts that the scorers use, name → id, from their judgements."""
+    """Return the prompts of the scorers, name → id."""
     ids = [one.prompt_id for name in options.scorers for one in tried(name, options, Noting())]
     return {prompt_id.rpartition("-")[0]: prompt_id for prompt_id in ids if prompt_id}
 
 
 def check_calls(options: Score, engine: str, calls: Iterable[str], select: Select | None = None) -> list[str]:
-    """Return what the scorers have to do without on an engine that answers `calls` only, a sentence each.
+    """Return a sentence for each way in which scorers are limited on an engine that has `calls` only.
 
     Args:
-        select: what is to be chosen by their judgements, if that is known.
+        select: the options by which `select` will use the judgements, if known.
 
     Raises:
-        RecipeError: one of them cannot do without, or the choice cannot.
+        RecipeError: a scorer, or `select`, needs a call that the engine lacks.
     """
     if select is not None and select.min_probability is not None and "choose" not in calls:
         raise RecipeError(
-            f"select.min_probability needs {NEEDS['choose']}, and the engine '{engine}' does not tell that; give "
+            f"select.min_probability needs {NEEDS['choose']}, which the engine '{engine}' does not return; give "
             "min_score, top_fraction or top_n, or take another engine"
         )
     found, rated = frozenset(calls), []
@@ -105,14 +105,14 @@ def check_calls(options: Score, engine: str, calls: Iterable[str], select: Selec
             tried(name, options, noting)
         for call in sorted(here.asked - found):
             raise RecipeError(
-                f"score.scorers has {name}, which needs {NEEDS[call]}, and the engine '{engine}' does not tell that; take "
+                f"score.scorers has {name}, which needs {NEEDS[call]}; the engine '{engine}' does not return that; take "
                 "another scorer or another engine"
             )
         if "choose" in able.asked - found:
             rated.append(name)
     if rated:
         return [
-            f"the engine '{engine}' does not tell the probabilities of the digits: {', '.join(rated)} will read the score "
-            "in the answer's text, and leave a candidate unscored where there is none"
+            f"the engine '{engine}' does not return log-probabilities of the digits: {', '.join(rated)} will parse the "
+            "score from the answer's text, and leave a candidate unscored where it holds none"
         ]
     return []

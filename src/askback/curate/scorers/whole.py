@@ -1,4 +1,4 @@
-"""Whether the output comes to an end: what neither a small judge nor the loss sees (ours)."""
+"""Whether the output is complete or breaks off, which neither a small judge nor the loss notices (ours)."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from askback.text.endings import breaks_off
 def judge(
     scorer: Scorer, engine: Engine, model_id: str, options: Score, pairs: Sequence[Conversation], random_seed: int
 ) -> list[Judgement]:
-    """Return 1 for an output that comes to an end and 0 for one that breaks off; the words it ends with are the evidence.
+    """Return 1 for a complete output and 0 for one that breaks off, with its last words in `raw`.
 
-    A rule, not a model: on truncated OpenAssistant pairs it reached an AUROC of 0.87, the taught rubric of the embedded
-    model 0.76 and `ifd` 0.43, as the first part of an answer is the easiest to predict. It says nothing about anything
-    else, so it is for a combination. The whole output is looked at. Departure: the paper has no such rule.
+    This is a rule, not a model: on truncated OpenAssistant pairs it reached an AUROC of 0.87, the taught rubric of the
+    embedded model 0.76 and `ifd` 0.43, as the first part of an answer is the easiest to predict. It finds no other fault,
+    so it belongs in a combination. Departure: the paper has no such rule.
     """
     return [_judgement(model_id, pair) for pair in pairs]
 
