@@ -16,15 +16,15 @@ from askback import prompts
 from askback.corpus.readers import Reader as DocumentReader
 from askback.corpus.readers import reader as document_reader
 from askback.curate.damage import KINDS
+from askback.curate.score import judging
 from askback.curate.scorers import scorer
 from askback.curate.scorers.trial import PAIR, Noting, pair, tried, used_prompts
 from askback.engines import kind_of
 from askback.engines.protocol import CALLS
+from askback.execution.forecast import Pairs, Ruler
 from askback.execution.shards import Records
 from askback.export import FORMATS
 from askback.export.exporters import exporter
-from askback.plan.sample import Pairs
-from askback.plan.tokens import Ruler, judging
 from askback.recipe import PRESETS, Corpus, EngineOptions, Score
 from askback.recipe.curation import DamageKind
 from askback.recipe.names import DOCUMENTS, ENGINES, PAIRS, SCORERS

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from askback.cli import app
 from askback.evaluate.options import Questions
-from askback.execution.identity import Model, given
+from askback.execution.identity import Model, StepFunction, given
 from askback.execution.shards import Records
 from askback.export import export
 from askback.methods import page_of
@@ -35,6 +35,7 @@ class Names:
     def __init__(self, engines: Engines) -> None:
         self.resources = Resources(engines=engines)
         self.made: dict[str, dict[str, Any]] = {}
+        self.functions: dict[str, StepFunction[Any, Any, Any]] = {}
 
     def base(self) -> Model:
         return Model(Path(), "base", "base")
@@ -44,7 +45,7 @@ class Names:
         return Model(Path(), engine.model, "") if engine.kind == "openai_http" else None
 
     def step(self, name: str, function: Any, options: Any, *args: Any, **inputs: Any) -> Any:
-        self.made[name] = given(inputs)
+        self.made[name], self.functions[name] = given(inputs), function
         if function.output == "model":
             return Model(Path(name), name, name)
         return Records[Any](Path(name), name)

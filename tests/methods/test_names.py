@@ -15,15 +15,14 @@ WRITTEN = re.compile(r"""["'](?:(?:select|score|check|probe)-|loss-["'mb]|dedup[
 
 
 def test_every_step_of_the_page_has_its_round_and_role() -> None:
-    made = list(walked(recipe(), Engines())[0].made)
+    page = walked(recipe(), Engines())[0]
+    made = list(page.made)
     assert {names.SEED, *names.CORPUS_STEPS, names.PROBES, names.BACKWARD, names.CANDIDATES, names.RESULT} <= set(made)
     for name in (names.check, names.judgements, names.choice, names.model):
         assert names.rounds(name, made) == [1, 2]
     assert names.measured(made) == [names.BASE, *map(names.model, range(3))]
     assert {names.round_of(step) for step in made if step not in ("m0", "loss-m0")} == {0, 1, 2}
-    asking = {step: names.role_of(step) for step in made}
-    assert {step for step, role in asking.items() if role == names.TRAINING} == {"backward", "m0", "m1", "m2"}
-    assert {role for role in asking.values() if role} == {names.TRAINING, *names.ROLES}
+    assert {function.engine for function in page.functions.values()} - {""} == set(names.ROLES)
 
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from askback.models.size import parameters
 from askback.plan import Plan
-from askback.plan.devices import CARDS, CPU, card_of, does_not_fit, found_here, parameters, prior, training_gigabytes
+from askback.plan.devices import CARDS, CPU, card_of, does_not_fit, found_here, prior
 from askback.recipe import Launch, Lora, Resources, Training
 from askback.recipe.file import load_recipe
 from askback.recipe.resources import Resources as ResourcesOptions
+from askback.train.forecast import gigabytes
 from tests.tiny import build_tokenizer
 
 LLAMA = {"hidden_size": 4096, "num_hidden_layers": 32, "intermediate_size": 11008, "vocab_size": 32000}
@@ -146,7 +148,7 @@ def test_memory_of_a_training(tmp_path: Path) -> None:
     folder, size = model_folder(tmp_path / "m", KINDS["llama-2-7b"][0]), 6_738_000_000
 
     def needed(options: Training, launch: Launch | None = None) -> float:
-        return training_gigabytes(folder, size, options, launch or Launch(), 32)
+        return gigabytes(folder, size, options, launch or Launch(), 32)
 
     small = {"trl": {"per_device_train_batch_size": 1, "gradient_checkpointing": True}}
     whole = needed(Training.model_validate(small))
@@ -201,10 +203,11 @@ def test_the_papers_recipe_takes_what_its_tokens_take(
     steps = [step for step in plan.steps if step.role]
     assert {"backward", "augment", "score-1", "m0"} <= {step.name for step in steps}
     for step in steps:
-        asked = 2 * size * (step.tokens.prompt + step.tokens.output) + 6 * size * step.tokens.train
+        tokens = step.forecast.tokens
+        asked = 2 * size * (tokens.prompt + tokens.output) + 6 * size * tokens.train
         assert asked > 0, step.name
         worked = step.seconds - plan.rates.startup
         assert asked / reached / 2 < worked < 2 * asked / reached, step.name
     over = [note for note in plan.notes if "card's memory" in note]
     assert len(over) == 1 and card in over[0] and "fsdp" in over[0]
-    assert all(step.memory > 100 for step in plan.steps if step.role == "train")
+    assert all(step.forecast.memory > 100 for step in plan.steps if step.role == "train")

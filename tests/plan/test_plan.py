@@ -11,10 +11,11 @@ import pytest
 
 from askback.engines.usage import Tokens
 from askback.execution.budget import Spent
+from askback.execution.forecast import Ruler
+from askback.models.size import parameters
 from askback.plan import Plan
-from askback.plan.devices import CPU, PerSecond, parameters
+from askback.plan.devices import CPU, PerSecond
 from askback.plan.rates import Rates
-from askback.plan.tokens import Ruler
 from askback.recipe.file import load_recipe
 from tests.test_smoke_run import write_inputs
 
@@ -52,6 +53,22 @@ def test_tokens_are_forecast_within_a_quarter(made: Path) -> None:
         foreseen = sum(forecast(made)[name]["tokens"].values())
         assert foreseen == pytest.approx(steps[name]["tokens"], rel=0.25), name
         assert forecast(made)[name]["seconds"] > 0
+
+
+@pytest.mark.timeout(600)
+def test_of_a_finished_run_is_told_what_it_made(made: Path, recipe: Path) -> None:
+    steps = {step.name: step for step in Plan(load_recipe(recipe, [ONE_ROUND[1]])).steps}
+    records = {path.parent.name: json.loads(path.read_text()) for path in made.glob("*/step.json")}
+    assert steps.keys() == records.keys() and {step.state for step in steps.values()} == {"done"}
+    for name, record in records.items():
+        found, counts = steps[name].forecast, record["counts"]
+        assert found.entered == next(iter(counts.values()))["entered"] and not any(found.tokens), name
+        if record["identity"]["function"] not in ("train_backward", "train_forward", "keep_best"):
+            assert found.made.count + found.made.held_out == list(counts.values())[-1]["kept"], name
+    assert len(steps["seed"].forecast.made.tried) == records["seed"]["metrics"]["held_out"] > 0
+    models = {file.stat().st_ino: file.stat().st_size for file in made.glob("*/model*/*")}
+    held = sum(step.forecast.model_bytes for step in steps.values())
+    assert held == pytest.approx(sum(models.values()), abs=4 * len(models)), "a model that is linked counts once"
 
 
 @pytest.mark.timeout(600)
@@ -114,7 +131,7 @@ def test_money_is_reckoned_by_the_prices_given(recipe: Path) -> None:
     change = free.file.model_dump() | {"resources": resources}
     steps = {step.name: step for step in Plan(type(free.file).model_validate(change)).steps}
     score, train = steps["score-1"], steps["m0"]
-    assert score.usd == pytest.approx(score.tokens.prompt * 2e-6 + score.seconds * 0.001)
+    assert score.usd == pytest.approx(score.forecast.tokens.prompt * 2e-6 + score.seconds * 0.001)
     assert train.usd == pytest.approx(train.seconds * 0.001) and train.usd > 0
 
 
@@ -125,7 +142,8 @@ def test_parameters_and_disk_follow_from_the_weights(recipe: Path) -> None:
     with safe_open(model / "model.safetensors", "np") as file:
         count = sum(file.get_tensor(name).size for name in file.keys())  # noqa: SIM118
     assert parameters(model) == count
-    assert {step.name: step.disk for step in Plan(load_recipe(recipe)).steps}["m0"] == (4 + 2) * count
+    steps = Plan(load_recipe(recipe, ["name=sized"])).steps
+    assert {step.name: step.forecast.disk for step in steps}["m0"] == (4 + 2) * count
 
 
 def test_without_a_tokenizer_lengths_are_by_characters() -> None:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from functools import partial
+from itertools import cycle
 
 from askback import prompts
 from askback.augment.hygiene import fault
 from askback.engines.protocol import Sampling
+from askback.engines.usage import Tokens
 from askback.engines.worker_context import WorkerContext
+from askback.execution.forecast import Forecast, ForecastContext, Pairs, mean
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
@@ -18,8 +21,26 @@ PIECE = 32
 """Segments in a piece of work of a small corpus: half a minute of a small model on a laptop, which a kill may lose."""
 STAGE = "instructions"
 
+INSTRUCTION_TOKENS = 30.0
+"""Of an instruction, where there is no seed to be like."""
 
-@recorded(version=5, engine="augment", prompts=("backward",))
+
+def forecast(options: Augment, context: ForecastContext) -> Forecast:
+    """Count on instructions like those of the seed, in whose likeness they are written."""
+    segments, ruler = context.pairs("segments"), context.base.ruler
+
+    def read(text: str) -> float:
+        return ruler.prompt(prompts.backward(text)) - max(0.0, ruler.text(text) - options.max_document_tokens)
+
+    asked = [instruction for instruction, _ in context.seed.sample]
+    written = min(mean(map(ruler.text, asked)) or INSTRUCTION_TOKENS, options.max_new_tokens)
+    count = segments.count * options.per_segment
+    tokens = Tokens(round(count * mean(read(text) for _, text in segments.sample)), round(count * written))
+    sample = tuple(zip(cycle(asked or [""]), (text for _, text in segments.sample)))
+    return Forecast(Pairs(count, sample, origin="augmented"), segments.count, tokens)
+
+
+@recorded(version=5, engine="augment", prompts=("backward",), forecast=forecast)
 def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records[Segment]) -> Records[Candidate]:
     """Write `per_segment` instructions for every segment; each becomes a candidate or a rejection."""
     work = partial(write_piece, options, step.resources, model, step.random_seed)

@@ -14,6 +14,7 @@ from askback.corpus.apart import read_apart
 from askback.corpus.cut import cut
 from askback.corpus.dedup import Signatures, Signer, decide, parts_to_decide
 from askback.corpus.filters.word_lists import words_of
+from askback.corpus.forecast import forecast_of_segments, forecast_of_unique
 from askback.corpus.presidio import installed
 from askback.corpus.readers import pieces, reader, splits
 from askback.corpus.repeated_paragraphs import Boilerplate, paragraphs_on_pages, repeated
@@ -63,7 +64,7 @@ def _fingerprint(source: CorpusSource) -> str:
     return fingerprint(remote) if remote else str(file_fingerprint(*(file for file in files if isinstance(file, Path))))
 
 
-@recorded(version=5, sources=sources)
+@recorded(version=5, sources=sources, forecast=forecast_of_segments)
 def cut_documents(step: Step, options: Corpus) -> Records[Segment]:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
     found = [(source, *piece) for source in options.sources for piece in pieces(source)]
@@ -112,7 +113,7 @@ def _check_unchanged(paths: list[File], stamps: list[Stamp]) -> None:
             )
 
 
-@recorded(version=5)
+@recorded(version=5, forecast=forecast_of_unique)
 def drop_duplicates(step: Step, options: Corpus, *, segments: Records[Segment]) -> Records[Segment]:
     """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest.
 

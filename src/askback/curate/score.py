@@ -4,20 +4,50 @@ from collections.abc import Iterable
 from functools import partial
 
 from askback.curate.scorers import packages, scorer
-from askback.curate.scorers.trial import check_calls, used_prompts
+from askback.curate.scorers.trial import Noting, check_calls, pair, tried, used_prompts
+from askback.engines import kind_of
+from askback.engines.usage import Tokens
 from askback.engines.worker_context import WorkerContext
+from askback.execution.forecast import Forecast, ForecastContext, Pairs, Ruler
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.recipe import Resources, Score
+from askback.recipe import Recipe, Resources, Score
 from askback.records import Candidate, Judgement, Probe
 
 PIECE = 32
 """Candidates in a piece of work of a small run, as in augment/write.py."""
 
 
-@recorded(version=4, engine="score", prompts=used_prompts, sources=packages)
+def check_engine(options: Score, recipe: Recipe, engine: str, calls: frozenset[str]) -> list[str]:
+    """Return what the scorers, and the choice by their scores, have to do without on an engine (`check_calls`)."""
+    return check_calls(options, engine, calls, recipe.select)
+
+
+def forecast(options: Score, context: ForecastContext) -> Forecast:
+    """Have the scorers judge a sample, to see what they read and write."""
+    candidates = context.pairs("candidates")
+    calls = kind_of(context.file.resources.engine_for("score").kind).calls
+    tokens = judging(context.base.ruler, options, candidates, calls)
+    return Forecast(Pairs(candidates.count * len(options.scorers)), candidates.count, tokens)
+
+
+def judging(ruler: Ruler, options: Score, pairs: Pairs, calls: frozenset[str]) -> Tokens:
+    """Return what the scorers read and write on an engine with these calls; a reasoning is as long as it may be."""
+    shown = [
+        pair(str(number), instruction, ruler.truncate(output, options.max_output_tokens))
+        for number, (instruction, output) in enumerate(pairs.sample)
+    ]
+    engine = Noting(calls)
+    for name in options.scorers:
+        tried(name, options, engine, shown)
+    read = sum(ruler.prompt(prompt) + (ruler.answer(text) if text else 0) for prompt, text in engine.read)
+    share = pairs.count / max(1, len(shown))
+    return Tokens(round(share * read), round(share * engine.written))
+
+
+@recorded(version=4, engine="score", prompts=used_prompts, sources=packages, check=check_engine, forecast=forecast)
 def score(step: Step, options: Score, *, model: Model, candidates: Records[Candidate | Probe]) -> Records[Judgement]:
     """Write a judgement of every candidate by every scorer; another threshold later costs no model time."""
     work = partial(score_piece, options, step.resources, model, step.random_seed)

@@ -7,6 +7,7 @@ from askback.curate.agreement import agreement
 from askback.curate.choose import choose, least_score, quality_bins, scored
 from askback.curate.combine import combine
 from askback.curate.levels import by_highest_level
+from askback.curate.thresholds import forecast
 from askback.errors import EmptyStep, InputError
 from askback.execution.identity import recorded
 from askback.execution.outcome import Outcome
@@ -22,7 +23,7 @@ Before = tuple[()] | tuple[Records[Judgement], Records[Example]]
 """The judgements and chosen examples of the round before; () for the first round."""
 
 
-@recorded(version=7)
+@recorded(version=7, forecast=forecast)
 def select(
     step: Step,
     options: Select,

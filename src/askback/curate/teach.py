@@ -4,12 +4,15 @@ Self-Rewarding Language Models teaches a 70B judge with human rankings and its o
 is a 5, and a damaged copy has the level of its damage; seed/ranked.py adds replies that people ranked lower.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
 from askback.curate.damage import KINDS, Pair
+from askback.curate.measures import FEWEST
 from askback.errors import EmptyStep
+from askback.execution.forecast import Forecast, ForecastContext, Pairs, spread
 from askback.execution.identity import recorded
 from askback.execution.outcome import Outcome, R
 from askback.execution.shards import Records
@@ -24,7 +27,19 @@ TAUGHT, TRIED = 0, 1
 """The `wording` of damage.py, in lessons and in probes."""
 
 
-@recorded(version=4, prompts=("rubric",))
+def forecast_of_lessons(options: Judge, context: ForecastContext) -> Forecast:
+    """Count on every pair's being damaged as often as asked for."""
+    seed = context.pairs("seed")
+    short = tuple(pair for pair in seed.sample if _fits(pair, options))
+    pairs = min(options.pairs, math.ceil(seed.count * len(short) / max(1, len(seed.sample))))
+    return Forecast(Pairs(pairs * (1 + options.per_pair), short, origin="judgement"), pairs)
+
+
+def _fits(pair: tuple[str, str], options: Judge) -> bool:
+    return sum(map(len, pair)) <= options.max_chars
+
+
+@recorded(version=4, prompts=("rubric",), forecast=forecast_of_lessons)
 def teach_judge(step: Step, options: Judge, *, seed: Records[Example]) -> Records[Lesson]:
     """Make lessons of training pairs, true and damaged by `kinds` in turn; their score is the level.
 
@@ -51,7 +66,19 @@ def teach_judge(step: Step, options: Judge, *, seed: Records[Example]) -> Record
     return step.write(Lesson, [outcome])
 
 
-@recorded(version=3)
+def forecast_of_probes(options: Judge, context: ForecastContext) -> Forecast:
+    """Look at all held-out pairs; every kind of damage is taken to be possible."""
+    held_out = context.pairs("seed").tried
+    fitting = [pair for pair in held_out if _fits(pair, options)]
+    with context.refusals.noted():
+        check_length(len(held_out), len(fitting), options.max_chars, context.folder)
+    pairs = min(options.probes, len(fitting))
+    few = f"too few held-out pairs to check the judge ({pairs}, at least {FEWEST}); going on"
+    made = Pairs(pairs * (len(KINDS) + 2), spread(fitting))
+    return Forecast(made, pairs, notes=(few,) if 0 < pairs < FEWEST else ())
+
+
+@recorded(version=3, forecast=forecast_of_probes)
 def make_probes(step: Step, options: Judge, *, seed: Records[Example]) -> Records[Probe]:
     """Make probes of held-out pairs: each as it is, with every kind of damage, and with shuffled words.
 

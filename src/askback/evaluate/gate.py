@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from askback.evaluate.difference import loss_difference
+from askback.execution.forecast import Forecast
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Counts
 from askback.execution.shards import Records, write_records
@@ -18,7 +19,7 @@ from askback.records import Loss, Rejection, reject
 STAGE = "models"
 
 
-@recorded(version=3, output="model")
+@recorded(version=3, output="model", forecast=lambda _, context: Forecast(entered=len(context.inputs["losses"])))
 def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Sequence[Records[Loss]]) -> Model:
     """Link the result among M_0 … M_T, in both its forms, as this step's model.
 

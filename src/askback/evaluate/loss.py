@@ -6,11 +6,14 @@ from functools import partial
 
 from askback import prompts
 from askback.engines.protocol import Likelihood
+from askback.engines.usage import Tokens
 from askback.engines.worker_context import WorkerContext
+from askback.execution.forecast import Forecast, ForecastContext, Pairs, mean
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.prompts.prompt import ask
 from askback.recipe import HeldOut, Resources
 from askback.records import Example, Loss, fail, record_id, reject
 
@@ -20,7 +23,20 @@ TAGGED = ("augmented", "inference")
 """Tags that a loss can be measured under beside that of the pair's own origin (`HeldOut.tags`)."""
 
 
-@recorded(version=3, engine="loss", prompts=("forward",))
+def forecast(options: HeldOut, context: ForecastContext) -> Forecast:
+    """Count a reading under each tag; pairs that are too long are left out."""
+    seed, ruler = context.pairs("examples"), context.base.ruler
+    whole = [pair for pair in seed.sample if ruler.text("\n".join(pair)) <= options.max_tokens]
+    tags = ["seed", *options.tags]
+    read = mean(
+        sum(ruler.prompt(prompts.forward(ask(asked).turns, tag)) + ruler.answer(output) for tag in tags)
+        for asked, output in whole
+    )
+    count = min(seed.held_out, options.limit or seed.held_out)
+    return Forecast(Pairs(count), count, Tokens(round(count * len(whole) / max(1, len(seed.sample)) * read)))
+
+
+@recorded(version=3, engine="loss", prompts=("forward",), forecast=forecast)
 def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Records[Example]) -> Records[Loss]:
     """Measure the loss per output token, stop token included, on the held-out examples; in float32 unless a dtype is given.
 

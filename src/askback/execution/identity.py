@@ -20,10 +20,11 @@ from askback.execution.on_disk import IdentityRecord, read_json
 from askback.execution.shards import Records
 from askback.inputs.local_files import Stamp, open_file, stamp
 from askback.models import base_of, bfloat16_form
-from askback.recipe import EngineOptions, Options, RecipeFile, Resources
+from askback.recipe import EngineOptions, Options, Recipe, RecipeFile, Resources
 from askback.recipe.variables import hide_in, marks
 
 if TYPE_CHECKING:
+    from askback.execution.forecast import Forecast, ForecastContext
     from askback.execution.step import Step
 
 MODEL = "model"
@@ -71,11 +72,14 @@ class StepFunction(Generic[Wanted, P, T]):
         engine: str,
         prompts: tuple[str, ...] | Callable[[Any], dict[str, str]],
         sources: Callable[[Any], dict[str, str]],
+        check: Callable[[Any, Recipe, str, frozenset[str]], list[str]],
+        forecast: "Callable[[Any, ForecastContext], Forecast]",
     ) -> None:
         update_wrapper(self, function)
         self._function: Callable[..., T] = function
         self.name = function.__name__
         self.version, self.output, self.engine, self.prompts, self.sources = version, output, engine, prompts, sources
+        self.check, self.forecast = check, forecast
 
     def __call__(self, step: "Step", options: Wanted, *args: P.args, **inputs: P.kwargs) -> T:
         return self._function(step, options, *args, **inputs)
@@ -91,6 +95,8 @@ def recorded(
     engine: str = "",
     prompts: tuple[str, ...] | Callable[[Any], dict[str, str]] = (),
     sources: Callable[[Any], dict[str, str]] = lambda options: {},
+    check: Callable[[Any, Recipe, str, frozenset[str]], list[str]] = lambda options, recipe, engine, calls: [],
+    forecast: "Callable[[Any, ForecastContext], Forecast]" = lambda options, context: context.unchanged(),
 ) -> "Callable[[Callable[Concatenate[Step, Wanted, P], T]], StepFunction[Wanted, P, T]]":
     """Declare a step function.
 
@@ -101,10 +107,14 @@ def recorded(
             that role then counts.
         prompts: names of the prompts it uses, or from its options, their ids by name; their text is part of its identity.
         sources: from its options, the outside inputs: what it reads → a fingerprint of that.
+        check: from its options, the recipe, and the name of its engine with the calls that it answers: what the step has to
+            do without there, a sentence each; raises a RecipeError where it cannot.
+        forecast: from its options and what is known by then, what it will take and make (execution/forecast.py); by default
+            a record of each that enters.
     """
 
     def declare(function: "Callable[Concatenate[Step, Wanted, P], T]") -> StepFunction[Wanted, P, T]:
-        return StepFunction(function, version, output, engine, prompts, sources)
+        return StepFunction(function, version, output, engine, prompts, sources, check, forecast)
 
     return declare
 

@@ -137,7 +137,7 @@ class TrainingLine(TypedDict):
     seconds: Number
 
 
-class Forecast(TypedDict, total=False):
+class ForecastRecord(TypedDict, total=False):
     """What was forecast of a step, as far as it is read."""
 
     seconds: Number
@@ -162,14 +162,14 @@ class RatesRecord(TypedDict):
     spent: dict[str, SpentRecord]
 
 
-FORECAST = "forecast.json"
-"""In the run folder: what was forecast when the run began."""
+FORECAST, MEASURED = "forecast.json", "rates.json"
+"""In the run folder: what was forecast when the run began; how fast the base model was, and its scores of seed pairs."""
 
 
 class ForecastFile(TypedDict):
     """``forecast.json`` of a run, as far as it is read."""
 
-    steps: dict[str, Forecast]
+    steps: dict[str, ForecastRecord]
 
 
 @lru_cache

@@ -14,8 +14,7 @@ BASE = "base"
 """The base model, which no step makes."""
 
 TRAINING = "train"
-_ROLES = {"augment": "augment", "score": "score", "probe": "score", "loss": "loss"}
-ROLES = tuple(dict.fromkeys(_ROLES.values()))
+ROLES = ("augment", "score", "loss")
 """In which steps ask an engine."""
 
 _ROUND = re.compile(r"(?:probe-|check-|score-|select-|m|loss-m)(\d+)")
@@ -50,12 +49,6 @@ def round_of(step: str) -> int:
     """Return the round that a step belongs to, 0 for those before the first."""
     number = _ROUND.fullmatch(step)
     return int(number[1]) if number else 0
-
-
-def role_of(step: str) -> str:
-    """Return the role in which a step asks its engine, `TRAINING` of a training, "" of a step that has no model."""
-    trains = step == BACKWARD or re.fullmatch(r"m\d+", step)
-    return TRAINING if trains else _ROLES.get(step.partition("-")[0], "")
 
 
 def rounds(name: Callable[[int], str], steps: Iterable[str]) -> list[int]:

@@ -1,11 +1,10 @@
-"""How fast a card is and what it holds, and the size of a model: what a plan reckons with where nothing was measured."""
+"""How fast a card is and what it holds: what a plan reckons with where nothing was measured."""
 
-import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from askback.recipe import Launch, Resources, Training
+from askback.recipe import Resources
 
 USED = 0.4
 """Share of a card's peak that work with a model reaches."""
@@ -26,7 +25,6 @@ CPU = PerSecond(prompt=700, output=60, train=240)
 """Tokens per second of a model with `CPU_PARAMETERS` on two CPU cores."""
 WRITING = 0.25
 """Of the rate at which tokens are read, that at which they are written: each asks for all weights once more."""
-GB = 1e9
 
 
 class Card(NamedTuple):
@@ -83,88 +81,6 @@ def prior(parameters: int, resources: Resources) -> tuple[PerSecond, str]:
     train = processes * USED * card.tflops * 1e12 / (TRAIN_FLOPS * size)
     source = f"assumed for {what} at {USED:.0%} of the bfloat16 peak of {card.name}, {card.tflops:,.0f} TFLOP/s"
     return PerSecond(read, read * WRITING, train), source
-
-
-def parameters(folder: Path | None, name: str = "") -> int:
-    """Return how many numbers a model's weights are: by the headers of its files or its configuration, whichever is more
-    (packed weights are fewer, larger numbers), or else by its name, as in owner/model-7b; 0 if nothing says so."""
-    if folder is not None and (found := max(_by_headers(folder), _by_config(folder))):
-        return found
-    sizes = re.findall(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
-    return int(float(sizes[-1][0]) * {"b": 1e9, "m": 1e6}[sizes[-1][1]]) if sizes else 0
-
-
-def _by_headers(folder: Path) -> int:
-    total = 0
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        for name, tensor in header.items():
-            size = 1
-            for length in tensor["shape"] if name != "__metadata__" else [0]:
-                size *= length
-            total += size
-    return total
-
-
-def _by_config(folder: Path) -> int:
-    """Return the parameters of a decoder with gated layers, as Llama, Mistral, Qwen and most others are."""
-    shape = shape_of(folder)
-    if not shape:
-        return 0
-    width, layers, inner, vocabulary = shape["hidden_size"], shape["layers"], shape["inner"], shape["vocabulary"]
-    key_values = width * shape["key_value_heads"] // shape["heads"]
-    layer = 2 * width * width + 2 * width * key_values + 3 * width * inner * shape["experts"] + 2 * width
-    return int(layers * layer + (1 if shape["tied"] else 2) * vocabulary * width + width)
-
-
-def shape_of(folder: Path) -> dict[str, int]:
-    """Return the sizes that config.json states, {} where it does not state them."""
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        text = config.get("text_config") or config
-        heads = text["num_attention_heads"]
-        return {
-            "hidden_size": int(text["hidden_size"]),
-            "layers": int(text["num_hidden_layers"]),
-            "inner": int(text["intermediate_size"]),
-            "vocabulary": int(text["vocab_size"]),
-            "heads": int(heads),
-            "key_value_heads": int(text.get("num_key_value_heads") or heads),
-            "experts": int(text.get("num_local_experts") or text.get("num_experts") or 1),
-            "tied": int(bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False)))),
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-WEIGHT, GRADIENT, MOMENTS = 4, 4, 8
-"""Bytes for each parameter that learns: float32, its gradient, the optimiser's two moments."""
-BFLOAT16 = 2
-PACKED = 0.55
-"""Bytes for each parameter in 4 bits, with its scales."""
-ACTIVATION = 34
-"""Bytes kept for the backward pass for each token, layer and unit of width, in bfloat16 with fused attention."""
-MICRO_TOKENS = 16384
-"""Most tokens of one pass on a GPU (train/trainer.py)."""
-
-
-def training_gigabytes(folder: Path | None, size: int, options: Training, launch: Launch, batch: int) -> float:
-    """Return about how much memory each process of a training takes on its card: weights, gradients, the optimiser's
-    moments, and what is kept between the passes; an adapter's own are a hundredth of the model or less."""
-    shares = launch.total if launch.strategy == "fsdp" else 1
-    if options.lora is None:
-        held = size * (WEIGHT + GRADIENT + MOMENTS) / shares + BFLOAT16 * size / shares
-    else:
-        held = size * ((PACKED if options.lora.quantised else WEIGHT) + 0.01 * (WEIGHT + GRADIENT + MOMENTS)) / shares
-    rows = options.trl.get("per_device_train_batch_size")
-    most = options.max_tokens * (rows if isinstance(rows, int) else max(1, batch // launch.total))
-    tokens = most if isinstance(rows, int) else max(options.max_tokens, min(most, MICRO_TOKENS))
-    shape = shape_of(folder) if folder else {}
-    width, layers = shape.get("hidden_size", 0), shape.get("layers", 0)
-    redone = options.trl.get("gradient_checkpointing") or options.trl.get("activation_checkpointing")
-    kept = tokens * width * (BFLOAT16 * layers + ACTIVATION if redone else ACTIVATION * layers)
-    return float(held + kept) / GB
 
 
 def does_not_fit(card: Card, training: dict[str, float], asking: float) -> list[str]:

@@ -14,13 +14,13 @@ from askback.engines import kind_of
 from askback.engines.worker_context import WorkerContext
 from askback.evaluate.loss import measure_piece
 from askback.execution.budget import Spent
+from askback.execution.forecast import Pair
 from askback.execution.identity import Model
+from askback.execution.on_disk import MEASURED
 from askback.execution.processes import Drain, run_pieces
 from askback.execution.run import claim_run
 from askback.models import resolve
 from askback.owned import atomic
-from askback.plan.rates import MEASURED
-from askback.plan.sample import Pair
 from askback.recipe import Recipe, Resources
 from askback.records import Candidate, Example, Judgement, Provenance, Segment, Split, exchange
 

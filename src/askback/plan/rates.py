@@ -9,13 +9,12 @@ from askback.engines import kind_of
 from askback.engines.usage import Tokens
 from askback.errors import InputError
 from askback.execution.budget import Spent
-from askback.execution.on_disk import RatesRecord, read_json, reading, step_record
+from askback.execution.on_disk import MEASURED, RatesRecord, read_json, reading, step_record
 from askback.methods import names
 from askback.plan.devices import PerSecond, prior
 from askback.recipe import Resources
 from askback.recipe.names import ENGINES
 
-MEASURED = "rates.json"
 STARTUP = 6.0
 """Seconds assumed until a model is loaded and at work."""
 
@@ -67,10 +66,13 @@ class Rates:
         return "; ".join(f"{', '.join(roles)}: {source}" for source, roles in by_source.items())
 
 
-def rates_for(folder: Path, resources: Resources, source: Path | None = None, size: int = 0) -> Rates:
+def rates_for(
+    folder: Path, resources: Resources, roles: Mapping[str, str], source: Path | None = None, size: int = 0
+) -> Rates:
     """Return the rates of a run: those measured for it, or else of its finished steps, of `source`'s, or assumed.
 
     Args:
+        roles: in which each step asks an engine.
         size: parameters of the base model, 0 if they are not known.
 
     Raises:
@@ -84,7 +86,7 @@ def rates_for(folder: Path, resources: Resources, source: Path | None = None, si
             found.rates[role] = PerSecond(rate, rate)
     for run, measured_in in ((source, f"measured in {source}"), (folder, "measured in this run's finished steps")):
         if run is not None:
-            found.learn(_finished(run, resources), measured_in)
+            found.learn(_finished(run, resources, roles), measured_in)
     if (folder / MEASURED).exists():
         measured = read_json(folder / MEASURED, RatesRecord)
         found.startup = measured["startup"]
@@ -94,13 +96,13 @@ def rates_for(folder: Path, resources: Resources, source: Path | None = None, si
     return found
 
 
-def _finished(folder: Path, resources: Resources) -> dict[str, Spent]:
+def _finished(folder: Path, resources: Resources, roles: Mapping[str, str]) -> dict[str, Spent]:
     """Return what a run's finished steps have spent, by role, each less the loading of its model."""
     spent: dict[str, Spent] = {}
     for path in folder.glob("*/step.json"):
         step: dict[str, Any] = {"seconds": 0.0, "identity": {}, **step_record(path.parent)}
-        role = names.role_of(path.parent.name)
         kinds = {kind: step.get(f"{kind}_tokens", 0) for kind in Tokens._fields}
+        role = names.TRAINING if kinds["train"] else roles.get(path.parent.name, "")
         if not role or not any(kinds.values()):
             continue
         with reading(path):

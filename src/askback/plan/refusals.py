@@ -1,49 +1,16 @@
-"""What a run would refuse, as far as it can be known before: found by what refuses it there, and so in the same words."""
+"""What a run needs of this machine: packages that are installed, room on the disk."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from askback.engines import kind_of
-from askback.errors import AskbackError, MissingExtra
+from askback.errors import MissingExtra
+from askback.execution.forecast import Refusals
 from askback.methods import names
 from askback.models import is_remote
-from askback.recipe import RecipeFile, Training
-from askback.train.launch import check_shares
+from askback.recipe import RecipeFile
 from askback.train.trackers import check_installed
-
-
-@dataclass
-class Refusals:
-    """Errors that a run would end with, in the order it would meet them; `at_once` raises the first instead."""
-
-    at_once: bool = False
-    found: list[AskbackError] = field(default_factory=list)
-
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note an error that is raised inside."""
-        try:
-            yield
-        except AskbackError as error:
-            if self.at_once:
-                raise
-            if str(error) not in map(str, self.found):
-                self.found.append(error)
-
-    def refuse(self) -> None:
-        """Raise the first error, with the others in its message, a line each.
-
-        Raises:
-            AskbackError: as the run would, with its exit code.
-        """
-        if self.found:
-            first = self.found[0]
-            first.args = ("\n".join(map(str, self.found)),)
-            raise first
 
 
 def check_packages(file: RecipeFile, refusals: Refusals) -> None:
@@ -68,22 +35,6 @@ def check_packages(file: RecipeFile, refusals: Refusals) -> None:
                 raise missing
     with refusals.noted():
         check_installed(resources.trackers)
-
-
-def check_training(options: Training, batch_size: int, file: RecipeFile, base: Path | None, refusals: Refusals) -> None:
-    """Check a training's options, as far as its libraries are here to say what is wrong with them."""
-    checks: list[Callable[[], object]] = [lambda: check_shares(file.resources.training, batch_size)]
-    if options.trl and find_spec("trl"):
-        from askback.train.trainer import check_options
-
-        checks.append(lambda: check_options(options))
-    if options.dropout and base and find_spec("transformers"):
-        from askback.train.dropout import with_dropout
-
-        checks.append(lambda: with_dropout(base, options.dropout))
-    for check in checks:
-        with refusals.noted():
-            check()
 
 
 def no_room(folder: Path, needed: int) -> list[str]:

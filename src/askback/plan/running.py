@@ -1,16 +1,18 @@
 """Running a recipe from the first check to the result: what can be refused is refused before anything is spent."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from askback.errors import InputError, Interrupted, RecipeError
 from askback.execution.budget import Budget
+from askback.execution.on_disk import FORECAST, ForecastFile, read_json
 from askback.execution.progress import Progress
 from askback.execution.run import Run, redo
 from askback.lookup import nearest
 from askback.methods import Page, page_of
+from askback.owned import atomic
 from askback.plan import Plan
-from askback.plan.saved import keep_forecast
 from askback.plan.servers import ask_servers
 from askback.recipe import RecipeFile
 from askback.train.trackers import check_installed
@@ -73,3 +75,19 @@ def check(made: Run, page: Page) -> None:
             made.progress.say(offer.said)
             for note in plan.check_offer(offer):
                 made.progress.say(f"{offer.role}: {note}")
+
+
+def keep_forecast(file: RecipeFile, page: Page, steps: Sequence[str]) -> None:
+    """Forecast what these steps will take, and write it down, unless that was done before they were begun.
+
+    Raises:
+        InputError: what a forecast looks at, corpus or seed, is not there.
+    """
+    path = Path(file.resources.runs) / file.name / FORECAST
+    before = read_json(path, ForecastFile)["steps"] if path.exists() else {}
+    if all(name in before for name in steps):
+        return
+    plan = Plan(file, page=page).as_json()
+    made = {step["name"]: step for step in plan["steps"] if step["state"] != "done"}
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps({"rates": plan["rates"], "steps": made | before}, indent=2), "utf-8")

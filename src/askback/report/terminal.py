@@ -84,10 +84,10 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(f"{source}: about {count:,} documents", highlight=False, markup=False)
     money, rows = any(step.usd for step in plan.steps), []
     for step in plan.steps:
-        tokens = ", ".join(f"{count:,} {kind}" for kind, count in step.tokens._asdict().items() if count)
-        row = (f"{step.entered:,}", tokens, _size(step.disk), _about(step.seconds))
+        tokens = ", ".join(f"{count:,} {kind}" for kind, count in step.forecast.tokens._asdict().items() if count)
+        row = (f"{step.forecast.entered:,}", tokens, _size(step.forecast.disk), _about(step.seconds))
         rows.append([step.name, step.state, *row, *([f"{step.usd:,.2f}"] if money else [])])
-    seconds, disk = sum(step.seconds for step in plan.steps), sum(step.disk for step in plan.steps)
+    seconds, disk = sum(step.seconds for step in plan.steps), sum(step.forecast.disk for step in plan.steps)
     cost = [f"{sum(step.usd for step in plan.steps):,.2f}"] if money else []
     rows.append(["total", "", "", "", _size(disk), f"≈ {duration(seconds)}", *cost])
     heads = ["step", "state", "records in", "tokens", "disk", "time", *(["USD"] if money else [])]
@@ -100,10 +100,10 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 def _closing_lines(plan: Plan) -> Iterator[str]:
     """Say what a plan needs beside its output, and where its figures are from."""
-    step = max(plan.steps, key=lambda step: step.scratch)
-    if step.scratch:
-        yield f"While it runs, {step.name} needs {_size(step.scratch)} of disk more than its output."
-    if any(step.name == names.CORPUS and step.scratch for step in plan.steps):
+    step = max(plan.steps, key=lambda step: step.forecast.scratch)
+    if step.forecast.scratch:
+        yield f"While it runs, {step.name} needs {_size(step.forecast.scratch)} of disk more than its output."
+    if any(step.name == names.CORPUS and step.forecast.scratch for step in plan.steps):
         yield f"{names.CORPUS}: about 200 MB of memory a process, whatever the size, and 2 bytes a segment."
     if plan.device_hours >= 0.01:
         yield f"A model is at work for {plan.device_hours:,.2f} hours of one device."

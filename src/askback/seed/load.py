@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from askback.errors import InputError
+from askback.execution.forecast import Forecast, ForecastContext, Pairs, spread
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
@@ -13,6 +14,7 @@ from askback.execution.step import Step
 from askback.inputs.contamination import evaluation_prompts
 from askback.inputs.rows import Rows, hub_rows, read_rows
 from askback.recipe import Seed, SeedSource
+from askback.recipe.variables import hide
 from askback.records import DRAWS, Example, Provenance, Rejection, draw, exchange, record_id, reject
 from askback.seed.readers import Pair, reader
 from askback.seed.readers.fields import STAGE
@@ -37,7 +39,18 @@ def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
     }
 
 
-@recorded(version=5, sources=sources)
+def forecast(options: Seed, context: ForecastContext) -> Forecast:
+    """Read all pairs, as the step does, and show the first rows."""
+    outcome = gather(options)
+    with context.refusals.noted():
+        check_sides(outcome, options)
+    pairs = [(one.instruction, one.output) for one in outcome.kept]
+    tried = tuple(pair for pair, one in zip(pairs, outcome.kept, strict=True) if one.split == HELD_OUT)
+    made = Pairs(len(pairs) - len(tried), spread(pairs), len(tried), tried=tried)
+    return Forecast(made, len(pairs), rows=tuple(map(hide, first_rows(options))))
+
+
+@recorded(version=5, sources=sources, forecast=forecast)
 def load_seed(step: Step, options: Seed) -> Records[Example]:
     """Read every source, keep each usable pair once, and split the pairs into training and held-out ones.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from askback.execution.forecast import Forecast
 from askback.execution.identity import recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
@@ -15,7 +16,12 @@ from askback.text.words import normal
 STAGE = "replies"
 
 
-@recorded(version=3, prompts=("rubric",), sources=lambda options: source_fingerprints(options.ranked))
+@recorded(
+    version=3,
+    prompts=("rubric",),
+    sources=lambda options: source_fingerprints(options.ranked),
+    forecast=lambda *_: Forecast(),  # how many there are is not known before they are read
+)
 def load_ranked(step: Step, options: Judge, *, seed: Records[Example]) -> Records[Lesson]:
     """Read the replies of `options.ranked` as lessons: rank 0 is a 5, rank 1 a 4, lower ranks a 3.
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from askback.curate.thresholds import Known, chosen, known_scores
+from askback.execution.on_disk import MEASURED
 from askback.execution.outcome import Outcome
 from askback.execution.shards import write_outcome
 from askback.plan import Plan
-from askback.plan.rates import MEASURED
-from askback.plan.thresholds import Known, chosen, known_scores
 from askback.recipe import Score, Select
 from askback.recipe.file import load_recipe
 from askback.records import Judgement
@@ -82,20 +82,22 @@ def test_the_last_round_that_these_scorers_judged_is_known(tmp_path: Path) -> No
     here, other = tmp_path / "here", tmp_path / "other"
     select, score = Select(min_score=4), Score()
     here.mkdir()
-    assert known_scores(here, None, score, select) is None
+    assert known_scores(here / "score-1", None, score, select) is None
     judge(other, "score-1", [1.0])
-    assert known_scores(here, other, score, select) == Known((1.0,), "other's score-1")
+    assert known_scores(here / "score-1", other, score, select) == Known((1.0,), "other's score-1")
     rows = [("rubric", "a", 2.5, [0.1, 0.2, 0.3, 0.2, 0.2]), ("rubric", "b", None, [])]
     (here / MEASURED).write_text(json.dumps({"scores": rows}))
-    assert known_scores(here, None, score, select) == Known((2.5,), "seed pairs with the base model")
-    assert known_scores(here, None, score, Select(min_probability=0.5)) == Known(
+    assert known_scores(here / "score-1", None, score, select) == Known((2.5,), "seed pairs with the base model")
+    assert known_scores(here / "score-1", None, score, Select(min_probability=0.5)) == Known(
         (0.2,), "seed pairs with the base model"
     )
     judge(here, "score-1", [3.0, 2.0])
     judge(here, "score-2", [4.0, 3.5])
-    assert known_scores(here, other, score, select) == Known((3.5, 4.0), "here's score-2")
-    assert known_scores(here, other, score, Select(min_probability=0.3)) == Known((0.35, 0.4), "here's score-2")
-    assert known_scores(here, other, Score(scorers=["ifd"]), select) is None
+    assert known_scores(here / "score-1", other, score, select) == Known((3.5, 4.0), "here's score-2")
+    assert known_scores(here / "score-1", other, score, Select(min_probability=0.3)) == Known(
+        (0.35, 0.4), "here's score-2"
+    )
+    assert known_scores(here / "score-1", other, Score(scorers=["ifd"]), select) is None
 
 
 def test_a_plan_says_so_before_anything_is_made(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,9 +11,9 @@ from askback.curate.choose import ROUNDING, least_score
 from askback.curate.combine import combine
 from askback.curate.levels import by_highest_level
 from askback.curate.scorers import scorer
+from askback.execution.forecast import Forecast, ForecastContext
+from askback.execution.on_disk import MEASURED
 from askback.execution.shards import Records
-from askback.methods import names
-from askback.plan.rates import MEASURED
 from askback.recipe import Score, Select
 from askback.records import Judgement
 
@@ -33,20 +34,44 @@ class Known(NamedTuple):
     of: str
 
 
-def known_scores(folder: Path, source: Path | None, options: Score, select: Select) -> Known | None:
-    """Return the scores of the last round that was judged with these scorers, here or in `source`, or those measured."""
-    for run in (folder, *([source] if source else [])):
-        rounds = names.rounds(names.judgements, (path.parent.name for path in run.glob("*/step.json")))
-        for step in map(names.judgements, reversed(rounds)):
-            judgements: list[Judgement] = list(Records(run / step, ""))
+def forecast(options: Select, context: ForecastContext) -> Forecast:
+    """Estimate how many candidates one round chooses, with a note where that rests on scores that are not known."""
+    candidates, recipe = context.pairs("candidates"), context.file.recipe
+    weights = options.weights or dict.fromkeys(recipe.score.scorers, 1.0)
+    counting = [name for name in recipe.score.scorers if weights.get(name)]
+    known = None
+    if least_score(options) is not None:
+        known = known_scores(context.pairs("judgements").folder, context.source, recipe.score, options)
+    found, note = chosen(options, candidates.count, counting, known, context.base.parameters)
+    return Forecast(replace(candidates, count=found), candidates.count, notes=(note,) if note else ())
+
+
+def known_scores(judged: Path, source: Path | None, options: Score, select: Select) -> Known | None:
+    """Return the scores of the last round that was judged with these scorers, here or in `source`, or those measured.
+
+    Args:
+        judged: the folder of a step that judges, of whichever round.
+    """
+    for run in (judged.parent, *([source] if source else [])):
+        for step in _rounds(run, judged.name):
+            judgements: list[Judgement] = list(Records(step, ""))
             if {one.scorer for one in judgements} == set(options.scorers):
-                return Known(_combined(judgements, select), f"{run.name}'s {step}")
-    measured = json.loads((folder / MEASURED).read_text("utf-8")) if (folder / MEASURED).exists() else {}
+                return Known(_combined(judgements, select), f"{run.name}'s {step.name}")
+    measured_in = judged.parent / MEASURED
+    measured = json.loads(measured_in.read_text("utf-8")) if measured_in.exists() else {}
     rows = measured.get("scores", [])
     judgements = [Judgement("", id, scorer, score, found, None, [], [], "", "") for scorer, id, score, found in rows]
     if {one.scorer for one in judgements} == set(options.scorers):
         return Known(_combined(judgements, select), "seed pairs with the base model")
     return None
+
+
+def _rounds(run: Path, step: str) -> list[Path]:
+    """Return the folders of a step's finished rounds, whose numbers stand last in their names, the last round first."""
+    kind = step.rstrip("0123456789")
+    found = [path.parent for path in run.glob(f"{kind}*/step.json")]
+    numbers = {path: path.name.removeprefix(kind) or "0" for path in found}
+    return sorted((path for path in found if numbers[path].isdigit()), key=lambda path: -int(numbers[path]))
 
 
 def _combined(judgements: Sequence[Judgement], select: Select) -> tuple[float, ...]:

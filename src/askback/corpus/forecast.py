@@ -1,0 +1,85 @@
+"""What the corpus room will find: documents are counted, and the first of each source cut, for a few seconds."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from askback.corpus import cut
+from askback.corpus.apart import read_apart
+from askback.corpus.dedup import deduplication_bytes
+from askback.corpus.readers import pieces as pieces_of
+from askback.corpus.watched import Reading
+from askback.execution.forecast import Forecast, ForecastContext, Pair, Pairs, spread
+from askback.execution.outcome import Outcome
+from askback.execution.step import nothing_kept
+from askback.inputs.remote import File
+from askback.recipe import Corpus, CorpusSource
+from askback.recipe.variables import hide
+from askback.records import Document, Rejection, Segment
+
+SAMPLE_DOCUMENTS = 200
+SAMPLE_SECONDS = 3.0
+
+
+def forecast_of_segments(options: Corpus, context: ForecastContext) -> Forecast:
+    """Count documents, and estimate segments from the first of each source.
+
+    Where all of it is looked at, and nothing is kept, that is refused.
+    """
+    documents: dict[str, int] = {}
+    segments, found_pairs, whole_corpus = 0.0, list[Pair](), True
+    cut_so_far = Outcome[Segment]()
+    for source in options.sources:
+        pieces = pieces_of(source)
+        count, sampled, done, outcome = _look(source, pieces, options)
+        # What was not reached is taken to be like what was.
+        count = round(count * len(pieces) / max(done, 1)) if done < len(pieces) else count
+        count = round(count * source.sample)
+        whole_corpus &= done == len(pieces) and count == sampled
+        cut_so_far.add(outcome)
+        kept = outcome.kept
+        documents[hide(f"{source.format} {source.path}".strip())] = count
+        segments += len(kept) / max(1, sampled) * count
+        found_pairs += [("", segment.text) for segment in kept]
+    with context.refusals.noted():
+        if whole_corpus and not found_pairs:
+            raise nothing_kept(context.folder, cut_so_far.counts, cut_so_far.reasons)
+    return Forecast(Pairs(round(segments), spread(found_pairs)), sum(documents.values()), documents=documents)
+
+
+def forecast_of_unique(options: Corpus, context: ForecastContext) -> Forecast:
+    """Count on no duplicates, whose share is not known before all segments are there."""
+    segments = context.pairs("segments")
+    made = replace(segments, count=min(segments.count, options.limit or segments.count))
+    return Forecast(made, segments.count, scratch=deduplication_bytes(segments.count, options.duplicate_jaccard))
+
+
+def _look(
+    source: CorpusSource, pieces: Sequence[tuple[list[File], Any]], options: Corpus
+) -> tuple[int, int, int, Outcome[Segment]]:
+    """Return how many documents were found in `SAMPLE_SECONDS`, how many of them were cut, how many pieces were read to
+    their end, and what was cut."""
+    # A small sample would have the whole source read, so what is looked at is its beginning.
+    most = source.limit and math.ceil(source.limit / source.sample)
+    whole = source.model_copy(update={"sample": 1.0, "limit": most})
+    deadline = time.monotonic() + SAMPLE_SECONDS
+    count, sampled, outcome = 0, 0, Outcome[Segment]()
+
+    def first(documents: Iterator[Document | Rejection]) -> tuple[Outcome[Segment], int, int]:
+        """In the process apart, which goes on counting what it was given with `sampled`."""
+        nonlocal sampled
+        before = sampled
+        made = cut(islice(documents, SAMPLE_DOCUMENTS - sampled), options)
+        sampled += sum(counts.entered for stage, counts in made.counts.items() if stage == "documents")
+        return made, sampled - before, sum(1 for _ in documents)
+
+    for done, (paths, span) in enumerate(pieces):
+        for made, was_cut, more in read_apart(Reading(whole, paths, options, span=span), first):
+            outcome.add(made)
+            count, sampled = count + was_cut + more, sampled + was_cut
+            if time.monotonic() > deadline:
+                return count, sampled, done, outcome
+    return count, sampled, len(pieces), outcome

@@ -1,0 +1,59 @@
+"""The size of a model, by its files or its name."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+
+def parameters(folder: Path | None, name: str = "") -> int:
+    """Return how many numbers a model's weights are: by the headers of its files or its configuration, whichever is more
+    (packed weights are fewer, larger numbers), or else by its name, as in owner/model-7b; 0 if nothing says so."""
+    if folder is not None and (found := max(_by_headers(folder), _by_config(folder))):
+        return found
+    sizes = re.findall(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
+    return int(float(sizes[-1][0]) * {"b": 1e9, "m": 1e6}[sizes[-1][1]]) if sizes else 0
+
+
+def _by_headers(folder: Path) -> int:
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            size = 1
+            for length in tensor["shape"] if name != "__metadata__" else [0]:
+                size *= length
+            total += size
+    return total
+
+
+def _by_config(folder: Path) -> int:
+    """Return the parameters of a decoder with gated layers, as Llama, Mistral, Qwen and most others are."""
+    shape = shape_of(folder)
+    if not shape:
+        return 0
+    width, layers, inner, vocabulary = shape["hidden_size"], shape["layers"], shape["inner"], shape["vocabulary"]
+    key_values = width * shape["key_value_heads"] // shape["heads"]
+    layer = 2 * width * width + 2 * width * key_values + 3 * width * inner * shape["experts"] + 2 * width
+    return int(layers * layer + (1 if shape["tied"] else 2) * vocabulary * width + width)
+
+
+def shape_of(folder: Path) -> dict[str, int]:
+    """Return the sizes that config.json states, {} where it does not state them."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        text = config.get("text_config") or config
+        heads = text["num_attention_heads"]
+        return {
+            "hidden_size": int(text["hidden_size"]),
+            "layers": int(text["num_hidden_layers"]),
+            "inner": int(text["intermediate_size"]),
+            "vocabulary": int(text["vocab_size"]),
+            "heads": int(heads),
+            "key_value_heads": int(text.get("num_key_value_heads") or heads),
+            "experts": int(text.get("num_local_experts") or text.get("num_experts") or 1),
+            "tied": int(bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False)))),
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
