@@ -107,13 +107,13 @@ def test_no_spelling_of_the_key_is_kept_or_told(
 def test_a_part_of_the_key_is_not_told_either() -> None:
     scrub = Scrubber(KEY)
     for part in (f"{KEY[:8]}****{KEY[-4:]}", KEY[:-2], KEY[4:], f"key={KEY[:10]}…"):
-        assert not any(KEY[at : at + 6] in scrub.said(f"Incorrect key: {part}, try") for at in range(len(KEY) - 5))
+        assert not any(KEY[at : at + 6] in scrub.message(f"Incorrect key: {part}, try") for at in range(len(KEY) - 5))
     assert scrub.text("An answer about sk- keys stays as it is.") == "An answer about sk- keys stays as it is."
 
 
 def test_a_placeholder_is_a_word() -> None:
     assert Scrubber("EMPTY").value({"a": ["EMPTY or none"]}) == {"a": ["EMPTY or none"]}
-    assert Scrubber("").said("all is said") == "all is said"
+    assert Scrubber("").message("all is well") == "all is well"
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])

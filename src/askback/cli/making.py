@@ -64,7 +64,7 @@ def plan(
         typer.echo("Measuring the base model's speed on this machine: about a minute.", err=True)
         looked.measure()
     for offer in ask_servers(looked.file, (*ROLES, "compare")) if probe else []:
-        for line in (offer.said, *looked.check_offer(offer)):
+        for line in (offer.description, *looked.check_offer(offer)):
             typer.echo(line, err=True)
     if as_json:
         typer.echo(json.dumps(looked.as_json(), indent=2))

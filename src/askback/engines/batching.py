@@ -1,4 +1,4 @@
-"""How rows of tokens are put together for a forward pass; no tensors here."""
+"""Batches of token rows for a forward pass; no tensors here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,32 +6,32 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Tokens to be read, and which log-probabilities to return: of `token`, as what follows position `position`."""
+    """Tokens to read, and the log-probabilities `wanted`: (position, token) pairs, of the token after the position."""
 
     ids: list[int]
     wanted: list[tuple[int, int]] = field(default_factory=list)
 
 
 def continuation(context: list[int], answer: list[int]) -> Row:
-    """Return the row whose wanted values are those of `answer` after `context`; its last token need not be read."""
+    """Return the row that wants the log-probabilities of `answer` after `context`; its last token need not be read."""
     return Row(context + answer[:-1], [(len(context) + at - 1, token) for at, token in enumerate(answer)])
 
 
 LIKE = 0.9
-"""Least length of a row read with others, as a share of the longest: 4 % padding in place of 9 % for 32 pairs."""
+"""Smallest length of a row in a batch, as a share of the longest: 4 % padding in place of 9 % for 32 pairs."""
 FULL_ENOUGH = 0.25
-"""Share of its budget from which a batch is full enough that another batch costs little more."""
+"""Share of the budget from which on a batch is full enough that a further batch costs little more."""
 
 
 def batches(lengths: Sequence[int], budget: int, like: float = 0.0) -> list[list[int]]:
-    """Group row numbers, longest row first, so that rows × longest is at most `budget`.
+    """Group row numbers, longest row first, so that rows × longest is at most `budget` tokens.
 
-    Rows of like length come together, so little is padding, and the batch that needs the most memory comes first. A row
-    longer than the budget goes alone.
+    Rows of similar length share a batch, so there is little padding, and the batch that needs the most memory is first. A
+    row longer than the budget has a batch of its own.
 
     Args:
         like: a row shorter than this share of the longest begins a new batch, if the last is full enough. Reading costs
-            by the token, padding included, so there a share near 1 pays; drawing costs by the pass.
+            time per token, padding included, so a share near 1 pays there; sampling costs time per pass.
     """
     groups: list[list[int]] = []
     for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
@@ -45,10 +45,10 @@ def batches(lengths: Sequence[int], budget: int, like: float = 0.0) -> list[list
 
 
 def common_prefix(rows: Sequence[list[int]]) -> int:
-    """Return how many tokens all rows begin with."""
+    """Return the length of the common prefix of all rows, in tokens."""
     if not rows:
         return 0
-    # The first and the last in order differ as early as any two.
+    # No two rows differ earlier than the first and the last in order.
     first, last = min(rows), max(rows)
     for at, (one, other) in enumerate(zip(first, last, strict=False)):
         if one != other:
@@ -57,10 +57,7 @@ def common_prefix(rows: Sequence[list[int]]) -> int:
 
 
 def shared_prefix(rows: Sequence[Row]) -> int:
-    """Return how many tokens at the start of all rows may be read once for all, none of them wanted.
-
-    0 when there is one row, so nothing to share.
-    """
+    """Return the length of the prefix that can be read once for all rows: a common one, without wanted tokens."""
     if len(rows) < 2:
         return 0
     first_wanted = min((row.wanted[0][0] for row in rows if row.wanted), default=0)

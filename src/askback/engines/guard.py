@@ -1,9 +1,8 @@
 """Runs a command that must not outlive the process that started this one: ``python guard.py COMMAND ...``.
 
-Its standard input is a pipe whose other end the parent holds and never writes to. When that end closes, because the
-parent says so or has died in whatever way, the command's whole process group is ended, kindly and then not. What the
-command prints goes on without the key it was given (``VLLM_API_KEY``), as it may print that, and this is kept in a file.
-It needs nothing but Python itself.
+Standard input is a pipe whose other end the parent holds and never writes to. When that end closes, because the parent
+closes it or has died, the command's process group gets SIGTERM, then SIGKILL. The output of the command is passed on
+without the key in ``VLLM_API_KEY``, as it is kept in a file. Needs only Python's standard library.
 """
 
 import os
@@ -21,7 +20,7 @@ KINDLY = 10.0
 
 def main(command: list[str]) -> int:
     """Run `command` until it ends or standard input does; return its exit status."""
-    # A worker process of ours is deaf to them, and so would be what it starts.
+    # Our worker processes block these signals, and the command would inherit that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
@@ -41,7 +40,7 @@ def main(command: list[str]) -> int:
 
 
 def _copy(printed: IO[bytes], key: bytes) -> None:
-    """Write what is printed to standard output, without the key; the end of a piece waits, as it may be part of one."""
+    """Copy the output to standard output without the key; the end of a piece waits, as it may be part of the key."""
     held = b""
     while piece := os.read(printed.fileno(), 65536):
         text = (held + piece).replace(key, b"***") if key else piece
@@ -58,7 +57,7 @@ def _write(text: bytes) -> None:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End the group, which may outlive the process that leads it."""
+    """End the process group, which may outlive its leader."""
     deadline = time.monotonic() + KINDLY
     _signal(child, signal.SIGTERM)
     while _signal(child, 0):
@@ -69,7 +68,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _signal(child: "subprocess.Popen[bytes]", number: int) -> bool:
-    """Send a signal to the group; tell whether there is one still."""
+    """Send a signal to the group; return whether the group still exists."""
     try:
         os.killpg(child.pid, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The engine protocol: the three things the method asks of a model."""
+"""The engine protocol: the three calls that the method needs of a model."""
 
 import math
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from typing import Protocol
 from askback.prompts.prompt import Prompt
 
 NEXT_TO_IMPOSSIBLE = math.log(1e-30)
-"""Where no choice is likelier than this, their order says nothing; servers write -9999 for what they do not tell."""
+"""Log-probability below which the order of choices means nothing; servers write -9999 for missing values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to draw an answer. Temperature 0 takes the likeliest token."""
+    """How to sample an answer. Temperature 0 takes the most likely token."""
 
     temperature: float
     top_p: float
@@ -22,9 +22,9 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer: its text without stop tokens, its length in tokens, and whether the model ended it itself.
+    """An answer: its text without stop tokens, its length in tokens, and whether it ended with a stop token.
 
-    `error` says why there is none, where a server gave none for this prompt and does for others.
+    `error` is the reason where a server gave no answer to this prompt.
     """
 
     text: str
@@ -37,7 +37,7 @@ class Completion:
 class Likelihood:
     """Natural log-probability of a continuation, stop token included, summed over its `tokens`.
 
-    NaN where a server gave none; `error` says why.
+    NaN where a server gave none; `error` is the reason.
     """
 
     logprob: float
@@ -46,7 +46,7 @@ class Likelihood:
 
 
 class Unanswered(list[float]):
-    """In place of the log-probabilities of choices where there are none: as many NaNs, and the reason."""
+    """Missing log-probabilities of choices: a NaN for each, and the reason."""
 
     def __init__(self, choices: int, reason: str) -> None:
         super().__init__([math.nan] * choices)
@@ -54,7 +54,7 @@ class Unanswered(list[float]):
 
 
 def why_none(row: Sequence[float]) -> str:
-    """Return why the log-probabilities of choices say nothing, "" where they say something: a choice has a probability."""
+    """Return why the log-probabilities of choices cannot be used, "" where they can."""
     if isinstance(row, Unanswered):
         return row.reason
     if any(math.isnan(value) or value == math.inf for value in row):
@@ -65,7 +65,7 @@ def why_none(row: Sequence[float]) -> str:
 
 
 CALLS = frozenset({"generate", "choose", "loglikelihood"})
-"""What an engine may be asked for."""
+"""Names of the calls of an engine."""
 
 
 class Engine(Protocol):
@@ -73,25 +73,24 @@ class Engine(Protocol):
 
     @property
     def calls(self) -> frozenset[str]:
-        """Which of `CALLS` it can answer. A class attribute of an engine, so that a plan can tell without a model."""
+        """Which of `CALLS` it answers. A class attribute, so that a plan knows it without a model."""
         ...
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
-        """Draw one answer per prompt; row i depends on prompt i and `seeds[i]` alone."""
+        """Sample one answer per prompt; answer i depends on prompt i and `seeds[i]` alone."""
         ...
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
-        """Return, per prompt, the natural log-probability of each choice as what follows `answer_start`.
+        """Return, per prompt, the natural log-probability of each choice after `answer_start`.
 
-        The values are the model's own, not normalised over the choices; `Unanswered` where there is no answer for this
-        prompt.
+        The values are not normalised over the choices; `Unanswered` where there are none for this prompt.
         """
         ...
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
-        """Return, per prompt, how likely the model finds its continuation as the whole answer."""
+        """Return, per prompt, the likelihood of its continuation as the whole answer."""
         ...
 
     def truncate(self, text: str, max_tokens: int) -> str:
-        """Return the beginning of `text` that is at most `max_tokens` long."""
+        """Return the beginning of `text` of at most `max_tokens` tokens."""
         ...

@@ -1,8 +1,8 @@
-"""Answers that were paid for, kept on disk until the piece of work they belong to is written.
+"""A cache of paid answers on disk, kept until the piece of work that they belong to is written.
 
-A line of JSON per answer, appended and fsynced before the answer is used, keyed by the hash of the request. After a kill
-the piece is worked on again and finds there what it had been given; a line that a kill cut short, or that is anything
-else, is passed over. Whoever looks for an answer checks that it is one of the kind that is looked for.
+Each answer is a line of JSON, keyed by the hash of its request, appended and fsynced before the answer is used. A piece
+that is redone after a kill finds its earlier answers here; lines that are cut short or damaged are skipped. Callers check
+the type of an answer.
 """
 
 import json
@@ -16,7 +16,7 @@ from askback.errors import StorageError
 
 
 class Answers:
-    """Answers by the key of their request; with a path, on disk too. The file appears with the first answer."""
+    """Answers by the key of their request; with a path, on disk too. The first answer creates the file."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path

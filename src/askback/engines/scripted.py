@@ -1,7 +1,7 @@
-"""An engine without a model: its answers follow from hashes of what it is asked. For tests, dry runs and measuring us.
+"""An engine without a model: its answers are made from hashes of the prompts. For tests, dry runs and benchmarks.
 
-It keeps the protocol to the letter (the same contract test runs over it), needs no folder and no torch, and answers tens of
-thousands of prompts a second, so what a run with it takes is what askback itself takes.
+It passes the contract test of all engines, needs no folder and no torch, and answers tens of thousands of prompts per
+second, so the time of a run with it is askback's own.
 """
 
 import math
@@ -28,11 +28,11 @@ _ASKED = (
     "Summarise what is known of {0} and {1}.",
 )
 _OTHER = 0.05
-"""Probability left for anything but the choices."""
+"""Probability of anything but the choices."""
 
 
 class Scripted:
-    """Answers made up from hashes; same prompt and seed, same answer (`Engine` in protocol.py)."""
+    """Answers made from hashes; the same prompt and seed give the same answer (`Engine` in protocol.py)."""
 
     calls = CALLS
 
@@ -43,7 +43,7 @@ class Scripted:
         chat_template: str = "",
         worker: WorkerContext | None = None,
     ) -> None:
-        """Take what every engine is given; but for the worker, none of it matters here."""
+        """Take the arguments of every engine; only the worker is used."""
         self._usage = (worker or WorkerContext()).usage
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:

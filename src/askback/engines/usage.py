@@ -1,11 +1,11 @@
-"""Tokens that the engines of a process have read and written; each engine counts, as it alone knows."""
+"""The count of tokens that the engines of a process read and write; each engine counts its own."""
 
 import threading
 from typing import NamedTuple
 
 
 class Tokens(NamedTuple):
-    """Tokens by what was done with them: read as a prompt, written as an answer, trained on."""
+    """Numbers of tokens: read as prompts, written as answers, trained on."""
 
     prompt: int = 0
     output: int = 0
@@ -22,13 +22,13 @@ class Usage:
     def count(self, prompt: int = 0, output: int = 0) -> None:
         """Add tokens that were read and written.
 
-        Prompts count whole, also where an engine reads once what they share: so the same recipe has the same number of
-        tokens in every engine. A server's own figures are taken where it gives them, as it is they that are paid.
+        Prompts count whole, also where an engine reads their common prefix once: so a recipe has the same number of tokens
+        in every engine. A server's own figures are taken where it reports them, as they are what is paid.
         """
         with self._lock:
             self.total = Tokens(self.total.prompt + prompt, self.total.output + output)
 
     def take(self) -> Tokens:
-        """Return what was counted since the last call."""
+        """Return the tokens counted since the last call."""
         before, self._taken = self._taken, self.total
         return Tokens(self._taken.prompt - before.prompt, self._taken.output - before.output)

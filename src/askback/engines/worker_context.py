@@ -1,4 +1,4 @@
-"""What a piece of work is given of the process that it is done in; no module keeps any of it."""
+"""The context of a worker process that a piece of work gets; no module holds any of it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class WorkerContext:
-    """Whom to report to, whether to stop, which tokens engines used, which answers are kept, and the one loaded model.
+    """A worker's reports, stop flag, token count, cached answers, and its one loaded model.
 
     Args:
-        send: takes each report: how many records more are done, and the tokens that they took.
-        stopping: whether the user asked to stop, for long work that can save itself half-way.
+        send: takes each report: the number of records done since the last one, and their tokens.
+        stopping: returns whether the user asked to stop, for long work that can save a checkpoint.
     """
 
     def __init__(
@@ -34,21 +34,21 @@ class WorkerContext:
         self.usage = Usage()
         self.answers = Answers()
         self.idle: list[Any] = []
-        """Processes of its own that it keeps for the next piece (corpus/apart.py)."""
+        """Child processes that are kept for the next piece (corpus/apart.py)."""
         self._asked: Any = None
         self._engine: Engine | None = None
 
     def report(self, records: int, trained: int = 0) -> None:
-        """Report `records` more as done, with the tokens trained on and those that engines used since the last report."""
+        """Report `records` more as done, with the tokens trained on and those of engines since the last report."""
         self._send(records, self.usage.take()._replace(train=trained))
 
     def engine(self, options: "EngineOptions", model: str, chat_template: str = "") -> Engine:
-        """Load `model` (a folder) in the engine of `options.kind`, or connect; a process holds one model, loaded once.
+        """Return the engine of `options.kind` with `model` (a folder) loaded; a process holds one model, loaded once.
 
         Raises:
             RecipeError: there is no such engine.
             InputError: the model folder is unusable.
-            MissingExtra: what the engine needs is not installed.
+            MissingExtra: a package that the engine needs is not installed.
         """
         if self._engine is None or self._asked != (options, model, chat_template):
             self.close()
@@ -58,14 +58,14 @@ class WorkerContext:
         return self._engine
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         self._engine = None
 
     @contextmanager
     def keeping(self, path: Path | None) -> Iterator[None]:
-        """Keep all answers that engines get meanwhile in `path`; leaving without an error deletes it.
+        """Cache the answers that engines get in the `with` block in `path`; leaving without an error deletes the file.
 
-        Without a path they are kept in memory, apart from those of before.
+        Without a path they are cached in memory.
         """
         before, self.answers = self.answers, Answers(path)
         try:

@@ -72,7 +72,7 @@ def check(made: Run, page: Page) -> None:
     if to_do:
         check_installed(made.file.resources.trackers)
         for offer in ask_servers(made.file):
-            made.progress.say(offer.said)
+            made.progress.say(offer.description)
             for note in plan.check_offer(offer):
                 made.progress.say(f"{offer.role}: {note}")
 

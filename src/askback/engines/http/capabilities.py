@@ -1,8 +1,8 @@
-"""What a server offers beyond plain answers, found by asking: log-probabilities, prefill, names of options.
+"""A server's capabilities, found by test requests: log-probabilities, prefill, names of parameters.
 
-Nothing is taken on trust from a server's name or version. What it refuses, or silently leaves out of its answer, is what
-it lacks. The first question has every parameter that a run sends, and a server that refuses it, or answers with nothing,
-is refused with its own words.
+A server's name or version is not trusted. A capability that it refuses, or silently leaves out of its answer, is missing.
+The first request has every parameter that a run sends; a server that refuses it, or answers with nothing, is an error
+with the server's own message.
 """
 
 from collections.abc import Sequence
@@ -12,27 +12,27 @@ from typing import Any
 from askback.engines.http.blame import Refused, hint
 from askback.engines.http.endpoint import Endpoint
 from askback.engines.http.reading import ODD, ContentRefused, finish_reason, first_choice, read_text
-from askback.engines.http.tokens import read_tokens, told
+from askback.engines.http.tokens import checked_logprob, read_tokens
 from askback.engines.protocol import CALLS
 from askback.errors import InputError
 from askback.recipe import EngineOptions
 
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 LOOKS = 3
-"""Number of times a server that leaves out a requested value is asked, as a fault may pass for a lack."""
+"""Number of requests before a value that a server leaves out counts as missing, as the cause may be a fault."""
 PREFILL = {"continue_final_message": True, "add_generation_prompt": False}
-"""vLLM's and SGLang's way to have an answer go on from its beginning."""
+"""Parameters with which vLLM and SGLang continue a given beginning of an answer."""
 HELLO = "Reply with one word: yes."
 HELLO_TOKENS = 64
-"""For an answer of one word, and for a model that embellishes it."""
+"""Tokens that the answer of one word may take, with some decoration."""
 _TOP = (20, 5)
-"""The most likely tokens to ask for; many servers allow 20, some 5."""
+"""Numbers of most likely tokens to ask for; many servers allow 20, some 5."""
 
 
 @dataclass(frozen=True)
 class Offers:
-    """How to ask a server. `asking` has log-probabilities come with an answer, `reading` those of the prompt itself;
-    `by_id` tells that tokens are named by their ids, and may be asked for by them."""
+    """A server's capabilities, and the parameters that use them: `asking` requests log-probabilities of an answer,
+    `reading` those of the prompt. `by_id`: tokens can be requested, and are named, by their ids."""
 
     calls: frozenset[str] = frozenset({"generate"})
     lacking: str = ""
@@ -43,14 +43,14 @@ class Offers:
     reading: dict[str, Any] = field(default_factory=dict)
 
     def read_prompt(self, body: Any, payload: dict[str, Any]) -> list[float | None]:
-        """Return the log-probability of each token of the prompt, None where the server tells none, as of the first."""
+        """Return the log-probability of each token of the prompt, None where the server gives none, as for the first."""
         choice, prompt = first_choice(body), payload["prompt"]
         if "echo" in self.reading:
             given = choice["logprobs"]["token_logprobs"][: len(prompt)]
         else:
             found = zip(prompt, choice["prompt_logprobs"], strict=True)
             given = [likely[str(token)]["logprob"] if likely else None for token, likely in found]
-        values = [told(one) for one in given]
+        values = [checked_logprob(one) for one in given]
         if len(values) != len(prompt):
             raise ValueError(f"{len(values)} log-probabilities for {len(prompt)} tokens")
         if all(value is None for value in values[1:]):
@@ -59,7 +59,7 @@ class Offers:
 
 
 def drawing(options: EngineOptions, temperature: float, top_p: float, seed: int) -> dict[str, Any]:
-    """Return the parameters that draw an answer, but for those that the recipe leaves out."""
+    """Return the sampling parameters of a request, without those in `leave_out`."""
     given: dict[str, Any] = {"temperature": temperature}
     if temperature > 0:
         given |= {"top_p": top_p, "seed": seed}
@@ -67,16 +67,16 @@ def drawing(options: EngineOptions, temperature: float, top_p: float, seed: int)
 
 
 def find_out(endpoint: Endpoint, options: EngineOptions, model: str, hello: Sequence[int]) -> Offers:
-    """Return what a server offers: by tokens if `hello`, a short prompt, has any; else over chat.
+    """Return a server's capabilities: of its completions API if `hello`, a short prompt, has tokens; else of its chat API.
 
     Raises:
-        InputError: it refuses what a run will send, or answers with nothing.
+        InputError: it refuses the parameters of a run, or answers with nothing.
     """
     return _by_tokens(endpoint, options, model, list(hello)) if hello else _by_chat(endpoint, options, model)
 
 
 def _answered(endpoint: Endpoint, path: str, payload: dict[str, Any]) -> Refused | None:
-    """Ask a plain question; return why there is no answer, None if there is one. A reasoning that is cut short is one."""
+    """Ask a plain question; return the refusal, None if there is an answer. A reasoning cut by the length is an answer."""
 
     def read(body: Any, _: dict[str, Any]) -> bool:
         try:
@@ -150,10 +150,10 @@ def _by_chat(endpoint: Endpoint, options: EngineOptions, model: str) -> Offers:
 
 
 def _finds(endpoint: Endpoint, path: str, payload: dict[str, Any], there: Any) -> bool:
-    """Tell whether an answer to `payload` holds what `there` looks for."""
+    """Return whether an answer to `payload` passes the test `there`."""
 
     def look(body: Any, _: dict[str, Any]) -> bool:
-        choice = first_choice(body)  # without one it is a fault, to be tried again
+        choice = first_choice(body)  # a missing one is a fault, which is retried
         try:
             return bool(there({"choices": [choice]}))
         except (*ODD, ContentRefused):

@@ -1,4 +1,4 @@
-"""How many requests are in flight at once: slowly more while that pays, fewer as soon as the server says or shows so."""
+"""The number of requests in flight: it grows slowly while that pays, and falls when the server is overloaded."""
 
 import threading
 import time
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 START = 4
 PUSHED_BACK, LATE = 0.5, 0.75
-"""Factors by which fewer requests are sent after a 429, and when waiting longer bought nothing."""
+"""Factors on the bound after a 429, and when a longer latency brings no higher rate."""
 WORSE = 0.7
-"""A rate below this share of the best seen is taken for an overloaded server."""
+"""Share of the best rate so far below which a rate means an overloaded server."""
 FORGET = 0.98
-"""What the best rate counts for after another window, so that a server that has become slower is not held to its past."""
+"""Factor on the best rate in each window, so that a server may become slower for good."""
 
 
 class Concurrency:
@@ -31,7 +31,7 @@ class Concurrency:
         self._best = 0.0
 
     def enter(self) -> tuple[float, int]:
-        """Wait for a place and return (the time, requests in flight), to be given back to `leave`."""
+        """Wait until a request may be sent; return (time, requests in flight), to be passed to `leave`."""
         with self._free:
             while self._flying >= int(self.limit) or self._clock() < self._resume:
                 self._free.wait(min(1.0, max(0.01, self._resume - self._clock())))
@@ -39,7 +39,7 @@ class Concurrency:
             return self._clock(), self._flying
 
     def leave(self, entered: tuple[float, int], answered: bool) -> None:
-        """Give the place back; an answer counts towards growing."""
+        """Note the end of a request; answers let the bound grow."""
         with self._free:
             self._flying -= 1
             if answered:
@@ -49,7 +49,7 @@ class Concurrency:
             self._free.notify_all()
 
     def push_back(self, entered: tuple[float, int], wait: float) -> None:
-        """Take note of a 429, or a 503 with Retry-After: nothing is sent for `wait` seconds, and less after that."""
+        """Note a 429, or a 503 with Retry-After: nothing is sent for `wait` seconds, and fewer requests after that."""
         with self._free:
             self._resume = max(self._resume, self._clock() + wait)
             if entered[0] > self._shrunk:

@@ -1,8 +1,8 @@
-"""One HTTP server: asks it, many at a time, tells faults of the server from faults of a record, and never tells the key.
+"""One HTTP server: sends many requests at a time, separates faults of the server from faults of a record, hides the key.
 
-What can pass is tried again, after a growing and random pause: 429, 408, 5xx, broken connections, timeouts, bodies cut
-short or of no use. What cannot is the record's fault (`Refused`) only if the server answers a plain question that is put
-the same way; else, and where one record after the other is refused, the run stops with the server's own words.
+Transient faults are retried after a growing, random pause: 429, 408, 5xx, broken connections, timeouts, truncated or
+unusable bodies. Another fault is the record's (`Refused`) only if the server answers a plain question of the same form;
+else, and where it refuses many records in a row, the run stops with the server's own message.
 """
 
 import hashlib
@@ -22,30 +22,30 @@ from pydantic import TypeAdapter
 from askback.engines.http.blame import CONTENT, LATER, PATIENCE, Again, Refused, refused, whole_servers
 from askback.engines.http.concurrency import Concurrency
 from askback.engines.http.key import Scrubber, read_key
-from askback.engines.http.reading import ODD, ContentRefused, ErrorInside, decode, error_inside, used, words_of
+from askback.engines.http.reading import ODD, ContentRefused, ErrorInside, decode, error_inside, message_of, used
 from askback.engines.worker_context import WorkerContext
 from askback.errors import AskbackError, InputError, MissingExtra
 from askback.recipe import EngineOptions
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 IN_A_ROW = 5
-"""Number of equal refusals without an answer between them that is no longer the records' fault."""
+"""Number of equal refusals in a row from which on they are not the records' fault."""
 CHARS_PER_TOKEN = 4
 """Estimate for a server that does not report its token usage."""
-MOST_SAID = 2000
-"""Bytes of a body that are looked at for words to show."""
+MOST_SHOWN = 2000
+"""Bytes of an unreadable body that a message is made from."""
 MOST_BYTES = 64 * 2**20
-"""Of a body; a longer one is none of an answer's."""
+"""Largest number of bytes of a body."""
 
 Read = Callable[[Any, dict[str, Any]], Any]
-"""From a body, and what was asked, to what is kept of it. Raises `ODD` where the body is of no use."""
+"""``read(body, payload)``: the part of an answer that is kept. Raises `ODD` where the body is unusable."""
 
 
 class Endpoint:
     """A server at `options.url`. Thread-safe.
 
     Raises:
-        InputError: the key's environment variable is not set, or holds what is no key.
+        InputError: the key's environment variable is not set, or holds no key.
         MissingExtra: httpx2 is not installed.
     """
 
@@ -65,7 +65,7 @@ class Endpoint:
         self._unreached = (httpx2.ConnectError, httpx2.ConnectTimeout)
         self._client = httpx2.Client(
             headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {}),
-            verify=self.url.startswith("https:"),  # else its certificates are read for nothing
+            verify=self.url.startswith("https:"),  # loading certificates takes time
             timeout=httpx2.Timeout(options.timeout_s, pool=None),
             limits=httpx2.Limits(max_connections=options.concurrency, max_keepalive_connections=options.concurrency),
             trust_env=urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1"),  # no proxy to oneself
@@ -75,18 +75,18 @@ class Endpoint:
         weakref.finalize(self, self._client.close)
         self._lock = threading.Lock()
         self._row: tuple[int, int] = (0, 0)
-        """The status of the last refusals, and how many there were with no answer between them."""
+        """The status of the last refusals, and their number in a row."""
         self._answered = False
 
     def models(self) -> "list[str] | Refused":
-        """Return the names of the models that the server says it has."""
+        """Return the names of the server's models."""
         found: list[str] | Refused = self._until_answered(
             "GET", "/models", None, lambda body, _: [str(m["id"]) for m in body["data"]]
         )
         return found
 
     def ask(self, path: str, payload: dict[str, Any], read: Read) -> Any:
-        """Ask once, with retries, and keep nothing; return what `read` makes of the answer, or `Refused`."""
+        """Send one request, with retries and without the cache; return the result of `read`, or `Refused`."""
         return self._until_answered("POST", path, payload, read)
 
     def ask_all(
@@ -97,13 +97,13 @@ class Endpoint:
         shape: TypeAdapter[Any],
         plain: Callable[[dict[str, Any]], dict[str, Any]],
     ) -> list[Any]:
-        """Ask many; return, in their order, what `read` makes of each answer, or `Refused` where that is its own fault.
+        """Send many requests; return, in their order, the results of `read`, or `Refused` where a record is at fault.
 
-        Equal requests are sent once, and a request whose answer is kept (response_cache.py) is not sent.
+        Equal requests are sent once, and a request whose answer is in the cache (response_cache.py) is not sent.
 
         Args:
-            shape: what an answer that is kept must be, type by type; one that is not is not kept, or asked for again.
-            plain: from a request to the same with a question that any server answers.
+            shape: type of the results; a result of another type is an unusable answer, and one in the cache is ignored.
+            plain: returns the same request with a question that any server answers.
 
         Raises:
             InputError: the server cannot be reached, refuses the key, or gives no answers.
@@ -130,7 +130,7 @@ class Endpoint:
                 raise
 
         flying = {key: self._pool.submit(one, key, payload) for key, payload in todo.items()}
-        # All are waited for, so that what was paid is kept, before the first error is raised.
+        # Wait for all, so that every paid answer is cached, before the first error is raised.
         errors = [error for error in (future.exception() for future in flying.values()) if error is not None]
         for error in sorted(errors, key=lambda error: isinstance(error, _Stopped)):
             raise error
@@ -141,10 +141,10 @@ class Endpoint:
     def _of_the_record(
         self, found: Refused, path: str, control: dict[str, Any], read: Read, stop: threading.Event
     ) -> Refused:
-        """Return a refusal that is the record's own fault: the server answers a plain question that is put alike.
+        """Return a refusal that is the record's own fault: the server answers a plain question of the same form.
 
         Raises:
-            InputError: it does not, or it has refused one after the other.
+            InputError: it does not, or it has refused many records in a row.
         """
         if found.status in self._options.accept_refusals:
             return found
@@ -161,7 +161,7 @@ class Endpoint:
         return found
 
     def _some_are_answered(self, found: list[Any]) -> None:
-        """Stop where a server has refused all that it was asked so far."""
+        """Raise the error that stops the run where the server has refused all requests so far."""
         own = [one for one in found if isinstance(one, Refused) and one.status not in self._options.accept_refusals]
         if len(own) == len(found) > 1 and not self._answered:
             raise whole_servers(self.url, own[0])
@@ -172,7 +172,7 @@ class Endpoint:
     def _until_answered(
         self, method: str, path: str, payload: dict[str, Any] | None, read: Read, stop: threading.Event | None = None
     ) -> Any:
-        """Try until there is an answer, a refusal, or no hope."""
+        """Retry until there is an answer, a refusal, or no try left."""
         tried, pushed, began = 0, 0, time.monotonic()
         while True:
             if stop is not None and stop.is_set():
@@ -182,13 +182,13 @@ class Endpoint:
             except Again as again:
                 tried, pushed = tried + (not again.pushed), pushed + again.pushed
                 if again.pushed and time.monotonic() - began > PATIENCE:
-                    waited = f"has pushed a request back for {PATIENCE:.0f} s"
+                    waited = f"has rate-limited a request for {PATIENCE:.0f} s"
                     raise InputError(f"{self.url}: {waited}; the last: {again}. {LATER}") from again
                 if tried > self._options.retries:
-                    said = f"no answer in {self._options.retries + 1} tries; the last: {again}"
+                    reason = f"no answer in {self._options.retries + 1} tries; the last: {again}"
                     if again.unreached:
-                        raise InputError(f"{self.url}: {said}. Check the server and the url. {LATER}") from again
-                    return Refused(said, again.status)
+                        raise InputError(f"{self.url}: {reason}. Check the server and the url. {LATER}") from again
+                    return Refused(reason, again.status)
                 pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(10, tried + pushed - 1)) * random.uniform(0.5, 1)
                 (stop or threading.Event()).wait(pause if again.wait is None else again.wait)
 
@@ -208,15 +208,15 @@ class Endpoint:
             self._flow.leave(entered, answered)
 
     def _send(self, method: str, path: str, payload: dict[str, Any] | None) -> tuple[int, Any, bytes]:
-        """Send and read to the end within `timeout_s`: a timeout for each read alone would let a body drip for ever."""
+        """Send and read to the end within `timeout_s`: a timeout per read alone would let a slow body go on for ever."""
         deadline = time.monotonic() + self._options.timeout_s
         body, late = bytearray(), False
         try:
-            # Escaped to ASCII, which holds whatever a document does, half a surrogate pair too.
+            # Escaped to ASCII, which can hold any text of a document, also half a surrogate pair.
             content = None if payload is None else json.dumps(payload)
             with self._client.stream(method, self.url + path, content=content) as response:
                 for chunk in response.iter_bytes():
-                    if late:  # what came late and whole is taken all the same: it is paid
+                    if late:  # an answer that is late but whole is taken: it is paid
                         raise Again(f"not answered in full within {self._options.timeout_s:g} s")
                     body += chunk
                     if len(body) > MOST_BYTES:
@@ -224,31 +224,31 @@ class Endpoint:
                     late = time.monotonic() > deadline
                 return response.status_code, response.headers, bytes(body)
         except self._faults as error:
-            reason = self._scrub.said(f"{type(error).__name__} {error}".strip())
+            reason = self._scrub.message(f"{type(error).__name__} {error}".strip())
             raise Again(reason, unreached=isinstance(error, self._unreached)) from None
 
     def _understand(self, status: int, headers: Any, body: bytes, payload: dict[str, Any], read: Read) -> Any:
-        """Return what `read` makes of an answer. What is kept and what is said is scrubbed: servers repeat the key."""
+        """Return the result of `read`. Answers and messages are scrubbed, as servers repeat the key."""
         good = 200 <= status < 300
         try:
             found = self._scrub.value(decode(body))
             if good:
                 self._count(found, payload)
                 return read(found, payload)
-            said = words_of(found)
+            message = message_of(found)
         except ContentRefused as refusal:
-            return Refused(self._scrub.said(str(refusal)), CONTENT)
+            return Refused(self._scrub.message(str(refusal)), CONTENT)
         except ErrorInside as error:
-            status, said = error.status, str(error)
+            status, message = error.status, str(error)
         except ODD as error:
-            said = body[:MOST_SAID].decode("utf-8", "replace")
+            message = body[:MOST_SHOWN].decode("utf-8", "replace")
             if good:
-                odd = f"an answer of no use ({type(error).__name__} {str(error)[:200]}): {said}"
-                raise Again(self._scrub.said(odd)) from None
-        return refused(status, headers, self._scrub.said(said), self._options)
+                odd = f"an unusable answer ({type(error).__name__} {str(error)[:200]}): {message}"
+                raise Again(self._scrub.message(odd)) from None
+        return refused(status, headers, self._scrub.message(message), self._options)
 
     def _count(self, body: Any, payload: dict[str, Any]) -> None:
-        """Count the tokens of an answer, of use or not, as it is paid; where the server does not tell them, by length."""
+        """Count the tokens of an answer, usable or not, as it is paid; by length where the server reports none."""
         if not payload or error_inside(body):
             return
         prompt, output = used(body, "prompt_tokens"), used(body, "completion_tokens")
@@ -261,11 +261,11 @@ class Endpoint:
 
 
 class _Stopped(AskbackError):
-    """Given up because another request of the same call cannot be answered; never shown."""
+    """Another request of the same call failed for good; never shown."""
 
 
 def _sound(shape: TypeAdapter[Any], kept: Any) -> Any:
-    """Return an answer that was kept, None if there is none, or if it is not what is looked for."""
+    """Return a cached answer, None if there is none of this type."""
     try:
         return None if kept is None else shape.validate_json(json.dumps(kept), strict=True)
     except ODD:

@@ -1,8 +1,8 @@
-"""A server's key: read from the environment, checked before it is sent, and taken out of all that a server says.
+"""A server's key: read from the environment, checked before it is sent, and removed from all answers.
 
-Spellings that real servers, proxies and logs write a key in are known: as it is or in another case, with JSON's, HTML's or
-a URL's escapes for some of its characters, broken by white space, backwards, in hexadecimal, and in base64, also as part
-of something longer (the header it is sent in, say).
+It is recognised in the spellings of real servers, proxies and logs: in any case, with escapes of JSON, HTML or URLs for
+some characters, broken by white space, reversed, in hexadecimal, and in base64, also as part of a longer text (the header
+it is sent in, say).
 """
 
 import base64
@@ -13,23 +13,23 @@ from typing import Any
 from askback.errors import InputError
 
 SHOWN = "***"
-"""In place of the key."""
+"""Stands for the key in texts."""
 FEWEST = 6
-"""A key of fewer characters is a placeholder ("none", "EMPTY"), and is left alone in answers, where it is a word."""
+"""Smallest number of characters of a key; a shorter one is a placeholder ("none", "EMPTY"), a plain word in answers."""
 PART = 6
-"""Characters of the key in a row for which an error hides the whole word: servers often repeat a part of a key."""
+"""Number of consecutive characters of the key for which a message hides the word: servers often repeat a part of a key."""
 _AROUND = " \t\r\n\f\v\ufeff\u200b\u00a0\u2060\"'`“”‘’"
-"""What files, shells and web pages put around a key: white space and quotation marks, which no key has."""
+"""White space and quotation marks that files, shells and web pages put around a key."""
 _WORD = re.compile(r"[^\s\"'<>]+")
 _BREAK = r"(?:[\s\u200b\u2060]|\\{1,4}(?:[nrt]|u200b|u2060)){0,4}"
-"""What may stand between two characters of a key: line breaks and spaces, also as they look in JSON."""
+"""Line breaks and spaces between two characters of a key, also as JSON escapes."""
 
 
 def read_key(name: str) -> str:
-    """Return the key in the environment variable `name`, without what stands around it; "" for no name.
+    """Return the key in the environment variable `name`, without quotation marks around it; "" for no name.
 
     Raises:
-        InputError: it is not set, empty, or holds a character that a header cannot. The key is not repeated.
+        InputError: it is not set, empty, or has a character that a header cannot have. The message omits the key.
     """
     if not name:
         return ""
@@ -48,7 +48,7 @@ def read_key(name: str) -> str:
 
 
 class Scrubber:
-    """Takes a key out of text and of decoded JSON."""
+    """Removes a key from text and from decoded JSON."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -73,24 +73,21 @@ class Scrubber:
             return {self.text(name): self.value(one) for name, one in value.items()}
         return value
 
-    def said(self, text: str, most: int = 300) -> str:
-        """Return what is to be shown of a server's words: on one line, short, without the key or a part of it."""
-        line = " ".join("".join(c if c.isprintable() else " " for c in self.text(text)).split())
-        line = line[: 4 * most]  # of a long one, no more is looked at
-        return _WORD.sub(self._shown, line)[:most]
-
-    def _shown(self, word: re.Match[str]) -> str:
-        return SHOWN if self._part and self._part.search(word[0]) else word[0]
+    def message(self, text: str, most: int = 300) -> str:
+        """Return a server's message on one line of at most `most` characters, without the key or a part of it."""
+        line = " ".join("".join(c if c.isprintable() else " " for c in self.text(text)).split())[: 4 * most]
+        part = self._part
+        return _WORD.sub(lambda word: SHOWN if part and part.search(word[0]) else word[0], line)[:most]
 
 
 def _spellings(key: str) -> list[str]:
-    """Return patterns of all ways to write the key."""
+    """Return patterns of all spellings of the key."""
     raw = key.encode()
     found = [_BREAK.join(_character(c) for c in text) for text in (key, key[::-1])]
     found.append(re.escape(raw.hex()))
-    for before in (b"", b"-", b"--"):  # the three ways in which its bits may lie in something longer
+    for before in (b"", b"-", b"--"):  # the three alignments of its bits within a longer text
         coded = base64.b64encode(before + raw).decode().rstrip("=")
-        inner = coded[len(before) + bool(before) : -1]  # without what its neighbours have a part in
+        inner = coded[len(before) + bool(before) : -1]  # without characters that depend on the neighbours
         if len(inner) >= FEWEST:
             found += [re.escape(inner), re.escape(inner.replace("+", "-").replace("/", "_"))]
     return found

@@ -1,8 +1,8 @@
-"""Any server that speaks OpenAI's protocol, asked over HTTP: completions by tokens, or chat.
+"""Any server with OpenAI's protocol: its completions API by tokens, or its chat API.
 
-With the tokenizer of the model that the server runs, prompts are rendered here (`prompts.render`) and sent as tokens, so
-that they are, token by token, those of training; choices and likelihoods are exact. Without, the user's turn is sent as a
-chat message and the server renders it.
+With the tokenizer of the server's model, prompts are rendered here (`prompts.render`) and sent as tokens, so that they
+equal those of training token by token; choices and likelihoods are exact. Without, turns are sent as chat messages, which
+the server renders.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from askback.engines.http.blame import Refused
 from askback.engines.http.capabilities import CHAT, COMPLETIONS, HELLO, drawing, find_out
 from askback.engines.http.endpoint import Endpoint
 from askback.engines.http.reading import first_choice, read_text
-from askback.engines.http.tokens import choice_in, read_tokens, told
+from askback.engines.http.tokens import checked_logprob, choice_in, read_tokens
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling, Unanswered
 from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
@@ -31,15 +31,15 @@ from askback.recipe import EngineOptions
 from askback.recipe.variables import hide
 
 BYTES_PER_TOKEN = 4
-"""Taken for the length of a token where there is no tokenizer: about right for English prose, and on the safe side for
-scripts that take several bytes a character."""
+"""Estimated length of a token where there is no tokenizer: about right for English prose, and too high for scripts of
+several bytes per character, which is the safe side."""
 CHOICE_TOKENS = 8
-"""For a choice behind the words that the answer is to begin with."""
+"""Tokens that a choice may take after the beginning of the answer."""
 Logprob = FiniteFloat | None
 
 
 class Text(TypedDict):
-    """What is kept of an answer: its text, its tokens, whether the model ended it."""
+    """The part of an answer that is cached: its text, its length in tokens, whether it ended with a stop token."""
 
     text: str
     tokens: Annotated[int, Field(ge=0)]
@@ -47,21 +47,20 @@ class Text(TypedDict):
 
 
 TEXT = TypeAdapter(Text)
-TOLD = TypeAdapter(list[tuple[str, Logprob, list[tuple[str, Logprob]]]])
+TOKENS = TypeAdapter(list[tuple[str, Logprob, list[tuple[str, Logprob]]]])
 NEXT = TypeAdapter(dict[str, Logprob])
 ROW = TypeAdapter(list[Logprob])
 Measured = list[float | None] | Refused
-"""Log-probabilities of the tokens of an answer, None where it is 0 or missing; or why there are none."""
+"""Log-probabilities of the tokens of an answer, None where the probability is 0 or missing; or why there are none."""
 
 
 class OpenAIHttp:
-    """A model behind a server (`Engine` in base.py). `calls` says, after one small question, what it can be asked.
+    """A model behind a server (`Engine` in protocol.py). `calls` is found by a few small requests.
 
-    Sampling by seed is the server's promise, not ours: with other requests in its batch, a last bit may differ.
+    Sampling by seed is up to the server: with other requests in its batch, the last bits may differ.
 
     Args:
-        model_folder: not used: a server has a model of its own.
-        options: where it is, and how to ask (config.Engine).
+        model_folder: not used, as a server has a model of its own.
         chat_template: path of a template to use in place of that of `options.tokenizer`.
 
     Raises:
@@ -91,7 +90,7 @@ class OpenAIHttp:
             logging.getLogger(__name__).warning(self.describe())
 
     def describe(self) -> str:
-        """Say in a line what was found."""
+        """Return the server's capabilities in a line."""
         how = "chat" if self._chat else "completions, prompts sent as tokens"
         lacks = ", ".join(sorted(CALLS - self.calls))
         lacking = f"; cannot {lacks} ({self._offers.lacking})" if lacks else ""
@@ -100,7 +99,7 @@ class OpenAIHttp:
         return hide(f"{self._endpoint.url}: model {self._model}, {how}; can {can}{lacking}{left}")
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
-        """Draw one answer per prompt; where there is none, its `error` says why."""
+        """Sample one answer per prompt; where there is none, `error` is the reason."""
         payloads = []
         for prompt, seed in zip(prompts, seeds, strict=True):
             given = drawing(self._options, sampling.temperature, sampling.top_p, _seed(seed))
@@ -111,14 +110,14 @@ class OpenAIHttp:
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
         """Return, per prompt, the log-probability of each choice; `Unanswered` where the server gave none.
 
-        Over chat, a choice that is not among the most likely tokens has an even part of what these leave.
+        In the chat API, choices that are not among the most likely tokens share the remaining probability evenly.
         """
         self._must("choose")
         if not self._chat:
             return self._choose_by_tokens(prompts, choices)
         asking = self._offers.asking | self._greedy() | {self._offers.length: CHOICE_TOKENS}
         payloads = [self._payload(prompt) | asking for prompt in prompts]
-        found = self._ask(payloads, lambda body, _: read_tokens(body), TOLD)
+        found = self._ask(payloads, lambda body, _: read_tokens(body), TOKENS)
         return [
             Unanswered(len(choices), answer.reason)
             if isinstance(answer, Refused)
@@ -127,7 +126,7 @@ class OpenAIHttp:
         ]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
-        """Return how likely each continuation is as the whole answer; NaN where the server gave no answer."""
+        """Return the likelihood of each continuation as the whole answer; NaN where the server gave none."""
         pairs = [
             render_pair(self._tokenizer, prompt, text) if self._tokenizer else ([], [])
             for prompt, text in zip(prompts, continuations, strict=True)
@@ -138,7 +137,7 @@ class OpenAIHttp:
         ]
 
     def truncate(self, text: str, max_tokens: int) -> str:
-        """Return the beginning of `text` that is at most `max_tokens` long, by `BYTES_PER_TOKEN` without a tokenizer."""
+        """Return the beginning of `text` of at most `max_tokens` tokens, by `BYTES_PER_TOKEN` without a tokenizer."""
         if self._tokenizer is not None:
             from askback.engines.local.loading import truncate
 
@@ -168,7 +167,7 @@ class OpenAIHttp:
         return {"model": self._model, "messages": turns}
 
     def _plain(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Return a request with a plain question in place of its own, and all else as it is."""
+        """Return a request with a plain question in place of its own, otherwise unchanged."""
         if not self._chat:
             wanted = {"logprob_token_ids": self._hello[-1:]} if "logprob_token_ids" in payload else {}
             return payload | {"prompt": self._hello} | wanted
@@ -184,13 +183,13 @@ class OpenAIHttp:
     def _completion(self, prompt: Prompt, found: Any) -> Completion:
         if isinstance(found, Refused):
             return Completion("", 0, False, found.reason)
-        # Without prefill, or where a server starts its answer anew, the start comes again.
+        # Without prefill, or where a server begins its answer anew, the answer repeats the start.
         text = found["text"].removeprefix(prompt.answer_start) if self._chat else found["text"]
         text = text if self._tokenizer is None else rendering.read_text(self._tokenizer, text)
         return Completion(text, found["tokens"], found["finished"])
 
     def _choose_by_tokens(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
-        """Ask for each token of each choice by its id, once after each beginning, or else measure each choice whole."""
+        """Ask for the tokens of the choices by their ids, one request per prefix; or else measure each choice whole."""
         asked: list[tuple[list[int], list[int]]] = []
         for prompt in prompts:
             alone = render(self._tokenizer, prompt)
@@ -204,8 +203,8 @@ class OpenAIHttp:
         return [_row([next(measured) for _ in choices]) for _ in prompts]
 
     def _by_next_tokens(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[Measured]:
-        """Return what `_logprobs` does, by asking what comes next after every beginning; cheap for a few tokens, and what
-        prompts share is read once by a server that keeps prefixes."""
+        """Return the same as `_logprobs`, with one request for the next token after each prefix: cheap for a few tokens,
+        and a server with prefix caching reads common prefixes once."""
         wanted: dict[tuple[int, ...], list[int]] = {}
         for context, answer in pairs:
             for at, token in enumerate(answer):
@@ -242,7 +241,7 @@ class OpenAIHttp:
 
 
 def _row(measured: Sequence[Measured]) -> list[float]:
-    """Return the log-probability of each choice; of one with a token that has none it is minus infinity."""
+    """Return the log-probability of each choice: minus infinity where a token has none."""
     for one in measured:
         if isinstance(one, Refused):
             return Unanswered(len(measured), one.reason)
@@ -256,15 +255,15 @@ def _likelihood(measured: Measured, tokens: int) -> Likelihood:
     known = [value for value in measured if value is not None]
     if len(known) < len(measured):
         lacking = len(measured) - len(known)
-        return Likelihood(math.nan, tokens, f"the server tells no probability of {lacking} of the {tokens} tokens")
+        return Likelihood(math.nan, tokens, f"the server gives no probability of {lacking} of the {tokens} tokens")
     return Likelihood(math.fsum(known), tokens)
 
 
 def _only_model(endpoint: Endpoint) -> str:
     names = endpoint.models()
     if isinstance(names, Refused) or len(names) != 1:
-        said = names.reason if isinstance(names, Refused) else f"it has {', '.join(names[:8]) or 'none'}"
-        raise InputError(f"{endpoint.url}: which model? {said}; give its name with `model`")
+        found = names.reason if isinstance(names, Refused) else f"it has {', '.join(names[:8]) or 'none'}"
+        raise InputError(f"{endpoint.url}: which model? {found}; give its name with `model`")
     return names[0]
 
 
@@ -275,10 +274,10 @@ def _tokenizer(folder: str, chat_template: str) -> Any:
 
 
 def _seed(seed: int) -> int:
-    """Return a seed that any server takes: 31 bits."""
+    """Return a seed of 31 bits, which any server accepts."""
     return int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=4).digest(), "big") >> 1
 
 
 def _read_next(body: Any, payload: dict[str, Any]) -> dict[str, float | None]:
     likely = first_choice(body)["logprobs"]["top_logprobs"][0]
-    return {str(token): told(likely[f"token_id:{token}"]) for token in payload["logprob_token_ids"]}
+    return {str(token): checked_logprob(likely[f"token_id:{token}"]) for token in payload["logprob_token_ids"]}

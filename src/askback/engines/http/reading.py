@@ -1,8 +1,8 @@
-"""What a server's body says: the answer's text and how it ended, or why there is none.
+"""Reading a server's body: the answer's text and how it ended, or why there is none.
 
-Servers that speak OpenAI's protocol differ in all but its outline, so forms are read by what they mean and not by a list
-of the right ones. A body whose meaning is not plain raises a ValueError (or what Python raises for a value of another
-type, `ODD`); nothing that is missing is made up.
+Servers with OpenAI's protocol differ in all but its outline, so bodies are read leniently, by meaning. A body whose meaning
+is not clear raises a ValueError (or what Python raises for a value of another type, `ODD`); missing values are never made
+up.
 """
 
 import json
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from askback.prompts.reasoning import FORMS, without_reasoning
 
 ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
-"""What reading a body of another form may raise."""
+"""Exceptions that reading a body of another form may raise."""
 MOST_TOKENS = 10**8
-"""A count of tokens above it is no count."""
+"""Largest plausible count of tokens."""
 
 _CUT = re.compile(r"length|max_?(?:[a-z]{1,12}_)?token|limit|truncat|incomplete|context_window|maxlen")
 _REFUSED = re.compile(
@@ -24,19 +24,19 @@ _BROKEN = re.compile(r"error|abort|cancel|insufficient|fail|timeout|timed_out|in
 
 
 class ContentRefused(Exception):
-    """The server has answered, and the answer is no text; says why."""
+    """The answer holds no text; the message is the reason."""
 
 
 class ErrorInside(Exception):
-    """A body with status 200 that is an error; `status` is what the status should have been."""
+    """A body with status 200 that is an error; `status` is the status that it stands for."""
 
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(said)
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 
 class Written(NamedTuple):
-    """An answer: its text, its length in tokens (None if the server does not report it), whether the model ended it."""
+    """An answer: its text, its length in tokens (None if the server reports none), whether it ended with a stop token."""
 
     text: str
     tokens: int | None
@@ -44,7 +44,7 @@ class Written(NamedTuple):
 
 
 def decode(body: bytes) -> Any:
-    """Return the value of a JSON body, or of an event stream (SSE), whose pieces are put together.
+    """Return the value of a JSON body, or of an event stream (SSE) put together.
 
     Raises:
         ValueError: it is neither.
@@ -57,7 +57,7 @@ def decode(body: bytes) -> Any:
 
 
 def _whole_characters(value: Any) -> Any:
-    """Return a decoded value with U+FFFD for halves of surrogate pairs, which no file can hold."""
+    """Return a decoded value with U+FFFD in place of halves of surrogate pairs, which no file can hold."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
@@ -68,7 +68,7 @@ def _whole_characters(value: Any) -> Any:
 
 
 def _joined(text: str) -> Any:
-    """Return the body that an event stream is the pieces of."""
+    """Return the body that the events of a stream make up."""
     pieces = []
     for line in text.splitlines():
         name, _, value = line.partition(":")
@@ -87,8 +87,9 @@ def _joined(text: str) -> Any:
                     texts.setdefault(name, []).append(value)
             tokens += (one.get("logprobs") or {}).get("content") or []
     if choice:
-        told = {name: "".join(values) for name, values in texts.items()}
-        choice |= {"message": told | {"content": told.get("content", told.get("text"))}, "text": told.get("text", "")}
+        whole_texts = {name: "".join(values) for name, values in texts.items()}
+        text = whole_texts.get("text", "")
+        choice |= {"message": {"content": whole_texts.get("text")} | whole_texts, "text": text}
         choice |= {"logprobs": {"content": tokens}} if tokens else {}
         whole["choices"] = [choice]
     if not whole:
@@ -97,7 +98,7 @@ def _joined(text: str) -> Any:
 
 
 def error_inside(body: Any) -> ErrorInside | None:
-    """Return the error that a body with status 200 holds in place of an answer, None if it holds none."""
+    """Return the error in a body with status 200, None if there is none."""
     if not isinstance(body, dict):
         return None
     choices = body.get("choices")
@@ -110,15 +111,15 @@ def error_inside(body: Any) -> ErrorInside | None:
     if not error:
         return None
     code = error if isinstance(error, dict) else body
-    told = [code.get(name) for name in ("code", "status", "status_code", "type")] + [body.get("code")]
-    numbers = [int(one) for one in told if isinstance(one, int | str) and re.fullmatch(r"[1-9]\d\d", str(one))]
-    said = words_of(body if first.get("error") is None else first)
-    return ErrorInside(next((one for one in numbers if 400 <= one < 600), _status_of(f"{told} {said}")), said)
+    codes = [code.get(name) for name in ("code", "status", "status_code", "type")] + [body.get("code")]
+    numbers = [int(one) for one in codes if isinstance(one, int | str) and re.fullmatch(r"[1-9]\d\d", str(one))]
+    message = message_of(body if first.get("error") is None else first)
+    return ErrorInside(next((one for one in numbers if 400 <= one < 600), _status_of(f"{codes} {message}")), message)
 
 
-def _status_of(said: str) -> int:
-    """Return the status that an error's own words stand for; 500 where they say nothing of it."""
-    lower = said.lower()
+def _status_of(message: str) -> int:
+    """Return the status that an error's message stands for, 500 if none is recognised."""
+    lower = message.lower()
     for status, sign in (
         (429, r"rate.?limit|too.many.requests|quota"),
         (401, r"invalid.api.key|unauthori[sz]ed|authentication"),
@@ -131,8 +132,8 @@ def _status_of(said: str) -> int:
     return 500
 
 
-def words_of(body: Any) -> str:
-    """Return what an error's body says, in its own words."""
+def message_of(body: Any) -> str:
+    """Return the message in an error's body."""
     error = body
     for name in ("error", "detail", "message"):
         if isinstance(error, dict) and error.get(name):
@@ -148,10 +149,10 @@ def words_of(body: Any) -> str:
 
 
 def first_choice(body: Any) -> dict[str, Any]:
-    """Return the answer in a body.
+    """Return the first choice in a body.
 
     Raises:
-        ErrorInside: there is an error in its place.
+        ErrorInside: the body is an error.
     """
     if found := error_inside(body):
         raise found
@@ -162,7 +163,7 @@ def first_choice(body: Any) -> dict[str, Any]:
 
 
 def count(value: Any) -> int | None:
-    """Return a number of tokens as servers report it, None if it is none."""
+    """Return a number of tokens in a server's report, None if the value is none."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_TOKENS:
@@ -172,18 +173,18 @@ def count(value: Any) -> int | None:
 
 def used(body: Any, name: str) -> int | None:
     """Return a figure of a body's `usage`, None if it is missing."""
-    told = body.get("usage") if isinstance(body, dict) else None
-    return count(told.get(name)) if isinstance(told, dict) else None
+    usage = body.get("usage") if isinstance(body, dict) else None
+    return count(usage.get(name)) if isinstance(usage, dict) else None
 
 
 def read_text(body: Any, most: int, chat: bool) -> Written:
-    """Return the answer in a body, without the reasoning that a model may put before it.
+    """Return the answer in a body, without the reasoning that a model may write before it.
 
     Args:
-        most: tokens that were allowed.
+        most: largest number of tokens that the request allowed.
 
     Raises:
-        ContentRefused: there is no text, or the server says that it withheld it.
+        ContentRefused: there is no text, or the server withheld it.
         ErrorInside: the body is an error.
     """
     choice = first_choice(body)
@@ -204,15 +205,15 @@ def read_text(body: Any, most: int, chat: bool) -> Written:
 
 
 def finish_reason(choice: dict[str, Any]) -> str:
-    """Return how an answer ended, in lower case; "" where that is missing."""
-    told = choice.get("finish_reason") or choice.get("stop_reason") or choice.get("stop_type") or ""
-    if isinstance(told, dict):
-        told = told.get("type") or ""
-    return re.sub(r"[\s-]+", "_", str(told).strip().lower())[:60]
+    """Return the reason that an answer ended, in lower case; "" where it is missing."""
+    reason = choice.get("finish_reason") or choice.get("stop_reason") or choice.get("stop_type") or ""
+    if isinstance(reason, dict):
+        reason = reason.get("type") or ""
+    return re.sub(r"[\s-]+", "_", str(reason).strip().lower())[:60]
 
 
 def _text(content: Any) -> str | None:
-    """Return the text of a message's content: a string, or parts, of which those of a reasoning are left out."""
+    """Return the text of a message's content: a string, or parts, without those of a reasoning."""
     if content is None or isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else [content]
@@ -240,5 +241,5 @@ def _why_empty(message: Any, ended: str, given: str | None) -> str:
 
 
 def reasons_still(text: str) -> bool:
-    """Tell whether a text is in the middle of a reasoning that is marked as such."""
+    """Return whether a text ends inside a block of reasoning."""
     return any(text.lstrip().startswith(start) and end not in text for start, end in FORMS)

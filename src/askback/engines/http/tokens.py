@@ -1,8 +1,8 @@
-"""Log-probabilities of an answer's tokens, as servers report them, and the choice of a judge that is read from them.
+"""Log-probabilities of an answer's tokens, as servers report them, and a judge's choice read from them.
 
-Tokens come as text, with the mark of a space that their tokenizer has ("Ġ4", "▁4", " 4"), in digits of any script, or as
-bytes alone; log-probabilities as numbers, as text, as null, or as -9999 for what is next to impossible. A choice has a
-probability only where the server gives one: a missing one is never made up.
+Servers write tokens as text with their tokenizer's mark of a space ("Ġ4", "▁4", " 4"), in digits of any script, or as
+bytes; log-probabilities as numbers, as text, as null, or as -9999 for a probability near 0. A choice has a probability
+only where the server gives one: a missing one is never made up.
 """
 
 import math
@@ -17,21 +17,21 @@ from askback.prompts.prompt import Prompt
 from askback.prompts.reasoning import without_reasoning
 
 IMPOSSIBLE = -9000.0
-"""Servers write -9999 for a probability of 0, as JSON has no infinity."""
+"""Bound below which a log-probability means a probability of 0: servers write -9999, as JSON has no infinity."""
 LEAST = 1e-9
-"""The token that a server has chosen is likelier than this; if it says otherwise, it does not tell probabilities."""
+"""Smallest plausible probability of the token that a server chose; a smaller one is no probability."""
 SLACK = 0.02
-"""Probabilities that sum to more than 1 and this are none."""
+"""Tolerance by which the sum of probabilities may exceed 1."""
 MOST = 64
-"""Tokens, and alternatives of each, that are looked at."""
+"""Number of tokens, and of alternatives of each, that are read."""
 
-Told = Sequence[Sequence[Any]]
-"""Of each token its text, its log-probability (None if missing), and the [text, log-probability] of the likeliest, with
-None for a probability of 0, which JSON cannot hold as a logarithm."""
+TokenLogprobs = Sequence[Sequence[Any]]
+"""For each token: its text, its log-probability (None if missing), and the [text, log-probability] of the most likely
+tokens, with None for a probability of 0, whose logarithm JSON cannot hold."""
 
 
 def logprob(value: Any) -> float | None:
-    """Return a log-probability as servers report it; None if it is none, minus infinity for a probability of 0."""
+    """Return a log-probability in a server's report: None if the value is none, minus infinity for a probability of 0."""
     if isinstance(value, str):
         try:
             value = float(value)
@@ -42,8 +42,8 @@ def logprob(value: Any) -> float | None:
     return -math.inf if value <= IMPOSSIBLE else min(0.0, float(value))
 
 
-def told(value: Any) -> float | None:
-    """Return a log-probability that was asked for; None for a probability of 0, which servers also write as null.
+def checked_logprob(value: Any) -> float | None:
+    """Return a requested log-probability; None for a probability of 0, which servers also write as null.
 
     Raises:
         ValueError: it is no log-probability.
@@ -54,24 +54,24 @@ def told(value: Any) -> float | None:
     return found if found > -math.inf else None
 
 
-def read_tokens(body: Any, chat: bool = True) -> Told:
+def read_tokens(body: Any, chat: bool = True) -> TokenLogprobs:
     """Return the log-probabilities of the answer's tokens in a body.
 
     Raises:
         ContentRefused: the answer has no text.
         ErrorInside: the body is an error.
-        ValueError: it tells no log-probabilities.
+        ValueError: it holds no log-probabilities.
     """
     choice = first_choice(body)
     given = choice.get("logprobs")
     found = _tokens(given) if given else []
     if not found:
-        read_text(body, 1, chat)  # says why there is no text, where there is none
+        read_text(body, 1, chat)  # raises the reason if there is no text
         raise ValueError(f"no log-probabilities (the answer ended with '{finish_reason(choice)}')")
     return found[:MOST]
 
 
-def _tokens(given: Any) -> Told:
+def _tokens(given: Any) -> TokenLogprobs:
     if isinstance(given, dict) and isinstance(given.get("content"), list):
         given = given["content"]
     if isinstance(given, list):
@@ -93,7 +93,7 @@ def _token(one: dict[str, Any], alternatives: Any) -> list[Any]:
     likely = []
     for text, value in listed[:MOST]:
         if value is None or logprob(value) is not None:
-            likely.append([text, told(value)])
+            likely.append([text, checked_logprob(value)])
     own = logprob(one.get("logprob"))
     return [_written(one), own if own is not None and own > -math.inf else None, likely]
 
@@ -108,41 +108,41 @@ def _written(one: dict[str, Any]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a token's text with spaces and line breaks for the marks that tokenizers write for them."""
+    """Return a token's text with spaces and line breaks in place of the tokenizer's marks."""
     if found := re.fullmatch(r"<0x([0-9A-Fa-f]{2})>", text):
         return bytes([int(found[1], 16)]).decode("utf-8", "replace")
     return text.replace("Ġ", " ").replace("▁", " ").replace("Ċ", "\n")
 
 
 def bare(text: str) -> str:
-    """Return text as choices are compared: letters and digits alone, digits of every script as 0 to 9."""
+    """Return a text's letters and digits, by which choices are compared; digits of every script as 0 to 9."""
     wide = unicodedata.normalize("NFKC", text)
     return "".join(str(unicodedata.decimal(c, c)) for c in wide if c.isalnum())
 
 
-def choice_in(answer: Told, prompt: Prompt, choices: Sequence[str]) -> list[float]:
-    """Find where the answer gives its choice, right after the end of `answer_start` or at once, and read the choices there.
+def choice_in(answer: TokenLogprobs, prompt: Prompt, choices: Sequence[str]) -> list[float]:
+    """Return the log-probabilities of the choices where the answer makes its choice: first, or after `answer_start`.
 
-    Spaces and marks around it do not count: " 4" and "**4" are one choice, whose probabilities add up.
+    Spaces and marks around a choice are ignored: " 4" and "**4" are one choice, whose probabilities add up.
     """
-    said, before = "", 0.0
+    written, before = "", 0.0
     wanted = {bare(choice): at for at, choice in enumerate(choices)}
     start = bare(prompt.answer_start.rpartition("\n")[2]).lower()
     for text, own, likely in answer:
-        at_once = not reasons_still(said) and bare(without_reasoning(said)).lower() in ("", start)
+        at_once = not reasons_still(written) and bare(without_reasoning(written)).lower() in ("", start)
         if at_once and bare(text) in wanted:
             return _shares(list(wanted), bare(text), own, likely, before)
-        # White space before the digit is drawn before it; the words that it was asked to begin with are given.
+        # White space before the choice is sampled before it; the start that was asked for is given.
         before = before + own if not text.strip() and own is not None else 0.0
-        said += text
-    return Unanswered(len(choices), f"no choice where one was asked for, in the answer {said[:200]!r}")
+        written += text
+    return Unanswered(len(choices), f"no choice where one was asked for, in the answer {written[:200]!r}")
 
 
 def _shares(wanted: list[str], chosen: str, own: float | None, likely: list[Any], before: float) -> list[float]:
     """Return the log-probability of each choice where `chosen` was chosen.
 
-    A choice that is not listed has an even part of what is left, and no more than the least likely of the list. Where that
-    is more than all listed choices have, it would be the score, so there is none.
+    Choices that are not listed share the remaining probability evenly, each at most that of the least likely token listed.
+    Where they would have more than all listed choices together, there is no answer.
     """
     listed = [(bare(text), 0.0 if value is None else math.exp(value)) for text, value in likely]
     if sum(share for _, share in listed) > 1 + SLACK:  # some servers list the same token twice
@@ -156,12 +156,12 @@ def _shares(wanted: list[str], chosen: str, own: float | None, likely: list[Any]
     elif total > 1 + SLACK:
         shares[chosen] = 0.0
     if shares[chosen] < LEAST or sum(shares.values()) > 1 + SLACK:
-        return Unanswered(len(wanted), f"the server tells no probability of the choice {chosen!r} that it made")
+        return Unanswered(len(wanted), f"the server gives no probability of the choice {chosen!r} that it made")
     named = {text for text, _ in listed}
     unlisted = sum(name not in named for name in wanted)
     bound = min(min(share for _, share in listed if share), max(1e-9, 1 - total) / max(1, unlisted))
     if unlisted * bound > sum(shares.values()):
-        return Unanswered(len(wanted), f"the server tells the probability of {chosen!r} alone, and that is small")
+        return Unanswered(len(wanted), f"the server gives the probability of {chosen!r} alone, and that is small")
     return [before + _log(share if name in named else max(1e-30, bound)) for name, share in shares.items()]
 
 

@@ -1,8 +1,8 @@
-"""A vLLM of our own: started on a checkpoint, in whatever environment its command is in, then asked as any server is.
+"""A vLLM server of the run: started on a checkpoint, in the environment of its command, and asked as any other server.
 
-One server at a time, started by the process that runs the steps and shared by its workers, and by following steps that
-use the same model. It ends before anything is trained, with the run, and with the run's process however that dies
-(guard.py). Only this machine can reach it, and only with a key made for it.
+There is one server at a time, started by the process that runs the steps and shared by its workers and by following steps
+with the same model. It ends before a training, with the run, and with the run's process however that dies (guard.py). It
+listens on this machine only, and needs a key made for it.
 """
 
 import json
@@ -24,22 +24,24 @@ from askback.errors import InputError
 from askback.recipe import EngineOptions, Resources
 
 KEY_VARIABLE = "ASKBACK_VLLM_KEY"
-"""Set in this process for its workers, to a random key."""
+"""Environment variable that holds, for worker processes, a random key."""
 NAME = "askback"
 SAY_EVERY = 10.0
+"""Seconds between two messages while a server starts."""
 TAIL = 12
+"""Number of lines of the log in an error."""
 
 
 class Server:
-    """A vLLM on `folder`, ready to be asked at `url`; it ends with `close()` or with this process.
+    """A vLLM server of `folder`, ready at `url`; it ends with `close()` or with this process.
 
     Args:
         folder: a checkpoint, or a LoRA adapter, which is served with its base model.
-        log: file that takes what it prints.
-        say: told the last line of that while it starts.
+        log: file for its output.
+        say: called with the last line of the log while it starts.
 
     Raises:
-        InputError: the command is not there, or the server ended or was not ready in time; with the end of its log.
+        InputError: the command does not exist, or the server ended or was not ready in time; with the end of its log.
     """
 
     def __init__(
@@ -71,13 +73,13 @@ class Server:
             raise
 
     def close(self) -> None:
-        """End it, and all processes it has started."""
+        """End the server and all processes that it started."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
 
     def _wait(self, say: Callable[[str], None]) -> None:
-        began = said = time.monotonic()
+        began = shown = time.monotonic()
         while True:
             if self._process.poll() is not None:
                 raise InputError(f"{self.folder}: vLLM ended (status {self._process.returncode}):\n{self._tail(TAIL)}")
@@ -89,8 +91,8 @@ class Server:
                     f"{self.folder}: vLLM was not ready within {self._ready_s:g} s (ready_s); its log ends:\n"
                     f"{self._tail(TAIL)}\nThe whole of it is in {self.log}"
                 )
-            if now - said > SAY_EVERY:
-                said = now
+            if now - shown > SAY_EVERY:
+                shown = now
                 say(f"vLLM, {now - began:.0f} s: {self._tail(1)}")
             time.sleep(0.5)
 
@@ -110,7 +112,7 @@ class Server:
 
 
 def command_line(folder: Path, options: EngineOptions, port: int) -> list[str]:
-    """Return what starts a server of `folder`; the checkpoint's own sampling defaults are not taken."""
+    """Return the command line of a server of `folder`, without the checkpoint's own sampling defaults."""
     adapter = (folder / "adapter_config.json").is_file()
     model = str(models.base_of(folder) if adapter else folder)
     command = [part.replace("{model}", model) for part in options.command]
@@ -135,13 +137,13 @@ def _free_port() -> int:
 
 
 def connected(options: EngineOptions, server: Server) -> EngineOptions:
-    """Return the options with which an engine finds a server that is running."""
+    """Return the engine options for a running server."""
     found = {"url": server.url, "model": NAME, "tokenizer": str(server.folder), "api_key_env": KEY_VARIABLE}
     return options.model_copy(update=found | {"api": "completions"})
 
 
 class Serving:
-    """The one server of a run, started when a step first needs it and kept while the next ones ask the same model."""
+    """The one server of a run: started when a step needs it, kept while the following steps use the same model."""
 
     def __init__(self) -> None:
         self._server: Server | None = None
@@ -155,9 +157,9 @@ class Serving:
         log: Path,
         say: Callable[[str], None],
     ) -> Resources:
-        """Return the resources of a step, with the engine of its role; where that is a server of ours, it runs.
+        """Return the resources of a step with the engine of its role, after starting the server if that is one of ours.
 
-        A step that asks no model, such as a training, needs the memory: no server is left running.
+        A step that asks no model, such as a training, needs the memory: it ends the server.
         """
         options = resources.engine_for(role)
         if not role or options.kind != "vllm_server":
