@@ -5,7 +5,7 @@
     folder = run(load_recipe("recipe.yaml"))
     export(folder, Path("data"))
 
-A script that does this needs ``if __name__ == "__main__":`` around it, as work is done in spawned processes.
+A script that does this needs ``if __name__ == "__main__":`` around it, as work is done in fresh processes.
 """
 
 from importlib import import_module

@@ -22,6 +22,8 @@ class EngineKind:
     """Bytes per weight of the run's models in this machine's GPU memory; 0 for an engine that holds no model there."""
     served: bool = False
     """Whether it asks a server's own model, whichever model the run has made."""
+    preload: str = ""
+    """A module that imports what a worker takes seconds to import; empty if nothing does."""
     needs: tuple[str, str] | None = None
     """A package that it needs, and the extra that installs it."""
     rate: int = 0

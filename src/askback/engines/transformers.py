@@ -6,4 +6,5 @@ ENGINE = EngineKind(
     "askback.engines.local.transformers_local:TransformersLocal",
     counts=("kind", "dtype"),
     weight_bytes=2,
+    preload="askback.engines.local.preload",
 )

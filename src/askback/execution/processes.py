@@ -1,14 +1,15 @@
 """Work in processes of its own on this machine: a pool for pieces of a step, one process for a training.
 
-Processes are spawned, never forked, and end with the step, so that a GPU's memory is free for the next one. They are
-deaf to Ctrl-C (the parent drains them), write what libraries print to the step's log, and die with the parent, however
-it dies.
+Processes begin afresh, spawned or forked from one that has done nothing but import (`_start_method`), never from this
+one, and end with the step, so that a GPU's memory is free for the next one. They are deaf to Ctrl-C (the parent drains
+them), write what libraries print to the step's log, and die with the parent, however it dies.
 """
 
 import errno
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, set_forkserver_preload
 from multiprocessing.connection import wait as wait_sentinel
 from pathlib import Path
 from socket import gethostname
@@ -41,6 +42,12 @@ Work = Callable[[WorkerContext, A], B]
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """In the environment of a Python program: it looks for modules nowhere in the working directory, where documents and
 models may lie that hold programs too."""
+
+QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
+"""What libraries read in a worker's environment, unless it is set otherwise; some do when they are imported."""
+
+GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri")
+"""Device files of NVIDIA's, AMD's, WSL's and Intel's drivers."""
 
 STOPPED = "stopped; everything finished is saved. The same command goes on from there."
 
@@ -83,23 +90,28 @@ def run_pieces(
     log: Path,
     drain: Drain,
     on_report: Report,
+    preload: str = "",
 ) -> Iterator[B]:
     """Call ``work(worker, piece)`` for each piece in `workers` processes and yield the results as they come.
 
     What `work` reports through its `WorkerContext`, `on_report` receives here. No more pieces are handed out than there
     are workers, so that draining is quick.
 
+    Args:
+        preload: a module to import before workers are forked, where they may be (`_start_method`). The first such
+            module of this process counts; a later one's libraries are imported by each worker itself.
+
     Raises:
         Interrupted: Ctrl-C; what was in flight has been finished.
         WorkerDied: a process ended without an answer.
     """
-    context = get_context("spawn")
-    with _safe_path():  # the first of these starts a process of its own
+    context = get_context(_start_method(preload))
+    with _environment():  # the first of these starts a process of its own
         reports = context.SimpleQueue()
         stop = context.Event()
-    pool = ProcessPoolExecutor(
-        workers, context, _begin, (str(log), max(1, (os.cpu_count() or 1) // workers), reports, stop)
-    )
+        environment = dict(os.environ)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    pool = ProcessPoolExecutor(workers, context, _begin, (str(log), threads, environment, reports, stop))
     todo = iter(pieces)
     flying: set[Future[B]] = set()
     try:
@@ -133,7 +145,7 @@ def _submit(pool: ProcessPoolExecutor, work: Work[A, B], log: Path, piece: A) ->
     terminal sends to all, and a scheduler's SIGTERM reach the parent alone, from the first moment on."""
     signal.pthread_sigmask(signal.SIG_BLOCK, Drain.SIGNALS)
     try:
-        with _safe_path():
+        with _environment():
             return pool.submit(_answer, work, log, piece)
     except (OSError, ValueError, EOFError) as error:
         # A process died while this one was starting, and its pool is being closed; or it died itself.
@@ -142,18 +154,30 @@ def _submit(pool: ProcessPoolExecutor, work: Work[A, B], log: Path, piece: A) ->
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Drain.SIGNALS)
 
 
+def _start_method(preload: str) -> str:
+    """Return how `get_context` starts processes: spawned, or forked from a process that has imported `preload` alone.
+
+    That takes a fork where imports take seconds. It is done on Linux without a GPU, as an import may initialise a GPU's
+    driver, which does not survive a fork; and where the path of a socket, of at most 107 bytes, can be made.
+    """
+    forkable = sys.platform == "linux" and not any(Path(gpu).exists() for gpu in GPUS)
+    if not preload or not forkable or len(os.fsencode(tempfile.gettempdir())) > 70:
+        return "spawn"
+    set_forkserver_preload([preload])
+    return "forkserver"
+
+
 @contextmanager
-def _safe_path() -> Iterator[None]:
-    """Start processes under `SAFE_PATH`; this one's environment is as before."""
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ.update(SAFE_PATH)
+def _environment() -> Iterator[None]:
+    """Start processes under `SAFE_PATH` and `QUIET`; this one's environment is as before."""
+    before = dict(os.environ)
+    os.environ.update({**QUIET, **before, **SAFE_PATH})
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
+        for name in {*QUIET, *SAFE_PATH} - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def answer(work: Work[A, B], worker: WorkerContext, log: Path, piece: A) -> B:
@@ -189,9 +213,11 @@ _worker: WorkerContext | None = None
 """Of this process, if a pool has started it: what it starts a process with, a pool keeps nowhere else."""
 
 
-def _begin(log: str, threads: int, reports: Any, stop: Any) -> None:
+def _begin(log: str, threads: int, environment: dict[str, str], reports: Any, stop: Any) -> None:
     """Prepare a process of the pool; what it reports goes into a queue."""
     global _worker
+    os.environ.clear()  # one that is forked has the environment of when the first was
+    os.environ.update(environment)
     begin(log, threads)
     _worker = WorkerContext(lambda records, tokens: reports.put((records, tokens)), stop.is_set)
 
@@ -204,10 +230,12 @@ def _answer(work: Work[A, B], log: Path, piece: A) -> B:
 def begin(log: str, threads: int) -> None:
     """Prepare a worker process: its log, its threads, and its end with the parent."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    # Before torch is imported; two workers with a thread per core each would only fight.
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # Two workers with a thread per core each would only fight.
+    given = os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    if torch := sys.modules.get("torch"):  # it has read the variable of the process it is forked from
+        torch.set_num_threads(int(given.partition(",")[0]))
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     sys.stdout.flush()
     sys.stderr.flush()
     with owned.append(Path(log)) as file:

@@ -74,13 +74,14 @@ class Step:
         todo = [number for number in range(len(pieces)) if not is_done(self.folder, number)]
         undone = set(todo)
         workers = min(self.resources.workers, max(1, len(todo)))
+        preload = kind_of(self.resources.engine.kind).preload if self.asks_model else ""
         total = sum(sizes) if sizes else None
         before = sum(size for number, size in enumerate(sizes) if number not in undone) if sizes else 0
         task = partial(_do_piece, work, self.folder, kind)
         arguments = [(number, pieces[number]) for number in todo]
         with self.progress.bar(self.name, total, before, unit) as bar:
             if todo:
-                for _ in self._share_out(task, arguments, workers, self._reporter(bar), self._models):
+                for _ in self._share_out(task, arguments, workers, self._reporter(bar), self._models, preload):
                     pass
         for number in range(len(pieces)):
             outcome = piece_outcome(self.folder, number)
@@ -90,7 +91,13 @@ class Step:
         return self._records
 
     def alone(
-        self, work: Work[A, B], pieces: Sequence[A], unit: str, total: int | None = None, processes: int | None = None
+        self,
+        work: Work[A, B],
+        pieces: Sequence[A],
+        unit: str,
+        total: int | None = None,
+        processes: int | None = None,
+        preload: str = "",
     ) -> list[B]:
         """Call ``work(worker, piece)`` for every piece, in worker processes, and return what each returned, in any order.
 
@@ -100,11 +107,12 @@ class Step:
         Args:
             total: units that these pieces hold, for the progress; unknown if not given.
             processes: how many processes that hold a model each `work` starts itself, on the node where it is.
+            preload: a module that imports what `work` takes seconds to import (`run_pieces`).
         """
         workers = min(self.resources.workers, max(1, len(pieces)))
         models = self._models if processes is None else processes
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            return list(self._share_out(work, pieces, workers, self._reporter(bar), models))
+            return list(self._share_out(work, pieces, workers, self._reporter(bar), models, preload))
 
     def write(self, kind: type[B], outcomes: Iterable[Outcome[B]]) -> Records[B]:
         """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
@@ -146,12 +154,13 @@ class Step:
         workers: int,
         on_report: Report,
         models: int,
+        preload: str,
     ) -> Iterator[B]:
-        """Have pieces done where `resources.executor` says; each worker holds `models` models."""
+        """Have pieces done where `resources.executor` says; each worker holds `models` models and imports `preload`."""
         if self.resources.executor == "ray":
             given = work, pieces, workers, self.log, self.drain, on_report, self.resources, models
             return ray_tasks.run_pieces(*given, self.cluster)
-        return run_pieces(work, pieces, workers, self.log, self.drain, on_report)
+        return run_pieces(work, pieces, workers, self.log, self.drain, on_report, preload)
 
     @property
     def _models(self) -> int:

@@ -47,7 +47,9 @@ def measure(
     base = resolve(recipe.base, recipe.chat_template)
     claim_run(folder)
     work = (recipe, resources, str(base), pairs, candidates)
-    (found,) = run_pieces(work_a_little, [work], 1, folder / "rates.log", drain, lambda *_: None)
+    (found,) = run_pieces(
+        work_a_little, [work], 1, folder / "rates.log", drain, lambda *_: None, preload="askback.train.preload"
+    )
     with atomic(folder / MEASURED) as path:
         path.write_text(json.dumps(found, indent=2), "utf-8")
 

@@ -81,7 +81,8 @@ def _train(
     )
     batch_size, steps = schedule(options, len(taught))
     check_shares(devices, batch_size)
-    (step.metrics,) = step.alone(partial(train_apart, devices), [job], "steps", steps, devices.processes)
+    preload = "askback.train.preload"
+    (step.metrics,) = step.alone(partial(train_apart, devices), [job], "steps", steps, devices.processes, preload)
     left_out = int(step.metrics["left_out"])
     step.counts = {"examples": Counts(len(taught), len(taught) - left_out, left_out)}
     return step.model

@@ -1,0 +1,1 @@
+"""What a worker of test_processes.py is forked with."""
