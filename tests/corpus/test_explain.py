@@ -17,7 +17,7 @@ SOURCE = {"format": "html", "path": "x", "licence": "CC0-1.0"}
 SMALL = Corpus.model_validate({"sources": [SOURCE], "min_chars": 40, "max_chars": 130, "languages": []})
 
 PAGE = """<p>Before.</p><h1>Top</h1><p>A lead of more than forty characters, with an end.</p>
-<h2>Good</h2><p>Another text of more than forty characters here.</p><h3>Part</h3><p>It has a part.</p><h3>Share</h3>Tweet
+<h2>Good</h2><p>Another text of more than forty characters here.</p><h3>Part</h3><p>It has a part.</p><h3>Share</h3>Posts
 <h2>Gallery</h2><h2>Tiny</h2><p>No.</p><h3>Tinier</h3><p>N.</p>"""
 
 

@@ -7,8 +7,8 @@ to the clock (apart.py).
 import re
 from collections.abc import Iterator
 
-MAX_ATTRIBUTES = 5000
-"""Of a tag; a parser compares each with every other."""
+MAX_ATTRIBUTES = 10_000
+"""Of a tag; a parser compares each with every other. Pages of newspapers with a quotation mark too few have 7,000."""
 MAX_EXPANSIONS = 10_000
 """Substitutions in reStructuredText that stand in other substitutions, once all are put in."""
 MAX_EXPANDED = 2_000_000

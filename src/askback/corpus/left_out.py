@@ -3,6 +3,9 @@
 import re
 from collections import Counter
 from functools import cached_property
+from itertools import accumulate
+from math import inf
+from typing import NamedTuple
 
 from askback.corpus.boilerplate import MARKED, furniture
 from askback.corpus.hidden import VOID
@@ -10,6 +13,20 @@ from askback.corpus.hidden import VOID
 HIDDEN = {"hidden", "style", "class", "tiny", "white"}
 LEAST = 250
 """Fewer characters outside of links are never what a page is about."""
+MARKED_SHARE = 0.4
+"""An element that a class or id marks as boilerplate stays if more than this share of the page's prose stands in it."""
+
+
+class Most(NamedTuple):
+    """What a word in the name of an element may take of a page: shares of its prose, and characters of prose."""
+
+    of_one: float
+    of_all: float
+    characters: float = inf
+
+
+WORDS = {"boilerplate word": Most(0.15, 0.5), "comments word": Most(0.5, 0.5), "about word": Most(0.15, 0.2, 300)}
+"""For the kinds of words in boilerplate.py."""
 _TARGETS = re.compile(r'\s(?:aria-controls|data-(?:bs-)?target|aria-owns|href)="#?([^"\s#]{1,100})"')
 _ID = re.compile(r'\sid="([^"]{1,100})"')
 _OPENED = re.compile(
@@ -53,7 +70,7 @@ class LeftOut:
     out, whatever it is marked as: a page is no furniture of itself.
     """
 
-    MAX_DOUBTS = 16
+    MAX_DOUBTS = 64
     """So often an element is found too big; bounds the work."""
 
     def __init__(
@@ -67,6 +84,7 @@ class LeftOut:
         self.hidden = 0
         """Characters outside of links of what was hidden."""
         self._show_hidden = show_hidden
+        self._named: Counter[str] = Counter()
         self._doubts = 0
         self._targets: set[str] | None = None
 
@@ -77,7 +95,39 @@ class LeftOut:
                 return end
             marks = dict(MARKED.findall(self.attributes[index] or ""))
             rule = furniture(str(self.tags[index]), marks)
+        if rule in WORDS:
+            return self.named(index, rule)
+        if rule == "class or id" and self._much(index, MARKED_SHARE * self.prose):
+            return None
         return self.leave(index, rule, sure=rule == "role") if rule not in ("", "heading") else None
+
+    def named(self, index: int, rule: str) -> int | None:
+        """Leave out what a word in its name marks, unless it holds too much of the page's prose, or its title."""
+        if self._doubts >= self.MAX_DOUBTS:
+            return None
+        most = WORDS[rule]
+        if self._much(
+            index, min(most.characters, most.of_one * self.prose, most.of_all * self.prose - self._named[rule])
+        ):
+            return None
+        end = self.close_of(index)
+        if "h1" in self.tags[index:end]:
+            return None
+        self._named[rule] += self._prose(index, end)
+        self.characters[rule] += sum(map(len, self.texts[index:end]))
+        return end
+
+    def _much(self, index: int, most: float) -> bool:
+        """Tell whether an element has more than `most` characters of prose."""
+        if self._doubts < self.MAX_DOUBTS and self._prose(index, self.close_of(index)) > most:
+            self._doubts += 1
+            return True
+        return False
+
+    @cached_property
+    def prose(self) -> int:
+        """How many characters of the page stand outside of links, without the white space around tags."""
+        return self._prose(0, len(self.tags))
 
     def leave(self, index: int, rule: str, sure: bool = False) -> int | None:
         """Leave out an element and return its end; None if it holds half of the page's text, or of what is `sure` to be
@@ -93,15 +143,18 @@ class LeftOut:
 
     def close_of(self, index: int) -> int:
         """Return the index of the end tag that belongs to the start tag at `index`."""
-        tag, depth, at = self.tags[index], 1, index
-        while depth:
-            try:
-                end = self.tags.index(f"/{tag}", at + 1)
-            except ValueError:
-                return len(self.tags) - 1
-            depth += self.tags[at + 1 : end].count(tag) - 1
-            at = end
-        return at
+        return self._closes.get(index, len(self.tags) - 1)
+
+    @cached_property
+    def _closes(self) -> dict[int, int]:
+        opened: dict[str, list[int]] = {}
+        closes = {}
+        for at, tag in enumerate(self.tags):
+            if tag and tag[0] != "/":
+                opened.setdefault(tag, []).append(at)
+            elif tag and (starts := opened.get(tag[1:])):
+                closes[starts.pop()] = at
+        return closes
 
     def _too_much(self, index: int, end: int, sure: bool = True) -> bool:
         if sure and 2 * self._prose(index, end) < max(self.words, 2 * LEAST):
@@ -116,15 +169,17 @@ class LeftOut:
 
     def _prose(self, index: int, end: int) -> int:
         """Return how many characters of an element stand outside of links, without the white space around tags."""
-        tags, texts = self.tags[index:end], self.texts[index:end]
-        if "a" not in tags:
-            return sum(map(len, map(str.strip, texts)))
-        size = links = 0
-        for tag, text in zip(tags, texts, strict=True):
+        return self._prose_before[end] - self._prose_before[index]
+
+    @cached_property
+    def _prose_before(self) -> list[int]:
+        sizes = list(map(len, map(str.strip, self.texts)))
+        links = 0
+        for at, tag in enumerate(self.tags if "a" in self.tags else []):
             links += (tag == "a") - (tag == "/a")
-            if links <= 0:
-                size += len(text.strip())
-        return size
+            if links > 0:
+                sizes[at] = 0
+        return [0, *accumulate(sizes)]
 
     def _hidden(self, index: int, rule: str) -> int | None:
         if self._doubts >= self.MAX_DOUBTS:

@@ -10,9 +10,11 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
+from askback.corpus.block_rules import text_blocks
 from askback.corpus.boilerplate import AROUND, UNPARSED
 from askback.corpus.bounds import check_attributes
 from askback.corpus.left_out import LEAST
+from askback.corpus.main_part import main_part
 from askback.corpus.tags import ACTIONS
 from askback.corpus.walk import Block, Walk
 from askback.text.invisible import some_invisible, without_invisible
@@ -70,11 +72,12 @@ class TooMany(ValueError):
     """A page of more than `MAX_TAGS` tags, or that a parser would make into more."""
 
 
-def read_blocks(html: str, left_out: Counter[str] | None = None) -> list[Block]:
-    """Return the blocks of a page, page furniture left out, and with it what no reader sees.
+def read_blocks(html: str, left_out: Counter[str] | None = None, main: bool = True) -> list[Block]:
+    """Return the blocks of a page, boilerplate left out, and with it what no reader sees.
 
     Args:
         html: the page.
+        main: look for the main part of the page, and take the text alone of that (main_part.py, block_rules.py).
         left_out: takes how many characters were left out, by rule.
 
     Raises:
@@ -97,9 +100,12 @@ def read_blocks(html: str, left_out: Counter[str] | None = None) -> list[Block]:
     if around and max(around.values()) > max(page, LEAST) and _holds_the_page(html, page):
         around.clear()
         walk = _walked(_parsed(html), html)
+    blocks = walk.blocks
+    if main:
+        blocks = text_blocks(main_part(walk, walk.left_out.characters), walk.left_out.characters)
     if left_out is not None:
         left_out += around + walk.left_out.characters
-    return _visible(walk.blocks, left_out)
+    return _visible(blocks, left_out)
 
 
 def _without_controls(html: str) -> str:

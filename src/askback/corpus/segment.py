@@ -12,6 +12,9 @@ from askback.corpus.xml import to_html, without_code
 from askback.records import Document, Markup
 from askback.text.invisible import without_invisible
 
+UNTITLED = 200
+_SITE = re.compile(r" [|–—·»-] ")
+
 
 @dataclass(slots=True)
 class Section:
@@ -83,7 +86,18 @@ def blocks_of(document: Document, left_out: Counter[str] | None = None) -> list[
     """Return the headers and texts of a document, in order; raises as `segment` does."""
     if document.markup == "text":
         return _paragraphs(without_front_matter(document.text, fenced=True), left_out)
-    return read_blocks(_html(document.text, document.markup), left_out)
+    page = document.markup in ("html", "xhtml")
+    blocks = read_blocks(_html(document.text, document.markup), left_out, main=page)
+    return _titled(blocks, document.title) if page else blocks
+
+
+def _titled(blocks: list[Block], title: str) -> list[Block]:
+    """Put a page's title, without the site's name, above `UNTITLED` characters or more before the first header."""
+    above = next((at for at, block in enumerate(blocks) if block.level), len(blocks))
+    parts = _SITE.split(" ".join(without_invisible(title)[0].split()))
+    if above == len(blocks) or sum(len(block.text) for block in blocks[:above]) < UNTITLED or not parts[0]:
+        return blocks
+    return [Block(1, max(parts, key=len)), *blocks]
 
 
 def _html(text: str, markup: Markup) -> str:

@@ -6,7 +6,7 @@ from askback.corpus.layout import Container
 from askback.corpus.walk import BOUNDARY, HEADERS, Action, Walk
 
 _BOUNDARIES = [
-    *("address", "caption", "center", "details", "div", "dt", "fieldset", "figcaption", "figure", "form", "header"),
+    *("address", "caption", "center", "details", "div", "dt", "fieldset", "figure", "form", "header"),
     *("hgroup", "hr", "legend", "p", "summary", "tbody", "tfoot", "thead", "tr", "option", "optgroup", "search"),
     *("aside", "button", "dialog", *HEADERS),
 ]
@@ -26,6 +26,8 @@ ACTIONS: dict[str | None, Action] = {
     "header": Walk.skip_page_header,
     "aside": Walk.skip_aside,
     "form": Walk.skip_form,
+    "figcaption": Walk.skip_caption,
+    "/figcaption": BOUNDARY,
     **dict.fromkeys(AROUND, Walk.skip_around),
     **dict.fromkeys(("button", "dialog"), Walk.skip_button),
     "pre": Walk.code_block,

@@ -16,13 +16,14 @@ _BLOCKS_IN_CELLS = {"table", "ul", "ol", "dl", "pre", "blockquote", "form", *(f"
 class Block(NamedTuple):
     """A header (level 1 to 6) or a piece of text (level 0), and what separates it from the block before.
 
-    `linked` of its characters stood inside links.
+    `linked` of its characters stood inside links. It ended at the page's tag number `at` (-1: no page was walked).
     """
 
     level: int
     text: str
     glue: str = "\n\n"
     linked: int = 0
+    at: int = -1
 
 
 class Walk:
@@ -49,6 +50,7 @@ class Walk:
         self.texts = texts
         self.blocks: list[Block] = []
         self.line = Line()
+        self.at = 0  # number of the tag in hand
         self.heading = 0  # level of the header being read
         self.inside = 0  # main, article and section elements open
         self.containers: list[Container] = []
@@ -62,6 +64,7 @@ class Walk:
         action_of = self.actions.get
         index = start
         while index < end:
+            self.at = index
             given = attributes[index]
             if given and (rule := mark(tags[index], given)) and (jump := self.marked(index, rule)):
                 index = jump
@@ -103,6 +106,11 @@ class Walk:
         self.boundary(index)
         return self.left_out.leave(index, str(self.tags[index]))
 
+    def skip_caption(self, index: int) -> int | None:
+        """Leave out the caption of a picture, unless the text stands in captions."""
+        self.boundary(index)
+        return self.left_out.named(index, "about word")
+
     def skip_around(self, index: int) -> int | None:
         """Leave out navigation or a footer, unless the page stands in it."""
         self.boundary(index)
@@ -139,7 +147,7 @@ class Walk:
                 if self.containers:
                     self.add([words])
                 else:
-                    self.blocks.append(Block(0, words, linked=line.take_linked()))
+                    self.blocks.append(Block(0, words, linked=line.take_linked(), at=self.at))
                     self.last = []
             return
         lines = "\n".join(one_line(part) for part in text.split(BREAK))
@@ -151,11 +159,11 @@ class Walk:
         """Add a block of text."""
         containers = self.containers
         if not containers:
-            self.blocks.append(Block(0, "\n".join(lines), linked=self.line.take_linked()))
+            self.blocks.append(Block(0, "\n".join(lines), linked=self.line.take_linked(), at=self.at))
             self.last = []
             return
         separator = glue(self.last, containers)
-        self.blocks.append(Block(0, set_lines(lines, containers), separator, self.line.take_linked()))
+        self.blocks.append(Block(0, set_lines(lines, containers), separator, self.line.take_linked(), self.at))
         self.last = containers.copy()
 
     def enter(self, index: int) -> None:
@@ -180,8 +188,8 @@ class Walk:
         self.line.pieces.append(self.texts[index])
         self.run(index + 1, end)
         self.heading = 0
-        self.blocks.append(Block(level, self.line.take_words().rstrip("¶🔗 ")))
-        self.line.take_linked()
+        words = self.line.take_words().rstrip("¶🔗 ")
+        self.blocks.append(Block(level, words, linked=self.line.take_linked(), at=index))
         self.last = []
         for container in self.containers:
             container.silence()

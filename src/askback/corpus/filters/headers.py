@@ -42,11 +42,15 @@ def capital_header(header: str) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def navigation_header(header: str) -> str | None:
+def navigation_header(header: str, whole: bool = False) -> str | None:
     """Rule "navigation-header": a header that holds navigation words. On with `header_rules`.
 
     The paper gives four examples (`PAPER_WORDS`) and not its list; `OUR_HEADERS` adds the usual ones, matched as a whole.
+
+    Args:
+        header: the header's text.
+        whole: match the paper's words as a whole too ("The forum of Rome" is no navigation).
     """
     words = " ".join(re.sub(r"[^\w\s'-]", " ", header.lower()).split())
-    found = PAPER_WORDS.search(words) or OUR_HEADERS.fullmatch(words)
+    found = (PAPER_WORDS.fullmatch if whole else PAPER_WORDS.search)(words) or OUR_HEADERS.fullmatch(words)
     return f"header {header!r}, navigation words {found[0]!r}, none wanted" if found else None
