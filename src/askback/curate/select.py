@@ -133,8 +133,8 @@ def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str])
     ]
     return (
         f"{message}: select.{name} is {least_score(options)}, and the scores go from {ordered[0]:.2f} to "
-        f"{ordered[-1]:.2f}, half of them below {ordered[len(ordered) // 2]:.2f}. {', '.join(dict.fromkeys(would))}. Give a "
-        f"lower {name}, or top_fraction or top_n; nothing else is made again"
+        f"{ordered[-1]:.2f}, half of them below {ordered[len(ordered) // 2]:.2f}. {', '.join(dict.fromkeys(would))}. Give "
+        f"a lower {name}, or top_fraction or top_n; nothing else is made again"
     )
 
 

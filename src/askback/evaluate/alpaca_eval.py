@@ -1,4 +1,4 @@
-"""AlpacaEval's published judgements, so that its figures can be worked out again with our arithmetic."""
+"""AlpacaEval's published judgements, to recompute its figures with our code."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from askback.inputs.rows import BrokenRow, read_rows
 def published(path: Path, difficulty: Sequence[float] | None = None) -> tuple[HeadToHead, LengthControlled]:
     """Return win rate and length-controlled win rate of an ``annotations.json`` (also .gz).
 
-    There, `preference` runs from 1 (the reference, output_1) to 2 (the model, output_2); 0 is an older mark of a draw, and
-    nothing is unscored.
+    There, `preference` is between 1 (the reference, output_1) and 2 (the model, output_2); 0 is an older mark of a tie, and
+    null is unscored.
 
     Args:
-        difficulty: per row, the published constants of the full length-controlled formula; the minimal one without.
+        difficulty: per row, the published constant of the full length-controlled formula; without, the minimal formula.
 
     Raises:
         InputError: a row is no judgement.

@@ -1,4 +1,4 @@
-"""Prompt sets, and what models or files answered to them."""
+"""Prompt sets, and the answers to them of models or from files."""
 
 import json
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ def source(options: PromptFile | BaselineFile) -> dict[str, str]:
 def read_prompts(step: Step, options: PromptFile) -> Records[EvalPrompt]:
     """Read a prompt set: each row's instruction, prompt, question, text or first of turns, and its reference if any.
 
-    An Alpaca or Self-Instruct row's input follows its instruction after a blank line. Prompts that come twice count once.
+    An Alpaca or Self-Instruct row's input follows its instruction after a blank line. Duplicate prompts count once.
     """
     outcome, seen = Outcome[EvalPrompt](), set[str]()
     for where, row in read_rows(Path(options.path)):
@@ -57,7 +57,7 @@ def read_prompts(step: Step, options: PromptFile) -> Records[EvalPrompt]:
 
 @recorded(version=2)
 def held_out_prompts(step: Step, options: HeldOutPrompts, *, examples: Records[Example]) -> Records[EvalPrompt]:
-    """Take the instructions of held-out pairs as prompts, the first by id, with what people answered as reference."""
+    """Take the instructions of held-out pairs as prompts, the first by id, with the pairs' outputs as references."""
     outcome = Outcome[EvalPrompt]()
     held_out = sorted((one for one in examples if one.split == "held-out"), key=lambda one: one.id)
     for one in held_out[: options.limit]:
@@ -147,7 +147,7 @@ def write_outputs(path: Path, answers: Iterable[Answer], generator: str) -> None
 
 
 def normal(instruction: str) -> str:
-    """Return an instruction as it is compared: without differences in white space."""
+    """Return an instruction with normalised white space, by which instructions are compared."""
     return " ".join(instruction.split())
 
 
@@ -163,6 +163,6 @@ def _reference(row: dict[str, Any]) -> str:
 
 
 def _places(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return where fields may be: in the row, and in the first of its `instances` (Self-Instruct)."""
+    """Return the objects that may hold a row's fields: the row, and the first of its `instances` (Self-Instruct)."""
     instances = row.get("instances")
     return [row, *(one for one in (instances[:1] if isinstance(instances, list) else []) if isinstance(one, dict))]

@@ -1,6 +1,6 @@
-"""Multiple-choice benchmarks through lm-evaluation-harness, which runs as a program of its own (method.md 1.9).
+"""Multiple-choice benchmarks through lm-evaluation-harness, run as a separate program (method.md 1.9).
 
-They do not measure what this data changes (method.md 6.2), but they show what it costs.
+They do not measure what this data improves (method.md 6.2), but whether it does harm.
 """
 
 import json
@@ -34,12 +34,12 @@ def _task_files(options: Benchmarks) -> dict[str, str]:
 
 @recorded(version=2, sources=_task_files)
 def run_benchmarks(step: Step, options: Benchmarks, *, model: Model) -> Records[Never]:
-    """Run tasks on a model. In `step.json`, metrics: task → its scores and their standard errors; lm-eval's own file of
-    results stays in the step's folder.
+    """Run tasks on a model. In `step.json`, metrics: task → its scores and their standard errors; lm-eval's own results
+    stay in the step's folder.
 
     Raises:
         MissingExtra: lm-eval is not installed.
-        WorkerDied: it failed; its words are in the step's log.
+        WorkerDied: it failed; its output is in the step's log.
     """
     python = options.python or sys.executable
     check_installed(python)
@@ -59,16 +59,16 @@ def command(python: str, model: Model, options: Benchmarks, out: Path) -> list[s
 
 
 def _model(model: Model) -> str:
-    """Return lm-eval's model arguments: in float32, as losses are read, and without code of the model's folder."""
+    """Return lm-eval's model arguments: float32, as for losses, and no code of the model's folder."""
     return f"pretrained={model.path},dtype=float32,trust_remote_code=False"
 
 
 def check_installed(python: str) -> None:
-    """Look for lm-eval where it is to run.
+    """Check that `python` has lm-eval.
 
     Raises:
-        MissingExtra: it is not there.
-        InputError: that Python is not there.
+        MissingExtra: it has not.
+        InputError: there is no such Python.
     """
     look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('lm_eval') is None)"
     try:
@@ -86,7 +86,7 @@ def check_installed(python: str) -> None:
 
 
 def run_program(log: str, worker: WorkerContext, words: list[str]) -> None:
-    """In a process of its own: run a program to its end; what it says goes to the step's log."""
+    """In a worker process: run a program to its end; its output goes to the step's log."""
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=os.environ | SAFE_PATH)
     while True:
         try:
@@ -97,17 +97,17 @@ def run_program(log: str, worker: WorkerContext, words: list[str]) -> None:
                 process.kill()
                 raise Interrupted("stopped; the benchmarks begin anew with the same command.") from None
     if code:
-        raise WorkerDied(f"lm-eval ended with exit code {code}. The whole story is in {log}")
+        raise WorkerDied(f"lm-eval ended with exit code {code}. Its output is in {log}")
 
 
 def read_results(out: Path) -> dict[str, dict[str, Any]]:
-    """Return task → metric → value from lm-eval's newest file of results, as ``{"piqa": {"acc": …, "acc_stderr": …}}``.
+    """Return task → metric → value from lm-eval's newest results, as ``{"piqa": {"acc": …, "acc_stderr": …}}``.
 
-    A metric has its filter in its name there (``acc,none``); the filter "none" is left out here.
+    A metric's name there includes its filter (``acc,none``); the filter "none" is left out here.
     """
     files = sorted(out.rglob("results_*.json"), key=lambda path: path.stat().st_mtime)
     if not files:
-        raise WorkerDied(f"{out}: lm-eval ended well and left no results_*.json; see the step's log")
+        raise WorkerDied(f"{out}: lm-eval succeeded but left no results_*.json; see the step's log")
     results: dict[str, dict[str, Any]] = json.loads(files[-1].read_text("utf-8"))["results"]
     return {
         task: {

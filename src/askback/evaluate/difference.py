@@ -10,10 +10,10 @@ HOLDS = (
     "The interval holds the chance in which pairs are held out, of one training each; trainings with other random seeds "
     "differ too, by about as much or more."
 )
-"""What an interval of `loss_difference` says, and what it does not; shown wherever one is."""
+"""What an interval of `loss_difference` covers, and what it does not; shown beside every interval."""
 
 ANGLES = 100_001
-"""Points of the grid on which Student's t is integrated: a quantile is off by less than 2e-6 of itself."""
+"""Points of the grid on which Student's t is integrated; the relative error of a quantile is below 2e-6."""
 
 
 class Interval(NamedTuple):
@@ -25,19 +25,19 @@ class Interval(NamedTuple):
 
 
 def loss_difference(before: Sequence[Loss], after: Sequence[Loss], confidence: float) -> Interval:
-    """Return how much greater the loss of `after` is than that of `before`, in nats per token, with its interval.
+    """Return the loss of `after` minus that of `before`, in nats per token, with its confidence interval.
 
-    The two are compared on the examples that both have, in any order, as a server may leave one without an answer. Loss
-    per token is a ratio of sums, so the difference is the sum of the pairs' differences in nats over the sum of their
-    tokens. Its standard error is the jackknife's over pairs, not tokens, as the tokens of one answer hang together. The
-    interval is Student's, with one degree of freedom less than the effective number of pairs, (sum of tokens)² over the sum
-    of squared tokens: where a few long answers hold most tokens, few pairs speak.
+    The two are compared on the examples that both have, in any order, as a server may fail to answer one. Loss per token is
+    a ratio of sums, so the difference is the sum of the pairs' differences in nats divided by the sum of their tokens. Its
+    standard error is the jackknife's over pairs, not tokens, as the tokens of one answer are correlated. The interval is
+    Student's, with one degree of freedom less than the effective number of pairs, (sum of tokens)² / sum of squared tokens,
+    which is small where a few long answers hold most tokens.
 
     In simulations with answers of very unequal length (tests/evaluate/test_difference.py) an interval of 95 % covers 94 to
     96 % with 14, 60, 200 and 1,000 pairs, also with heavy tails, and 89 % where 14 pairs have a very skewed distribution. A
     percentile bootstrap covers 90, 90 and 85 % with 14 pairs.
 
-    One pair alone gives no interval: it is infinite; so it is of none, whose difference is 0.
+    With one pair the interval is infinite; with none, too, and the difference is 0.
     """
     import numpy as np
 
@@ -51,7 +51,7 @@ def loss_difference(before: Sequence[Loss], after: Sequence[Loss], confidence: f
     if len(ids) == 1:
         return Interval(difference, -math.inf, math.inf)
     share = tokens / tokens.sum()
-    # What the difference would be without a pair, less what it is.
+    # The change of the difference when a pair is left out.
     without = (difference * tokens - nats) / tokens.sum() / (1 - share)
     error = math.sqrt((len(ids) - 1) / len(ids) * float((without**2).sum()))
     reach = error * student_t((1 + confidence) / 2, max(1.0, 1 / float((share**2).sum()) - 1))
@@ -59,9 +59,9 @@ def loss_difference(before: Sequence[Loss], after: Sequence[Loss], confidence: f
 
 
 def student_t(probability: float, degrees: float) -> float:
-    """Return the quantile of Student's t at a `probability` of a half or more, for any number of degrees of freedom >= 1.
+    """Return the quantile of Student's t at a `probability` of at least a half, for any number of degrees of freedom >= 1.
 
-    With t = sqrt(degrees) · tan(angle), the density is a power of the angle's cosine, which a plain sum integrates.
+    With t = sqrt(degrees) · tan(angle), the density is a power of the angle's cosine, integrated by the trapezoidal rule.
     """
     import numpy as np
 

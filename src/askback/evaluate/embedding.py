@@ -1,6 +1,6 @@
-"""How near answers come to references in meaning, by a sentence-embedding model (`askback[embed]`).
+"""Similarity in meaning of answers and references, by a sentence-embedding model (`askback[embed]`).
 
-Weak evidence, as ROUGE-L is: it hears what an answer is about, and neither whether it is right nor whether it is any good.
+Weak evidence, as ROUGE-L is: it measures whether the topics agree, not whether an answer is right or good.
 """
 
 import math
@@ -23,17 +23,17 @@ from askback.records import Answer, EvalPrompt
 
 BATCH = 32
 MARK = "modules.json"
-"""What tells a folder of sentence-transformers."""
+"""File by which a folder of sentence-transformers is recognised."""
 
 
 def source(options: Embedding) -> dict[str, str]:
-    """Return a fingerprint of the model, known by its files."""
+    """Return a fingerprint of the model's files."""
     files = sorted(path for path in model_folder(options.model).rglob("*") if path.is_file())
     return {options.model: file_fingerprint(*files)}
 
 
 def model_folder(name: str) -> Path:
-    """Return the folder of a sentence-embedding model: `name` itself, or the one that travels in a package of that name.
+    """Return the folder of a sentence-embedding model: `name` itself, or the one inside a package of that name.
 
     Raises:
         InputError: there is none.
@@ -58,8 +58,8 @@ def compare_meanings(
 ) -> Records[Never]:
     """Compare answers with the references of their prompts by the cosine of their embeddings.
 
-    In `step.json`, metrics: the mean `similarity` with its `standard_error`, over `answers`; and `unrelated`, the mean
-    with the reference of the prompt after it, which is what the similarity is to be read against (None for one answer).
+    In `step.json`, metrics: the mean `similarity` with its `standard_error`, over `answers`; and, for comparison,
+    `unrelated`, the mean similarity to the reference of the next prompt (None for one answer).
 
     Raises:
         MissingExtra: sentence-transformers is not installed.
@@ -83,9 +83,9 @@ def compare_meanings(
 
 
 def cosines(folder: str, worker: WorkerContext, pairs: Sequence[tuple[str, str]]) -> tuple[list[float], list[float]]:
-    """In a process of its own: return the cosine of each (answer, reference), and of each answer with the next reference.
+    """In a worker process: return the cosine of each (answer, reference), and of each answer with the next reference.
 
-    Of a long text the model reads the beginning, as far as it was made to read.
+    The model reads the beginning of a text, up to its own limit.
     """
     import numpy as np
     from sentence_transformers import SentenceTransformer

@@ -10,10 +10,9 @@ from askback.evaluate.difference import student_t
 
 @dataclass(frozen=True)
 class Fit:
-    """w = alpha ln N + constant, with the 95 % interval of alpha (None where two sizes leave nothing to tell it by).
+    """w = alpha ln N + constant, with the 95 % interval of alpha (None with two sizes only).
 
-    The paper gives alpha without the base of its logarithm; here it is e, so alpha is the gain from e times the data, and
-    alpha ln 2 that from twice.
+    The paper gives alpha without the base of its logarithm; here it is e, so doubling the data gains alpha ln 2.
     """
 
     alpha: float

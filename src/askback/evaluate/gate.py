@@ -1,6 +1,6 @@
 """The gate between rounds: the run's result is the last model that is not worse than the best before it.
 
-The paper takes the last M_t without a look; on a public reproduction M_1 was worse than M_0 (method.md 6.1). Ours.
+The paper takes the last M_t without a check; in a public reproduction M_1 was worse than M_0 (method.md 6.1). Ours.
 """
 
 import math
@@ -23,7 +23,7 @@ STAGE = "models"
 def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Sequence[Records[Loss]]) -> Model:
     """Link the result among M_0 … M_T, in both its forms, as this step's model.
 
-    In `step.json`, metrics: `round` of the result, and `gates`, one for each later round, as `judge_rounds` has them.
+    In `step.json`, metrics: `round` of the result, and `gates`, the entries of `judge_rounds`.
     """
     measured = [list(records) for records in losses]
     gates = judge_rounds(measured, options.confidence)
@@ -42,13 +42,13 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
 
 
 def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float) -> list[dict[str, Any]]:
-    """Return, for M_1 and each later model, whether it passed: whether it is not worse, beyond noise, than the best so far.
+    """Return the comparison of M_1 and each later model with the best before it; a model passes if it is not worse.
 
-    The best so far is the one of least loss among M_0 and those that passed, not the last that passed: else each round
-    could lose a little within the noise, and nobody would notice. Worse beyond noise is an interval of the difference that
-    lies above 0 as a whole; it holds the chance in which pairs are held out, and not that of the trainings
-    (evaluate/difference.py). Each entry: `round`, `against` (the round of the best so far), `difference` in nats per token,
-    `low`, `high` (None from a single pair, of which nothing can be said), `passed`.
+    The best is the model of least loss among M_0 and those that passed, not the last that passed: otherwise losses within
+    the noise could add up over the rounds. A model is worse if the whole interval of the difference in loss lies above 0;
+    the interval covers the choice of held-out pairs, not the randomness of trainings (evaluate/difference.py). Each entry:
+    `round`, `against` (the round of the best), `difference` in nats per token, `low` and `high` (None for a single pair),
+    `passed`.
     """
     gates: list[dict[str, Any]] = []
     best = 0

@@ -1,11 +1,11 @@
-"""Length-controlled win rate: what the win rate would be, were the answers of equal length (method.md 4.2)."""
+"""Length-controlled win rate: an estimate of the win rate for answers of equal length (method.md 4.2)."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 RIDGE = 1e-3
-"""Weight of the squared coefficients in the fit: nothing beside ten judgements, yet enough to keep it finite."""
+"""Weight of the squared coefficients in the fit: negligible beside ten judgements, yet it keeps the fit finite."""
 STEPS = 100
 
 
@@ -13,7 +13,7 @@ STEPS = 100
 class LengthControlled:
     """Win rate and its standard error in percent, and the fitted effects: of the model, of length, of difficulty.
 
-    `length_effect` above 0 says that the judge prefers short answers, below 0 that it prefers long ones.
+    A `length_effect` above 0 means that the judge prefers short answers, below 0 long ones.
     """
 
     win_rate: float
@@ -26,13 +26,13 @@ class LengthControlled:
 def length_controlled(
     judged: Sequence[tuple[float, int, int]], difficulty: Sequence[float] | None = None
 ) -> LengthControlled:
-    """Fit P(model preferred) = sigmoid(theta + phi tanh((baseline - model) / sd) + psi difficulty); take length out.
+    """Fit P(model preferred) = sigmoid(theta + phi tanh((baseline - model) / sd) + psi difficulty); set phi to 0.
 
-    `judged` holds (preference for the model in [0, 1], model characters, baseline characters); sd is that of the length
-    differences. The win rate is the mean prediction with the length term at zero, and its standard error is the sandwich
-    estimate, as preferences are shares and not draws. Departures from AlpacaEval: plain maximum likelihood by Newton's
-    method where it has an L1 penalty chosen by cross-validation, and no gamed copies of the baseline; both are small
-    corrections there. Without `difficulty`, which is published for its own 805 prompts only, this is its minimal form.
+    `judged` holds (preference for the model in [0, 1], model characters, baseline characters); sd is the standard
+    deviation of the length differences. The win rate is the mean prediction without the length term; its standard error is
+    the sandwich estimate, as preferences are shares and not samples. Departures from AlpacaEval: maximum likelihood by
+    Newton's method where it has an L1 penalty chosen by cross-validation, and no gamed copies of the baseline; both are
+    small corrections. Without `difficulty`, published for its own 805 prompts only, this is its minimal form.
     """
     import numpy as np
 
@@ -59,7 +59,7 @@ def length_controlled(
     equal[:, 1] = 0
     chance = 1 / (1 + np.exp(-equal @ weights))
     direction = (equal * (chance * (1 - chance))[:, None]).mean(axis=0)
-    # Prompts are a sample too: their own spread adds to that of the fit.
+    # The variance over prompts, which are a sample too, adds to that of the fit.
     error = math.sqrt(float(direction @ variance @ direction) + float(chance.var()) / len(chance))
     effects = [float(weight) for weight in weights]
     return LengthControlled(

@@ -1,4 +1,4 @@
-"""Held-out loss: how well a model predicts what people answered. The cheapest evidence that training helped."""
+"""Held-out loss: how well a model predicts people's answers. The cheapest evidence that training helped."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from askback.records import Example, Loss, fail, record_id, reject
 PIECE = 16
 
 TAGGED = ("augmented", "inference")
-"""Tags that a loss can be measured under beside that of the pair's own origin (`HeldOut.tags`)."""
+"""Tags with which a loss can be measured, beside that of the pair's own origin (`HeldOut.tags`)."""
 
 
 def forecast(options: HeldOut, context: ForecastContext) -> Forecast:
@@ -40,10 +40,10 @@ def forecast(options: HeldOut, context: ForecastContext) -> Forecast:
 def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Records[Example]) -> Records[Loss]:
     """Measure the loss per output token, stop token included, on the held-out examples; in float32 unless a dtype is given.
 
-    The prompt carries the tag that the example's origin has in training (S_a for seed pairs), so that no model meets a
-    prompt here that it has not met before; `tags` asks for other tags beside it. A pair longer than `max_tokens` is left
-    out: cut short, it would be measured as if it ended there. In `step.json`, metrics: `loss` in nats per token, and
-    `loss_TAG` under each of `tags`; `tokens`, `examples`.
+    The prompt has the tag of the example's origin in training (S_a for seed pairs), so that every model has seen such
+    prompts; `tags` names others to measure with as well. A pair longer than `max_tokens` is left out: if cut, it would be
+    measured as if it ended there. In `step.json`, metrics: `loss` in nats per token, `loss_TAG` with each of `tags`,
+    `tokens` and `examples`.
     """
     held_out = sorted((example for example in examples if example.split == "held-out"), key=lambda example: example.id)
     measured = held_out[: options.limit]
@@ -55,7 +55,7 @@ def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Record
 
 
 def summary(losses: Sequence[Loss], tags: Sequence[str]) -> dict[str, float | int | None]:
-    """Return the losses in nats per token, and over how many tokens and pairs they are."""
+    """Return the losses in nats per token, and the numbers of tokens and pairs."""
     tokens = sum(loss.tokens for loss in losses)
     sums = {"loss": sum(loss.nats for loss in losses)}
     sums |= {f"loss_{tag}": sum(getattr(loss, f"nats_{tag}") for loss in losses) for tag in tags}
@@ -66,7 +66,7 @@ def summary(losses: Sequence[Loss], tags: Sequence[str]) -> dict[str, float | in
 def measure_piece(
     options: HeldOut, resources: Resources, model: Model, worker: WorkerContext, examples: list[Example]
 ) -> Outcome[Loss]:
-    """In a worker: measure on some examples."""
+    """In a worker: measure the loss on some examples."""
     engine = worker.engine(resources.engine, str(model.path), model.chat_template)
     outcome = Outcome[Loss]()
     whole = []

@@ -1,4 +1,4 @@
-"""Options of an evaluation. They are given on the command line, not in a recipe: a run is evaluated in many ways."""
+"""Options of an evaluation, given on the command line and not in a recipe, as a run is evaluated in many ways."""
 
 from typing import Annotated
 
@@ -12,11 +12,11 @@ class PromptFile(Options):
 
     path: str
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Number of usable prompts to take, from the first on."""
+    """Largest number of usable prompts to take, from the first on."""
 
 
 class HeldOutPrompts(Options):
-    """The instructions of held-out pairs, with what people answered as reference."""
+    """The instructions of held-out pairs, with their outputs as references."""
 
     limit: Annotated[int, Field(ge=1)] | None = None
 
@@ -27,11 +27,11 @@ class Answering(Options):
     temperature: Annotated[float, Field(ge=0)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     max_new_tokens: Annotated[int, Field(ge=1)] = 512
-    """The paper does not say; a small model seldom ends a longer answer well."""
+    """Largest number of tokens of an answer. The paper gives none; a small model seldom ends a longer answer well."""
     max_prompt_tokens: Annotated[int, Field(ge=16)] = 1024
-    """Longer prompts are not answered, and count as unscored."""
+    """Largest number of tokens of a prompt; longer ones are not answered, and count as unscored."""
     quality: str = ""
-    """Ask for answers of this quality, as in "5 of 5", of a model that was trained with `select.bins`."""
+    """Quality that is asked for, as in "5 of 5", of a model trained with `select.bins`."""
 
 
 class BaselineFile(Options):
@@ -63,23 +63,23 @@ class Benchmarks(Options):
 
     tasks: Annotated[list[str], Field(min_length=1)]
     few_shot: Annotated[int, Field(ge=0)] | None = None
-    """Examples shown before each question; each task's own number unless given."""
+    """Number of examples before each question; by default each task's own."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Number of questions to take of each task: for trying out, not for reporting."""
+    """Largest number of questions of each task: for trying out, not for reporting."""
     batch_size: Annotated[int, Field(ge=1)] = 8
     include_path: str = ""
-    """A folder of task files of one's own."""
+    """A folder of the user's own task files."""
     python: str = ""
-    """The Python that has lm-eval, where that is another environment."""
+    """The Python of the environment that has lm-eval, if not this one."""
 
 
 class Describing(Options):
-    """What is counted of the data."""
+    """How the data are described."""
 
     near_copy: Share = 0.7
-    """Instructions at or above this MinHash similarity to an earlier one are near-copies."""
+    """MinHash similarity to an earlier instruction from which on an instruction is a near-copy."""
     prompts: tuple[str, ...] = ()
-    """Files of evaluation prompts to look for in the pairs."""
+    """Files of evaluation prompts that are searched for in the pairs."""
 
 
 class Subset(Options):
@@ -89,24 +89,24 @@ class Subset(Options):
 
 
 class Questions(Options):
-    """What to find out about a run, beside the losses that it has measured itself.
+    """What to measure of a run, beside the losses that the run itself measured.
 
-    `model` is a model of the run ("" the last); `against` names others, or files of answers (None: M_0, if it is trained);
-    `judge` is a model of the run or any other. `prompts` are files, or "held-out" for the instructions of the seed's
-    held-out pairs.
+    `model` is a model of the run ("" for the result); `against` names others, or files of answers (None for M_0, if it is
+    trained); `judge` is a model of the run or any other. `prompts` are files, or "held-out" for the instructions of the
+    seed's held-out pairs.
     """
 
     model: str = ""
     against: tuple[str, ...] | None = None
     judge: str = "base"
     judge_engine: EngineOptions | None = None
-    """What runs the judge; `resources.engines.compare` of the recipe unless given. An `openai_http` has a model of its own,
-    and `judge` does not count."""
+    """The engine of the judge; by default the recipe's `resources.engines.compare`. With an `openai_http`, which has a
+    model of its own, `judge` is not used."""
     prompts: tuple[str, ...] = ()
     pairs: tuple[SeedSource, ...] = ()
     limit: int | None = None
     embedder: str = ""
-    """Compare answers with references in meaning too, by this model (`Embedding.model`)."""
+    """The model that compares answers with references in meaning (`Embedding.model`); "" for none."""
     answering: Answering = Answering()
     judging: Judging = Judging()
     benchmarks: Benchmarks | None = None

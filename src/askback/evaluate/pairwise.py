@@ -20,7 +20,7 @@ from askback.records import Answer, Comparison, EvalPrompt, record_id
 
 PIECE = 8
 SAME = "the answers are the same"
-"""What is said, in place of the judge's words, of a tie that it was not asked about."""
+"""In place of the judge's text where it was not asked: the answers are equal, and count as a tie."""
 
 Trio = tuple[EvalPrompt, Answer | None, Answer | None]
 """A prompt, the model's answer and the baseline's."""
@@ -36,7 +36,7 @@ def compare(
     answers: Records[Answer],
     baseline: Records[Answer],
 ) -> Records[Comparison]:
-    """Write two comparisons by `model`, the judge, one per order, for every prompt, even if there is nothing to ask."""
+    """Write two comparisons by `model`, the judge, one per order, for every prompt, also where it need not be asked."""
     models = {one.example_id: one for one in answers}
     others = {one.example_id: one for one in baseline}
     trios = [(one, models.get(one.id), others.get(one.id)) for one in prompts]
@@ -58,7 +58,7 @@ def compare_piece(
     worker: WorkerContext,
     trios: list[Trio],
 ) -> Outcome[Comparison]:
-    """In a worker: compare some answers. What cannot be compared is unscored; equal answers are a tie, unasked."""
+    """In a worker: compare some answers. A missing answer is unscored; equal answers are a tie without asking."""
     engine = worker.engine(resources.engine, str(judge.path), judge.chat_template)
     asked: list[tuple[Trio, str]] = []
     outcome = Outcome[Comparison]()
@@ -91,9 +91,9 @@ def compare_piece(
 
 @dataclass(frozen=True)
 class HeadToHead:
-    """How often a model is preferred to a baseline, in percent, over `prompts`; those unscored count as half a win.
+    """Win rate of a model against a baseline, in percent, over `prompts`; unscored ones count as half a win.
 
-    `standard_error` is that of the mean. For a win or a loss both orders have to agree; all else is a tie.
+    `standard_error` is that of the mean. A win or a loss needs both orders to agree; all others are ties.
     """
 
     prompts: int
@@ -107,12 +107,12 @@ class HeadToHead:
 
 @dataclass(frozen=True)
 class WinRate:
-    """A head-to-head over both orders, with what tells whether its judge can be trusted.
+    """A head-to-head over both orders, with figures of the judge's reliability.
 
-    `first_preferred` is the mean preference for the answer that stood first, in percent, over what the judge was asked:
-    50 without position bias. `orders_agree` is the share of scored prompts at which both orders name the same answer.
-    `mass` is the judge's mean probability of answering A or B at all, None where it tells none. `length_controlled` is
-    None where it cannot be told (fewer than 10 scored).
+    `first_preferred` is the mean preference for the answer shown first, in percent, over the questions that were asked: 50
+    without position bias. `orders_agree` is the share of scored prompts for which both orders prefer the same answer.
+    `mass` is the judge's mean total probability of A and B, None without log-probabilities. `length_controlled` is None
+    for fewer than 10 scored prompts.
     """
 
     total: HeadToHead
@@ -147,7 +147,7 @@ def head_to_head(preferences: Sequence[float | None], verdicts: Sequence[int] | 
 
 
 def win_rate(comparisons: Iterable[Comparison]) -> WinRate:
-    """Sum up the comparisons of one model with one baseline; a prompt's preference is the mean over its two orders."""
+    """Return the win rate of one model against one baseline; a prompt's preference is the mean over its two orders."""
     by_prompt: dict[str, list[Comparison]] = defaultdict(list)
     for one in comparisons:
         by_prompt[one.example_id].append(one)

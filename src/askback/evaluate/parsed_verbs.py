@@ -1,4 +1,4 @@
-"""The verb and the noun of an instruction by a parser, as Self-Instruct has it (method.md 4.3; `askback[diversity]`)."""
+"""The verb and its object in an instruction by a parser, as in Self-Instruct (method.md 4.3; `askback[diversity]`)."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -6,14 +6,14 @@ from importlib.metadata import version
 from typing import Any
 
 LONGEST = 400
-"""Characters of an instruction that are parsed: its first sentence is what counts."""
+"""Characters of an instruction that are parsed; only its first sentence matters."""
 BATCH = 256
 SIZES = ("md", "lg", "sm")
-"""Self-Instruct's own first, then by how well they parse; one with a transformer needs more than this is worth."""
+"""Sizes of spaCy's models: Self-Instruct's own first, then by accuracy; those with a transformer are too slow here."""
 
 
 def parser() -> str:
-    """Return name and version of the English spaCy model that is installed, "" if there is none, or no spaCy."""
+    """Return name and version of the installed English spaCy model, "" if there is none."""
     try:
         import spacy
     except ImportError:
@@ -28,12 +28,11 @@ def parsed(name: str, instructions: Iterable[str]) -> Iterator[tuple[str, str] |
     """Yield, per instruction, the lemmas of its verb and of the noun that is its object, None where there is no such pair.
 
     The rule is Self-Instruct's: the first sentence's root if it is a verb, with the first noun among its direct objects;
-    else the same of the root's first child, and so on. So questions give nothing, as there. Departures: any of spaCy's
-    models in place of en_core_web_md, whose parser alone is asked (benepar is loaded there and not used for this), and
-    lemmas in lower case.
+    else the same for the root's first child, and so on; questions give None. Departures: any of spaCy's models in place of
+    en_core_web_md, and lemmas in lower case.
 
     Args:
-        name: what `parser` returned.
+        name: the result of `parser`.
     """
     texts = (text.strip()[:LONGEST] for text in instructions)
     for document in _pipeline(name.partition(" ")[0]).pipe(texts, batch_size=BATCH):

@@ -1,4 +1,4 @@
-"""Which of two answers a judge prefers: from its own probabilities of A and B, or else from what it writes."""
+"""Which of two answers a judge prefers: from its probabilities of A and B, or else parsed from its text."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from askback.prompts.prompt import Prompt
 
 CHOICES = (" A", " B")
 REPLY_TOKENS = 64
-"""For a judge that embellishes its verdict or says a sentence first; one that does as it is told needs two."""
+"""Tokens that a written verdict may take: two for a judge that follows the prompt, more for one that adds a sentence."""
 
 _VERDICT = re.compile(
     rf"""
@@ -25,8 +25,8 @@ _VERDICT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`of_first` is the preference for the answer that stood first, in [0, 1], None if there is none; `mass` the judge's
-    whole probability of A and B, None where it tells no probabilities; `raw` what it wrote, or why there is no verdict."""
+    """`of_first` is the preference for the answer shown first, in [0, 1], None if there is none; `mass` the total
+    probability of A and B, None without log-probabilities; `raw` the judge's text, or why there is no verdict."""
 
     of_first: float | None
     mass: float | None
@@ -36,8 +36,8 @@ class Verdict:
 def read_verdicts(engine: Engine, questions: Sequence[Prompt]) -> list[Verdict]:
     """Return the judge's verdict on each question (`prompts.pairwise`).
 
-    An engine that tells probabilities gives a share; of one that does not, the likeliest text is read (`parse`), which
-    gives 0 or 1, and no verdict where it holds none.
+    With log-probabilities, the preference is a share; without, the most likely text is parsed (`parse`), which gives 0, 1
+    or no verdict.
     """
     if "choose" in engine.calls:
         return [_read(row) for row in engine.choose(questions, CHOICES)]
@@ -53,8 +53,8 @@ def read_verdicts(engine: Engine, questions: Sequence[Prompt]) -> list[Verdict]:
 def parse(text: str) -> str:
     """Return the letter of the last well-formed verdict in `text`, "" if there is none.
 
-    Well-formed is "Better answer", a colon and A or B, in whatever decoration, that no other word follows. A letter is
-    never taken from anywhere else: a text without one is unscored.
+    A well-formed verdict is "Better answer", a colon and A or B, with any decoration, that no other word follows. No other
+    letter counts: a text without a verdict is unscored.
     """
     letters = [match["letter"].upper() for match in _VERDICT.finditer(text)]
     return letters[-1] if letters else ""

@@ -1,4 +1,4 @@
-"""ROUGE-L: how much of a reference answer comes back, in order. Weak evidence: a good answer may share few words."""
+"""ROUGE-L: the words that an answer and its reference share, in order. Weak evidence: a good answer may share few."""
 
 from dataclasses import dataclass
 from typing import Never
@@ -14,7 +14,7 @@ from askback.text.words import words
 
 @dataclass(frozen=True)
 class RougeL:
-    """Shares in [0, 1]: of the answer's words, of the reference's words, and their harmonic mean."""
+    """Shares in [0, 1] of common words: among the answer's, among the reference's, and the harmonic mean."""
 
     precision: float
     recall: float
@@ -22,10 +22,7 @@ class RougeL:
 
 
 def rouge_l(reference: str, answer: str) -> RougeL:
-    """Return sentence-level ROUGE-L (Lin 2004) over words, without case and stemming.
-
-    In English the figures are those of `rouge_score`, which knows no letters but a to z.
-    """
+    """Return sentence-level ROUGE-L (Lin 2004) over words, without case and stemming; in English as `rouge_score`."""
     left, right = words(reference), words(answer)
     common = common_words(left, right)
     if not common:
@@ -35,8 +32,7 @@ def rouge_l(reference: str, answer: str) -> RougeL:
 
 
 def common_words(left: list[str], right: list[str]) -> int:
-    """Return the length of the longest common subsequence, a row of the table at a time in the bits of one integer
-    (Hyyrö 2004)."""
+    """Return the length of the longest common subsequence, by bit-parallel dynamic programming (Hyyrö 2004)."""
     places: dict[str, int] = {}
     for at, word in enumerate(left):
         places[word] = places.get(word, 0) | 1 << at

@@ -1,4 +1,4 @@
-"""The verb and the noun an instruction asks with, as in "write a story": Self-Instruct's look at diversity (4.3)."""
+"""The verb and its object in an instruction, as in "write a story": Self-Instruct's measure of diversity (4.3)."""
 
 import re
 from collections import Counter
@@ -23,7 +23,7 @@ MORE_VERBS = _set(
     "paraphrase predict produce propose provide recommend rephrase respond rewrite simplify solve summarise summarize "
     "tabulate translate"
 )
-"""What people ask an assistant for and how-tos seldom open with."""
+"""Verbs with which people ask an assistant, and with which how-tos seldom open."""
 _BEFORE_NOUN = _set(
     "me us him her them a an the this that these those my your our his its their some any all every each no one two three "
     "four five six seven eight nine ten several many few more most both another other following as just only"
@@ -36,16 +36,16 @@ _AFTER_NOUN = _set(
 ) | {",", "(", ")", '"'}
 Pair = tuple[str, str]
 RULES = "rules"
-"""Where no parser is installed: `verb_noun`."""
+"""The value of `Verbs.by` where no parser is installed: the rules of `verb_noun`."""
 LONGEST_NOUN = 4
-"""Words of a noun phrase; a longer one was not understood."""
+"""Largest number of words of a noun phrase; a longer one is not understood."""
 
 
 @dataclass(frozen=True)
 class Verbs:
-    """`coverage` is the share of instructions a pair was found in; `distinct` counts different pairs. `top` holds the
-    commonest verbs, each with its count and its commonest nouns. `by` names what found them: a parser (parsed_verbs.py), or
-    `RULES`."""
+    """`coverage` is the share of instructions with a pair of verb and noun; `distinct` counts different pairs. `top` holds
+    the most frequent verbs, each with its count and its most frequent nouns. `by` names the parser (parsed_verbs.py), or
+    is `RULES`."""
 
     coverage: float
     distinct: int
@@ -54,11 +54,11 @@ class Verbs:
 
 
 def verb_noun(instruction: str, verbs: Collection[str]) -> Pair | None:
-    """Return the verb an instruction opens with and the noun that is its object, None if that cannot be told.
+    """Return the verb that an instruction opens with and the noun that is its object, None where they are not found.
 
-    Departure: Self-Instruct parses with two neural models, which are not to be had everywhere; this goes by rules. The
-    first sentence, less its politeness, has to open with one of `verbs`; the object is the last word before a preposition,
-    conjunction, auxiliary verb or comma, and loses its plural. Questions give nothing, as there.
+    Departure: Self-Instruct uses two neural parsers, which are not always installed; this uses rules. The first sentence,
+    without polite phrases, has to open with one of `verbs`; the object is the last word before a preposition, conjunction,
+    auxiliary verb or comma, in the singular. Questions give None, as there.
     """
     text = _SENTENCE.split(instruction.strip().lower(), maxsplit=1)[0]
     words = _WORD.findall(_POLITE.sub("", text, count=1))
@@ -77,11 +77,10 @@ def verb_noun(instruction: str, verbs: Collection[str]) -> Pair | None:
 
 
 def count_verbs(found: Iterable[Pair | None], by: str = RULES, most: int = 20, nouns: int = 4) -> Verbs:
-    """Count the verb-noun pairs of a set; `most` verbs with `nouns` nouns each, as Self-Instruct's figure has them.
+    """Count the verb-noun pairs of a set (`found`: per instruction, its pair or None); `most` verbs of `nouns` nouns each.
 
     Args:
-        found: per instruction, its pair, or None.
-        by: what found them.
+        by: as in `Verbs`.
     """
     pairs, total = Counter[Pair](), 0
     for pair in found:

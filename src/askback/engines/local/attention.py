@@ -1,9 +1,9 @@
 """Attention on a CPU by matrix products.
 
-torch's fused attention took three times as long with one new token a row, and twice as long reading prompts, as products
-of parts that stay in a core's cache. In bfloat16 the scores are rounded before the softmax, as in the library's attention
-without fusion. In a whole model other roundings outweigh that: against float32, the embedded model's losses per token of 14
-pairs differ by 0.003 (root mean square; 0.005 with the fused attention) and expected levels by 0.03 (0.03).
+torch's fused attention takes three times as long with one new token per row, and twice as long on prompts, as products of
+parts that stay in a core's cache. In bfloat16 the scores are rounded before the softmax, as in the library's attention
+without fusion; other roundings of a model outweigh that: against float32, the embedded model's losses per token on 14
+pairs differ by 0.003 (root mean square; 0.005 with the fused attention), and expected levels by 0.03 (0.03).
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 NAME = "askback"
 PART = 96
-"""Queries at a time. The scores of that many, all heads, are written and read again within the cache."""
+"""Number of queries in a part; their scores, of all heads, fit the cache."""
 
 
 def use(model: Any) -> None:
-    """Have `model` attend this way where it can: on a CPU, if its own way is torch's fused attention."""
+    """Set this attention in `model` where it fits: on a CPU, in place of torch's fused attention."""
     if model.device.type == "cpu" and model.config._attn_implementation == "sdpa" and model._supports_attention_backend:
         _register()
         model.set_attn_implementation(NAME)
@@ -31,12 +31,12 @@ def _register() -> None:
 
     def attend(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **others: Any) -> tuple[Any, None]:
         queries, keys = query.shape[2], key.shape[2]
-        # No mask is "sees all before it" where as many ask as are asked, and "sees all" for one; else torch knows.
+        # No mask means a causal one for as many queries as keys, and none for a single query; else torch decides.
         mask = _causal(queries) if attention_mask is None and queries in (1, keys) else attention_mask
         bent = any(others.get(name) is not None for name in ("softcap", "position_bias", "s_aux"))
         causal = others.get("is_causal") is not False and getattr(module, "is_causal", True)
         plain = mask is not None and mask.dtype == torch.bool and mask.shape[1] == 1 and causal
-        # A query, as of padding, that sees nothing is to give a number.
+        # A query that sees no key, such as padding, must give a number.
         if module.training or bent or not plain or not mask.any(-1).all():
             theirs: tuple[Any, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **others)
             return theirs
@@ -50,7 +50,7 @@ def _register() -> None:
 
 
 def _one(query: Any, key: Any, value: Any, mask: Any) -> Any:
-    """Attend with one query a row. The heads that share keys and values are the rows of one matrix."""
+    """Attend with one query per row. Heads that share keys and values are the rows of one matrix."""
     import torch
 
     rows, heads, _, size = query.shape
@@ -60,18 +60,18 @@ def _one(query: Any, key: Any, value: Any, mask: Any) -> Any:
 
 
 class _Part(NamedTuple):
-    """Some rows and queries of a batch, and what they see: from `begin` on not all see all, from `end` on none sees."""
+    """Some rows and queries of a batch: all of them see the keys before `begin`, none sees those from `end` on."""
 
     rows: slice
     queries: slice
     begin: int
     end: int
     hidden: Any
-    """Of the keys from `begin` to `end`, which a query does not see."""
+    """Mask of the keys from `begin` to `end` that a query does not see."""
 
 
 def _many(query: Any, key: Any, value: Any, parts: Sequence[_Part]) -> Any:
-    """Attend with many queries a row, a part at a time."""
+    """Attend with many queries per row, part by part."""
     import torch
 
     rows, heads, queries, size = query.shape
@@ -96,10 +96,10 @@ def _causal(queries: int) -> Any:
     return torch.ones(queries, queries, dtype=torch.bool).tril()[None, None]
 
 
-# All layers of a pass have the same mask, or two by turns; a tensor is equal to itself alone here.
+# All layers of a pass share one mask, or alternate between two; as a cache key, a tensor equals only itself.
 @lru_cache(maxsize=2)
 def _parts(mask: Any, rows: int) -> list[_Part]:
-    """Return how a batch is attended to in parts."""
+    """Return the parts of a batch."""
     if mask.stride(0) == 0:
         mask = mask[:1]  # one for all rows
     queries = mask.shape[2]

@@ -1,9 +1,9 @@
-"""Drawing many answers at once, so that what a row costs ends with its own answer.
+"""Sampling many answers at once, where the cost of a row ends with its own answer.
 
-transformers' `generate` goes on with every row of a batch until the longest answer is done, and copies all keys and values
-at every token. Here they stay (kv_cache.py); a row that is done leaves at once, and when enough have left, the
-next prompts are read. The library's continuous batching would do that too, but draws a whole batch from one stream of
-random numbers, so that an answer depends on its neighbours, and on a CPU every token looks past those of all other rows.
+transformers' `generate` computes every row of a batch until the longest answer is done, and copies all keys and values at
+every token. Here they stay in place (kv_cache.py); a finished row leaves at once, and when enough have left, the next
+prompts are read. The library's continuous batching does that too, but samples a whole batch from one stream of random
+numbers, so that an answer depends on its neighbours, and on a CPU each token attends over the masked tokens of all rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,20 +13,20 @@ from askback.engines.batching import LIKE, batches, common_prefix
 from askback.engines.local.kv_cache import Open, Place
 
 Choose = Callable[[Any, list[int], list[int]], list[int]]
-"""(logits, which rows they are of, how many tokens each has drawn) → the next token of each."""
+"""(logits, row numbers, number of tokens sampled in each row) → the next token of each row."""
 
 
 class Drawing:
-    """The answers to `rows`, drawn with `model`.
+    """The answers to `rows`, sampled with `model`.
 
     Args:
-        model: a causal model of transformers whose layers keep the keys and values of single tokens and nothing else.
+        model: a causal model of transformers whose layers keep keys and values of single tokens only.
         rows: prompts.
-        choose: which token comes next.
-        most: tokens in an answer, at most.
+        choose: returns the next token of each row.
+        most: largest number of tokens of an answer.
         stops: tokens that end an answer.
-        read: tokens in one pass over prompts.
-        room: rows drawn at once times the longest of them, its answer included, are at most this; or it is one row.
+        read: number of tokens in one pass over prompts.
+        room: largest product of the number of rows sampled together and the longest of them, with its answer.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Drawing:
         self._place = Place()
 
     def run(self) -> list[list[int]]:
-        """Return each row's answer; its last token is a stop token if the model ended it itself."""
+        """Return each row's answer, which ends with a stop token unless it was cut."""
         import torch
 
         with torch.inference_mode():
@@ -66,7 +66,7 @@ class Drawing:
         return self._answers
 
     def _fitting(self) -> int:
-        """Return how many of those that wait are to be read now: none until a quarter of the room is free."""
+        """Return the number of waiting rows to read now: 0 until a quarter of the room is free."""
         if not self._waiting:
             return 0
         numbers = [self._waiting[-1], *(row.number for row in self._place.rows)]
@@ -75,7 +75,7 @@ class Drawing:
         return free if free >= min(len(self._waiting), max(1, at_once // 4)) else 0
 
     def _start(self, numbers: list[int], prefix: list[Any]) -> None:
-        """Read the prompts of these rows, each once, and draw the first token of each row."""
+        """Read the prompts of these rows, equal ones once, and sample the first token of each row."""
         self._place.make_room(len(numbers), len(self._rows[numbers[0]]))
         asking: dict[tuple[int, ...], list[int]] = {}
         for number in numbers:
@@ -92,7 +92,7 @@ class Drawing:
     def _pass(self, rows: Sequence[Sequence[int]], prefix: list[Any]) -> tuple[Any, list[Any]]:
         """Read rows after the prefix; return the logits after each, and the layers of keys and values.
 
-        Padding is on the right, where no token that counts can see it, so it needs no mask.
+        Padding is on the right, where no token of a row attends to it, so it needs no mask.
         """
         import torch
         from transformers import DynamicCache
@@ -107,7 +107,7 @@ class Drawing:
         return logits[:, 0], cache.layers
 
     def _step(self) -> None:
-        """Draw one more token for every row."""
+        """Sample one more token for every row."""
         import torch
 
         place, device = self._place, self._model.device

@@ -1,4 +1,4 @@
-"""Where the keys and values of the rows that are being drawn stand: a row a line, all of them ending in one column."""
+"""The key-value cache of the rows that are sampled together: one line per row, all rows end in the same column."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,16 @@ from functools import lru_cache
 from typing import Any
 
 SPARE = 64
-"""Columns beyond the longest row. When they are used up, all rows move; attention passes over every column."""
+"""Columns beyond the longest row. When they are used up, all rows move; attention reads every column."""
 
 
 def head_size(config: Any) -> int:
-    """Return the numbers in a key of one head, by a text model's configuration."""
+    """Return the size of one head's key, by a text model's configuration."""
     return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
 def token_bytes(model: Any) -> int:
-    """Return the bytes that the keys and values of one token take, in all layers."""
+    """Return the number of bytes of one token's keys and values, in all layers."""
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     return int(2 * config.num_hidden_layers * heads * head_size(config) * model.dtype.itemsize)
@@ -24,7 +24,7 @@ def token_bytes(model: Any) -> int:
 
 @dataclass(slots=True)
 class Open:
-    """A row whose answer is being drawn: its first column, and the token drawn last, which is yet to be read."""
+    """A row whose answer is being sampled: its first column, and its last sampled token, which is not read yet."""
 
     number: int
     start: int
@@ -43,11 +43,11 @@ class Place:
 
     @property
     def full(self) -> bool:
-        """Tell whether there is no column for another token."""
+        """Whether there is no column for another token."""
         return self.end == self.width
 
     def make_room(self, more: int, longest: int) -> None:
-        """Move all rows to where there are so many lines `more`, and columns for a row of `longest` tokens."""
+        """Move all rows to a layout with `more` further lines, and columns for a row of `longest` tokens."""
         first = min((row.start for row in self.rows), default=self.end)
         old, self.end = slice(first, self.end), max(longest, self.end - first)
         self.width, self.lines = self.end + SPARE, len(self.rows) + more
@@ -59,7 +59,7 @@ class Place:
     def take_in(
         self, layers: Sequence[Any], copies: Sequence[int], lengths: Sequence[int], numbers: Sequence[int]
     ) -> list[Open]:
-        """Take in rows that have been read: line `copies[i]` of those layers, up to its length, as row `numbers[i]`."""
+        """Add rows that have been read: line `copies[i]` of `layers`, up to `lengths[i]`, becomes row `numbers[i]`."""
         import torch
 
         if self.cache is None:
@@ -68,7 +68,7 @@ class Place:
             self.cache = Cache(layers=[_layer()(self, one.keys, one.values) for one in layers])
         device = layers[0].keys.device
         line, longest = torch.tensor(copies, device=device)[:, None], max(lengths)
-        # Each row's last token goes into the last column; what comes before its first is never looked at.
+        # Each row's last token goes into the last column; columns before its first token are masked.
         column = torch.arange(longest, device=device) - (longest - torch.tensor(lengths, device=device)[:, None])
         column = column.clamp(min=0)
         lines = slice(len(self.rows), len(self.rows) + len(copies))
@@ -90,7 +90,7 @@ class Place:
 
 @lru_cache(maxsize=1)
 def _layer() -> Any:
-    """Return the cache layer that stands in a place: all columns are shown to a model, which masks those beyond `end`."""
+    """Return the class of a layer of the cache: a model sees all columns, and masks those beyond `end`."""
     from transformers.cache_utils import DynamicLayer
 
     class PlaceLayer(DynamicLayer):  # type: ignore[misc]
@@ -101,9 +101,9 @@ def _layer() -> Any:
             self.lay(slice(0, 0))
 
         def lay(self, old: slice) -> None:
-            """Lay the place out anew, with what stands in those columns at the end of all rows.
+            """Move the columns `old` to the end of all rows in a new layout.
 
-            The memory is used again, as fresh memory is slow to come by. What is left in it is finite, and masked.
+            The memory is reused, as allocating is slow. Old values in it are finite, and masked.
             """
             rows, end = len(self._place.rows), self._place.end
             for name, memory in self._memory.items():
@@ -111,7 +111,7 @@ def _layer() -> Any:
                 shape = (self._place.lines, kept.shape[1], self._place.width, kept.shape[3])
                 needed = math.prod(shape)
                 if needed > len(memory):
-                    # A quarter more, so that the first rows can move once without asking for memory again.
+                    # A quarter more, so that the first move needs no allocation.
                     self._memory[name] = memory = kept.new_zeros(needed * 5 // 4)
                 laid = memory[:needed].view(shape)
                 laid[:rows, :, end - kept.shape[2] : end] = kept

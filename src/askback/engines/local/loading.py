@@ -1,4 +1,4 @@
-"""From a checked folder to a model and its tokenizer, through transformers."""
+"""Loading a model and its tokenizer from a checked folder, through transformers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from askback.prompts.rendering import check_template
 
 
 def load(folder: Path, dtype: Any, chat_template: str = "", **how: Any) -> tuple[Any, Any]:
-    """Return the model, ready to be asked, and its tokenizer, with the chat template of that path if one is given.
+    """Return the model, in evaluation mode, and its tokenizer, with the chat template of that path if one is given.
 
-    Weights are read as safetensors, from this disk, and no code that came with them is run. `how` goes to transformers'
-    `from_pretrained`, as a `device_map` does.
+    Weights are read as safetensors from this disk, and no code of the folder is run. `how` holds further arguments of
+    transformers' `from_pretrained`, such as `device_map`.
 
     Raises:
         InputError: transformers cannot load them, or the template cannot be read.
@@ -25,7 +25,7 @@ def load(folder: Path, dtype: Any, chat_template: str = "", **how: Any) -> tuple
 
 
 def multiplies_bfloat16() -> bool:
-    """Tell whether the machine multiplies bfloat16 itself; where it is emulated, float32 is several times as fast."""
+    """Return whether the machine multiplies bfloat16 in hardware; where not, float32 is several times as fast."""
     import torch
     from transformers.utils import is_torch_bf16_gpu_available
 
@@ -39,7 +39,7 @@ def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
     """Return the tokenizer of a model, with the chat template of that path if one is given; needs no torch.
 
     Raises:
-        InputError: transformers cannot load it, or the template cannot be read or is not fit for use.
+        InputError: transformers cannot load it, or the template cannot be read or used.
         MissingExtra: transformers is not installed.
     """
     try:
@@ -57,13 +57,13 @@ def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
 
 def truncate(tokenizer: Any, text: str, max_tokens: int) -> str:
     """Return the longest beginning of `text`, cut at a token's end, that encodes to at most `max_tokens`."""
-    # Not verbose: a text longer than the model's context is what this is for, and no cause for a warning.
+    # Not verbose: a text longer than the model's context is expected here, and needs no warning.
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     offsets = encoded["offset_mapping"]
     if len(offsets) <= max_tokens:
         return text
     for kept in range(max_tokens, 0, -1):
-        # Several tokens may stand for one character; it is kept whole or not at all.
+        # A character of several tokens is kept whole or not at all.
         head = text[: min(offsets[kept - 1][1], offsets[kept][0])]
         if len(tokenizer(head, add_special_tokens=False)["input_ids"]) <= max_tokens:
             return head
@@ -104,7 +104,7 @@ def _weights(folder: Path, dtype: Any, **how: Any) -> Any:
 
 @contextmanager
 def _loading(folder: Path) -> Iterator[None]:
-    """Load without transformers' progress bars, and say of what cannot be loaded which folder it was."""
+    """Load without transformers' progress bars; an error names the folder."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -117,7 +117,7 @@ def _loading(folder: Path) -> Iterator[None]:
         if "trust_remote_code" in str(error):
             raise InputError(
                 f"{folder}: needs code that is in the model's folder, and such code is never run; use a model of an "
-                "architecture that transformers has itself"
+                "architecture that transformers itself has"
             ) from error
         raise InputError(f"{folder}: transformers cannot load this model: {' '.join(str(error).split())}") from error
     finally:

@@ -1,25 +1,25 @@
-"""Drawing one token per row so that row i depends on its own probabilities and its own seed alone.
+"""Sampling of one token per row that depends on the row's own probabilities and seed alone.
 
-The library's samplers draw a whole batch from one random stream, so a row's answer changes with its neighbours. Here
-the noise of a row is a function of (its seed, the step, the token), and the token with the largest sum of
-log-probability and Gumbel noise is taken, which is an exact draw from the softmax (the Gumbel-max trick).
+The library's samplers draw a whole batch from one random stream, so a row's answer changes with its neighbours. Here the
+noise of a row is a function of (its seed, the step, the token); the token with the largest sum of log-probability and
+Gumbel noise is an exact sample from the softmax (the Gumbel-max trick).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 _FIRST_CANDIDATES = 256
-"""How many of the likeliest tokens to look at first for the nucleus; it nearly always lies within, and sorting a whole
-vocabulary for every token of every row costs more than a small model's forward pass."""
+"""Number of most likely tokens that are searched first for the nucleus, which nearly always lies within them; sorting a
+whole vocabulary for every token of every row costs more than a small model's forward pass."""
 
 
 class SeededSampler:
-    """A logits processor for transformers' ``generate`` in greedy mode: it leaves one possible token in each row.
+    """A logits processor for transformers' ``generate`` in greedy mode that leaves one possible token in each row.
 
     Args:
         seeds: one per row, any integers.
         temperature: above 0; divides the logits.
-        top_p: the smallest set of likeliest tokens with at least this probability is drawn from.
+        top_p: probability of the nucleus.
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
@@ -29,7 +29,7 @@ class SeededSampler:
         self._step = 0
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Return -inf for every token but the drawn one of each row."""
+        """Return -inf for every token but the sampled one of each row."""
         import torch
 
         logits = scores.float() / self._temperature
@@ -39,7 +39,7 @@ class SeededSampler:
 
 
 def draw(logits: Any, top_p: float, seeds: Sequence[int], steps: Sequence[int]) -> Any:
-    """Return one token per row of `logits` (temperature applied), drawn by that row's seed and step."""
+    """Return one token per row of `logits` (temperature applied), sampled by that row's seed and step."""
     import torch
 
     kept, tokens = nucleus(logits, top_p)
@@ -52,9 +52,9 @@ def draw(logits: Any, top_p: float, seeds: Sequence[int], steps: Sequence[int]) 
 
 
 def nucleus(logits: Any, top_p: float) -> tuple[Any, Any]:
-    """Return the logits (rows × n, -inf beyond the nucleus) and the tokens they belong to.
+    """Return the logits (rows × n, -inf beyond the nucleus) and their tokens.
 
-    The nucleus is the smallest set of likeliest tokens whose probability is at least `top_p`; it is never empty.
+    The nucleus is the smallest set of most likely tokens whose total probability is at least `top_p`; it is never empty.
     """
     import torch
 

@@ -1,8 +1,7 @@
 """The embedded engine: a checkpoint in this process, through transformers.
 
-What it adds to the library: rows sorted by length into batches of so many tokens, the tokens that all prompts of a call
-begin with read once for all of them, logits only where they are asked for, and answers drawn per row by the row's own
-seed (sampling.py).
+Beyond the library, it sorts rows by length into batches of a given number of tokens, reads the common prefix of a call's
+prompts once, computes logits only where they are needed, and samples each row by its own seed (sampling.py).
 """
 
 import math
@@ -30,20 +29,20 @@ if TYPE_CHECKING:
     from askback.recipe import EngineOptions
 
 _READ_TOKENS = {"cpu": 1024, "cuda": 65536}
-"""Tokens in one forward pass. On a CPU more is slower: what does not fit the caches is paged in anew at every layer."""
+"""Tokens in one forward pass. On a CPU more is slower: activations beyond the caches are read from memory in each layer."""
 _DRAW_TOKENS = {"cpu": (8192, 32768), "cuda": (65536, 65536)}
-"""Tokens of all rows that are drawn together: at least, and at most where their keys and values take no more than
-`_DRAW_BYTES`. Each step reads all weights, so that many rows are better than few."""
+"""Tokens of all rows that are sampled together: the least, and the most where their keys and values take no more than
+`_DRAW_BYTES`. Each step reads all weights, so many rows are better than few."""
 _DRAW_BYTES = 2**30
 _LOGITS = {"cpu": 2**28, "cuda": 2**30}
-"""Most logits in one pass, which bounds memory whatever the vocabulary."""
+"""Largest number of logits in one pass, which bounds memory whatever the vocabulary."""
 
 
 class TransformersLocal:
-    """A model loaded from a folder, on the GPU if there is one, ready to answer (`Engine` in base.py).
+    """A model loaded from a folder, on the GPU if there is one (`Engine` in protocol.py).
 
-    The same call gives the same answers. Across batch sizes, and so across other prompts in the same call, numbers
-    agree up to floating-point rounding.
+    The same call gives the same answers. With another batch size, or other prompts in the same call, numbers agree up to
+    floating-point rounding.
 
     Args:
         model_folder: a checkpoint, or a LoRA adapter, which is merged into its base model.
@@ -77,7 +76,7 @@ class TransformersLocal:
         dtype = torch.float32 if options.dtype == "float32" else torch.bfloat16
         self._model, self._tokenizer = load(folder, dtype, chat_template)
         if not multiplies_bfloat16():
-            self._model.float()  # the same weights: what is rounded otherwise is the arithmetic alone
+            self._model.float()  # the same weights; only the arithmetic is rounded otherwise
         self._draw_tokens = options.batch_tokens or _draw_tokens(self._model, self._device)
         self._model.to(self._device)
         attention.use(self._model)
@@ -88,7 +87,7 @@ class TransformersLocal:
         )
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
-        """Draw one answer per prompt; the text is what follows `answer_start`."""
+        """Sample one answer per prompt; the text is what follows `answer_start`."""
         pairs = list(zip(prompts, seeds, strict=True))
         rows = [render(self._tokenizer, prompt) for prompt, _ in pairs]
         lengths = [len(row) + sampling.max_new_tokens for row in rows]
@@ -108,15 +107,15 @@ class TransformersLocal:
         return answers
 
     def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
-        """Return, per prompt, the log-probability of each choice as what follows `answer_start`.
+        """Return, per prompt, the log-probability of each choice after `answer_start`.
 
-        The choices are encoded as they would be within the whole text. Where they differ in their last token alone, as
-        " 1" to " 5" do, one pass serves all of them.
+        The choices are encoded as part of the whole text. Where they differ in their last token alone, as " 1" to " 5" do,
+        one pass serves all of them.
         """
         endings: dict[str, tuple[int, list[list[int]]]] = {}
         rows: list[Row] = []
         for prompt in prompts:
-            # What stands before a choice, the template's end of turn and the answer start, is the same in all prompts.
+            # The tokens just before a choice, the template's end of turn and the answer start, are the same in all prompts.
             if prompt.answer_start not in endings:
                 endings[prompt.answer_start] = self._endings(prompt, choices)
             dropped, tails = endings[prompt.answer_start]
@@ -126,7 +125,7 @@ class TransformersLocal:
         return [_choice_values(values, endings[prompt.answer_start][1]) for prompt in prompts]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
-        """Return how likely each continuation is as the whole answer, stop token included."""
+        """Return the likelihood of each continuation as the whole answer, stop token included."""
         rows = [
             continuation(*render_pair(self._tokenizer, prompt, answer))
             for prompt, answer in zip(prompts, continuations, strict=True)
@@ -140,7 +139,7 @@ class TransformersLocal:
         return truncate(self._tokenizer, text, max_tokens)
 
     def _endings(self, prompt: Prompt, choices: Sequence[str]) -> tuple[int, list[list[int]]]:
-        """Return how many tokens of the prompt a choice may alter, and each choice's tokens from there on."""
+        """Return the number of the prompt's last tokens that a choice may alter, and each choice's tokens from there on."""
         alone = render(self._tokenizer, prompt)
         whole = [
             render(self._tokenizer, replace(prompt, answer_start=prompt.answer_start + choice)) for choice in choices
@@ -157,7 +156,7 @@ class TransformersLocal:
             )
 
     def _score(self, rows: Sequence[Row], budget: int, precise: bool = False) -> list[list[float]]:
-        """Return the wanted log-probabilities of each row; `precise` if they are to be compared with one another."""
+        """Return the wanted log-probabilities of each row; `precise` computes logits in float32, for comparisons."""
         import torch
 
         self._check_lengths([len(row.ids) for row in rows])
@@ -181,7 +180,7 @@ class TransformersLocal:
         return Cache(layers=[_shared_layer()(layer.keys, layer.values) for layer in filled.layers])
 
     def _logprobs(self, rows: list[Row], shared: int, cache: Any) -> list[list[float]]:
-        """Run one batch. Padding is on the right, where no token that counts can see it, so it needs no mask."""
+        """Run one batch. Padding is on the right, where no wanted token attends to it, so it needs no mask."""
         import torch
 
         width = max(len(row.ids) for row in rows) - shared
@@ -190,7 +189,7 @@ class TransformersLocal:
         at, position, token = torch.tensor(wanted, dtype=torch.long).reshape(-1, 3).T
         keep = torch.zeros_like(ids, dtype=torch.bool)
         keep[at, position] = True
-        # The kept positions come out in one flat list; this is the place of each in it.
+        # Logits of the kept positions come as one flat list; this is the index of each.
         place = (keep.flatten().cumsum(0) - 1).view_as(keep)[at, position]
         logits = self._model(
             ids.to(self._device), cache=cache, use_cache=False, logits_to_keep=keep.to(self._device)
@@ -210,7 +209,7 @@ class TransformersLocal:
         ).run()
 
     def _draw_padded(self, rows: list[list[int]], sampling: Sampling, seeds: list[int]) -> list[list[int]]:
-        """Draw with the library's own loop, for a model whose layers keep more than keys and values of single tokens."""
+        """Sample with the library's own loop, for a model whose layers keep more than keys and values of single tokens."""
         import torch
         from transformers import LogitsProcessorList
 
@@ -235,9 +234,9 @@ class TransformersLocal:
 
 @contextmanager
 def _float32_head(model: Any) -> Iterator[None]:
-    """Have logits computed in float32 from the last hidden state.
+    """Compute logits in float32 from the last hidden state.
 
-    In bfloat16 a logit above 16 is a multiple of 1/8: half of all pairs had two digits exactly tied.
+    In bfloat16 a logit above 16 is a multiple of 1/8, which left two digits tied in half of all pairs.
     """
     from torch.nn.functional import linear
 
@@ -266,10 +265,7 @@ def _choice_values(values: Any, tails: list[list[int]]) -> list[float]:
 
 
 def _pick(logits: Any, places: Any, tokens: Any) -> list[float]:
-    """Return the log-probability of each token at its place, normalised in float32 over the whole vocabulary.
-
-    A part at a time, so that the float32 copy stays small.
-    """
+    """Return the log-probability of each token at its place, normalised in float32 over the vocabulary, in small parts."""
     import torch
 
     totals = torch.cat([part.float().logsumexp(-1) for part in logits.split(512)])
@@ -277,7 +273,7 @@ def _pick(logits: Any, places: Any, tokens: Any) -> list[float]:
 
 
 def _draw_tokens(model: Any, device: str) -> int:
-    """Return how many tokens are drawn together by default."""
+    """Return the default number of tokens that are sampled together."""
     least, most = _DRAW_TOKENS[device]
     if not _can_share(model.config):
         return least
@@ -285,7 +281,7 @@ def _draw_tokens(model: Any, device: str) -> int:
 
 
 def _can_share(config: Any) -> bool:
-    """Tell whether a prefix can be reused: the state of every layer is keys and values of single tokens."""
+    """Return whether a prefix can be reused: every layer keeps keys and values of single tokens only."""
     kinds = getattr(config.get_text_config(), "layer_types", None) or ["full_attention"]
     return set(kinds) <= {"full_attention", "sliding_attention"}
 
