@@ -184,6 +184,68 @@ def clauses(pair):
 EXPORTER = Exporter(clauses, {"request": (), "clauses": ("text",)}, axolotl={"type": "clauses"})
 """
 
+OUTLINE = """
+from askback.engines.usage import Tokens
+from askback.execution.forecast import Forecast, Pairs
+from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
+from askback.records import Candidate, exchange
+
+EACH = 3
+
+
+def forecast(options, context):
+    segments = context.pairs("segments")
+    return Forecast(
+        Pairs(EACH * segments.count, segments.sample, origin="augmented"),
+        segments.count,
+        Tokens(prompt=700 * segments.count),
+        scratch=12_345,
+        memory=0.5,
+        notes=(f"an outline has {EACH} points",),
+    )
+
+
+def check(options, recipe, engine, calls):
+    return [f"{engine} draws no trees"]
+
+
+def kept(options, segments):
+    outcome = Outcome()
+    for segment in segments:
+        for number in range(EACH):
+            messages = exchange(f"What is point {number}?", segment.text, segment.id)
+            outcome.keep("points", Candidate(f"{segment.id}-{number}", messages, segment.provenance, [], "", "", 0))
+    return outcome
+
+
+@recorded(version=1, engine="augment", check=check, forecast=forecast)
+def outline(step, options, *, model, segments):
+    return step.write(Candidate, [kept(options, segments)])
+
+
+@recorded(version=1)
+def copy(step, options, *, points):
+    outcome = Outcome()
+    for point in points:
+        outcome.keep("copies", point)
+    return step.write(Candidate, [outcome])
+"""
+OUTLINED = """
+from askback.augment.outline import copy, outline
+from askback.methods.humpback import make_corpus
+
+
+def outlined(recipe, run):
+    segments = make_corpus(recipe, run)
+    writer = run.server("augment") or run.base()
+    points = run.step("points", outline, recipe.augment, model=writer, segments=segments)
+    return run.step("copies", copy, recipe.augment, points=points)
+
+
+PAGE = outlined
+"""
+
 
 def add(package: Path, table: str, before: str, line: str) -> None:
     """Add a line to an explicit table, behind its first."""
@@ -238,6 +300,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     add(package, "recipe/names.py", "EngineName = Literal[", '"echo",')
     (package / "export/exporters/clauses.py").write_text(CLAUSES)
     add(package, "export/exporters/__init__.py", "FormatName = Literal[", '"clauses",')
+    (package / "augment/outline.py").write_text(OUTLINE)
+    (package / "methods/outlined.py").write_text(OUTLINED)
+    add(package, "recipe/names.py", "MethodName = Literal[", '"outlined",')
     (folder / "notes").mkdir()
     for number in range(3):
         text = " ".join(f"The {word} of {number} lies in the {other}." for word in WORDS for other in WORDS[:4])
@@ -344,3 +409,26 @@ def test_a_scorer_of_another_package_is_named_in_the_recipe(copy: Copy) -> None:
         assert said in line, line
     least = ("--set", "recipe.score.scorers=[tone]", *given[2:], "--set", "recipe.select={min_score: 4}")
     assert "above 3, the highest score of tone" in copy.ask("plan", str(copy.recipe), *copy.options, *least, code=2)
+
+
+@pytest.mark.timeout(600)
+def test_a_method_that_is_added_is_planned_by_its_steps_own_forecasts(copy: Copy) -> None:
+    outlined = (str(copy.recipe), *copy.options, "--set", "name=outlined", "--set", "recipe.method=outlined")
+    plan = json.loads(copy.ask("plan", *outlined, "--json"))
+    steps = {step["name"]: step for step in plan["steps"]}
+    assert list(steps) == ["segment", "dedup", "points", "copies"]
+    points, segments = steps["points"], steps["points"]["entered"]
+    assert segments == steps["dedup"]["entered"] > 0
+    assert points["tokens"] == {"prompt": 700 * segments} and points["seconds"] >= 700 * segments / 500
+    assert (points["scratch"], points["memory"]) == (12_345, 0.5) and points["disk"] > 3 * segments * 250
+    assert {"an outline has 3 points", "echo draws no trees"} <= set(plan["notes"])
+    assert steps["copies"]["entered"] == 3 * segments and steps["copies"]["disk"] == points["disk"]
+    shown = copy.ask("plan", *outlined)
+    assert "Note: an outline has 3 points." in shown and "points needs" not in shown
+    copy.ask("run", *outlined)
+    after = {step["name"]: step for step in json.loads(copy.ask("plan", *outlined, "--json"))["steps"]}
+    counts = json.loads((copy.run.parent / "outlined/points/step.json").read_text())["counts"]
+    assert {step["state"] for step in after.values()} == {"done"}
+    assert after["copies"]["entered"] == counts["points"]["kept"] == 3 * len(Records[Any](copy.run / "dedup", ""))
+    wrong = ("--set", "recipe.method=outlines")
+    assert "Did you mean 'outlined'?" in copy.ask("plan", str(copy.recipe), *copy.options, *wrong, code=2)

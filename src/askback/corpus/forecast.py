@@ -11,6 +11,7 @@ from askback.corpus import cut
 from askback.corpus.apart import read_apart
 from askback.corpus.dedup import deduplication_bytes
 from askback.corpus.readers import pieces as pieces_of
+from askback.corpus.readers import reader
 from askback.corpus.watched import Reading
 from askback.execution.forecast import Forecast, ForecastContext, Pair, Pairs, spread
 from askback.execution.outcome import Outcome
@@ -34,11 +35,9 @@ def forecast_of_segments(options: Corpus, context: ForecastContext) -> Forecast:
     cut_so_far = Outcome[Segment]()
     for source in options.sources:
         pieces = pieces_of(source)
-        count, sampled, done, outcome = _look(source, pieces, options)
-        # What was not reached is taken to be like what was.
-        count = round(count * len(pieces) / max(done, 1)) if done < len(pieces) else count
-        count = round(count * source.sample)
-        whole_corpus &= done == len(pieces) and count == sampled
+        found, sampled, ended, outcome = _look(source, pieces, options)
+        count = round(found * source.sample)
+        whole_corpus &= ended and count == sampled
         cut_so_far.add(outcome)
         kept = outcome.kept
         documents[hide(f"{source.format} {source.path}".strip())] = count
@@ -59,9 +58,9 @@ def forecast_of_unique(options: Corpus, context: ForecastContext) -> Forecast:
 
 def _look(
     source: CorpusSource, pieces: Sequence[tuple[list[File], Any]], options: Corpus
-) -> tuple[int, int, int, Outcome[Segment]]:
-    """Return how many documents were found in `SAMPLE_SECONDS`, how many of them were cut, how many pieces were read to
-    their end, and what was cut."""
+) -> tuple[int, int, bool, Outcome[Segment]]:
+    """Return how many documents a source holds, how many of them were cut, whether all were read in `SAMPLE_SECONDS`, and
+    what was cut."""
     # A small sample would have the whole source read, so what is looked at is its beginning.
     most = source.limit and math.ceil(source.limit / source.sample)
     whole = source.model_copy(update={"sample": 1.0, "limit": most})
@@ -81,5 +80,21 @@ def _look(
             outcome.add(made)
             count, sampled = count + was_cut + more, sampled + was_cut
             if time.monotonic() > deadline:
-                return count, sampled, done, outcome
-    return count, sampled, len(pieces), outcome
+                return _total(source, pieces, most, count, done), sampled, False, outcome
+    return count, sampled, True, outcome
+
+
+def _total(
+    source: CorpusSource, pieces: Sequence[tuple[list[File], Any]], most: int | None, count: int, done: int
+) -> int:
+    """Return the documents of a source, of which `count` were found, and `done` pieces read to their end.
+
+    Args:
+        most: documents that are read of a piece.
+    """
+    known = reader(source.format)
+    if known.lot or known.count:
+        sizes = [known.count() if known.count else len(paths) for paths, _ in pieces]
+        return sum(size if most is None else min(size, most) for size in sizes)
+    # What was not reached is taken to be like what was.
+    return round(count * len(pieces) / max(done, 1))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from askback.prompts.prompt import Prompt
 
@@ -93,4 +93,13 @@ class Engine(Protocol):
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the beginning of `text` of at most `max_tokens` tokens."""
+        ...
+
+
+@runtime_checkable
+class Server(Protocol):
+    """What an engine has beside that which asks a server's own model (`EngineKind.served`)."""
+
+    def describe(self) -> str:
+        """Return in a line what the server offers."""
         ...

@@ -10,11 +10,10 @@ from askback.execution.run import Steps
 from askback.execution.shards import Records
 from askback.lookup import lookup
 from askback.recipe import Recipe
+from askback.recipe.names import METHODS
 
 Page = Callable[[Recipe, Steps], Model | Records[object]]
 """A method: its result is a model, or the data set where the recipe asks for no model."""
-
-METHODS = {"humpback": "askback.methods.humpback:humpback"}
 
 
 def page_of(recipe: Recipe) -> Page:

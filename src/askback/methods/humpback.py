@@ -94,3 +94,6 @@ def curate(
     judged = run.step(f"score-{t}", score, recipe.score, model=judge, candidates=candidates)
     k = recipe.select.of_round(t)
     return judged, run.step(f"select-{t}", select, k, candidates=candidates, judgements=judged, before=before)
+
+
+PAGE = humpback

@@ -5,8 +5,9 @@ from pathlib import Path
 from askback.augment.write import write_piece
 from askback.curate.score import score_piece
 from askback.curate.scorers.trial import check_calls
-from askback.engines import Offer
+from askback.engines import Offer, kind_of
 from askback.engines.http.blame import hint
+from askback.engines.protocol import Server
 from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.evaluate.options import Judging
@@ -30,15 +31,13 @@ def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ROLES) -> list[Offer]
         InputError: one cannot be reached, refuses what a run sends, or answers with nothing; in its own words.
         RecipeError: a scorer needs what its server does not offer.
     """
-    from askback.engines.http.openai_http import OpenAIHttp
-
     found = []
     for role in roles:
         options = file.resources.engine_for(role)
-        if options.kind == "openai_http":
+        if kind_of(options.kind).served:
             worker = WorkerContext()  # a server that was asked before may answer otherwise now
             engine = worker.engine(options, str(Path()))
-            assert isinstance(engine, OpenAIHttp)
+            assert isinstance(engine, Server)
             if role == "score":
                 check_calls(file.recipe.score, options.kind, engine.calls)
             why = _tried(role, file, options, worker)

@@ -5,14 +5,14 @@ step's identity; of `Resources`, only what the engines are is. Unknown keys are 
 reports all errors at once.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from askback.recipe.base import NAME, FilePath, Options, Share
 from askback.recipe.curation import PAPERS_LEAST, Check, Gate, Judge, Labels, Score, Select
 from askback.recipe.inputs import PRESETS, Corpus, CorpusSource, Seed, SeedSource, WordList
-from askback.recipe.names import DocumentFormat, scorer
+from askback.recipe.names import DocumentFormat, MethodName, scorer
 from askback.recipe.resources import EngineOptions, Engines, Launch, Resources
 from askback.recipe.training import Augment, Backward, HeldOut, Lora, Training
 
@@ -24,7 +24,7 @@ __all__ += ["RecipeFile", "Resources", "Score", "Seed", "SeedSource", "Select", 
 class Recipe(Options):
     """What defines the result. Two runs with equal recipes, inputs and code give equal data."""
 
-    method: Literal["humpback"] = "humpback"
+    method: MethodName = "humpback"
     """Name of the method (methods/)."""
     base: FilePath = "builtin:smollm2-135m"
     """The model every M is trained from: a builtin, a local folder, or a hub name."""

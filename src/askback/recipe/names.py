@@ -52,10 +52,14 @@ EngineName = Literal[
 ]
 """Files in engines/."""
 
+MethodName = Literal["humpback"]
+"""Files in methods/."""
+
 DOCUMENTS = table("askback.corpus.readers", DocumentFormat, "READER")
 PAIRS = table("askback.seed.readers", PairFormat, "READER")
 SCORERS = table("askback.curate.scorers", ScorerName, "SCORER")
 ENGINES = table("askback.engines", EngineName, "ENGINE")
+METHODS = table("askback.methods", MethodName, "PAGE")
 SCORERS_GROUP = "askback.scorers"
 InstalledScorer = NewType("InstalledScorer", str)
 """The name of a scorer of another package."""

@@ -39,6 +39,8 @@ class Reader:
     """Cuts the files of a source into parts that are pieces of work."""
     fingerprint: Callable[[CorpusSource], str] | None = None
     """Of what is no file; files are known by their content."""
+    count: Callable[[], int] | None = None
+    """Counts the documents of a source without files, where that needs no reading of them."""
     needs_path: bool = True
     markup: Markup = "html"
     """What most of its documents hold."""

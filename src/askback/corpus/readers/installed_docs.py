@@ -33,14 +33,26 @@ def installed_distributions() -> Iterator[Distribution]:
 
 def read_installed_docs(paths: Sequence[File], source: CorpusSource, options: Corpus) -> Iterator[Document | Rejection]:
     """Read the description of every installed distribution, by name, then every topic of `pydoc`, by name."""
-    named: dict[str, Distribution] = {}
-    for distribution in installed_distributions():
-        name = _field(distribution.metadata, "Name")
-        if name:
-            named.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution)
+    named = _named()
     for name in sorted(named):
         yield _readme(name, named[name], source, options)
     yield from _topics(options)
+
+
+def _named() -> dict[str, Distribution]:
+    """Return the first distribution of each name."""
+    named: dict[str, Distribution] = {}
+    for distribution in installed_distributions():
+        if name := _field(distribution.metadata, "Name"):
+            named.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution)
+    return named
+
+
+def count() -> int:
+    """Return the number of distributions and topics."""
+    from pydoc_data.topics import topics
+
+    return len(_named()) + len(topics)
 
 
 def _readme(name: str, distribution: Distribution, source: CorpusSource, options: Corpus) -> Document | Rejection:
@@ -157,4 +169,4 @@ def fingerprint(source: CorpusSource) -> str:
     return f"{len(set(names))} distributions {record_id(platform.python_version(), *names)}"
 
 
-READER = Reader(read_installed_docs, markup="rst", needs_path=False, fingerprint=fingerprint)
+READER = Reader(read_installed_docs, markup="rst", needs_path=False, fingerprint=fingerprint, count=count)
