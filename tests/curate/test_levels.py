@@ -134,7 +134,7 @@ def test_a_least_probability_needs_an_engine_that_tells_probabilities() -> None:
     with pytest.raises(RecipeError, match=r"min_probability needs the probabilities of given words.*'e'"):
         check_calls(options, "e", {"generate"}, select)
     (note,) = check_calls(options, "e", {"generate"}, Select(min_score=4))
-    assert "read the score in the answer's text" in note
+    assert "parse the score from the answer's text" in note
 
 
 def test_a_least_probability_may_be_one_for_each_round() -> None:
