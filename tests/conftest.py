@@ -1,18 +1,32 @@
 """Models and data that several tests share; each is built or found once a session."""
 
 import os
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
 from askback.errors import AskbackError
+from askback.execution import processes
 from askback.models import builtin
 from tests.tiny import build_tiny_model
 from tests.untrained import make_run
 
+IMPORTED = ("train.preload", "train.steps", "augment.write", "curate.score", "evaluate.answers", "evaluate.loss")
+"""Modules that workers of the tests import."""
+
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def libraries() -> None:
+    """Have all workers of this process forked from one that has imported everything, where they may be forked."""
+    if processes._start_method("askback.train.preload") == "forkserver":
+        forkserver.set_forkserver_preload([f"askback.{name}" for name in IMPORTED])
+        with processes._environment():
+            forkserver.ensure_running()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer model; see tests/tiny.py."""
     return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 

@@ -1,7 +1,6 @@
-"""The command line as a user meets it: real processes, real exit codes."""
+"""The command line as a user meets it: exit codes and what is said; one of each kind in a process of its own."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import askback, askback_apart, one_error
 from tests.engines.fault_server import FaultServer
 from tests.engines.served import rating
 from tests.tiny import build_tiny_model
@@ -17,26 +17,8 @@ from tests.tiny import build_tiny_model
 ROOT = Path(__file__).parents[1]
 
 
-def askback(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "askback", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        timeout=120,
-    )
-
-
-def one_error(result: subprocess.CompletedProcess[str], code: int) -> str:
-    """Return the error line, having checked that there is one, with its exit code and no traceback."""
-    assert result.returncode == code, (result.returncode, result.stderr)
-    assert "Traceback" not in result.stderr
-    return result.stderr
-
-
 def test_init_then_plan(tmp_path: Path) -> None:
-    made = askback("init", "try", cwd=tmp_path)
+    made = askback_apart("init", "try", cwd=tmp_path)
     assert made.returncode == 0 and "askback plan recipe.yaml" in made.stdout
     planned = askback("plan", "recipe.yaml", cwd=tmp_path)
     assert planned.returncode == 0, planned.stderr
@@ -100,6 +82,11 @@ def test_bad_input_is_one_clear_line(arguments: tuple[str, ...], code: int, said
     assert said in error and len(error.strip().splitlines()) == 1
 
 
+def test_an_error_is_an_exit_code_of_the_process(tmp_path: Path) -> None:
+    refused = askback_apart("plan", "none.yaml", cwd=tmp_path)
+    assert refused.stderr == askback("plan", "none.yaml", cwd=tmp_path).stderr and "none.yaml" in one_error(refused, 3)
+
+
 def test_a_model_folder_without_a_tokenizer_is_refused_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model/config.json").write_text("{}")
@@ -150,7 +137,7 @@ def test_explaining_a_file_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_help_is_quick_and_names_every_command() -> None:
-    shown = askback("--help")
+    shown = askback_apart("--help")
     for command in ("init", "plan", "corpus", "run", "status", "export", "evaluate", "scaling", "demo", "models"):
         assert re.search(rf"^  {command}\b", shown.stdout, re.MULTILINE)
     assert "Exit codes" in shown.stdout

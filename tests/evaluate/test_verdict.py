@@ -16,9 +16,9 @@ from askback.execution.identity import Model
 from askback.execution.shards import Records
 from askback.recipe import EngineOptions, Resources
 from askback.studies import evaluation
+from tests.commands import askback, one_error
 from tests.engines.fault_server import FaultServer
 from tests.evaluate.test_pairwise import answer, example
-from tests.test_cli import askback, one_error
 
 SHOWN = re.compile(r"--- answer A \w+\n(.*)\n--- answer B \w+\n(.*)\n--- end", re.DOTALL)
 

@@ -13,7 +13,7 @@ from askback.errors import MissingExtra, RecipeError
 from askback.recipe import RecipeFile, Resources, Training
 from askback.train import check_options, finetune
 from askback.train.trackers import check_installed
-from tests.test_cli import askback, one_error
+from tests.commands import askback, one_error
 from tests.train.test_finetune import ignore, job_of
 
 SHORT = Training(steps=3, batch_size=2, trl={"bf16": False})

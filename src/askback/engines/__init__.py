@@ -23,7 +23,7 @@ class EngineKind:
     served: bool = False
     """Whether it asks a server's own model, whichever model the run has made."""
     preload: str = ""
-    """A module that imports what a worker takes seconds to import; empty if nothing does."""
+    """A module that imports what a worker takes long to import; empty if nothing does."""
     needs: tuple[str, str] | None = None
     """A package that it needs, and the extra that installs it."""
     rate: int = 0

@@ -121,4 +121,9 @@ def _distribution(digest: bytes, count: int) -> list[float]:
     return [math.log(weight / total) for weight in weights]
 
 
-ENGINE = EngineKind("askback.engines.scripted:Scripted", counts=("kind", "dtype"), rate=1_000_000)
+ENGINE = EngineKind(
+    "askback.engines.scripted:Scripted",
+    counts=("kind", "dtype"),
+    preload="askback.engines.scripted",
+    rate=1_000_000,
+)
