@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple, get_args
 
 import pytest
@@ -16,7 +17,7 @@ from askback import prompts
 from askback.corpus.readers import Reader as DocumentReader
 from askback.corpus.readers import reader as document_reader
 from askback.curate.damage import KINDS
-from askback.curate.score import judging
+from askback.curate.score import score
 from askback.curate.scorers import scorer
 from askback.curate.scorers.trial import PAIR, Noting, pair, tried, used_prompts
 from askback.engines import kind_of
@@ -94,7 +95,10 @@ def test_what_a_scorer_reads_is_counted_by_what_it_asks() -> None:
 
     def read(*scorers: str, **changes: Any) -> int:
         options = Score.model_validate({"scorers": scorers, **changes})
-        return judging(ruler, options, pairs, frozenset({"choose", "loglikelihood", "generate"})).prompt
+        engine = SimpleNamespace(kind="transformers")
+        file = SimpleNamespace(resources=SimpleNamespace(engine_for=lambda role: engine))
+        context: Any = SimpleNamespace(file=file, base=SimpleNamespace(ruler=ruler), pairs=lambda name: pairs)
+        return score.forecast(options, context).tokens.prompt
 
     asked = sum(ruler.prompt(prompts.rubric(*pair)) for pair in pairs.sample)
     assert read("rubric") == round(50 * asked)

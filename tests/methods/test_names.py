@@ -17,7 +17,7 @@ WRITTEN = re.compile(r"""["'](?:(?:select|score|check|probe)-|loss-["'mb]|dedup[
 def test_every_step_of_the_page_has_its_round_and_role() -> None:
     page = walked(recipe(), Engines())[0]
     made = list(page.made)
-    assert {names.SEED, *names.CORPUS_STEPS, names.PROBES, names.BACKWARD, names.CANDIDATES, names.RESULT} <= set(made)
+    assert {names.SEED, *names.CORPUS_STEPS, names.CANDIDATES, names.RESULT} <= set(made)
     for name in (names.check, names.judgements, names.choice, names.model):
         assert names.rounds(name, made) == [1, 2]
     assert names.measured(made) == [names.BASE, *map(names.model, range(3))]

@@ -14,7 +14,7 @@ from askback.execution.budget import Spent
 from askback.execution.forecast import Ruler
 from askback.models.size import parameters
 from askback.plan import Plan
-from askback.plan.devices import CPU, PerSecond
+from askback.plan.machine import CPU, PerSecond
 from askback.plan.rates import Rates
 from askback.recipe.file import load_recipe
 from tests.test_smoke_run import write_inputs

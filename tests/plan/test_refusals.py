@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from askback.errors import AskbackError, MissingExtra
-from askback.plan import Plan, refusals
+from askback.plan import Plan, machine
 from askback.plan.running import run
 from askback.recipe import RecipeFile
 from askback.recipe.file import load_recipe
@@ -178,7 +178,7 @@ def test_a_missing_package_is_refused(
     def without(name: str) -> object:
         return None if name == package else find_spec(name)
 
-    monkeypatch.setattr(refusals, "find_spec", without)
+    monkeypatch.setattr(machine, "find_spec", without)
     monkeypatch.setattr("askback.train.trackers.find_spec", without)
     for half, options in change.items():
         given[half] |= options
@@ -209,6 +209,6 @@ def test_steps_that_pass_over_most_examples_are_said() -> None:
 
 
 def test_more_than_the_disk_has_is_said(tmp_path: Path) -> None:
-    assert refusals.no_room(tmp_path / "runs/x", 10) == []
-    (said,) = refusals.no_room(tmp_path / "runs/x", 10**18)
+    assert machine.no_room(tmp_path / "runs/x", 10) == []
+    (said,) = machine.no_room(tmp_path / "runs/x", 10**18)
     assert "1,000,000,000.0 GB of disk" in said and str(tmp_path) in said

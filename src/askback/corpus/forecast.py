@@ -87,11 +87,7 @@ def _look(
 def _total(
     source: CorpusSource, pieces: Sequence[tuple[list[File], Any]], most: int | None, count: int, done: int
 ) -> int:
-    """Return the documents of a source, of which `count` were found, and `done` pieces read to their end.
-
-    Args:
-        most: documents that are read of a piece.
-    """
+    """Return the documents of a source, at most `most` of a piece; `count` were found, `done` pieces read to their end."""
     known = reader(source.format)
     if known.lot or known.count:
         sizes = [known.count() if known.count else len(paths) for paths, _ in pieces]

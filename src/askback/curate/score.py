@@ -8,7 +8,7 @@ from askback.curate.scorers.trial import Noting, check_calls, pair, tried, used_
 from askback.engines import kind_of
 from askback.engines.usage import Tokens
 from askback.engines.worker_context import WorkerContext
-from askback.execution.forecast import Forecast, ForecastContext, Pairs, Ruler
+from askback.execution.forecast import Forecast, ForecastContext, Pairs
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
@@ -26,25 +26,19 @@ def check_engine(options: Score, recipe: Recipe, engine: str, calls: frozenset[s
 
 
 def forecast(options: Score, context: ForecastContext) -> Forecast:
-    """Have the scorers judge a sample, to see what they read and write."""
+    """Have the scorers judge a sample, to see what they read and write; a reasoning is as long as it may be."""
     candidates = context.pairs("candidates")
-    calls = kind_of(context.file.resources.engine_for("score").kind).calls
-    tokens = judging(context.base.ruler, options, candidates, calls)
-    return Forecast(Pairs(candidates.count * len(options.scorers)), candidates.count, tokens)
-
-
-def judging(ruler: Ruler, options: Score, pairs: Pairs, calls: frozenset[str]) -> Tokens:
-    """Return what the scorers read and write on an engine with these calls; a reasoning is as long as it may be."""
+    engine, ruler = Noting(kind_of(context.file.resources.engine_for("score").kind).calls), context.base.ruler
     shown = [
         pair(str(number), instruction, ruler.truncate(output, options.max_output_tokens))
-        for number, (instruction, output) in enumerate(pairs.sample)
+        for number, (instruction, output) in enumerate(candidates.sample)
     ]
-    engine = Noting(calls)
     for name in options.scorers:
         tried(name, options, engine, shown)
     read = sum(ruler.prompt(prompt) + (ruler.answer(text) if text else 0) for prompt, text in engine.read)
-    share = pairs.count / max(1, len(shown))
-    return Tokens(round(share * read), round(share * engine.written))
+    share = candidates.count / max(1, len(shown))
+    tokens = Tokens(round(share * read), round(share * engine.written))
+    return Forecast(Pairs(candidates.count * len(options.scorers)), candidates.count, tokens)
 
 
 @recorded(version=4, engine="score", prompts=used_prompts, sources=packages, check=check_engine, forecast=forecast)

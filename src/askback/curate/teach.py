@@ -30,13 +30,9 @@ TAUGHT, TRIED = 0, 1
 def forecast_of_lessons(options: Judge, context: ForecastContext) -> Forecast:
     """Count on every pair's being damaged as often as asked for."""
     seed = context.pairs("seed")
-    short = tuple(pair for pair in seed.sample if _fits(pair, options))
+    short = tuple(pair for pair in seed.sample if len("".join(pair)) <= options.max_chars)
     pairs = min(options.pairs, math.ceil(seed.count * len(short) / max(1, len(seed.sample))))
     return Forecast(Pairs(pairs * (1 + options.per_pair), short, origin="judgement"), pairs)
-
-
-def _fits(pair: tuple[str, str], options: Judge) -> bool:
-    return sum(map(len, pair)) <= options.max_chars
 
 
 @recorded(version=4, prompts=("rubric",), forecast=forecast_of_lessons)
@@ -69,7 +65,7 @@ def teach_judge(step: Step, options: Judge, *, seed: Records[Example]) -> Record
 def forecast_of_probes(options: Judge, context: ForecastContext) -> Forecast:
     """Look at all held-out pairs; every kind of damage is taken to be possible."""
     held_out = context.pairs("seed").tried
-    fitting = [pair for pair in held_out if _fits(pair, options)]
+    fitting = [pair for pair in held_out if len("".join(pair)) <= options.max_chars]
     with context.refusals.noted():
         check_length(len(held_out), len(fitting), options.max_chars, context.folder)
     pairs = min(options.probes, len(fitting))

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from string import digits
 from typing import NamedTuple
 
 from askback.curate.choose import ROUNDING, least_score
@@ -68,10 +69,9 @@ def known_scores(judged: Path, source: Path | None, options: Score, select: Sele
 
 def _rounds(run: Path, step: str) -> list[Path]:
     """Return the folders of a step's finished rounds, whose numbers stand last in their names, the last round first."""
-    kind = step.rstrip("0123456789")
-    found = [path.parent for path in run.glob(f"{kind}*/step.json")]
-    numbers = {path: path.name.removeprefix(kind) or "0" for path in found}
-    return sorted((path for path in found if numbers[path].isdigit()), key=lambda path: -int(numbers[path]))
+    kind = step.rstrip(digits)
+    found = [path.parent for path in run.glob(f"{kind}*/step.json") if path.parent.name.rstrip(digits) == kind]
+    return sorted(found, key=lambda path: (len(path.name), path.name), reverse=True)
 
 
 def _combined(judgements: Sequence[Judgement], select: Select) -> tuple[float, ...]:

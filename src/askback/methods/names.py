@@ -6,8 +6,7 @@ In a round's steps, the number of the round stands last. M_0 is trained on the s
 import re
 from collections.abc import Callable, Iterable
 
-SEED, SEGMENTS, CORPUS, PROBES, RANKED = "seed", "segment", "dedup", "probes", "ranked"
-BACKWARD, CANDIDATES, RESULT = "backward", "augment", "result"
+SEED, SEGMENTS, CORPUS, CANDIDATES, RESULT = "seed", "segment", "dedup", "augment", "result"
 CORPUS_STEPS = (SEGMENTS, CORPUS)
 """Those that make the segments."""
 BASE = "base"

@@ -32,10 +32,9 @@ from askback.execution.processes import Drain
 from askback.execution.shards import Records
 from askback.methods import Page, names, page_of
 from askback.models import check_model, is_remote, resolve
-from askback.plan.devices import card_of, does_not_fit
+from askback.plan.machine import card_of, check_packages, does_not_fit, no_room
 from askback.plan.planned_step import PlannedStep
 from askback.plan.rates import rates_for
-from askback.plan.refusals import check_packages, no_room
 from askback.recipe import RecipeFile
 
 
@@ -172,11 +171,9 @@ class Plan:
             engines = [self.file.resources.engine_for(role) for role in names.ROLES]
             asked = self._base.parameters * max(kind_of(engine.kind).weight_bytes for engine in engines)
             trainings = {step.name: step.forecast.memory for step in self.steps if step.forecast.memory}
-            for said in does_not_fit(card, trainings, asked / 1e9):
-                self._note(said)
+            self._note(*does_not_fit(card, trainings, asked / 1e9))
         needed = sum(step.forecast.disk for step in self.steps if step.state != "done")
-        for said in no_room(self.folder, needed + max(step.forecast.scratch for step in self.steps)):
-            self._note(said)
+        self._note(*no_room(self.folder, needed + max(step.forecast.scratch for step in self.steps)))
 
     @property
     def tokenizer(self) -> Any:
@@ -202,10 +199,10 @@ class Plan:
     ) -> None:
         """Ask a step function for its forecast, or read what is finished, and keep what it makes for the steps after it."""
         folder, seed = self.folder / step.name, self._known.get(names.SEED, Pairs())
-        known = {
-            name: [self._known.get(one.folder.name, Pairs()) for one in sets]
-            for name, sets in record_sets(inputs).items()
-        }
+        known = {}
+        for name, value in inputs.items():
+            sets = [value] if isinstance(value, Records | Model) else value
+            known[name] = [self._known.get(one.folder.name, Pairs()) for one in sets if isinstance(one, Records)]
         context = ForecastContext(folder, known, seed, self.file, self._base, self.refusals, self._source)
         step.forecast = finished(folder) if step.state == "done" else function.forecast(options, context)
         self._known[step.name] = replace(step.forecast.made, folder=folder)
@@ -215,12 +212,6 @@ class Plan:
 
     def _note(self, *notes: str) -> None:
         self.notes += [note for note in dict.fromkeys(notes) if note not in self.notes]
-
-
-def record_sets(inputs: dict[str, Input]) -> dict[str, list[Records[Any]]]:
-    """Return the sets of records that each input is; none of a model."""
-    sets = {name: [value] if isinstance(value, Records | Model) else value for name, value in inputs.items()}
-    return {name: [one for one in found if isinstance(one, Records)] for name, found in sets.items()}
 
 
 __all__ = ["Plan", "PlannedStep"]

@@ -11,7 +11,7 @@ from askback.errors import InputError
 from askback.execution.budget import Spent
 from askback.execution.on_disk import MEASURED, RatesRecord, read_json, reading, step_record
 from askback.methods import names
-from askback.plan.devices import PerSecond, prior
+from askback.plan.machine import PerSecond, prior
 from askback.recipe import Resources
 from askback.recipe.names import ENGINES
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from askback.augment.write import write_piece
 from askback.curate.score import score_piece
-from askback.curate.scorers.trial import check_calls
 from askback.engines import Offer, kind_of
 from askback.engines.http.blame import hint
 from askback.engines.protocol import Server
@@ -38,8 +37,6 @@ def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ROLES) -> list[Offer]
             worker = WorkerContext()  # a server that was asked before may answer otherwise now
             engine = worker.engine(options, str(Path()))
             assert isinstance(engine, Server)
-            if role == "score":
-                check_calls(file.recipe.score, options.kind, engine.calls)
             why = _tried(role, file, options, worker)
             if why:
                 raise InputError(

@@ -148,7 +148,7 @@ class Resources(Options):
     device: Literal[
         "auto", "cpu", "b200", "h200", "h100", "a100", "l40s", "rtx5090", "rtx4090", "rtx3090", "a10", "l4", "mi300x"
     ] = "auto"
-    """The device whose known speed and memory a plan reckons with where nothing was measured (plan/devices.py). `auto` is
+    """The device whose known speed and memory a plan reckons with where nothing was measured (plan/machine.py). `auto` is
     the NVIDIA card of this machine, or else its CPU."""
     usd_per_hour: Annotated[float, Field(ge=0)] = 0.0
     """Price of this machine in US dollars, for a plan's forecast and `--max-usd`."""

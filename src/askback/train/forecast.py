@@ -1,7 +1,7 @@
 """What a training will take: its examples and tokens, a card's memory, disk; and what it would refuse."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,19 +28,13 @@ ACTIVATION = 34
 """Bytes kept for the backward pass for each token, layer and unit of width, in bfloat16 with fused attention."""
 
 
-def forecast_of_backward(options: Backward, context: ForecastContext) -> Forecast:
-    """Count the seed pairs, and the damaged documents that are added to them."""
-    count = sum(pairs.count for pairs in context.inputs["examples"])
-    return _forecast(options, context, "backward", count + math.ceil(options.refusals * count))
-
-
-def forecast_of_forward(options: Training, context: ForecastContext) -> Forecast:
-    """Count seed pairs, chosen pairs and lessons together."""
-    return _forecast(options, context, "forward", sum(pairs.count for pairs in context.inputs["examples"]))
-
-
-def _forecast(options: Training, context: ForecastContext, direction: Direction, count: int) -> Forecast:
+def forecast(options: Training, context: ForecastContext) -> Forecast:
+    """Count pairs, lessons and damaged documents together, and try a sample of them in the chat template."""
     base, launch = context.base, context.file.resources.training
+    direction: Direction = "forward"
+    count = sum(pairs.count for pairs in context.inputs["examples"])
+    if isinstance(options, Backward):
+        direction, count = "backward", count + math.ceil(options.refusals * count)
     batch, steps = schedule(options, count)
     _check(options, context, direction, batch)
     seen = (options.steps or 0) * batch
@@ -92,18 +86,17 @@ def _ratings(sample: Sequence[Pair]) -> Iterator[tuple[Prompt, str]]:
 
 def _check(options: Training, context: ForecastContext, direction: Direction, batch_size: int) -> None:
     """Note what a training would refuse, as far as its libraries are here to say what is wrong."""
-    base = context.base
-    checks: list[Callable[[], object]] = [
-        lambda: _try_template(context, direction),
-        lambda: check_shares(context.file.resources.training, batch_size),
-    ]
-    if options.trl and find_spec("trl"):
-        checks.append(lambda: check_options(options))
-    if options.dropout and (folder := base.folder) and find_spec("transformers"):
-        checks.append(lambda: with_dropout(folder, options.dropout))
-    for check in checks:
-        with context.refusals.noted():
-            check()
+    noted, folder = context.refusals.noted, context.base.folder
+    with noted():
+        _try_template(context, direction)
+    with noted():
+        check_shares(context.file.resources.training, batch_size)
+    with noted():
+        if options.trl and find_spec("trl"):
+            check_options(options)
+    with noted():
+        if options.dropout and folder and find_spec("transformers"):
+            with_dropout(folder, options.dropout)
 
 
 def _try_template(context: ForecastContext, direction: Direction) -> None:

@@ -16,20 +16,20 @@ from askback.recipe import Backward, Launch, Training
 from askback.records import Example, Lesson, Rejection
 from askback.train.abstention import refusals
 from askback.train.finetune import Job, finetune
-from askback.train.forecast import forecast_of_backward, forecast_of_forward
+from askback.train.forecast import forecast
 from askback.train.launch import check_shares, train_together
 from askback.train.trackers import check_installed
 from askback.train.training_rows import Taught, schedule
 
 
-@recorded(version=4, output="model", prompts=("backward",), forecast=forecast_of_backward)
+@recorded(version=4, output="model", prompts=("backward",), forecast=forecast)
 def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequence[Records[Example]]) -> Model:
     """Train M_yx: the output is shown, the instruction is learnt (method.md 1.1), or that there is none (`refusals`)."""
     taught = [one for one in _taught(examples) if isinstance(one, Example)]
     return _train(step, options, "backward", base, [*taught, *refusals(taught, options.refusals, step.random_seed)])
 
 
-@recorded(version=3, output="model", prompts=("forward",), forecast=forecast_of_forward)
+@recorded(version=3, output="model", prompts=("forward",), forecast=forecast)
 def train_forward(
     step: Step,
     options: Training,

@@ -9,7 +9,7 @@ import pytest
 
 from askback.models.size import parameters
 from askback.plan import Plan
-from askback.plan.devices import CARDS, CPU, card_of, does_not_fit, found_here, prior
+from askback.plan.machine import CARDS, CPU, card_of, does_not_fit, found_here, prior
 from askback.recipe import Launch, Lora, Resources, Training
 from askback.recipe.file import load_recipe
 from askback.recipe.resources import Resources as ResourcesOptions
