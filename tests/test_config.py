@@ -151,12 +151,12 @@ def corpus(**given: object) -> Corpus:
 
 
 def test_a_preset_gives_defaults_and_what_is_given_wins() -> None:
-    assert corpus() == corpus(preset="paper")
+    assert corpus() == corpus(preset="web")
     assert (corpus(preset="reinstruct").min_chars, corpus(preset="reinstruct").reinstruct_style) == (1200, True)
     assert corpus(preset="reinstruct", min_chars=600).min_chars == 600  # though that is the default
     assert corpus(preset="strict").finished and corpus(preset="strict", finished=False).max_link_share == 0.4
     none = corpus(preset="none")
-    assert (none.header_rules, none.languages, none.min_prose, none.repeat_jaccard) == (False, [], 0, None)
+    assert (none.header_rules, none.languages, none.min_prose, none.repeat_jaccard) == ("none", [], 0, None)
     assert (none.min_chars, none.max_chars) == (600, 3000)
     for preset in PRESETS:
         made = corpus(preset=preset)

@@ -72,6 +72,7 @@ class Document:
     title: str = ""
     licence: str = ""
     date: str = ""
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class Segment:
     text: str
     header_path: list[str]
     provenance: Provenance
+    part: int = 0
+    """Which part, from 1, of the text under the header, where that was too long and was cut; 0 is all of it."""
 
 
 Role = Literal["system", "user", "assistant"]

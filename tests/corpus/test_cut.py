@@ -59,7 +59,7 @@ def test_one_too_long_gives_way_to_its_lead_and_its_sections() -> None:
 def test_bad_headers_give_way_but_navigation_does_not() -> None:
     html = f"<h1>SHOUTED</h1><h2>Calm</h2><p>{prose('a', 3)}</p><h1></h1><h2>B</h2><p>{prose('b', 3)}</p>"
     html += f"<h1>Related posts</h1><h2>C</h2><p>{prose('c', 3)}</p>"
-    outcome = cut([page(html)], SMALL)
+    outcome = cut([page(html)], options_of(preset="paper"))
     assert [segment.header_path for segment in outcome.kept] == [["SHOUTED", "Calm"], ["SHOUTED", "B"]]
     assert rules(outcome) == {"capital-header": 1, "navigation-header": 1}
 
@@ -113,7 +113,7 @@ def test_a_section_of_links_gives_its_place_to_those_below() -> None:
 
 
 def test_without_header_rules_any_header_stays() -> None:
-    options = Corpus.model_validate({**SMALL.model_dump(), "header_rules": False})
+    options = Corpus.model_validate({**SMALL.model_dump(), "header_rules": "none"})
     outcome = cut([page(f"<h1>NEWS OF ALL</h1><p>{prose('a', 3)}</p>")], options)
     assert [segment.header_path for segment in outcome.kept] == [["NEWS OF ALL"]]
 
@@ -215,3 +215,56 @@ def test_real_pages_are_cut_the_same_twice(web_pages: list[Document], options: C
     assert balanced(outcome)
     again = cut(web_pages, options)
     assert [segment.id for segment in again.kept] == [segment.id for segment in outcome.kept]
+
+
+def options_of(**given: Any) -> Corpus:
+    return Corpus.model_validate({**SOURCE, "min_chars": 40, "max_chars": 200, "languages": [], **given})
+
+
+def paragraphs(name: str, count: int) -> str:
+    return "".join(f"<p>{prose(f'{name}{number}', 2)}</p>" for number in range(count))
+
+
+def test_a_long_section_is_cut_into_parts() -> None:
+    html = f"<h1>A</h1>{paragraphs('a', 6)}"
+    assert not cut([page(html)], options_of(long_sections="drop")).kept
+    (first,) = cut([page(html)], options_of(long_sections="first")).kept
+    every = cut([page(html)], options_of(long_sections="all"))
+    assert first == every.kept[0] and first.part == 1 and first.header_path == ["A"]
+    assert [segment.part for segment in every.kept] == [1, 2, 3] and balanced(every)
+    assert "\n\n".join(segment.text for segment in every.kept) == "\n\n".join(
+        prose(f"a{number}", 2) for number in range(6)
+    )
+    made = cut([page(html)], options_of(long_sections="first"))
+    assert made.tallies["characters of further parts, not offered"] == sum(len(one.text) for one in every.kept[1:])
+
+
+def test_a_long_lead_is_cut_and_sections_below_are_offered_first() -> None:
+    html = f"<h1>A</h1>{paragraphs('a', 6)}<h2>B</h2>{paragraphs('b', 2)}"
+    kept = cut([page(html)], options_of()).kept
+    assert [(segment.header_path, segment.part) for segment in kept] == [(["A"], 1), (["A", "B"], 0)]
+
+
+def test_a_section_of_short_ones_is_cut_as_a_whole() -> None:
+    html = "<h1>A</h1>" + "".join(
+        f"<h2>B{number}</h2><p>A short text that is number {number} here.</p>" for number in range(12)
+    )
+    (segment,) = cut([page(html)], options_of()).kept
+    assert segment.part == 1 and segment.text.startswith("## B0\n\nA short text that is number 0 here.\n\n## B1")
+    assert len(segment.text) <= 200 and segment.text.endswith(".")
+
+
+def test_headers_that_cost_a_section_only_in_the_paper() -> None:
+    for header in ("API", "3.2 HTTP", "The forum of Rome"):
+        html = f"<h1>{header}</h1><p>{prose('a', 3)}</p>"
+        assert len(cut([page(html)], options_of()).kept) == 1
+        assert not cut([page(html)], options_of(preset="paper")).kept
+    assert not cut([page(f"<h1>Forums</h1><p>{prose('a', 3)}</p>")], options_of()).kept
+
+
+def test_copies_leave_a_segment_before_it_is_looked_at_for_repetition() -> None:
+    said = "A sentence of more than forty characters that a page sets twice."
+    html = f"<h1>A</h1><blockquote>{said}</blockquote><p>{said} {prose('a', 2)}</p>"
+    (segment,) = cut([page(html)], options_of()).kept
+    assert segment.text.count(said) == 1
+    assert rules(cut([page(html)], options_of(preset="paper"))) == {"repeated-sentences": 1}

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from askback.corpus import filters
 from askback.corpus.bounds import TooMuch, check_memory
+from askback.corpus.filters import leans_on
 from askback.corpus.page import TooDeep, TooMany
+from askback.corpus.parts import parts, without_copies
 from askback.corpus.pii import personal_data, redactor
 from askback.corpus.segment import Section, segment
 from askback.errors import reason_of
@@ -22,12 +24,15 @@ section that is too short are shorter still, and those below navigation words ar
 
 
 class Offer(NamedTuple):
-    """A section that was offered, as a whole or (`lead`) only the text before the header below, and what came of it."""
+    """A section that was offered and what came of it: as a whole, only (`lead`) the text before the header below, or a
+    part of either, from 1. `left` characters of further parts are not offered."""
 
     section: Section
     lead: bool
     result: Segment | Rejection
     redacted: Counter[str]
+    part: int = 0
+    left: int = 0
 
 
 def cut(documents: Iterable[Document | Rejection], options: Corpus) -> Outcome[Segment]:
@@ -55,6 +60,10 @@ def cut(documents: Iterable[Document | Rejection], options: Corpus) -> Outcome[S
             outcome.keep("segments", offer.result)
             for kind, count in offer.redacted.items():
                 outcome.tally(f"redacted {kind.lower()}", count)
+            if offer.left:
+                outcome.tally("characters of further parts, not offered", offer.left)
+            if leans_on(offer.result.text):
+                outcome.tally("segments that lean on what is not in them", 1)
     return outcome
 
 
@@ -88,29 +97,55 @@ def offers(sections: Iterable[Section], document: Document, options: Corpus) -> 
 
     The paper's segments nest and it does not say how it keeps them from overlapping. Here sections are offered from the
     top of the document down: one that is kept takes the text below its header as a whole; one that is rejected gives its
-    place to its own lead, if it is too long, and to the sections below it. So no sentence is in two segments.
+    place to its own lead, if it is too long, and to the sections below it. So no sentence is in two segments. With
+    `long_sections`, a lead that is too long is cut, and so is a section of which nothing was kept so.
     """
     for section in sections:
-        offer = _judge(section, False, document, options)
+        offer = _judge(section, section.text(), document, options)
         yield offer
         if isinstance(offer.result, Segment) or offer.result.rule in NO_PLACE:
             continue
-        if offer.result.rule == "too-long" and section.lead and section.children:
-            yield _judge(section, True, document, options)
-        yield from offers(section.children, document, options)
+        too_long = offer.result.rule == "too-long"
+        kept = False
+        for below in _in_its_place(section, too_long, document, options):
+            kept |= isinstance(below.result, Segment)
+            yield below
+        if too_long and not kept and options.long_sections != "drop":
+            yield from _parts(section, False, document, options)
 
 
-def _judge(section: Section, lead: bool, document: Document, options: Corpus) -> Offer:
-    text, path = section.lead_text() if lead else section.text(), section.path
+def _in_its_place(section: Section, too_long: bool, document: Document, options: Corpus) -> Iterator[Offer]:
+    if too_long and section.lead and section.children:
+        lead = _judge(section, section.lead_text(), document, options, lead=True)
+        yield lead
+        if isinstance(lead.result, Rejection) and lead.result.rule == "too-long" and options.long_sections != "drop":
+            yield from _parts(section, True, document, options)
+    yield from offers(section.children, document, options)
+
+
+def _parts(section: Section, lead: bool, document: Document, options: Corpus) -> Iterator[Offer]:
+    found = parts(section.lead_text() if lead else section.text(), options.max_chars)
+    offered = found[:1] if options.long_sections == "first" else found
+    for number, text in enumerate(offered, 1):
+        left = sum(map(len, found[1:])) if len(offered) < len(found) else 0
+        yield _judge(section, text, document, options, lead, number)._replace(left=left)
+
+
+def _judge(
+    section: Section, text: str, document: Document, options: Corpus, lead: bool = False, part: int = 0
+) -> Offer:
+    path = section.path
     redacted: Counter[str] = Counter()
     title = without_invisible(document.title)[0]
+    if options.drop_copies:
+        text = without_copies(text)
     if options.pii == "redact":
         redact = redactor(text, options)
         text, redacted = redact(text)
         title = redact(title)[0]
         path = [redact(header)[0] for header in path]
     identity = record_id(document.uri, "\n".join(path), text)
-    broken = filters.header_rule(section.header) if path and options.header_rules else None
+    broken = filters.header_rule(section.header, options.header_rules) if path else None
     if not broken:
         broken = filters.text_rule(text, section.lead_linked if lead else section.linked, options)
     code = filters.language(text) if options.languages and not broken else ""
@@ -119,9 +154,9 @@ def _judge(section: Section, lead: bool, document: Document, options: Corpus) ->
     if broken := broken or _unwanted(section, document.title, text, options):
         result: Segment | Rejection = reject(identity, "segments", *broken, uri=document.uri, text=text)
     else:
-        about = Provenance(document.uri, document.source, document.licence, code, title, date=document.date)
-        result = Segment(identity, text, path, about)
-    return Offer(section, lead, result, redacted)
+        about = Provenance(document.uri, document.source, document.licence, code, title, document.author, document.date)
+        result = Segment(identity, text, path, about, part)
+    return Offer(section, lead, result, redacted, part)
 
 
 def _unwanted(section: Section, title: str, text: str, options: Corpus) -> tuple[str, str] | None:

@@ -15,12 +15,13 @@ from askback.corpus.watched import Reading
 from askback.errors import InputError
 from askback.recipe import Corpus, CorpusSource
 from askback.recipe.names import DOCUMENTS
-from askback.records import Document, Rejection
+from askback.records import Document, Rejection, Segment
 
 
 @dataclass(frozen=True)
 class Explained:
-    """One header of a document (or, with `lead`, the text under it before the next one), and what became of it.
+    """One header of a document (or, with `lead`, the text under it before the next one; or a `part` of either, from 1,
+    that was cut as it is too long), and what became of it.
 
     `verdict` is "kept"; "dropped", with the rule and what it found; "in the above", for a part of a section that is kept;
     "left out", for navigation within one; or "not offered", when the section around it was dropped for good.
@@ -33,6 +34,7 @@ class Explained:
     verdict: str
     rule: str = ""
     detail: str = ""
+    part: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def _explained(path: Path, options: Corpus, documents: Iterator[Document | Rejec
     if isinstance(sections, Rejection):
         document = (str(path), found.markup, found.licence)
         return Explanation(*document, rule=sections.rule, detail=sections.detail, left_out=gone)
-    made = {(id(offer.section), offer.lead): offer for offer in offers(sections, found, options)}
+    made: dict[tuple[int, bool], list[Offer]] = {}
+    for offer in offers(sections, found, options):
+        made.setdefault((id(offer.section), offer.lead), []).append(offer)
     rows = [row for section in sections for row in _rows(section, made, "")]
     blocks = blocks_of(found)
     first = next((at for at, block in enumerate(blocks) if block.level), 0)
@@ -106,15 +110,18 @@ def _reading(path: Path, options: Corpus) -> Reading:
     return Reading(source, [path], options)
 
 
-def _rows(section: Section, made: dict[tuple[int, bool], Offer], above: str) -> Iterator[Explained]:
+def _rows(section: Section, made: dict[tuple[int, bool], list[Offer]], above: str) -> Iterator[Explained]:
     """Yield a section's rows and those of the sections below; `above` is what the section above means for them."""
-    whole, lead = made.get((id(section), False)), made.get((id(section), True))
-    if above == "in the above" and navigation_header(section.header):
+    whole, *cut = made.get((id(section), False), [None])
+    if above == "in the above" and navigation_header(section.header, whole=True):
         above = "left out"
-    yield _row(section, False, len(section.text()), whole, above)
-    if lead is not None:
-        yield _row(section, True, len(section.lead_text()), lead, above)
-    if whole is not None and not isinstance(whole.result, Rejection):
+    yield _row(section, len(section.text()), whole, above)
+    for lead in made.get((id(section), True), []):
+        yield _row(section, _size(lead) if lead.part else len(section.lead_text()), lead, above)
+    for part in cut:
+        if part:
+            yield _row(section, _size(part), part, above)
+    if whole is not None and isinstance(whole.result, Segment):
         above = "in the above"
     elif whole is not None and isinstance(whole.result, Rejection) and whole.result.rule in NO_PLACE:
         above = "not offered"
@@ -122,10 +129,14 @@ def _rows(section: Section, made: dict[tuple[int, bool], Offer], above: str) -> 
         yield from _rows(child, made, above)
 
 
-def _row(section: Section, lead: bool, characters: int, offer: Offer | None, above: str) -> Explained:
+def _size(offer: Offer) -> int:
+    return len(offer.result.text)
+
+
+def _row(section: Section, characters: int, offer: Offer | None, above: str) -> Explained:
     if offer is None:
-        return Explained(section.header, section.level, lead, characters, above)
+        return Explained(section.header, section.level, False, characters, above)
+    about = (section.header, section.level, offer.lead, characters)
     if isinstance(offer.result, Rejection):
-        rule, detail = offer.result.rule, offer.result.detail
-        return Explained(section.header, section.level, lead, characters, "dropped", rule, detail)
-    return Explained(section.header, section.level, lead, characters, "kept")
+        return Explained(*about, "dropped", offer.result.rule, offer.result.detail, offer.part)
+    return Explained(*about, "kept", part=offer.part)

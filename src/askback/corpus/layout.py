@@ -68,7 +68,8 @@ def fence(code: str, attributes: str) -> list[str]:
 class Table:
     """A table of data, while it is read."""
 
-    LONG_CELL = 300  # characters; prose in cells is laid out, not tabulated
+    LONG_CELL, LONG_CELLS = 300, 0.25
+    """A cell of more characters is long; a table with more than this share of long cells only lays out its prose."""
 
     def __init__(self) -> None:
         self.rows: list[list[str]] = []
@@ -84,7 +85,8 @@ class Table:
         rows = [row for row in self.rows if any(row)]
         width = max(map(len, rows), default=0)
         cells = [cell for cell in chain.from_iterable(rows) if cell]
-        if width < 2 or len(rows) < 2 or any(len(cell) > self.LONG_CELL for cell in cells):
+        long = sum(len(cell) > self.LONG_CELL for cell in cells)
+        if width < 2 or len(rows) < 2 or long > self.LONG_CELLS * len(cells):
             return [[cell] for cell in cells]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in self._fill(row, width)) + " |" for row in rows]
         return [[lines[0], "|" + " --- |" * width, *lines[1:]]]

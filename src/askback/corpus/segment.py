@@ -41,7 +41,7 @@ class Section:
         """
         parts = [self.lead_text()] if self.lead else []
         for child in self.children:
-            if (below := child.text()) and not navigation_header(child.header):
+            if (below := child.text()) and not navigation_header(child.header, whole=True):
                 parts.append(f"{'#' * child.level} {child.header}\n\n{below}" if child.header else below)
         return "\n\n".join(parts)
 
@@ -52,7 +52,7 @@ class Section:
 
     def linked(self) -> int:
         """Return how many characters of `text` stood inside links on the page; those in headers are not counted."""
-        below = sum(child.linked() for child in self.children if not navigation_header(child.header))
+        below = sum(child.linked() for child in self.children if not navigation_header(child.header, whole=True))
         return below + self.lead_linked()
 
     def lead_linked(self) -> int:

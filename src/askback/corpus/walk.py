@@ -10,7 +10,8 @@ from askback.corpus.layout import Container, Table, fence, glue, set_lines
 from askback.corpus.left_out import LeftOut
 from askback.corpus.mathml import linear
 
-_BLOCKS_IN_CELLS = {"table", "ul", "ol", "dl", "pre", "blockquote", "form", *(f"h{level}" for level in range(1, 7))}
+_LISTS = {"ul", "ol", "dl"}
+_BLOCKS_IN_CELLS = {"table", *_LISTS, "pre", "blockquote", "form", *(f"h{level}" for level in range(1, 7))}
 
 
 class Block(NamedTuple):
@@ -248,7 +249,8 @@ class Walk:
     # Tables
 
     def open_table(self, index: int) -> None:
-        """Read a table as data when its cells hold no blocks; else it only lays out the page."""
+        """Read a table as data when its cells hold no blocks (but lists, if it has header cells); else it only lays out the
+        page."""
         self.boundary(index)
         if self.heading or self.table is not None:
             return
@@ -256,7 +258,8 @@ class Walk:
             inside = self.tags[index + 1 : self.tags.index("/table", index)]
         except ValueError:
             return
-        if inside.count("tr") >= 2 and _BLOCKS_IN_CELLS.isdisjoint(inside):
+        blocks = _BLOCKS_IN_CELLS - _LISTS if "th" in inside else _BLOCKS_IN_CELLS
+        if inside.count("tr") >= 2 and blocks.isdisjoint(inside):
             self.table = Table()
 
     def open_row(self, index: int) -> None:

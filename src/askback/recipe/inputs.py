@@ -81,6 +81,7 @@ class WordList(Options):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
+    "web": {"header_rules": "web", "long_sections": "first", "drop_copies": True},
     "reinstruct": {"min_chars": 1200, "reinstruct_style": True},
     "strict": {
         "max_capital_share": 0.2,
@@ -90,18 +91,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_personal_share": 0.2,
         "finished": True,
     },
-    "none": {"header_rules": False, "languages": [], "min_prose": 0.0, "repeat_jaccard": None},
+    "none": {"header_rules": "none", "languages": [], "min_prose": 0.0, "repeat_jaccard": None},
 }
-"""For each preset of `Corpus`, where it departs from the defaults there. `reinstruct` adds that paper's rules (method.md
-3.2), `strict` adds ours against indexes, teasers, tables of numbers and blogs, `none` leaves only the lengths, which are
-what decides how a document is cut."""
+"""For each preset of `Corpus`, where it departs from the defaults there, which are the paper's. `web` keeps more of a
+page's text: long sections are cut, and only a header of navigation words alone costs its section (ours). `reinstruct`
+adds that paper's rules (method.md 3.2), `strict` adds ours against indexes, teasers, tables of numbers and blogs, `none`
+leaves only the lengths, which are what decides how a document is cut."""
 
 
 class Corpus(Options):
     """From documents to segments (method.md 1.4)."""
 
     sources: Annotated[list[CorpusSource], Field(min_length=1)]
-    preset: Literal["paper", "reinstruct", "strict", "none"] = "paper"
+    preset: Literal["web", "paper", "reinstruct", "strict", "none"] = "web"
     """Defaults for the rules below (`PRESETS`); what a recipe gives itself wins."""
     licences: list[str] = []
     """Glob patterns of the licences a document may have; an empty list allows all."""
@@ -110,8 +112,16 @@ class Corpus(Options):
     """The paper's bounds, in characters of text."""
     languages: list[str] = ["en"]
     """Two-letter codes of the languages to keep; an empty list keeps all and detects none."""
-    header_rules: bool = True
-    """Drop sections whose header is empty, in capitals or of navigation words (the paper's)."""
+    header_rules: Literal["paper", "web", "none"] = "paper"
+    """Which headers cost a section its place. `paper`: empty, in capitals, or with a navigation word anywhere. `web`: of
+    navigation words alone (ours). `none`: no header."""
+    long_sections: Literal["drop", "first", "all"] = "drop"
+    """What is done with a section of more than `max_chars` characters, once the sections below it were offered. `drop` is
+    the paper's. `first` cuts it at the end of a paragraph and offers the first part, `all` every part (ours)."""
+    drop_copies: bool = False
+    """Take paragraphs out of a segment that say what others of it say, as quotations that are set twice (ours)."""
+    standalone: bool = False
+    """Drop segments that lean on what is not in them: "However, …", "as we saw above", "see Figure 3" (ours; English)."""
     repeat_ngram: Annotated[int, Field(ge=1)] = 3
     repeat_jaccard: Share | None = 0.8
     """Two sentences of a segment at or above this word n-gram Jaccard similarity are a repetition (the paper gives
@@ -156,7 +166,7 @@ class Corpus(Options):
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, given: Any) -> Any:
-        return {**PRESETS.get(str(given.get("preset")), {}), **given} if isinstance(given, dict) else given
+        return {**PRESETS.get(str(given.get("preset", "web")), {}), **given} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> "Corpus":

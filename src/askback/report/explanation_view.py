@@ -35,7 +35,9 @@ def _table(rows: list[Explained]) -> Table:
     for row in rows:
         header = f"{'#' * row.level} {row.header or '(no header)'}".strip()
         title = "(text before the next header)" if row.lead else header
-        indent = "  " * (row.level - top + row.lead)
+        if row.part:
+            title = f"(part {row.part} of {'that text' if row.lead else 'this section'})"
+        indent = "  " * (row.level - top + row.lead + (row.part > 0))
         why = f"{row.rule}: {row.detail}" if row.rule else ""
         cells.append([indent + title, f"{row.characters:,}", row.verdict, why])
     return Table("", ["section", "characters", "", "why"], cells, align="lrll")

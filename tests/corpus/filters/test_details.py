@@ -34,6 +34,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[str, str]]] = 
         {"repeat_jaccard": 0.77},
         ("0.78", "0.77"),
     ),
+    "leans-on-others": ("See above.", {}, {"standalone": True}, ("speaks of 'See above'", "")),
 }
 """Text, options with which it passes the rule, options with which it does not, and what is then said."""
 

@@ -7,6 +7,7 @@ them one after the other; the first to speak is the one that is recorded.
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Literal
 
 from askback.corpus.filters.headers import capital_header, empty_header, navigation_header
 from askback.corpus.filters.language import other_language
@@ -15,12 +16,22 @@ from askback.corpus.filters.licences import other_licence
 from askback.corpus.filters.prose import no_prose, unfinished
 from askback.corpus.filters.repetition import repeated_sentences
 from askback.corpus.filters.shares import capitals, digits, links, symbols
+from askback.corpus.filters.standalone import leans_on, standalone
 from askback.corpus.filters.voice import personal, reinstruct_style
 from askback.corpus.filters.word_lists import word_list
 from askback.recipe import Corpus
 from askback.text.language import language
 
-__all__ = ["header_rule", "language", "navigation_header", "other_language", "other_licence", "text_rule", "word_list"]
+__all__ = [
+    "header_rule",
+    "language",
+    "leans_on",
+    "navigation_header",
+    "other_language",
+    "other_licence",
+    "text_rule",
+    "word_list",
+]
 
 HEADER_RULES: dict[str, Callable[[str], str | None]] = {
     "navigation-header": navigation_header,
@@ -39,14 +50,19 @@ TEXT_RULES: dict[str, Callable[[str, Corpus], str | None]] = {
     "personal-voice": personal,
     "reinstruct-style": reinstruct_style,
     "repeated-sentences": repeated_sentences,
+    "leans-on-others": standalone,
 }
 """In the order they are asked: cheap ones and those that speak often first."""
 
 
 @lru_cache(maxsize=4096)
-def header_rule(header: str) -> tuple[str, str] | None:
-    """Return the rule that a header breaks, and the detail."""
-    return next(((name, detail) for name, rule in HEADER_RULES.items() if (detail := rule(header))), None)
+def header_rule(header: str, kind: Literal["paper", "web", "none"] = "paper") -> tuple[str, str] | None:
+    """Return the rule that a header breaks, and the detail; `kind` is `Corpus.header_rules`."""
+    if kind == "web":
+        detail = navigation_header(header, whole=True)
+        return ("navigation-header", detail) if detail else None
+    rules = HEADER_RULES.items() if kind == "paper" else ()
+    return next(((name, detail) for name, rule in rules if (detail := rule(header))), None)
 
 
 def text_rule(text: str, linked: Callable[[], int], options: Corpus) -> tuple[str, str] | None:

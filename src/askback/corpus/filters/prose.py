@@ -10,14 +10,15 @@ _ENDS = (*FINAL, *":;：；؛")
 def no_prose(text: str, options: Corpus) -> str | None:
     """Rule "no-prose" (ours): less than `min_prose` of the text (0.3) is in lines of prose.
 
-    Such a line ends as a sentence does, or is longer than a title or the text of a link. The paper has no such rule; its
+    Such a line ends as a sentence does (a row of a table: its last cell), or is longer than a title or the text of a link. The paper has no such rule; its
     corpus holds only highly linked pages. What it drops are lists of links, names and numbers, which answer nothing; a
     list of ingredients over half as much instruction passes.
     """
     prose = 0
     for line in text.split("\n"):
         size = width(line)
-        if size >= SENTENCE_CHARS and (line.rstrip(CLOSING).endswith(_ENDS) or (size >= _LONG_LINE and line[0] != "|")):
+        ended = line.rstrip(CLOSING + "|").endswith(_ENDS)
+        if size >= SENTENCE_CHARS and (ended or (size >= _LONG_LINE and line[0] != "|")):
             prose += len(line)
     share = prose / max(len(text), 1)
     if share >= options.min_prose:

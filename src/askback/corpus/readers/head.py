@@ -1,4 +1,4 @@
-"""What an HTML page says of itself: title, licence, and the day it was published."""
+"""What an HTML page says of itself: title, licence, author, and the day it was published."""
 
 import json
 import re
@@ -14,6 +14,9 @@ _TAG_CHARS = 2000
 _ATTRIBUTE = re.compile(r"""(?<![\w:.-])([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _LICENCE_NAMES = ("license", "dcterms.license", "dc.rights", "dcterms.rights", "copyright")
 _DATE_NAMES = ("article:published_time", "dc.date", "dcterms.date", "dc.date.issued", "dcterms.issued")
+_AUTHOR_NAMES = ("author", "dc.creator", "dcterms.creator", "article:author")
+_STATED = ("licen", "rights", "copyright", "published_time", "dc.date", "dcterms", "author", "creator")
+_AUTHOR_CHARS = 200
 _HEAD_CHARS = 50_000
 _TITLE_CHARS = 2000  # as of a tag; `unescape` fails on a number of more than 4,300 digits
 _JSON_LD_SCRIPTS, _JSON_LD_CHARS, _JSON_LD_NODES = 10, 200_000, 1000
@@ -29,14 +32,16 @@ class Head(NamedTuple):
     title: str
     licence: str
     date: str
+    author: str
 
 
 def head(html: str) -> Head:
-    """Return the title, licence and day of publication that a page states.
+    """Return the title, licence, day of publication and author that a page states.
 
     A licence is a ``<link rel="license">``, or the meta element license, dcterms.license, dc.rights or copyright, or the
     `license` of the page's JSON-LD. The day is that of the meta element article:published_time; JSON-LD's
     `datePublished`; the meta element dc.date or dcterms.date or .issued; or the one day that all `time` elements name.
+    The author is that of the meta elements author, dc.creator, dcterms.creator or article:author, or JSON-LD's.
     """
     end = html.find("</head", 0, _HEAD_CHARS)
     start = html[: end if end >= 0 else _HEAD_CHARS]
@@ -44,7 +49,7 @@ def head(html: str) -> Head:
     title = _TITLE.search(start) if "<title" in lower else None
     words = " ".join(unescape(title[1][:_TITLE_CHARS]).split()) if title else ""
     stated: dict[str, str] = {}
-    if any(word in lower for word in ("licen", "rights", "copyright", "published_time", "dc.date", "dcterms")):
+    if any(word in lower for word in _STATED):
         for tag in _head_tags(start):
             given = {name.lower(): unescape(a or b or c).strip() for name, a, b, c in _ATTRIBUTE.findall(tag)}
             if "license" in given.get("rel", "").lower().split():
@@ -56,7 +61,9 @@ def head(html: str) -> Head:
     first, *others = _DATE_NAMES
     dates = [stated.get(first), linked.get("datePublished"), *(stated.get(name) for name in others)]
     days = (day(one) for one in dates if one)
-    return Head(words, next(filter(None, licences), ""), next(filter(None, days), "") or _only_time(html))
+    authors = [*(stated.get(name) for name in _AUTHOR_NAMES), linked.get("author")]
+    author = next((one[:_AUTHOR_CHARS] for one in authors if one and "://" not in one), "")
+    return Head(words, next(filter(None, licences), ""), next(filter(None, days), "") or _only_time(html), author)
 
 
 def day(text: str) -> str:
@@ -100,7 +107,7 @@ def _head_tags(html: str) -> Iterator[str]:
 
 
 def _json_ld(html: str) -> dict[str, str]:
-    """Return `license` and `datePublished` of the page, as far as its JSON-LD gives them."""
+    """Return `license`, `datePublished` and `author` of the page, as far as its JSON-LD gives them."""
     found: dict[str, str] = {}
     end = 0
     for _ in range(_JSON_LD_SCRIPTS):
@@ -114,8 +121,8 @@ def _json_ld(html: str) -> dict[str, str]:
         except (ValueError, RecursionError):
             continue
         for node in _nodes(tree):
-            for key in ("license", "datePublished"):
-                if value := _value(node.get(key)):
+            for key in ("license", "datePublished", "author"):
+                if value := _value(node.get(key), name_first=key == "author"):
                     found.setdefault(key, value)
     return found
 
@@ -136,11 +143,12 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
                 waiting += [node[key] for key in ("@graph", "mainEntity", "mainEntityOfPage") if key in node]
 
 
-def _value(value: Any) -> str:
-    """Return a text, or the name of what is given as an object or a list."""
+def _value(value: Any, name_first: bool) -> str:
+    """Return a text, or the address or name of what is given as an object or a list."""
     for _ in range(3):
         if isinstance(value, list):
             value = value[0] if value else ""
         elif isinstance(value, dict):
-            value = value.get("url") or value.get("@id") or value.get("name") or value.get("@value") or ""
+            keys = ("name", "url", "@id", "@value") if name_first else ("url", "@id", "name", "@value")
+            value = next((value[key] for key in keys if value.get(key)), "")
     return " ".join(value.split())[:500] if isinstance(value, str) else ""

@@ -19,9 +19,9 @@ def read_html(paths: Sequence[File], source: CorpusSource, options: Corpus) -> I
         if isinstance(text, Rejection):
             yield text
             continue
-        title, licence, date = head(text)
+        title, licence, date, author = head(text)
         markup: Markup = "xhtml" if is_xhtml(text, unpacked_name(path.name)) else "html"
-        yield Document(clean(str(path)), text, markup, "html", title, licence or source.licence, date)
+        yield Document(clean(str(path)), text, markup, "html", title, licence or source.licence, date, author)
 
 
 READER = Reader(read_html, packed_too(".html", ".htm", ".xhtml", ".xht"), lot=256)

@@ -44,12 +44,12 @@ def _document(row: dict[str, Any] | BrokenRow, uri: str, source: CorpusSource, o
     if not text.strip():
         detail = f"field '{source.text_field}': {size} bytes, all white space"
         return reject(identity, "documents", "no-text", detail, uri=uri)
-    title, licence, date = head(text) if source.markup == "html" else ("", "", "")
+    title, licence, date, author = head(text) if source.markup == "html" else ("", "", "", "")
     title = _text(row, "title") or title
     licence = _text(row, "licence") or _text(row, "license") or licence or source.licence
     date = day(str(row.get("date") or "")) or date
     markup: Markup = "xhtml" if source.markup == "html" and is_xhtml(text) else source.markup
-    return Document(uri, text, markup, source.format, title, licence, date)
+    return Document(uri, text, markup, source.format, title, licence, date, author)
 
 
 def _text(row: dict[str, Any], name: str) -> str:

@@ -222,11 +222,11 @@ def _document(record: Any, path: File, source: CorpusSource, options: Corpus) ->
         return reject(identity, "documents", "not-html", "no type is given, and it does not begin as HTML", uri=uri)
     if plain:
         return Document(uri, text, "text", source.format, "", source.licence)
-    title, licence, date = head(text)
+    title, licence, date, author = head(text)
     if not date and headers is not None:
         date = modified(headers.get("Last-Modified") or "", record.headers.get("WARC-Date") or "")
     markup: Markup = "xhtml" if is_xhtml(text, media=media) else "html"
-    return Document(uri, text, markup, source.format, title, licence or source.licence, date)
+    return Document(uri, text, markup, source.format, title, licence or source.licence, date, author)
 
 
 READER = Reader(read_warc, packed_too(".warc", ".wet"), spans=spans_of)
