@@ -99,6 +99,26 @@ def test_the_answer_itself_stays(kept: str) -> None:
     assert shown and all(line in found for line in shown)
 
 
+@pytest.mark.parametrize(
+    ("line", "goes"),
+    [
+        ("Want more kites? Subscribe to our newsletter and follow us on Kitebook.", True),
+        ("What do you think? Let us know down below in the comments.", True),
+        ("For the latest news download the Kite News apps.", True),
+        ("Sign up for an account at the weather service.", False),
+        ("Follow the line with one hand.", False),
+    ],
+)
+def test_calls_on_the_reader_at_the_end_go(line: str, goes: bool) -> None:
+    assert (line not in text_of(article(TEXT, TEXT, f"<p>{line}</p>"))) == goes
+    assert line in text_of(article(f"<p>{line}</p>", TEXT, TEXT, TEXT)), "only there"
+
+
+def test_a_sentence_of_links_is_text() -> None:
+    line = f"{LINE[:-1]}, as <a href=x>{'the old book of kites and of their makers says ' * 4}</a> in short."
+    assert "in short." in text_of(article(TEXT, f"<p>{line}</p>"))
+
+
 def test_a_page_of_links_is_left_as_it_is() -> None:
     links = "".join(f"<li><a href=x>The kite of {n}</a>" for n in range(30))
     assert text_of(article(f"<ul>{links}</ul>")).count("The kite of") == 30

@@ -9,16 +9,22 @@ from collections.abc import Iterator
 
 from askback.corpus.filters.headers import navigation_header
 from askback.corpus.walk import Block
+from askback.text.endings import CLOSING, FINAL
 
 LINKED, LINKED_CHARS = 0.6, 400
 """A list, or a block that is in none, goes if more than this share of it is in links and it has fewer characters (a list:
 fewer for each item)."""
+SENTENCE = 100
+"""With as many characters outside of links, and the end of a sentence, it is text."""
 INTRODUCTION = 30
 """Characters, at least, of a paragraph that introduces the list below it by a colon."""
 CARDS, CARD_CHARS = 3, 400
 """Headers in a row, at least, that are links or whose text breaks off, with at most this many characters under each."""
 SHORT = 120
 """Most characters of a byline, a date or a pointer to other pages."""
+CALL_CHARS, CALLS = 250, 5
+"""Paragraphs of fewer characters, among so many at the end of the page, that call on the reader to subscribe, follow or
+comment."""
 SWALLOWED, SWALLOWED_CHARS = 0.25, 250
 """A header of a share bar or the like is passed over if more than this share of the page's text stands under it, and this
 many characters outside of links."""
@@ -46,6 +52,12 @@ _POINTER = re.compile(
     r"(?:read|see|watch|related|also read|more|read more|read also|see also|lesen sie|mehr zum thema|recommended)\b"
     r"[^.!?:]{0,20}:"
 )
+_CALL = re.compile(
+    r"\bsubscribe (?:now|today|here|to (?:our|the|my))|\b(?:our|my|the|free|weekly|daily) newsletter|"
+    r"\b(?:follow|like|join|find) (?:us|me) on\b|\bin the comments? (?:below|section)|\b(?:down |section )below in the comments|\bleave a comment|"
+    r"\b(?:download|get) (?:the|our) [^.]{0,40}\bapps?\b|\bsign up for (?:our|the|my)\b",
+    re.IGNORECASE,
+)
 _BAR = re.compile(
     r"share(?: (?:this|on|via))?(?: \w+)?|sharing|follow us|subscribe|sign up|log ?in|search|newsletter|"
     r"(?:main |site )?(?:navigation|menu)"
@@ -58,12 +70,13 @@ def text_blocks(blocks: list[Block], left_out: Counter[str]) -> list[Block]:
     """Return the blocks that are text; `left_out` takes the characters of the others, by rule.
 
     The rules: "links" and "cards" (lists that lead to other pages), "about the text" (bylines, dates, credits, labels),
-    "pointer" ("Read also: …"), and of headers, whose text then joins that above, "empty header", "picture name" and
-    "navigation header".
+    "pointer" ("Read also: …"), "call" ("Subscribe to …"), and of headers, whose text then joins that
+    above, "empty header", "picture name" and "navigation header".
     """
     total = sum(len(block.text) for block in blocks)
     rules = [_alone(block) for block in blocks]
     _mark(rules, "navigation header", list(_swallowing(blocks, total)))
+    _mark(rules, "call", [at for at in _last(blocks) if _CALL.search(blocks[at].text)])
     for rule, found in (("links", list(_links(blocks, rules))), ("cards", list(_cards(blocks)))):
         if 2 * sum(len(blocks[at].text) for at in found) <= total:
             _mark(rules, rule, found)
@@ -93,6 +106,12 @@ def _alone(block: Block) -> str:
     return "pointer" if navigation_header(text, whole=True) or (block.linked and _POINTER.match(words)) else ""
 
 
+def _last(blocks: list[Block]) -> list[int]:
+    """Return the short ones of the last paragraphs."""
+    paragraphs = [at for at, block in enumerate(blocks) if not block.level][-CALLS:]
+    return [at for at in paragraphs if len(blocks[at].text) < CALL_CHARS and len(paragraphs) == CALLS]
+
+
 def _swallowing(blocks: list[Block], total: int) -> Iterator[int]:
     """Yield headers of share bars and the like under which stands too much of the page."""
     for at, block in enumerate(blocks):
@@ -113,6 +132,7 @@ def _links(blocks: list[Block], rules: list[str]) -> Iterator[int]:
         found = blocks[at:end]
         size, linked = sum(len(block.text) for block in found), sum(block.linked for block in found)
         text = not found[0].level and not found[0].text.startswith("|")
+        text &= size - linked < SENTENCE or not found[-1].text.rstrip(CLOSING).endswith(FINAL)
         if text and linked > LINKED * size and size < LINKED_CHARS * len(found) and not _introduced(blocks, at, rules):
             yield from range(at, end)
         at = end

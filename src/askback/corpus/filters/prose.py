@@ -10,9 +10,9 @@ _ENDS = (*FINAL, *":;：；؛")
 def no_prose(text: str, options: Corpus) -> str | None:
     """Rule "no-prose" (ours): less than `min_prose` of the text (0.3) is in lines of prose.
 
-    Such a line ends as a sentence does (a row of a table: its last cell), or is longer than a title or the text of a link. The paper has no such rule; its
-    corpus holds only highly linked pages. What it drops are lists of links, names and numbers, which answer nothing; a
-    list of ingredients over half as much instruction passes.
+    Such a line ends as a sentence does (of a table, a row's last cell), or is longer than a title or a link's text. The
+    paper has no such rule; its corpus holds only highly linked pages. What it drops are lists of links, names and numbers,
+    which answer nothing; a list of ingredients over half as much instruction passes.
     """
     prose = 0
     for line in text.split("\n"):
