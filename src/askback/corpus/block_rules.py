@@ -54,8 +54,9 @@ _POINTER = re.compile(
 )
 _CALL = re.compile(
     r"\bsubscribe (?:now|today|here|to (?:our|the|my))|\b(?:our|my|the|free|weekly|daily) newsletter|"
-    r"\b(?:follow|like|join|find) (?:us|me) on\b|\bin the comments? (?:below|section)|\b(?:down |section )below in the comments|\bleave a comment|"
-    r"\b(?:download|get) (?:the|our) [^.]{0,40}\bapps?\b|\bsign up for (?:our|the|my)\b",
+    r"\b(?:follow|like|join|find) (?:us|me) on\b|\bin the comments? (?:below|section)|"
+    r"\bbelow in the comments|\bleave a comment|\b(?:download|get) (?:the|our) [^.]{0,40}\bapps?\b|"
+    r"\bsign up for (?:our|the|my)\b",
     re.IGNORECASE,
 )
 _BAR = re.compile(

@@ -31,6 +31,7 @@ def test_capital_headers(header: str, dropped: bool) -> None:
     [
         *("Advertisement", "Our FORUM rules", "Quick Links", "Get the free newsletter now"),  # the paper's, anywhere
         *("Related", "Related posts:", "Share this", "12 Comments", "Leave a comment", "Table of Contents", "See also"),
+        *("Changelog", "What's new", "MIT License", "Contributors", "1.4.0 (2019-11-29)", "v2.14.3", "Version 2.0"),
     ],
 )
 def test_navigation_headers(header: str) -> None:
@@ -46,6 +47,10 @@ def test_navigation_headers(header: str) -> None:
         "Platforms",
         "The contents of a cell",
         "Searching",
+        "3.2 HTTP",
+        "10.5 million people",
+        "History",
+        "2.1 - Installation",
     ],
 )
 def test_headers_that_only_hold_our_words_stay(header: str) -> None:

@@ -15,9 +15,18 @@ OUR_HEADERS = re.compile(
     r"|newsletter|site ?map|categories|tags|archives?|breadcrumbs?|you (?:may|might) also like|read (?:more|next)|see also"
     r"|(?:external )?links|references|bibliography|further reading|footnotes|about the authors?|author|sponsors?"
     r"|cookies?(?: (?:policy|settings|preferences))?|privacy policy|contact(?: us)?"
-    r"|change ?log|release notes|copyright|license|licence)"
+    r"|change ?log|changes|(?:release|version|change) (?:notes|history|log)|what's (?:new|changed)"
+    r"|copyright(?: and licen[cs]e)?|(?:the )?(?:[\w-]+ )?licen[cs]e|licensing"
+    r"|(?:our |project |code |core )?(?:contributors|maintainers|authors|backers)|credits|acknowledge?ments?"
+    r"|testimonials|citation|citing|how to cite)"
 )
 """Ours: a header that is one of these as a whole. As a part of a header such words are ordinary ("Market share")."""
+_DAY = r"\d{4}-\d\d-\d\d|(?:\d{1,2} )?[a-z]{3,9}\.? (?:\d{1,2},? )?\d{4}|unreleased"
+VERSION = re.compile(
+    rf"(?:version |release |v\.? ?)?\d{{1,4}}(?:\.\d{{1,5}}){{1,3}}[a-z\d.+-]{{0,20}}(?:[\s(/–—:,-]{{1,5}}(?:{_DAY})\)?)?",
+    re.IGNORECASE,
+)
+"""Ours too: a header that is a version, with its day or without: what stands under it are changes."""
 
 
 def empty_header(header: str) -> str | None:
@@ -53,4 +62,5 @@ def navigation_header(header: str, whole: bool = False) -> str | None:
     """
     words = " ".join(re.sub(r"[^\w\s'-]", " ", header.lower()).split())
     found = (PAPER_WORDS.fullmatch if whole else PAPER_WORDS.search)(words) or OUR_HEADERS.fullmatch(words)
+    found = found or VERSION.fullmatch(header.strip())
     return f"header {header!r}, navigation words {found[0]!r}, none wanted" if found else None
