@@ -2,8 +2,6 @@
 
 import ast
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from askback.errors import AskbackError, InputError
 from askback.export import check_out
 from askback.owned.html_page import check_page, write_page
 from askback.owned.marker import owns
+from tests.commands import askback
 
 SOURCE = Path(__file__).parents[1] / "src/askback"
 CHANGES = {
@@ -192,12 +191,6 @@ def test_a_report_replaces_only_a_report(made: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--out"):
         write_page(out, "report", "<p>Two</p>\n")
     assert out.lstat() and (not before or out.read_bytes() == before)
-
-
-def askback(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "askback", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120
-    )
 
 
 def test_an_export_into_the_folder_one_is_in(made_run: Path, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 """What an environment variable holds is used by a recipe, and written nowhere."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from askback.recipe.file import load_recipe
 from askback.recipe.variables import HIDDEN, hide, hide_in, marks
 from askback.report.html import write_report
 from askback.studies.run_folder import look
+from tests.commands import askback
 from tests.untrained import Untrained, make_run
 
 SECRET = 'k3y "of/many\\ways?&é'
@@ -139,16 +137,10 @@ def test_a_run_keeps_no_value_in_any_file(tmp_path: Path, tiny_model: Path, monk
 def test_the_command_line_says_the_name(tmp_path: Path) -> None:
     path = written(tmp_path, RECIPE.format(seed="'${SECRET_PLACE}'", pages="p"))
     for arguments in (
-        ["plan", str(path)],
-        ["run", str(path)],
-        ["plan", str(path), "--set", "recipe.base=${SECRET_PLACE}"],
+        ("plan", path),
+        ("run", path),
+        ("plan", path, "--set", "recipe.base=${SECRET_PLACE}"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "askback", *arguments],
-            cwd=tmp_path,
-            env=dict(os.environ),
-            capture_output=True,
-            text=True,
-        )
+        done = askback(*arguments, cwd=tmp_path)
         assert done.returncode in (2, 3) and "Traceback" not in done.stderr, done.stderr
         assert "k3y" not in done.stderr + done.stdout and "${SECRET_PLACE}" in done.stderr, done.stderr

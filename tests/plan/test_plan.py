@@ -1,9 +1,6 @@
 """What is forecast, against what a tiny run then takes; how fast things go; what they cost."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +14,20 @@ from askback.plan import Plan
 from askback.plan.machine import CPU, PerSecond
 from askback.plan.rates import Rates
 from askback.recipe.file import load_recipe
+from tests.commands import askback
 from tests.test_smoke_run import write_inputs
 
 ONE_ROUND = ("--set", "recipe.rounds=1")
 
 
-def askback(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "askback", *arguments]
-    return subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-
-
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recipe(tmp_path_factory: pytest.TempPathFactory, libraries: None) -> Path:
     return write_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 @pytest.fixture(scope="module")
 def made(recipe: Path) -> Path:
-    done = askback("run", str(recipe), *ONE_ROUND)
+    done = askback("run", recipe, *ONE_ROUND)
     assert done.returncode == 0, done.stderr
     return recipe.parent / "runs/smoke"
 
@@ -96,7 +89,7 @@ def test_a_finished_run_tells_another_how_fast_it_goes(made: Path, recipe: Path)
 
 @pytest.mark.timeout(600)
 def test_measuring_writes_rates_that_the_next_plan_uses(recipe: Path) -> None:
-    named = (str(recipe), "--set", "name=measured", "--json")
+    named = (recipe, "--set", "name=measured", "--json")
     measured = askback("plan", *named, "--measure")
     assert measured.returncode == 0, measured.stderr
     rates = json.loads((recipe.parent / "runs/measured/rates.json").read_text())

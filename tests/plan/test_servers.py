@@ -1,8 +1,6 @@
 """Servers are tried with what a run asks them, at its length, and have to answer with something of use."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import yaml
 from askback.errors import InputError, RecipeError
 from askback.plan.servers import ask_servers
 from askback.recipe import RecipeFile
+from tests.commands import askback_apart
 from tests.engines.oddities import OddServer, Reply, reply, said
 from tests.engines.served import Body, rating
 
@@ -88,12 +87,12 @@ def test_plan_probe_repeats_a_refusals_words(tmp_path: Path) -> None:
         tree = recipe(server).model_dump(mode="json") | {"name": "run"}
         tree["resources"]["runs"] = str(tmp_path)
         (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tree))
-        command = [sys.executable, "-m", "askback", "plan", str(tmp_path / "recipe.yaml"), "--probe"]
-        refused = subprocess.run(command, capture_output=True, text=True)
+        command = ("plan", tmp_path / "recipe.yaml", "--probe")
+        refused = askback_apart(*command)
         assert refused.returncode == 3 and message in refused.stderr.splitlines()[-1], refused.stderr
         assert "leave_out: [seed]" in refused.stderr
         for role in ("augment", "score", "compare"):
             tree["resources"]["engines"][role]["leave_out"] = ["seed"]
         (tmp_path / "recipe.yaml").write_text(json.dumps(tree))
-        allowed = subprocess.run(command, capture_output=True, text=True)
+        allowed = askback_apart(*command)
         assert "left out: seed" in allowed.stderr, allowed.stderr
