@@ -7,7 +7,6 @@ real, and the work is done in processes of its own.
 import contextlib
 import hashlib
 import json
-import os
 import random
 import re
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.commands import askback, askback_apart
 from tests.tiny import build_tiny_model
 
 WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()  # noqa: SIM905
@@ -83,7 +83,7 @@ def write_inputs(folder: Path) -> Path:
 
 
 def command(recipe: Path, name: str) -> list[str]:
-    return [sys.executable, "-m", "askback", "run", str(recipe), "--set", f"name={name}"]
+    return ["run", str(recipe), "--set", f"name={name}"]
 
 
 def results(run: Path) -> dict[str, str]:
@@ -98,22 +98,22 @@ def finished(run: Path) -> dict[str, int]:
 
 
 @pytest.mark.timeout(900)
-def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path, libraries: None) -> None:
     recipe = write_inputs(tmp_path)
-    quick = {**os.environ, "OMP_NUM_THREADS": "1"}
     undisturbed, killed = tmp_path / "runs/undisturbed", tmp_path / "runs/killed"
     start = time.monotonic()
-    subprocess.run(command(recipe, "undisturbed"), check=True, env=quick)
-    whole = time.monotonic() - start
+    whole = askback(*command(recipe, "undisturbed"))
+    taken = time.monotonic() - start
+    assert whole.returncode == 0, whole.stderr
 
-    moment = random.Random().uniform(0.1, 0.9) * whole
-    process = subprocess.Popen(command(recipe, "killed"), env=quick)
+    moment = random.Random().uniform(0.2, 1.1) * taken  # a process of its own imports libraries first
+    process = subprocess.Popen([sys.executable, "-m", "askback", *command(recipe, "killed")])
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(moment)  # unless it was done sooner
     process.kill()
     process.wait()
     made = finished(killed)
-    last = subprocess.run(command(recipe, "killed"), env=quick, capture_output=True, text=True)
+    last = askback(*command(recipe, "killed"))
     assert last.returncode == 0, last.stderr
 
     now = finished(killed)
@@ -138,19 +138,20 @@ def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path) -> None:
 
     # Once more: nothing is left to do, and nothing is done.
     before = finished(killed)
-    again = subprocess.run(command(recipe, "killed"), env=quick, capture_output=True, text=True, check=True)
-    assert finished(killed) == before and "kept in" not in again.stderr
+    again = askback_apart(*command(recipe, "killed"))
+    assert again.returncode == 0 and finished(killed) == before and "kept in" not in again.stderr
 
 
 def another_threshold(recipe: Path, run: Path) -> None:
     """Change one option: the finished run is refused with a diff; a new one takes over all that is still right."""
     change = ["--set", "recipe.select.top_fraction=0.25", "--set", "recipe.rounds=1"]
     before = finished(run)
-    refused = subprocess.run([*command(recipe, run.name), *change], capture_output=True, text=True)
+    refused = askback(*command(recipe, run.name), *change)
     assert refused.returncode == 5 and "options.top_fraction: 0.5 → 0.25" in refused.stderr, refused.stderr
     assert finished(run) == before
     again = [*command(recipe, "again"), *change, "--from", str(run)]
-    made = subprocess.run(again, capture_output=True, text=True, check=True)
+    made = askback(*again)
+    assert made.returncode == 0, made.stderr
     taken = set(re.findall(r"^([\w-]+): taken over", made.stderr, re.MULTILINE))
     assert taken == {
         "seed",
@@ -168,19 +169,18 @@ def another_threshold(recipe: Path, run: Path) -> None:
         "probe-1",
         "check-1",
     }
-    redone = subprocess.run([*again, "--redo", "m1"], capture_output=True, text=True, check=True)
-    assert "making again m1, loss-m1" in redone.stderr
+    redone = askback(*again, "--redo", "m1")
+    assert redone.returncode == 0 and "making again m1, loss-m1" in redone.stderr
 
 
 def export_and_load(run: Path, out: Path, count: int) -> None:
     """Look at the run and export it as a user would, and load what was exported."""
     datasets = pytest.importorskip("datasets")
-    base = [sys.executable, "-m", "askback"]
-    status = subprocess.run([*base, "status", str(run), "--json"], check=True, capture_output=True, text=True)
+    status = askback("status", run, "--json")
     assert {step["state"] for step in json.loads(status.stdout)["steps"]} == {"done"}
-    shown = subprocess.run([*base, "status", str(run)], check=True, capture_output=True, text=True).stdout
+    shown = askback("status", run).stdout
     assert "too-short" in shown and "nats per token" in shown
-    subprocess.run([*base, "export", str(run), "--out", str(out)], check=True)
+    assert askback("export", run, "--out", out).returncode == 0
     rows = datasets.load_dataset(str(out), split="train", cache_dir=str(out.parent / "cache"))
     assert len(rows) == count and set(rows["licence"]) == {"CC0-1.0"}
     assert all(len(row["messages"]) == 2 and 600 <= len(row["messages"][1]["content"]) <= 1600 for row in rows)
