@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -16,6 +14,7 @@ from askback.execution.budget import TIMINGS, Budget, Meter, Spending, Spent, co
 from askback.execution.processes import Drain
 from askback.execution.run import Run, redo
 from askback.recipe import RecipeFile, Resources, Select
+from tests.commands import askback
 from tests.execution.test_step import make, sift
 from tests.execution.test_step import recipe as small
 from tests.test_smoke_run import write_inputs
@@ -25,13 +24,12 @@ QUICK = [word for change in CHANGES for word in ("--set", change)]
 
 
 @pytest.fixture
-def recipe(tmp_path: Path) -> Path:
+def recipe(tmp_path: Path, libraries: None) -> Path:
     return write_inputs(tmp_path)
 
 
-def run(recipe: Path, name: str, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "askback", "run", str(recipe), "--set", f"name={name}", *QUICK, *more]
-    return subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+def run(recipe: Path, name: str, *more: str) -> CompletedProcess[str]:
+    return askback("run", recipe, "--set", f"name={name}", *QUICK, *more)
 
 
 def results(folder: Path) -> dict[str, str]:
