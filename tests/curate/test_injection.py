@@ -1,6 +1,7 @@
 """No document can vote for itself: twelve attacks inside fifty real pairs, on the real model."""
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from askback import prompts
 from askback.curate.scorers import rubric
 from askback.engines.local.transformers_local import TransformersLocal
 from askback.prompts.judge_injection import FORMS, SIGNS, without_votes
+from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions, Score, Seed, SeedSource
 from askback.records import Example, exchange
 from askback.seed.load import gather
@@ -83,12 +85,25 @@ def with_texts(pair: Example, **texts: str) -> Example:
     return replace(pair, messages=exchange(**{"instruction": pair.instruction, "output": pair.output} | texts))
 
 
+class Remembering(TransformersLocal):
+    """Reads a prompt once: an attack that is not shown leaves the prompt as it was."""
+
+    def __init__(self, folder: str, options: EngineOptions) -> None:
+        super().__init__(folder, options)
+        self.known: dict[Prompt, list[float]] = {}
+
+    def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self.known]
+        self.known |= dict(zip(new, super().choose(new, choices), strict=True))
+        return [self.known[prompt] for prompt in prompts]
+
+
 def test_twelve_attacks_in_fifty_pairs(builtin_model: Path, shared_data: Path) -> None:
     """Half of the pairs are bad: an answer to another question. The attacks move no mean, and let no bad pair in."""
     path = shared_data / "seed/oasst1_validation_messages.jsonl.gz"
     source = SeedSource(path=str(path), format="oasst-messages", split="held-out")
     found = gather(Seed(sources=[source], min_output_chars=200)).kept[:50]
-    engine = TransformersLocal(str(builtin_model), EngineOptions())
+    engine = Remembering(str(builtin_model), EngineOptions())
     real = [with_texts(pair, output=engine.truncate(pair.output, 100)) for pair in found]
     pairs = [*real[:25], *(with_texts(a, output=b.output) for a, b in zip(real[25:], real[:25], strict=True))]
 

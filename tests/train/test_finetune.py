@@ -1,22 +1,23 @@
 import hashlib
 import json
 import os
-import pickle
 import shutil
 import signal
-import subprocess
 import sys
+import time
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from askback.errors import EmptyStep, InputError, Interrupted, MissingExtra
+from askback.execution.processes import _start_method
 from askback.execution.shards import rejections
 from askback.recipe import Lora, Training
 from askback.records import exchange
-from askback.train import Job, finetune
+from askback.train import Job, checkpoints, finetune
 from askback.train.rounding import write_bfloat16
 from tests.train.examples import example, examples
 
@@ -173,19 +174,20 @@ def test_a_missing_quantiser_is_named(tiny_model: Path, tmp_path: Path, monkeypa
         finetune(job_of(tiny_model, tmp_path, options=options), ignore)
 
 
-KILLED = """
-import pickle, sys, time
-from askback.train import checkpoints, finetune
-checkpoints.SAVING_SHARE = 0
-done = 0
-def report(steps, tokens):
-    global done
-    done += steps
-    print(done, flush=True)
-    if done == 7:
-        time.sleep(600)
-finetune(pickle.load(sys.stdin.buffer), report)
-"""
+def train_seven_steps(job: Job, done: Any) -> None:
+    """In a process of its own: train, tell of each step, and wait after the seventh."""
+    torch.set_num_threads(1)
+    checkpoints.SAVING_SHARE = 0
+    steps = 0
+
+    def report(more: int, _: int) -> None:
+        nonlocal steps
+        steps += more
+        done.send(steps)
+        if steps == 7:
+            time.sleep(600)
+
+    finetune(job, report)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -195,22 +197,16 @@ def test_killed_and_resumed_is_as_never_killed(tiny_model: Path, tmp_path: Path,
     finetune(straight, ignore)
 
     job = replace(straight, folder=str(tmp_path / "killed/m0"), checkpoint_seconds=0.0)
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
-        assert child.stdin
-        assert child.stdout
-        assert child.stderr
-        child.stdin.write(pickle.dumps(job))
-        child.stdin.close()
-        seen = []
-        for line in child.stdout:
-            seen.append(line.strip())
-            if seen[-1] == b"7":
-                os.kill(child.pid, signal.SIGKILL)
-                break
-        assert seen[-1:] == [b"7"], child.stderr.read().decode()
-    assert child.returncode == -signal.SIGKILL
+    context: Any = get_context(_start_method("askback.train.preload"))
+    done, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=train_seven_steps, args=(job, theirs))
+    child.start()
+    theirs.close()
+    while done.recv() != 7:
+        pass
+    child.kill()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     assert (tmp_path / "killed/m0/checkpoints/checkpoint-6/sealed").is_file()
     assert not (tmp_path / "killed/m0/model").exists()
 
