@@ -112,8 +112,7 @@ def run(
     set: Set = None,
     redo: Redo = None,
     source: Annotated[
-        Path | None,
-        typer.Option("--from", help="Take over identical finished steps from this run.", metavar="RUN"),
+        Path | None, typer.Option("--from", help="Take over identical finished steps from this run.", metavar="RUN")
     ] = None,
     max_hours: Annotated[float | None, typer.Option(min=0, help="Hours of work after which the run stops.")] = None,
     max_tokens: Annotated[
@@ -181,9 +180,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
     show_losses(run, console())
 
 
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo"),
-) -> None:
+def demo(out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo")) -> None:
     """Run a small example of the whole loop: this machine's documentation, a bundled seed, the embedded model."""
     from askback.execution.progress import Progress
     from askback.export import check_out, export

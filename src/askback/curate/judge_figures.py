@@ -170,12 +170,7 @@ def recommend(
     ]
     rows = [row for row in thresholds(scored) if row["recall"][0] >= 0.5]
     chosen = max(rows, key=lambda row: row["precision"][1], default=None)
-    return {
-        "weights": best,
-        "auroc_chosen_on": on,
-        "auroc_on_the_rest": other,
-        "threshold": chosen,
-    }
+    return {"weights": best, "auroc_chosen_on": on, "auroc_on_the_rest": other, "threshold": chosen}
 
 
 def halves(probes: Iterable[Probe], random_seed: int) -> tuple[list[Probe], list[Probe]]:

@@ -25,12 +25,7 @@ Before = tuple[()] | tuple[Records[Judgement], Records[Example]]
 
 @recorded(version=7, forecast=forecast)
 def select(
-    step: Step,
-    options: Select,
-    *,
-    candidates: Records[Candidate],
-    judgements: Records[Judgement],
-    before: Before = (),
+    step: Step, options: Select, *, candidates: Records[Candidate], judgements: Records[Judgement], before: Before = ()
 ) -> Records[Example]:
     """Keep the candidates that `options` chooses, as examples; the others are rejected with their rule and score.
 

@@ -51,12 +51,7 @@ def _id(answers: Iterable[Answer]) -> str:
 
 
 def compare_piece(
-    options: Judging,
-    resources: Resources,
-    judge: Model,
-    ids: tuple[str, str],
-    worker: WorkerContext,
-    trios: list[Trio],
+    options: Judging, resources: Resources, judge: Model, ids: tuple[str, str], worker: WorkerContext, trios: list[Trio]
 ) -> Outcome[Comparison]:
     """In a worker: compare some answers. A missing answer is unscored; equal answers are a tie without asking."""
     engine = worker.engine(resources.engine, str(judge.path), judge.chat_template)

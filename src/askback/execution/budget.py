@@ -1,8 +1,8 @@
-"""What a run has spent, noted as it goes, and the limits at which it stops (`askback run --max-tokens` and the like).
+"""The time, tokens and money that a run spends, and the limits at which it stops (`askback run --max-tokens` and others).
 
-A step notes seconds, tokens and money in its ``timings.jsonl``, a line for every report that has tokens, and every
-`NOTE_SECONDS` otherwise, so a kill loses what was in flight at most. Steps made again leave theirs in that of the run
-folder, as what is spent stays spent; a step taken over from another run was paid there.
+A step adds seconds, tokens and money to its ``timings.jsonl``, a line for every report with tokens, and every
+`NOTE_SECONDS` otherwise, so a kill loses only the work in flight. The lines of a step that is made again move to the run
+folder's file, as money spent stays spent; a step taken over from another run was paid there.
 """
 
 import json
@@ -28,16 +28,16 @@ class Budget:
     """Limits on what a run may spend over all its attempts; None is no limit. Work in flight is finished beyond them."""
 
     hours: float | None = None
-    """Hours of wall time in which steps are made."""
+    """Hours of wall time of all steps."""
     tokens: int | None = None
-    """Read, written and trained on together."""
+    """Number of tokens read, written and trained on."""
     usd: float | None = None
-    """By the prices in the recipe's `resources:`."""
+    """US dollars by the prices in the recipe's `resources:`."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Wall seconds, tokens by kind, and money by the prices given."""
+    """Wall seconds, tokens by kind, and US dollars."""
 
     seconds: float = 0.0
     prompt: int = 0
@@ -47,7 +47,7 @@ class Spent:
 
     @property
     def tokens(self) -> int:
-        """Tokens of all kinds."""
+        """Number of tokens of all kinds."""
         return self.prompt + self.output + self.train
 
     def __add__(self, more: "Spent") -> "Spent":
@@ -62,7 +62,7 @@ KINDS = tuple(field.name for field in fields(Spent))
 
 
 def spent_in(*paths: Path) -> Spent:
-    """Return the sum of what these files note; one that is not there notes nothing."""
+    """Return the sum of the lines of these files; a file need not exist."""
     total = Spent()
     for path in paths:
         for line in path.read_bytes().splitlines() if path.exists() else []:
@@ -77,21 +77,21 @@ def spent_in(*paths: Path) -> Spent:
 
 
 def spent_by(folder: Path) -> Spent:
-    """Return what a run has spent over all its attempts."""
+    """Return the spending of a run over all its attempts."""
     return spent_in(folder / TIMINGS, *folder.glob(f"*/{TIMINGS}"))
 
 
 def cost(tokens: Tokens, seconds: float, engine: EngineOptions, resources: Resources) -> float:
-    """Return US dollars: what the engine's server charges for the tokens, and the machine for the time."""
+    """Return the cost in US dollars: of the tokens at the engine's server, and of the machine's time."""
     asked = tokens.prompt * engine.usd_per_million_prompt_tokens + tokens.output * engine.usd_per_million_output_tokens
     return asked / 1e6 + seconds / 3600 * resources.usd_per_hour
 
 
 class Spending:
-    """All that a run has spent. Where a limit of the budget is reached, it asks the drain to stop.
+    """The spending of a run. When a limit of the budget is reached, it asks the drain to stop.
 
     Raises:
-        RecipeError: a limit in money, and no price.
+        RecipeError: the budget limits money, and the recipe has no price.
     """
 
     def __init__(self, folder: Path, resources: Resources, budget: Budget, drain: Drain) -> None:
@@ -106,7 +106,7 @@ class Spending:
         self._reached = ""
 
     def add(self, spent: Spent) -> None:
-        """Add what was spent, and stop the run where a limit is reached."""
+        """Add to the spending, and stop the run when a limit is reached."""
         self.total += spent
         limits = (
             (self.budget.tokens, self.total.tokens, "max-tokens {:,}"),
@@ -136,7 +136,7 @@ class Spending:
             )
 
     def timer(self) -> threading.Timer | None:
-        """Return what stops the run when its time, or the machine's money, is used up; None without such a limit."""
+        """Return a timer that stops the run at a limit of hours, or of the machine's cost; None without such a limit."""
         left = []
         if self.budget.hours is not None:
             left.append((self.budget.hours * 3600 - self.total.seconds, f"max-hours {self.budget.hours:g}"))
@@ -152,7 +152,7 @@ class Spending:
 
 
 class Meter:
-    """What one step spends. Used in a `with`, around its work; `add` takes the tokens as workers report them."""
+    """The spending of one step, in a `with` around its work; `add` takes the tokens that workers report."""
 
     def __init__(self, path: Path, engine: EngineOptions, spending: Spending) -> None:
         self._path, self._engine, self._spending = path, engine, spending
@@ -172,12 +172,12 @@ class Meter:
         self._note(Tokens())
 
     def add(self, tokens: Tokens) -> None:
-        """Note tokens, and the time since the last note."""
+        """Write a line of the tokens, and of the time since the last line."""
         if any(tokens) or time.monotonic() - self._since > NOTE_SECONDS:
             self._note(tokens)
 
     def totals(self) -> Spent:
-        """Return what the step has spent over all attempts."""
+        """Return the spending of the step over all attempts."""
         return spent_in(self._path)
 
     def _note(self, tokens: Tokens) -> None:
@@ -188,9 +188,7 @@ class Meter:
         line = {name: value for name in KINDS if (value := getattr(spent, name)) or name == "seconds"}
         try:
             with owned.append(self._path) as file:
-                file.write(
-                    f"\n{json.dumps(line)}".encode()
-                )  # the break comes first, as a kill may have cut the last line
+                file.write(f"\n{json.dumps(line)}".encode())  # the break first, as a kill may have cut the last line
         except OSError as error:
             raise storage_error(self._path, error) from error
         self._spending.add(spent)

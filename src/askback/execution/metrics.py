@@ -1,4 +1,4 @@
-"""``metrics.jsonl`` of a run: a line for each finished step, for programs that follow a run."""
+"""``metrics.jsonl`` of a run: a line per finished step, for programs that follow a run."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,13 @@ from askback.execution.on_disk import step_record
 from askback.owned import atomic
 
 LEFT_OUT = ("identity", "fingerprint", "versions", "commit")
-"""Of a step's record: what made it, which is in ``step.json``."""
+"""Fields of a step's record that are in ``step.json`` alone."""
 
 
 def write_metrics(folder: Path) -> None:
-    """Write the lines anew from the records of the steps, in the order they were finished.
+    """Write all lines from the records of the steps, in the order they were finished.
 
-    So the file is right whatever was made again, taken over or cut short by a kill.
+    So the file is right whatever was made again, taken over or interrupted.
     """
     records = [step_record(path.parent) for path in folder.glob("*/step.json")]
     lines = [

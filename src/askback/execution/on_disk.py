@@ -1,4 +1,4 @@
-"""What a run folder holds beside its records, read back and checked: a damaged file is one clear line."""
+"""The JSON files of a run folder, checked when they are read: a damaged file is an error of one clear line."""
 
 import json
 from collections.abc import Iterator
@@ -22,18 +22,18 @@ WRONG: tuple[type[Exception], ...] = (
     *(yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, OSError),
     StopIteration,
 )
-"""What reading something damaged raises."""
+"""Exceptions that reading a damaged file may raise."""
 
 
 @contextmanager
 def reading(path: Path, advice: str = "") -> Iterator[None]:
-    """Say in one line that a file, or a folder of several, cannot be read as what askback wrote there.
+    """Raise `InputError` for any error of reading a file, or a folder of several.
 
     Args:
-        advice: what the user is to do, if it is not to make the step again.
+        advice: what the user can do, if not make the step again.
 
     Raises:
-        InputError: it cannot.
+        InputError: the file cannot be read as what askback wrote.
     """
     try:
         yield
@@ -71,7 +71,7 @@ class _Spent(TypedDict, total=False):
 
 
 class StepRecord(_Spent):
-    """``step.json`` of a finished step, as far as it is read."""
+    """``step.json`` of a finished step: the fields that are read."""
 
     step: str
     fingerprint: NotRequired[str]
@@ -82,14 +82,14 @@ class StepRecord(_Spent):
 
 
 class PlanRecord(TypedDict, total=False):
-    """``plan.json`` of a step: what it is, and how its work was cut."""
+    """``plan.json`` of a step: how its work is cut."""
 
     pieces: Count
     piece_size: Count
 
 
 class IdentityRecord(PlanRecord):
-    """The same, with what every such file has."""
+    """The same, with the identity, which every such file has."""
 
     identity: dict[str, Any]
 
@@ -122,7 +122,7 @@ class ResultRecord(TypedDict):
 
 
 class Agreement(TypedDict):
-    """How far a round's choice is that of the round before."""
+    """The agreement of a round's choice with that of the round before (curate/agreement.py)."""
 
     shared: Number
     jaccard: Number
@@ -130,7 +130,7 @@ class Agreement(TypedDict):
 
 
 class TrainingLine(TypedDict):
-    """A line of a training's ``metrics.jsonl``, as far as it is read."""
+    """A line of a training's ``metrics.jsonl``: the fields that are read."""
 
     step: Count
     loss: Number
@@ -138,14 +138,14 @@ class TrainingLine(TypedDict):
 
 
 class ForecastRecord(TypedDict, total=False):
-    """What was forecast of a step, as far as it is read."""
+    """The forecast of a step: the fields that are read."""
 
     seconds: Number
     tokens: dict[str, Count]
 
 
 class SpentRecord(TypedDict, total=False):
-    """What a role spent while its speed was measured."""
+    """The spending of a role while its speed was measured."""
 
     seconds: Number
     prompt: int
@@ -155,7 +155,7 @@ class SpentRecord(TypedDict, total=False):
 
 
 class RatesRecord(TypedDict):
-    """``rates.json`` of a run: how fast its base model was here, by role."""
+    """``rates.json`` of a run: the measured speed of its base model, by role."""
 
     startup: Number
     engine: str
@@ -178,10 +178,10 @@ def _adapter(shape: Any) -> TypeAdapter[Any]:
 
 
 def checked(path: Path, value: Any, shape: type[T]) -> T:
-    """Return a value of a file, once it is known to be of this shape; what the shape does not name stays as it is.
+    """Return a value of a file, checked to have this type; fields that the type does not name stay.
 
     Raises:
-        InputError: it is of another.
+        InputError: it has another.
     """
     wanted: Any = shape
     with reading(path):
@@ -191,7 +191,7 @@ def checked(path: Path, value: Any, shape: type[T]) -> T:
 
 
 def read_json(path: Path, shape: type[T]) -> T:
-    """Return what a JSON file holds.
+    """Return the value of a JSON file.
 
     Raises:
         InputError: it is damaged.
@@ -211,7 +211,7 @@ def step_record(folder: Path) -> StepRecord:
 
 
 def made_by(folder: Path) -> str:
-    """Return the fingerprint of what made a finished step.
+    """Return the fingerprint of a finished step.
 
     Raises:
         InputError: its record is damaged.
@@ -221,7 +221,7 @@ def made_by(folder: Path) -> str:
 
 
 def lines(path: Path, shape: type[T]) -> list[T]:
-    """Return the lines of a JSON Lines file; a last line that a kill cut short is passed over.
+    """Return the lines of a JSON Lines file, without a last line that a kill cut short.
 
     Raises:
         InputError: another line is damaged.

@@ -1,4 +1,4 @@
-"""What became of the records that a piece of work was given: nothing vanishes, and in = kept + rejected + failed."""
+"""The outcome of a piece of work for each of its records: nothing vanishes, in = kept + rejected + failed."""
 
 import heapq
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from askback.records import Rejection, draw
 
 @dataclass(slots=True)
 class Counts:
-    """How many records entered a stage and what became of them; `entered = kept + rejected + failed`, always."""
+    """The numbers of records that entered a stage, and were kept, rejected and failed there."""
 
     entered: int = 0
     kept: int = 0
@@ -22,16 +22,16 @@ class Counts:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def balanced(self) -> bool:
-        """Tell whether nothing vanished."""
+        """Return whether entered = kept + rejected + failed."""
         return self.entered == self.kept + self.rejected + self.failed
 
 
 SAMPLED = 1000
-"""Dropped records of each rule that are kept of one piece of work, at most; the counts are of all."""
+"""Largest number of dropped records of each rule that are written per piece of work; the counts include all."""
 
 
 def sampled(dropped: list[Rejection], most: int = SAMPLED) -> list[Rejection]:
-    """Return at most `most` rejections of each stage and rule, in their order, drawn by id: the same ones every time."""
+    """Return at most `most` rejections of each stage and rule, in their order, drawn by id, so always the same."""
     by_rule: dict[tuple[str, str], list[int]] = {}
     for place, rejection in enumerate(dropped):
         by_rule.setdefault((rejection.stage, rejection.rule), []).append(place)
@@ -48,11 +48,11 @@ R = TypeVar("R")
 
 @dataclass(slots=True)
 class Outcome(Generic[R]):
-    """What a piece of work made of its records: those kept, those dropped, and the counts of each stage, in order.
+    """The result of a piece of work: the records kept and dropped, and the counts of each stage, in order.
 
-    A stage that only passes records on inside the piece (documents → segments) is counted here too. Of the dropped, a
-    sample of each rule stays in a large piece (`SAMPLED`), so that memory and disk do not grow with what is thrown away;
-    `reasons` counts all of them, by "stage/rule". `tallies` count what is no record, such as what was redacted.
+    Stages that pass records on inside the piece (documents → segments) are counted too. A large piece holds a sample of the
+    dropped records of each rule (`SAMPLED`), so that memory and disk do not grow with them; `reasons` counts all, by
+    "stage/rule". `tallies` count other things than records, such as redactions.
     """
 
     kept: list[R] = field(default_factory=list)
@@ -77,9 +77,9 @@ class Outcome(Generic[R]):
         counts.kept += 1
 
     def take_back(self, stage: str) -> list[R]:
-        """Return the records kept at `stage`, the last one, which are then as if they had not come to it yet.
+        """Remove the records kept at `stage`, the last one, from the outcome and its counts, and return them.
 
-        For a step that decides once more about what another function kept; all else stays counted as it is.
+        For a step that decides again about records that another function kept.
         """
         taken, self.kept = self.kept, []
         counts = self.counts.setdefault(stage, Counts())
@@ -88,7 +88,7 @@ class Outcome(Generic[R]):
         return taken
 
     def add(self, other: "Outcome[R]") -> None:
-        """Add what became of the records behind these: the same as if both had been one from the beginning."""
+        """Append another outcome: the same as if both had been one from the beginning."""
         self.kept += other.kept
         self.dropped += other.dropped
         for stage, counts in other.counts.items():
@@ -100,7 +100,7 @@ class Outcome(Generic[R]):
         self._shorten()
 
     def drop(self, rejection: Rejection) -> None:
-        """Record a dropped record and count it under its stage and rule."""
+        """Add a dropped record, and count it under its stage and rule."""
         reason = f"{rejection.stage}/{rejection.rule}"
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.dropped.append(rejection)

@@ -30,18 +30,18 @@ from askback.errors import AskbackError, Interrupted, WorkerDied, storage_error
 from askback.recipe.variables import hide
 
 Report = Callable[[int, Tokens], None]
-"""``report(records, tokens)``: `records` more are done, which took `tokens`."""
+"""``report(records, tokens)``: `records` more are done, with these tokens."""
 
 A = TypeVar("A")
 """A piece of work."""
 B = TypeVar("B")
-"""What is made of it."""
+"""The result of a piece."""
 Work = Callable[[WorkerContext, A], B]
-"""What a worker does with a piece."""
+"""The function that a worker calls with each piece."""
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
-"""In the environment of a Python program: it looks for modules nowhere in the working directory, where documents and
-models may lie that hold programs too."""
+"""Environment with which Python imports no modules from the working directory, where documents and models with programs
+in them may lie."""
 
 QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
 """What libraries read in a worker's environment, unless it is set otherwise; some do when they are imported."""
@@ -53,7 +53,7 @@ STOPPED = "stopped; everything finished is saved. The same command goes on from 
 
 
 class Drain:
-    """Ctrl-C (or a scheduler's SIGTERM), once: finish what is in flight, save, stop. Twice: stop at once."""
+    """The first Ctrl-C (or SIGTERM) finishes and saves the work in flight, then stops; the second stops at once."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -77,20 +77,14 @@ class Drain:
         self.ask("Stopping")
 
     def ask(self, why: str) -> None:
-        """Do as at the first Ctrl-C."""
+        """Stop as at the first Ctrl-C."""
         if not self.asked.is_set():
             self.asked.set()
             self.say(f"{why}: finishing and saving what is in flight. Another Ctrl-C stops at once.")
 
 
 def run_pieces(
-    work: Work[A, B],
-    pieces: Iterable[A],
-    workers: int,
-    log: Path,
-    drain: Drain,
-    on_report: Report,
-    preload: str = "",
+    work: Work[A, B], pieces: Iterable[A], workers: int, log: Path, drain: Drain, on_report: Report, preload: str = ""
 ) -> Iterator[B]:
     """Call ``work(worker, piece)`` for each piece in `workers` processes and yield the results as they come.
 
@@ -133,7 +127,7 @@ def run_pieces(
             raise Interrupted(STOPPED)
     except BrokenProcessPool as error:
         raise WorkerDied(
-            f"a worker process ended without an answer (out of memory, or killed); its last words are in {log}. "
+            f"a worker process ended without a result (out of memory, or killed); its last output is in {log}. "
             "Run the same command again to go on; a smaller batch_tokens or fewer workers need less memory."
         ) from error
     finally:
@@ -141,14 +135,14 @@ def run_pieces(
 
 
 def _submit(pool: ProcessPoolExecutor, work: Work[A, B], log: Path, piece: A) -> Future[B]:
-    """Hand out one piece. A process that is started here inherits that signals are blocked, so that a Ctrl-C, which the
-    terminal sends to all, and a scheduler's SIGTERM reach the parent alone, from the first moment on."""
+    """Hand out one piece. A process started here inherits the blocked signals, so that a Ctrl-C, which the terminal sends
+    to all, and a scheduler's SIGTERM reach the parent alone from the start."""
     signal.pthread_sigmask(signal.SIG_BLOCK, Drain.SIGNALS)
     try:
         with _environment():
             return pool.submit(_answer, work, log, piece)
     except (OSError, ValueError, EOFError) as error:
-        # A process died while this one was starting, and its pool is being closed; or it died itself.
+        # A process died while this one was starting, so that the pool closes; or this one died.
         raise BrokenProcessPool(str(error)) from error
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Drain.SIGNALS)
@@ -181,7 +175,7 @@ def _environment() -> Iterator[None]:
 
 
 def answer(work: Work[A, B], worker: WorkerContext, log: Path, piece: A) -> B:
-    """In a worker: do the work; an unforeseen error is written whole into the log, and raised as one line."""
+    """In a worker: do the work; an unforeseen error is raised as one line, with its traceback in the log."""
     try:
         return work(worker, piece)
     except AskbackError:
@@ -198,11 +192,11 @@ def _unforeseen(error: Exception, log: Path) -> WorkerDied:
     sys.stderr.write(hide(traceback.format_exc()))
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     hint = "; a smaller batch_tokens needs less memory" if "memory" in reason.lower() else ""
-    return WorkerDied(f"a worker process failed: {reason}{hint}. The whole story is in {log}")
+    return WorkerDied(f"a worker process failed: {reason}{hint}. The traceback is in {log}")
 
 
 def _end(pool: ProcessPoolExecutor, flying: set[Future[Any]]) -> None:
-    """Close the pool; if work is still in flight we are leaving on an error, so end the processes now."""
+    """Close the pool; with work still in flight, after an error, end its processes now."""
     if flying:
         for process in list((pool._processes or {}).values()):
             process.kill()
@@ -210,11 +204,11 @@ def _end(pool: ProcessPoolExecutor, flying: set[Future[Any]]) -> None:
 
 
 _worker: WorkerContext | None = None
-"""Of this process, if a pool has started it: what it starts a process with, a pool keeps nowhere else."""
+"""The context of this process if a pool started it; a pool has no other place for per-process state."""
 
 
 def _begin(log: str, threads: int, environment: dict[str, str], reports: Any, stop: Any) -> None:
-    """Prepare a process of the pool; what it reports goes into a queue."""
+    """Prepare a process of the pool, whose reports go into a queue."""
     global _worker
     os.environ.clear()  # one that is forked has the environment of when the first was
     os.environ.update(environment)

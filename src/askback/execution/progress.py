@@ -1,4 +1,4 @@
-"""Progress on stderr: a live line with rate and time left on a terminal, a plain line now and then elsewhere."""
+"""Progress on stderr: a live line with rate and time left on a terminal, elsewhere a plain line every few seconds."""
 
 import sys
 import time
@@ -25,7 +25,7 @@ class Bar:
         self._task: Any = None
         self._spoken = time.monotonic()
         self._first: tuple[float, int, int] | None = None
-        """When the first news came, and where it stood then: rates leave out the loading of the model before it."""
+        """Time of the first report, with records and tokens then: rates leave out the time of loading a model."""
 
     def __enter__(self) -> "Bar":
         if self._console is not None and self._console.is_terminal:
@@ -50,7 +50,7 @@ class Bar:
             self._live.stop()
 
     def add(self, records: int, tokens: int = 0) -> None:
-        """Count `records` more as done, and the tokens they took."""
+        """Count `records` more as done, and their tokens."""
         self.done += records
         self.tokens += tokens
         now = time.monotonic()
@@ -62,7 +62,7 @@ class Bar:
             self._console.print(f"{self.name}: {self.status()}", highlight=False)
 
     def status(self) -> str:
-        """Return where it stands, in words: done of total, rates, time left."""
+        """Return the progress in words: done of total, rates, time left."""
         words = [f"{self.done:,}" + (f"/{self.total:,}" if self.total is not None else "") + f" {self.unit}"]
         then, done, tokens = self._first or (time.monotonic(), self.done, self.tokens)
         seconds = max(1e-9, time.monotonic() - then)
@@ -84,7 +84,7 @@ def _console() -> "Console":
 
 
 class Progress:
-    """Where progress goes. ``Progress(quiet=True)`` says nothing (tests, Python callers)."""
+    """The output of progress. ``Progress(quiet=True)`` prints nothing (tests, Python callers)."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._console = None if quiet else _console()
@@ -101,7 +101,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Write a number of seconds as a person would: 41 s, 3 min 20 s, 2 h 05 min."""
+    """Return a number of seconds in words: 41 s, 3 min 20 s, 2 h 05 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

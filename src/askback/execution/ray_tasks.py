@@ -1,8 +1,8 @@
 """Work on a Ray cluster, with the promises of processes.py: same bytes, same files, same errors.
 
-Each worker is a Ray actor that does one piece after another, keeps what it has loaded (a model) between them, and ends
-with the step. It writes to the run folder itself, so nothing large travels. A piece whose worker or node is lost is done
-again by another: what it writes appears whole or not at all, so that is the same as done once.
+Each worker is a Ray actor that does one piece after another, keeps its loaded model between them, and ends with the step.
+It writes to the run folder itself, so no large data go through Ray. A piece whose worker or node is lost is redone by
+another one, which is safe as files appear whole or not at all.
 """
 
 import logging
@@ -27,25 +27,25 @@ from askback.execution.ray_worker import Desk, Worker
 from askback.recipe import Resources
 
 TRIES = 3
-"""Workers that a piece may lose before it is taken for the cause."""
+"""Number of workers lost at the same piece from which on the piece is taken for the cause."""
 SAY_S, START_S = 15.0, 900.0
-"""Seconds without any worker until a line says so, and until it is an error: a cluster that grows needs minutes."""
+"""Seconds without any worker until a message, and until an error: a cluster that grows needs minutes."""
 _START = -1
-"""In place of a piece's number: what a worker does first."""
+"""The number, in place of a piece's, of a worker's start."""
 
 
 class Connection(NamedTuple):
-    """Ray, connected, with the desk of this run."""
+    """A connection to Ray, with the desk of this run."""
 
     ray: Any
     desk: Any
     address: str
     ours: bool
-    """Whether Ray was connected here; a connection that the calling program had made before stays."""
+    """Whether Ray was connected here; the calling program's own connection stays open."""
 
 
 class Cluster:
-    """A connection that is made when a step first needs it and kept for the next ones, until it is closed."""
+    """A connection that is made when a step first needs it, and kept until it is closed."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
@@ -64,8 +64,8 @@ class Cluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # of 40 seconds each, to find a cluster
         if not address:
-            # Ray else listens on all interfaces (its switch for that is named after the systems where it is off by
-            # default), and writes the token, which it has asked for since 2.59, to the home folder.
+            # Otherwise Ray listens on all interfaces (the variable is named after the systems where it does not), and
+            # writes its token, required since 2.59, to the home folder.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         try:
@@ -77,13 +77,13 @@ class Cluster:
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
-        lasting = {"max_restarts": -1, "max_task_retries": -1}  # what it forgets is progress alone
+        lasting = {"max_restarts": -1, "max_task_retries": -1}  # a restart forgets progress only
         desk = ray.remote(num_cpus=0, scheduling_strategy=here, **lasting)(Desk).remote()
         self._connection = Connection(ray, desk, address, ours)
         return self._connection
 
     def close(self) -> None:
-        """End the connection that was made here, and with it the Ray that was started for it, if there is one."""
+        """End the connection that was made here, and the Ray that was started for it."""
         known, self._connection = self._connection, None
         if known is not None and known.ours:
             known.ray.shutdown()
@@ -105,13 +105,13 @@ def run_pieces(
     """Call ``work(worker, piece)`` for each piece in `workers` Ray workers and yield the results as they come.
 
     Args:
-        models: how many times `resources.cpus_per_worker` and `gpus_per_worker` a worker takes; with 0, no GPU.
+        models: factor on `resources.cpus_per_worker` and `gpus_per_worker` for each worker; 0 takes no GPU.
 
     Raises:
-        Interrupted: Ctrl-C; what was in flight has been finished.
+        Interrupted: Ctrl-C; the work in flight is finished.
         InputError: there is no such cluster, none of its nodes is large enough, or a node does not see the run folder.
         MissingExtra: Ray is not installed.
-        WorkerDied: a piece failed unforeseen, or has lost its worker several times.
+        WorkerDied: a piece failed unforeseen, or lost its worker several times.
     """
     if not pieces:
         return
@@ -142,7 +142,7 @@ def _init(ray: Any, address: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     with _signals_kept():
         try:
-            if ":" in address:  # Ray itself asks for minutes
+            if ":" in address:  # Ray's own attempt takes minutes
                 host, _, port = address.partition(":")
                 socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(address or "local", include_dashboard=None if address else False, **quiet)
@@ -158,7 +158,7 @@ def _init(ray: Any, address: str) -> None:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Ray takes SIGTERM for itself; here it drains."""
+    """Restore the handler of SIGTERM, which Ray replaces."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -169,7 +169,7 @@ def _signals_kept() -> Iterator[None]:
 
 @contextmanager
 def _mark(log: Path) -> Iterator[Path]:
-    """Have a file in the step's folder by which a worker knows that it sees the same folder."""
+    """Create, for the `with` block, a file in the step's folder by which workers check that they see the folder."""
     mark = owned.unfinished(log.parent / f"ray-{secrets.token_hex(4)}").resolve()
     try:
         owned.append(mark).close()
@@ -179,7 +179,7 @@ def _mark(log: Path) -> Iterator[Path]:
         yield mark
     finally:
         owned.remove(mark)
-        list(mark.parent.iterdir())  # a network file system may else not see yet what workers have written
+        list(mark.parent.iterdir())  # makes a network file system show the workers' files
 
 
 def _needs(ray: Any, resources: Resources, models: int) -> dict[str, float]:
@@ -190,13 +190,13 @@ def _needs(ray: Any, resources: Resources, models: int) -> dict[str, float]:
 
 
 def _line(error: BaseException) -> str:
-    """Return what an error of Ray's says, in one line."""
+    """Return the message of Ray's error in one line."""
     cause = getattr(error, "cause", None) or error
     return " ".join(f"{type(cause).__name__}: {cause}".split())
 
 
 class _Crew:
-    """The workers of a step: some start, some are at a piece, some wait for one; a lost one is replaced."""
+    """The workers of a step: starting, busy with a piece, or idle; a lost one is replaced."""
 
     def __init__(
         self, ray: Any, desk: Any, size: int, needs: dict[str, float], log: Path, mark: Path, say: Callable[[str], None]
@@ -208,12 +208,12 @@ class _Crew:
         self._greeting = (str(Path.cwd()), str(mark), str(log), threads, askback.__version__)
         self.todo: deque[tuple[int, Any]] = deque()
         self.busy: dict[Any, tuple[Any, tuple[int, Any]]] = {}
-        """By the reference of its result: a worker, and the piece that it is at."""
+        """Reference of a result → the worker, and its piece."""
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         self._losses: Counter[int] = Counter()
         self._alone_since: float | None = time.monotonic()
-        self._said = False
+        self._warned = False
         for _ in range(size):
             self._start()
 
@@ -224,11 +224,11 @@ class _Crew:
             self.busy[worker.work.remote(number, work, self._log, piece)] = worker, (number, piece)
 
     def results(self) -> Iterator[Any]:
-        """Wait a moment and yield what has come; put back what was lost.
+        """Wait a moment and yield new results; queue the pieces of lost workers again.
 
         Raises:
-            AskbackError: what a worker raised.
-            WorkerDied: a piece has lost its worker too often.
+            AskbackError: a worker raised it.
+            WorkerDied: a piece lost its worker too often.
         """
         self._look_for_workers()
         done, _ = self._ray.wait([*self.busy, *self._starting], timeout=0.2)
@@ -248,16 +248,16 @@ class _Crew:
                 yield answer
 
     def pass_on(self, on_report: Report) -> None:
-        """Pass on what workers have reported."""
+        """Pass on the workers' reports."""
         for records, tokens in self._ray.get(self._desk.news.remote()):
             on_report(records, tokens)
 
     def stop(self) -> None:
-        """Tell workers to save themselves if they can do that half-way."""
+        """Ask workers that can save a checkpoint to do so."""
         self._desk.stop.remote()
 
     def end(self) -> None:
-        """End all workers, also those that are at work: then we are leaving on an error."""
+        """End all workers; busy ones are left only after an error."""
         workers = [*self._idle, *self._starting.values(), *(worker for worker, _ in self.busy.values())]
         for worker in workers:
             self._ray.kill(worker)
@@ -267,7 +267,7 @@ class _Crew:
         self._starting[worker.begin.remote(*self._greeting)] = worker
 
     def _replace(self, worker: Any, piece: tuple[int, Any] | None, error: Exception) -> None:
-        self._ray.kill(worker)  # it may be out of reach and still there
+        self._ray.kill(worker)  # it may be unreachable but alive
         number = _START if piece is None else piece[0]
         self._losses[number] += 1
         with owned.append(self._log) as log:
@@ -276,7 +276,7 @@ class _Crew:
         if self._losses[number] >= TRIES:
             why = f"before they could begin: {_line(error)[-300:]}" if piece is None else "at the same piece of work"
             raise WorkerDied(
-                f"{TRIES} Ray workers were lost (out of memory, or killed) {why}; their last words are in {self._log}. Run "
+                f"{TRIES} Ray workers were lost (out of memory, or killed) {why}; their last output is in {self._log}. Run "
                 "the same command again to go on; a smaller batch_tokens or fewer workers need less memory."
             ) from error
         if piece is not None:
@@ -285,13 +285,13 @@ class _Crew:
         self._start()
 
     def _look_for_workers(self) -> None:
-        """Say so, and in the end give up, when the cluster has no room for a single worker."""
+        """Print a message, and later raise an error, while the cluster has no room for a single worker."""
         if self.busy or self._idle:
-            self._alone_since, self._said = None, False
+            self._alone_since, self._warned = None, False
             return
         now = time.monotonic()
         self._alone_since = self._alone_since or now
-        if now - self._alone_since < SAY_S or (self._said and now - self._alone_since < START_S):
+        if now - self._alone_since < SAY_S or (self._warned and now - self._alone_since < START_S):
             return
         free = self._ray.available_resources()
         wanted = ", ".join(f"{self._needs[f'num_{kind.lower()}s']:g} {kind}" for kind in ("CPU", "GPU"))
@@ -302,10 +302,10 @@ class _Crew:
         if now - self._alone_since >= START_S:
             raise InputError(f"{message}. Change cpus_per_worker or gpus_per_worker, or the cluster")
         self._say(message)
-        self._said = True
+        self._warned = True
 
 
 def _lost(ray: Any) -> tuple[type[Exception], ...]:
-    """Return the errors that say that a worker is gone, not that its work has failed."""
+    """Return the exceptions for a lost worker, as opposed to failed work."""
     found = ray.exceptions
     return found.RayActorError, found.WorkerCrashedError, found.NodeDiedError, found.OutOfMemoryError

@@ -1,4 +1,4 @@
-"""What runs on the cluster for ray_tasks.py: the workers, and the desk that they report to."""
+"""The actors of ray_tasks.py on the cluster: the workers, and the desk that they report to."""
 
 import os
 import time
@@ -15,44 +15,44 @@ from askback.execution import processes
 from askback.execution.processes import A, B, Work
 
 SEE_S = 10.0
-"""Seconds until a new file has to be seen on another node: a network file system looks again only now and then."""
+"""Seconds within which a new file must be visible on another node; network file systems cache."""
 
 
 class Desk:
-    """An actor beside the run: takes what workers report, and tells them when to stop.
+    """An actor beside the run that collects the workers' reports, and holds the stop flag.
 
-    Not the workers themselves, as they do a piece in their main thread, which signals need, and answer nothing meanwhile.
+    Workers cannot be asked directly, as they work in their main thread, which signals need.
     """
 
     def __init__(self) -> None:
         self.open()
 
     def open(self) -> None:
-        """Begin with a step: nothing is reported yet."""
+        """Reset for a new step."""
         self._records: Counter[int] = Counter()
         self._news: list[tuple[int, Tokens]] = []
         self._stopping = False
 
-    def tell(self, piece: int, records: int, tokens: Tokens) -> None:
-        """Take a report on a piece."""
+    def report(self, piece: int, records: int, tokens: Tokens) -> None:
+        """Add a worker's report on a piece."""
         self._records[piece] += records
         self._news.append((records, tokens))
 
     def forget(self, piece: int) -> None:
-        """Take back the records of a piece, which is done again; its tokens were spent."""
+        """Subtract the records of a piece that is redone; its tokens stay spent."""
         self._news.append((-self._records.pop(piece, 0), Tokens()))
 
     def news(self) -> list[tuple[int, Tokens]]:
-        """Return the reports, as pairs of records and tokens, since last asked."""
+        """Return the reports, pairs of records and tokens, since the last call."""
         news, self._news = self._news, []
         return news
 
     def stop(self) -> None:
-        """From now on, `stopping` is so."""
+        """Set the stop flag."""
         self._stopping = True
 
     def stopping(self) -> bool:
-        """Tell whether the user asked to stop."""
+        """Return whether the user asked to stop."""
         return self._stopping
 
 
@@ -66,7 +66,7 @@ class Worker:
         self._sent: list[Any] = []
 
     def begin(self, place: str, mark: str, log: str, threads: int, version: str) -> AskbackError | None:
-        """Stand in `place` and prepare the process; return what is wrong with this node, if something is."""
+        """Change to the folder `place` and prepare the process; return an error if this node cannot be used."""
         node = f"node {gethostname()} of the Ray cluster"
         if askback.__version__ != version:
             return InputError(f"{node} has askback {askback.__version__}, not {version} as here; all need the same")
@@ -83,7 +83,7 @@ class Worker:
         return None
 
     def work(self, number: int, work: Work[A, B], log: Path, piece: A) -> B | AskbackError:
-        """Do a piece and return its result, or what went wrong."""
+        """Do a piece and return its result, or the error."""
         import ray
 
         self._piece = number
@@ -92,11 +92,11 @@ class Worker:
         except AskbackError as error:
             return error
         finally:
-            ray.get(self._sent)  # so that no report comes after the result
+            ray.get(self._sent)  # reports arrive before the result
             self._sent.clear()
 
     def _report(self, records: int, tokens: Tokens) -> None:
-        self._sent.append(self._desk.tell.remote(self._piece, records, tokens))
+        self._sent.append(self._desk.report.remote(self._piece, records, tokens))
 
     def _stopping(self) -> bool:
         import ray
@@ -109,6 +109,6 @@ def _seen(mark: Path) -> bool:
     while not mark.exists():
         if time.monotonic() > deadline or not mark.parent.is_dir():
             return False
-        list(mark.parent.iterdir())  # which has a network file system look again
+        list(mark.parent.iterdir())  # makes a network file system look again
         time.sleep(0.5)
     return True

@@ -49,14 +49,14 @@ from askback.execution.step import Step, nothing_kept
 from askback.recipe import RecipeFile
 
 SERVER_LOG = "server.log"
-"""In the folder of the step that starts a server, which may serve later steps too."""
+"""File, in the folder of the step that starts a server, with the server's output, also of later steps."""
 
 
 def claim_run(folder: Path) -> None:
-    """Take a folder for a run: a new one, or that of an earlier attempt.
+    """Claim a folder for a run: a new one, or the folder of an earlier attempt.
 
     Raises:
-        InputError: it is somebody else's, or was made by version 0.1.
+        InputError: it is not ours, or was made by version 0.1.
     """
     owned.claim(
         folder,
@@ -67,14 +67,14 @@ def claim_run(folder: Path) -> None:
 
 
 class Steps(Protocol):
-    """What a page needs: something that makes, or plans, a step."""
+    """The argument of a page, which makes its steps or plans them."""
 
     def base(self) -> Model:
         """Return the base model."""
         ...
 
     def server(self, role: str) -> Model | None:
-        """Return the model of the server that is asked in this role, None where one of the run's own is asked."""
+        """Return the model of the server of a role, None where the role's engine runs the run's own models."""
         ...
 
     def step(
@@ -85,9 +85,9 @@ class Steps(Protocol):
 
 
 class Run:
-    """A run folder in use by this process: makes steps, or returns what is on disk.
+    """A run folder in use by this process (`Steps`).
 
-    Use as a context manager; it holds the folder's lock and listens for Ctrl-C.
+    Use as a context manager; it holds the folder's lock and handles Ctrl-C.
 
     Raises:
         RunBusy: another live process holds the folder.
@@ -158,7 +158,6 @@ class Run:
         return base_model(recipe.base, recipe.chat_template, resolve(recipe.base, recipe.chat_template))
 
     def server(self, role: str) -> Model | None:
-        """Return the model of the server that is asked in this role, None where one of the run's own is asked."""
         return server_model(self.file.resources.engine_for(role))
 
     def step(
@@ -167,9 +166,9 @@ class Run:
         """Make the step, or return what is on disk.
 
         Raises:
-            Drift: the folder was made with something else, or what it is made from changed meanwhile.
+            Drift: the step on disk has another identity, or its outside files changed meanwhile.
             EmptyStep: it would output nothing.
-            BudgetReached: what the run may spend is spent.
+            BudgetReached: a limit of the budget is reached.
             Interrupted: Ctrl-C.
         """
         folder = self.folder / name
@@ -202,13 +201,13 @@ class Run:
                 function.make(step, options, found)
             check_sources(folder, function.sources(options))
         except Interrupted:
-            self.spending.check()  # if it was the budget that asked to stop, it is that which is told
+            self.spending.check()  # raises BudgetReached if it was the budget that asked to stop
             raise
         self._finish(step, identity)
         return output
 
     def _finish(self, step: Step, identity: dict[str, Any]) -> None:
-        """Check that nothing vanished and something is there, then write ``step.json``: the step is done."""
+        """Check that the counts balance and some records are kept, then write ``step.json``: the step is done."""
         for stage, counts in step.counts.items():
             assert counts.balanced(), (step.name, stage, counts)
         reasons = step.reasons
@@ -248,13 +247,13 @@ def _summary(counts: dict[str, Counts]) -> str:
 
 
 def redo(folder: Path, name: str, dependants: Iterable[str]) -> list[str]:
-    """Delete a step and every step made from it; return the names of those that were there.
+    """Delete a step and every step made from it; return the names of the deleted steps.
 
-    The last goes first, and each is put out of the way whole before it is deleted, so that a kill in between leaves no
-    step half there, and none whose input is gone.
+    The last goes first, and each is renamed before it is deleted, so that a kill leaves neither half a step nor a step
+    whose input is gone.
 
     Raises:
-        InputError: one of them holds something that askback did not write; then all are left.
+        InputError: one of them holds a file that askback did not write; then none is deleted.
     """
     gone = [step for step in [name, *dependants] if os.path.lexists(folder / step)]
     for step in gone:
@@ -267,7 +266,7 @@ def redo(folder: Path, name: str, dependants: Iterable[str]) -> list[str]:
 
 
 def _keep_spent(folder: Path, step: str) -> None:
-    """Note what a step has spent in the run folder, as it is spent whatever becomes of the step."""
+    """Add the spending of a step to that of the run folder, where it stays."""
     timings = folder / step / TIMINGS
     if timings.exists():
         with owned.append(folder / TIMINGS) as file:
@@ -283,7 +282,7 @@ def _take_over(source: Path, folder: Path, mark: str) -> bool:
     owned.claim(made, "step")
     owned.copy(source, made, but=(TIMINGS,))  # paid there
     if os.path.lexists(folder):
-        owned.discard(folder, "step")  # at most begun, and as the same step
+        owned.discard(folder, "step")  # at most an unfinished attempt at the same step
     made.replace(folder)
     return True
 
@@ -300,7 +299,7 @@ def _versions() -> dict[str, str]:
 
 @lru_cache
 def _commit() -> str:
-    """Return the commit of the source tree this code runs from, "" for an installed package."""
+    """Return the commit of the source tree, "" for an installed package."""
     here = Path(__file__).parents[3]
     if not (here / "src/askback").is_dir():
         return ""

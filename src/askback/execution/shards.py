@@ -1,8 +1,8 @@
 """Records on disk: Parquet files that appear whole or not at all.
 
 A step's folder holds ``kept-00000.parquet`` and ``rejected-00000.parquet`` per piece of its work. Each is written to a
-temporary name, fsynced and renamed; the kept file comes last and carries the piece's counts, so its presence says that
-the piece is done. Any Parquet reader (pyarrow, DuckDB, pandas, datasets) opens them as they stand.
+temporary name, fsynced and renamed; the kept file comes last and has the piece's counts, so its presence means that the
+piece is done. Any Parquet reader (pyarrow, DuckDB, pandas, datasets) opens them.
 """
 
 import json
@@ -21,9 +21,9 @@ from askback.recipe.variables import any_hidden, hide, hide_in
 from askback.records import RECORDS, Provenance, Rejection, exchange, schema
 
 ROW_GROUP = 2048
-"""Records that are compressed together, so that a piece of a large file is read without the rest of it."""
+"""Number of records in a row group, so that a piece of a large file is read without the rest."""
 BATCH = 256
-"""Records that are made at a time."""
+"""Number of records that are created at a time."""
 Range = tuple[Path, int, int]
 """Records of one file: its path, the first and the last (excluded)."""
 
@@ -33,9 +33,9 @@ R_co = TypeVar("R_co", covariant=True)
 
 @dataclass(frozen=True)
 class Records(Generic[R_co]):
-    """What a finished step kept: a handle, small enough to hand to a worker process.
+    """The records that a finished step kept: a handle, small enough to send to a worker process.
 
-    `fingerprint` says what made it (step.py); `steps` names every step it came through.
+    `fingerprint` is the step's (identity.py); `steps` names every step that the records come from.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class Records(Generic[R_co]):
         return [Piece([found], number) for number, found in enumerate(ranges)]
 
     def cut(self, size: int) -> "list[Piece[R_co]]":
-        """Return consecutive pieces of `size` records, the last one of what is left."""
+        """Return consecutive pieces of `size` records; the last one holds the rest."""
         pieces: list[list[Range]] = []
         room = 0
         for part in self.parts():
@@ -78,11 +78,11 @@ class Records(Generic[R_co]):
 
 @dataclass(frozen=True)
 class Piece(Generic[R_co]):
-    """Consecutive records, by where they lie; read anew each time they are asked for."""
+    """Consecutive records, as ranges of files; iterating reads them each time."""
 
     ranges: list[Range]
     number: int
-    """Of the piece among those of its step."""
+    """The number of the piece in its step."""
 
     def __len__(self) -> int:
         return sum(stop - start for _, start, stop in self.ranges)
@@ -93,13 +93,13 @@ class Piece(Generic[R_co]):
 
 
 def rejections(folder: Path) -> Iterator[Rejection]:
-    """Yield what a step dropped, in order; of a large piece of work, a sample of each rule (`Outcome`)."""
+    """Yield the dropped records of a step, in order; of a large piece of work, a sample of each rule (`Outcome`)."""
     for part in sorted(folder.glob("rejected-*.parquet")):
         yield from read_records(part)
 
 
 def read_records(path: Path, start: int = 0, stop: int | None = None) -> Iterator[Any]:
-    """Yield the records of one file, a row group at a time, so that a large file costs little memory."""
+    """Yield the records of one file, a row group at a time, so that a large file takes little memory."""
     with reading(path):
         kind, groups = _layout(path, written := path.stat().st_mtime_ns)
     position = 0
@@ -114,7 +114,7 @@ def read_records(path: Path, start: int = 0, stop: int | None = None) -> Iterato
 
 
 def _made(kind: type, batch: Any) -> Iterator[Any]:
-    """Return the records of a batch; by column and place, twice as fast as a dictionary per row."""
+    """Return the records of a batch, column by column, which is twice as fast as a dictionary per row."""
     names, hints = schema(kind).names, typing.get_type_hints(kind)
     if "provenance" in names and "provenance" not in batch.schema.names:
         return map(partial(_of_first_edition, kind), batch.to_pylist())
@@ -122,7 +122,7 @@ def _made(kind: type, batch: Any) -> Iterator[Any]:
 
 
 def _values(column: Any, hint: Any) -> list[Any]:
-    """Return the values of a column as a record has them: structs as records, lists of structs as tuples."""
+    """Return the values of a column as fields of a record: structs as records, lists of structs as tuples."""
     if typing.get_origin(hint) is tuple:
         inner = iter(_values(column.flatten(), typing.get_args(hint)[0]))
         return [tuple(islice(inner, length)) for length in column.value_lengths().to_pylist()]
@@ -134,7 +134,7 @@ def _values(column: Any, hint: Any) -> list[Any]:
 
 
 def _of_first_edition(kind: type, row: dict[str, Any]) -> Any:
-    """Return a record of version 0.1, which had a column each for instruction, output and what provenance holds now."""
+    """Return a record of version 0.1, which had a column for each part of the messages and of the provenance."""
     provenance = Provenance(**{spec.name: row.pop(spec.name, "") for spec in fields(Provenance)})
     if "output" in row:
         row["messages"] = exchange(row.pop("instruction"), row.pop("output"), row.pop("segment_id", ""))
@@ -156,14 +156,14 @@ def write_records(path: Path, kind: type, records: list[Any], metadata: dict[str
 
     arrow = schema(kind)
     arrow = arrow.with_metadata({**(arrow.metadata or {}), **(metadata or {})})
-    # `asdict` copies lists and recurses; a plain field walk is several times faster and does as well here.
+    # `asdict` copies lists and recurses; reading the fields is several times faster.
     columns = {name: [_plain(getattr(record, name)) for record in records] for name in arrow.names}
     with atomic(path) as temporary:
         pq.write_table(pa.table(columns, schema=arrow), temporary, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def _plain(value: Any) -> Any:
-    """Return what pyarrow takes for a value: a dictionary for a record inside a record."""
+    """Return a value for pyarrow: a dictionary for a record inside a record."""
     if isinstance(value, tuple):
         return list(map(_plain, value))
     return {spec.name: getattr(value, spec.name) for spec in fields(value)} if is_dataclass(value) else value
@@ -176,7 +176,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_outcome(folder: Path, piece: int, kind: type[R], outcome: Outcome[R]) -> None:
-    """Write what one piece of work gave; the kept file, which says that the piece is done, comes last."""
+    """Write the outcome of one piece of work; the kept file, which marks the piece as done, comes last."""
     assert all(counts.balanced() for counts in outcome.counts.values()), outcome.counts
     write_records(folder / f"rejected-{piece:05d}.parquet", Rejection, _hidden(sampled(outcome.dropped)))
     metadata = {"askback.counts": json.dumps({stage: asdict(count) for stage, count in outcome.counts.items()})}
@@ -187,7 +187,7 @@ def write_outcome(folder: Path, piece: int, kind: type[R], outcome: Outcome[R]) 
 
 
 def _hidden(records: list[Any]) -> list[Any]:
-    """Return records without the values of variables in what they say of where they are from and what went wrong."""
+    """Return records without the values of variables in their origins and details."""
     if not any_hidden():
         return records
     return [_without_values(record) for record in records]
@@ -202,13 +202,12 @@ def _without_values(record: Any) -> Any:
 
 
 def is_done(folder: Path, piece: int) -> bool:
-    """Tell whether a piece of work is finished."""
+    """Return whether a piece of work is finished."""
     return _kept(folder, piece).exists()
 
 
 def piece_outcome(folder: Path, piece: int) -> Outcome[Any]:
-    """Return what became of the records of a finished piece, without them: counts, reasons (of all, also those whose
-    rejection is not in the sample) and tallies."""
+    """Return the counts, reasons and tallies of a finished piece, without its records."""
     with reading(path := _kept(folder, piece)):
         stored = _metadata(path).metadata
         counts, reasons, tallies = (
@@ -227,10 +226,10 @@ def _rows_in(path: Path) -> int:
         return sum(_layout(path, path.stat().st_mtime_ns)[1])
 
 
-# Both are asked for again and again; a file that is made again has another time.
+# Cached by path and time of change.
 @lru_cache(maxsize=65536)
 def _layout(path: Path, written: int) -> tuple[type, tuple[int, ...]]:
-    """Return the class of the records of a file, and how many each row group holds."""
+    """Return the class of the records of a file, and the number of records in each row group."""
     found = _metadata(path)
     kind = RECORDS[found.metadata[b"askback.record"].decode()]
     return kind, tuple(found.row_group(number).num_rows for number in range(found.num_row_groups))
@@ -238,7 +237,7 @@ def _layout(path: Path, written: int) -> tuple[type, tuple[int, ...]]:
 
 @lru_cache(maxsize=2)
 def _row_group(path: Path, written: int, number: int) -> Any:
-    """Return one row group; kept, as the pieces that a worker gets one after the other are often in the same."""
+    """Return one row group; cached, as consecutive pieces of a worker are often in the same."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:

@@ -1,6 +1,6 @@
-"""One step at work: its folder, and the means to do work in pieces, in processes of its own or on a Ray cluster.
+"""A running step: its folder, and its work in pieces, in worker processes or on a Ray cluster.
 
-A step's folder: ``plan.json`` (its identity and how its work is cut into pieces) is written first, pieces follow, and
+In a step's folder, ``plan.json`` (its identity and how its work is cut into pieces) is written first, pieces follow, and
 ``step.json`` comes last: done is a file.
 """
 
@@ -24,21 +24,13 @@ from askback.execution.outcome import Counts, Outcome
 from askback.execution.processes import A, B, Drain, Report, Work, run_pieces
 from askback.execution.progress import Bar, Progress
 from askback.execution.ray_tasks import Cluster
-from askback.execution.shards import (
-    Piece,
-    Records,
-    is_done,
-    piece_outcome,
-    rejections,
-    write_json,
-    write_outcome,
-)
+from askback.execution.shards import Piece, Records, is_done, piece_outcome, rejections, write_json, write_outcome
 from askback.recipe import Resources
 
 
 @dataclass
 class Step:
-    """One step at work: its folder, and the means to do work in pieces, in processes of its own."""
+    """A running step."""
 
     name: str
     folder: Path
@@ -48,9 +40,9 @@ class Step:
     drain: Drain
     meter: Meter
     output: Records[Any] | Model
-    """The handle of what it makes."""
+    """The handle of its output."""
     cluster: Cluster = field(default_factory=Cluster)
-    """Where its work is done if `resources.executor` is "ray"."""
+    """The Ray cluster, used if `resources.executor` is "ray"."""
     asks_model: bool = False
     """Whether a worker may hold a model."""
     counts: dict[str, Counts] = field(default_factory=dict)
@@ -58,16 +50,16 @@ class Step:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def cut(self, records: Records[A], piece_size: int) -> list[Piece[A]]:
-        """Return consecutive pieces of records, of `piece_size` unless there are many (`larger`).
+        """Return consecutive pieces of `piece_size` records, or of more where there are many (`larger`).
 
-        The size is written down, so that it stays the same whatever changes between two runs of one step.
+        The size is written to ``plan.json``, so that it stays the same in later attempts.
         """
         return records.cut(self._recall("piece_size", larger(piece_size, len(records))))
 
     def map(self, work: Work[A, Outcome[B]], pieces: Sequence[A], kind: type[B], unit: str) -> Records[B]:
-        """Call ``work(worker, piece)`` for every piece that is not done, and write what each returns as it comes.
+        """Call ``work(worker, piece)`` for every piece that is not done, and write each outcome as it comes.
 
-        How many units a piece holds is its length, for the progress; unknown if it has none.
+        For the progress, a piece counts as many units as its length, if it has one.
         """
         self._same_cut(len(pieces))
         sizes = [len(piece) for piece in pieces if isinstance(piece, Sized)]
@@ -115,7 +107,7 @@ class Step:
             return list(self._share_out(work, pieces, workers, self._reporter(bar), models, preload))
 
     def write(self, kind: type[B], outcomes: Iterable[Outcome[B]]) -> Records[B]:
-        """Keep what is worked out here, a piece per outcome; so little work that it is done again after a kill."""
+        """Write outcomes that this process computed, each as a piece; after a kill they are computed again."""
         for number, outcome in enumerate(outcomes):
             write_outcome(self.folder, number, kind, outcome)
             self._count(outcome.counts, outcome.reasons)
@@ -128,12 +120,12 @@ class Step:
 
     @property
     def model(self) -> Model:
-        """The handle of the model that this step makes."""
+        """The handle of the step's output, a model."""
         assert isinstance(self.output, Model)
         return self.output
 
     def take_over(self, model: Model) -> Model:
-        """Link a trained model, in both its forms, as what this step makes."""
+        """Link a trained model, in both its forms, as the step's output."""
         own = self.model
         assert model.bfloat16 is not None and own.bfloat16 is not None
         for source, target in ((model.path, own.path), (model.bfloat16, own.bfloat16)):
@@ -148,13 +140,7 @@ class Step:
         return self._records
 
     def _share_out(
-        self,
-        work: Work[A, B],
-        pieces: Sequence[A],
-        workers: int,
-        on_report: Report,
-        models: int,
-        preload: str,
+        self, work: Work[A, B], pieces: Sequence[A], workers: int, on_report: Report, models: int, preload: str
     ) -> Iterator[B]:
         """Have pieces done where `resources.executor` says; each worker holds `models` models and imports `preload`."""
         if self.resources.executor == "ray":
@@ -164,16 +150,16 @@ class Step:
 
     @property
     def _models(self) -> int:
-        """How many models a worker holds: one, or none if it asks none or asks a server."""
+        """Number of models that a worker holds: 1, or 0 if it asks none or asks a server."""
         return int(self.asks_model and not kind_of(self.resources.engine.kind).served)
 
     @property
     def log(self) -> Path:
-        """The file into which worker processes, and the libraries in them, write their messages."""
+        """The file for the output of worker processes and the libraries in them."""
         return self.folder / "log.txt"
 
     def _reporter(self, bar: Bar) -> Report:
-        """Return the function that takes the records and tokens that workers report."""
+        """Return the function that receives the workers' reports."""
 
         def report(records: int, tokens: Tokens) -> None:
             bar.add(records, sum(tokens))
@@ -182,7 +168,7 @@ class Step:
         return report
 
     def _same_cut(self, pieces: int) -> None:
-        """Refuse to go on when the work would be cut otherwise than when it was begun: two cuts must not mix."""
+        """Refuse to go on where the work is cut otherwise than when it began: two cuts must not mix."""
         if self._recall("pieces", pieces) != pieces:
             raise Drift(
                 f"{self.folder}: step '{self.name}' was begun in another number of pieces than the {pieces} of now. "
@@ -195,7 +181,7 @@ class Step:
         self.reasons.update(reasons)
 
     def _recall(self, key: str, value: int) -> int:
-        """Return `value` as it was when the step was begun."""
+        """Return `value` as it was when the step began."""
         path = self.folder / "plan.json"
         plan = read_json(path, IdentityRecord)
         if key not in plan:
@@ -205,7 +191,7 @@ class Step:
 
 
 def nothing_kept(folder: Path, counts: Mapping[str, Counts], reasons: Mapping[str, int]) -> EmptyStep:
-    """Return the error of a step whose last stage keeps nothing: how many came in, and what dropped them."""
+    """Return the error of a step whose last stage keeps nothing, with the numbers that entered and were dropped."""
     entered = next(reversed(list(counts.values())), Counts()).entered
     most = Counter(dict(reasons)).most_common(5)
     why = ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in most) or "nothing came in"
@@ -218,23 +204,20 @@ def nothing_kept(folder: Path, counts: Mapping[str, Counts], reasons: Mapping[st
 
 
 MANY_PIECES = 500
-"""Pieces of a step: enough for many workers to end together, and for a kill to lose little of much work."""
+"""Number of pieces of a large step: enough that many workers end together, and that a kill loses little."""
 LARGEST_PIECE = 1000
-"""Records."""
+"""Largest number of records in a piece, as a worker holds it in memory."""
 
 
 def larger(piece_size: int, total: int) -> int:
-    """Return how many records a piece holds: `piece_size`, or more where `total` would make over `MANY_PIECES` pieces.
-
-    At most `LARGEST_PIECE`, as a worker holds a piece in memory.
-    """
+    """Return the number of records in a piece: `piece_size`, or more where `total` would make over `MANY_PIECES` pieces."""
     return max(piece_size, min(-(-total // MANY_PIECES), LARGEST_PIECE))
 
 
 def _do_piece(
     work: Work[A, Outcome[B]], folder: Path, kind: type[B], worker: WorkerContext, numbered: tuple[int, A]
 ) -> None:
-    """In a worker: do one piece and write what it gave; until then, a server's answers are kept beside it."""
+    """In a worker: do one piece and write its outcome; until then, a server's answers are cached in a file beside it."""
     number, piece = numbered
     with worker.keeping(folder / f"asked-{number:05d}.jsonl"):
         write_outcome(folder, number, kind, work(worker, piece))

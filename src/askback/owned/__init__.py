@@ -15,50 +15,13 @@ from pathlib import Path
 from socket import gethostname
 
 from askback.errors import InputError, storage_error
-from askback.owned.marker import (
-    GONE,
-    GROWS,
-    MARKER,
-    Marker,
-    add_lines,
-    check_claim,
-    check_replaceable,
-    claim,
-    is_unfinished,
-    listing,
-    note,
-    owner,
-    read_marker,
-    refuse_foreign,
-    sha256,
-)
-
-__all__ = [
-    "GONE",
-    "GROWS",
-    "MARKER",
-    "Marker",
-    "append",
-    "atomic",
-    "check_claim",
-    "check_replaceable",
-    "claim",
-    "clear",
-]
-__all__ += [
-    "close",
-    "copy",
-    "discard",
-    "enlist",
-    "link",
-    "note",
-    "owner",
-    "put",
-    "read_marker",
-    "refuse_foreign",
-    "remove",
-]
-__all__ += ["scratch", "sha256", "unfinished", "whole"]
+from askback.owned.marker import GONE, GROWS, add_lines, check_replaceable, is_unfinished, listing, note, read_marker
+from askback.owned.marker import MARKER as MARKER
+from askback.owned.marker import check_claim as check_claim
+from askback.owned.marker import claim as claim
+from askback.owned.marker import owner as owner
+from askback.owned.marker import refuse_foreign as refuse_foreign
+from askback.owned.marker import sha256 as sha256
 
 
 class atomic:  # noqa: N801 - reads as a function: `with atomic(path) as temporary`

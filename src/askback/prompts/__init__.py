@@ -20,15 +20,7 @@ from askback.models.chat_template import TODAY
 from askback.prompts.judge_injection import FORMS, without_votes
 from askback.prompts.prompt import Prompt, ask
 from askback.prompts.reasoning import without_reasoning
-from askback.prompts.rendering import (
-    Exchange,
-    check_template,
-    read,
-    render,
-    render_exchanges,
-    render_pair,
-    rewrites,
-)
+from askback.prompts.rendering import Exchange, check_template, read, render, render_exchanges, render_pair, rewrites
 from askback.prompts.scaffolding import MARKUP, inert
 from askback.records import Message
 
@@ -186,15 +178,7 @@ def _text(name: str) -> str:
 def prompt_id(name: str, words: str = "") -> str:
     """Return the id of a prompt: its name and a hash of all its words (see `rating`), as in ``rubric-1f0c9a2b``."""
     text = QUALITY_TAG if name == "forward" else words or _text(name)
-    parts = [
-        f"{RENDERING} {TODAY:%Y-%m-%d}",
-        *TAGS.values(),
-        ANSWER_START,
-        REPLY,
-        REASONED_REPLY,
-        MARKUP.pattern,
-        text,
-    ]
+    parts = [f"{RENDERING} {TODAY:%Y-%m-%d}", *TAGS.values(), ANSWER_START, REPLY, REASONED_REPLY, MARKUP.pattern, text]
     parts += [BETTER_START] if name == "pairwise" else []
     parts += FORMS if name == "pairwise" or "$reply" in text else []
     return f"{name}-{_mark(tuple(parts))}"

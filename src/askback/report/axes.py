@@ -28,12 +28,7 @@ class Frame:
     """The axes of a plot: maps values to its plane."""
 
     def __init__(
-        self,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        height: int = HEIGHT,
-        left: int = LEFT,
-        right: int = RIGHT,
+        self, x: tuple[float, float], y: tuple[float, float], height: int = HEIGHT, left: int = LEFT, right: int = RIGHT
     ) -> None:
         self.x0, self.x1 = widen(*x)
         self.y0, self.y1 = widen(*y)

@@ -26,12 +26,7 @@ from askback.text.verbs import verbs
 POINTS = 1500
 """Candidates whose movement is drawn at most, drawn by their ids."""
 HELD_OUT = "held-out"
-WHERE = {
-    (False, False): "not chosen",
-    (True, True): "chosen in both",
-    (False, True): "came",
-    (True, False): "left",
-}
+WHERE = {(False, False): "not chosen", (True, True): "chosen in both", (False, True): "came", (True, False): "left"}
 """Chosen in the round before, chosen in this one → what that is called."""
 
 

@@ -15,11 +15,7 @@ from askback.methods import names
 from askback.records import Candidate, Example, Separation
 from askback.studies.run_folder import Result, chosen, finished
 
-PROMPTS = {
-    "loss": "nats per token, S_a",
-    "loss_augmented": "S_w",
-    "loss_inference": "S_a + S_w",
-}
+PROMPTS = {"loss": "nats per token, S_a", "loss_augmented": "S_w", "loss_inference": "S_a + S_w"}
 """A measure of a loss step → the tag that its prompts end with."""
 
 

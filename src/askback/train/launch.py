@@ -1,8 +1,8 @@
 """A training in several processes, on one node or more: ``accelerate launch`` runs worker.py in each of them.
 
-They meet the process that asked in the folder ``launch`` of the step, which every node sees: ``accelerate.yaml`` and
-``job.json`` say what to do; the first process adds a line to ``told.jsonl`` after every step and looks whether there is a
-file ``stop``; who fails says so in ``failed-N.json``. None outlives the one that asked (engines/guard.py).
+They communicate with the process that started them through the step's folder ``launch``, which every node sees: they read
+``accelerate.yaml`` and ``job.json``; the first one adds a line to ``steps.jsonl`` after every step, and stops when there is
+a file ``stop``; one that fails writes ``failed-N.json``. None outlives the process that started it (engines/guard.py).
 """
 
 import json
@@ -27,7 +27,7 @@ from askback.recipe import Backward, Launch, Training
 from askback.train.finetune import Job
 from askback.train.training_rows import Taught
 
-FOLDER, CONFIG, JOB, TOLD, STOP = "launch", "accelerate.yaml", "job.json", "told.jsonl", "stop"
+FOLDER, CONFIG, JOB, STEPS, STOP = "launch", "accelerate.yaml", "job.json", "steps.jsonl", "stop"
 
 PAUSE = 0.2
 """Seconds between two reads of the reported steps."""
@@ -37,21 +37,21 @@ def check_shares(options: Launch, batch_size: int) -> None:
     """Check that every process gets the same number of a batch's examples.
 
     Raises:
-        RecipeError: the batch cannot be shared so.
+        RecipeError: the batch cannot be divided evenly.
     """
     if batch_size % options.total:
         raise RecipeError(
             f"resources.training: {options.total} processes cannot share a batch of {batch_size} examples evenly; "
-            f"let processes × nodes divide it, or give another batch_size"
+            "let processes × nodes divide it, or give another batch_size"
         )
 
 
 def accelerate_config(options: Launch) -> dict[str, Any]:
-    """Return what ``accelerate launch`` reads as its configuration file; a node's own number is given beside it."""
+    """Return the configuration of ``accelerate launch``; a node's own number is an argument beside it."""
     host, _, port = options.main_address.partition(":")
     config: dict[str, Any] = {
         "compute_environment": "LOCAL_MACHINE",
-        # Without a GPU, the processes train on the CPU all the same; its name for that needs an MPI.
+        # Without a GPU, the processes train on the CPU; accelerate's own name for that needs MPI.
         "distributed_type": {"ddp": "MULTI_GPU", "fsdp": "FSDP"}[options.strategy],
         "num_machines": options.nodes,
         "num_processes": options.total,
@@ -62,7 +62,7 @@ def accelerate_config(options: Launch) -> dict[str, Any]:
         "same_network": True,
         "gpu_ids": "all",
         "use_cpu": False,
-        "mixed_precision": "no",  # `SFTConfig` says
+        "mixed_precision": "no",  # `SFTConfig` sets it
         "debug": False,
     }
     if options.strategy == "fsdp":
@@ -80,11 +80,11 @@ def accelerate_config(options: Launch) -> dict[str, Any]:
 def train_together(
     job: Job, options: Launch, report: Callable[[int, int], None], stopping: Callable[[], bool]
 ) -> dict[str, float | int]:
-    """Do what `finetune` does, in several processes; once `stopping()`, they save a checkpoint first.
+    """Train as `finetune` does, in several processes; when `stopping()`, they save a checkpoint and stop.
 
     Raises:
-        AskbackError: what `finetune` raises.
-        WorkerDied: a process ended without an answer.
+        AskbackError: as `finetune`.
+        WorkerDied: a process ended without a result.
     """
     folder = Path(job.folder) / FOLDER
     owned.claim(Path(job.folder), "step")
@@ -94,26 +94,26 @@ def train_together(
     write_job(folder / JOB, job)
     try:
         with launched(folder) as process:
-            for steps, tokens in _follow(folder / TOLD, process):
+            for steps, tokens in _follow(folder / STEPS, process):
                 report(steps, tokens)
                 if stopping():
                     owned.append(folder / STOP).close()
             status = process.wait()
     finally:
-        owned.remove(folder / JOB)  # it holds a copy of all examples, and nobody is to join any more
+        owned.remove(folder / JOB)  # it holds a copy of all examples, and no node may join any more
     if failed := sorted(folder.glob("failed-*.json"), key=lambda path: path.stat().st_mtime_ns):
         raise _error(json.loads(failed[0].read_text("utf-8")))  # the others failed because of this one
     if status:
         raise WorkerDied(
-            f"training in {options.total} processes ended without an answer (status {status}; out of memory, or killed); "
-            "the log of the step has their last words. Run the same command again to go on."
+            f"training in {options.total} processes ended without a result (status {status}; out of memory, or killed); "
+            "the log of the step has their last output. Run the same command again to go on."
         )
     metrics: dict[str, float | int] = json.loads((Path(job.folder) / "result.json").read_text("utf-8"))["metrics"]
     return metrics
 
 
 def join(run: Path, node: int, say: Callable[[str], None]) -> None:
-    """Do the part of node `node` in every training of a run that goes on elsewhere, until the run has its result.
+    """Do the part of node `node` in every training of a run on another node, until the run has its result.
 
     Raises:
         RecipeError: the run has no such node.
@@ -132,7 +132,7 @@ def join(run: Path, node: int, say: Callable[[str], None]) -> None:
 
 @contextmanager
 def launched(folder: Path, node: int = 0) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start this node's processes, and see to it that they end."""
+    """Start this node's processes; they end with the `with` block."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(folder / CONFIG)]
     command += ["--machine_rank", str(node), "-m", "askback.train.worker", str(folder / JOB)]
     processes = json.loads((folder / CONFIG).read_text("utf-8"))
@@ -152,7 +152,7 @@ def launched(folder: Path, node: int = 0) -> Iterator["subprocess.Popen[bytes]"]
 
 
 def _follow(path: Path, process: "subprocess.Popen[bytes]") -> Iterator[tuple[int, int]]:
-    """Yield what is told as it comes, and (0, 0) meanwhile, until the process ends."""
+    """Yield (steps, tokens) as they are reported, and (0, 0) meanwhile, until the process ends."""
     read, ended = 0, False
     while not ended:
         ended = process.poll() is not None
@@ -181,8 +181,8 @@ def read_job(path: Path) -> Job:
     return Job(**plain | {"options": options, "examples": examples, "trackers": tuple(plain["trackers"])})
 
 
-def _error(said: dict[str, str]) -> AskbackError:
-    kind = getattr(errors, said["kind"])
+def _error(failure: dict[str, str]) -> AskbackError:
+    kind = getattr(errors, failure["kind"])
     error: AskbackError = kind.__new__(kind)
-    error.args = (said["message"],)
+    error.args = (failure["message"],)
     return error

@@ -32,13 +32,8 @@ _LOGGED = "metrics.jsonl has every step"
 OWN = {
     **dict.fromkeys(
         (
-            "push_to_hub",
-            "hub_token",
-            "hub_model_id",
-            "hub_strategy",
-            "hub_private_repo",
-            "hub_always_push",
-            "hub_revision",
+            *("push_to_hub", "hub_token", "hub_model_id", "hub_strategy"),
+            *("hub_private_repo", "hub_always_push", "hub_revision"),
         ),
         "the recipe is written to disk and published with the data; push the finished model yourself",
     ),
@@ -107,10 +102,7 @@ def build_trainer(
         on_log = watch.on_log
         on_save = watch.on_save
 
-    data = {
-        "input_ids": [row.ids for row in rows],
-        "labels": [labels(row) for row in rows],
-    }
+    data = {"input_ids": [row.ids for row in rows], "labels": [labels(row) for row in rows]}
     lengths = [[rows[index].tokens for index in batch] for batch in batches]
     with _as_recipe_error():
         trainer = _trainer_class()(

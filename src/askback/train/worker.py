@@ -11,7 +11,7 @@ from askback import owned
 from askback.errors import AskbackError, Interrupted
 from askback.execution.shards import write_json
 from askback.train.finetune import finetune
-from askback.train.launch import STOP, TOLD, read_job
+from askback.train.launch import STEPS, STOP, read_job
 
 
 def main(path: Path) -> int:
@@ -19,22 +19,22 @@ def main(path: Path) -> int:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     folder = path.parent
 
-    def tell(steps: int, tokens: int) -> None:
-        with owned.append(folder / TOLD) as file:
+    def report(steps: int, tokens: int) -> None:
+        with owned.append(folder / STEPS) as file:
             file.write(f"{json.dumps([steps, tokens])}\n".encode())
         if (folder / STOP).exists():
             raise Interrupted("stopped; the training's checkpoint is saved. The same command goes on from there.")
 
     try:
-        finetune(read_job(path), tell)
+        finetune(read_job(path), report)
     except Interrupted as stop:
-        _say(folder, type(stop).__name__, str(stop))
+        _fail(folder, type(stop).__name__, str(stop))
     except AskbackError as error:
-        _say(folder, type(error).__name__, str(error))
+        _fail(folder, type(error).__name__, str(error))
         return 1
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        _say(folder, "WorkerDied", f"a training process failed: {said}. The whole story is in the step's log.txt")
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        _fail(folder, "WorkerDied", f"a training process failed: {reason}. The traceback is in the step's log.txt")
         raise
     import torch
 
@@ -42,12 +42,12 @@ def main(path: Path) -> int:
     return 0
 
 
-def _say(folder: Path, kind: str, message: str) -> None:
+def _fail(folder: Path, kind: str, message: str) -> None:
     write_json(folder / f"failed-{os.environ.get('RANK', '0')}.json", {"kind": kind, "message": message})
 
 
 def _end_with_parent(parent: int) -> None:
-    """The launcher gives each process a session of its own, so that none hears when it is killed."""
+    """End this process when its parent ends: the launcher gives each process its own session, without its signals."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

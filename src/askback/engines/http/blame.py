@@ -42,12 +42,7 @@ class Again(Exception):
     """A transient fault. `wait` is the server's Retry-After in seconds; `pushed`: the server is overloaded."""
 
     def __init__(
-        self,
-        reason: str,
-        wait: float | None = None,
-        pushed: bool = False,
-        unreached: bool = False,
-        status: int = 0,
+        self, reason: str, wait: float | None = None, pushed: bool = False, unreached: bool = False, status: int = 0
     ) -> None:
         super().__init__(reason)
         self.wait, self.pushed, self.unreached, self.status = wait, pushed, unreached, status

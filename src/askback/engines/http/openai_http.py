@@ -71,11 +71,7 @@ class OpenAIHttp:
     calls = CALLS
 
     def __init__(
-        self,
-        model_folder: str,
-        options: EngineOptions,
-        chat_template: str = "",
-        worker: WorkerContext | None = None,
+        self, model_folder: str, options: EngineOptions, chat_template: str = "", worker: WorkerContext | None = None
     ) -> None:
         self._options = options
         self._endpoint = Endpoint(options, worker or WorkerContext())

@@ -57,11 +57,7 @@ class TransformersLocal:
     calls = CALLS
 
     def __init__(
-        self,
-        model_folder: str,
-        options: "EngineOptions",
-        chat_template: str = "",
-        worker: WorkerContext | None = None,
+        self, model_folder: str, options: "EngineOptions", chat_template: str = "", worker: WorkerContext | None = None
     ) -> None:
         self._usage = (worker or WorkerContext()).usage
         folder = Path(model_folder)

@@ -150,12 +150,7 @@ class Serving:
         self._what: Any = None
 
     def ready(
-        self,
-        role: str,
-        inputs: Mapping[str, Any],
-        resources: Resources,
-        log: Path,
-        say: Callable[[str], None],
+        self, role: str, inputs: Mapping[str, Any], resources: Resources, log: Path, say: Callable[[str], None]
     ) -> Resources:
         """Return the resources of a step with the engine of its role, after starting the server if that is one of ours.
 

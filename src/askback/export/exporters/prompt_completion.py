@@ -13,7 +13,4 @@ def prompt_completion(pair: Example) -> dict[str, Any]:
     return {"prompt": asked, "completion": [answer]}
 
 
-EXPORTER = Exporter(
-    prompt_completion,
-    {"prompt": ("role", "content"), "completion": ("role", "content")},
-)
+EXPORTER = Exporter(prompt_completion, {"prompt": ("role", "content"), "completion": ("role", "content")})
