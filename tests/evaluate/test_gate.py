@@ -26,7 +26,7 @@ def test_one_pair_says_nothing() -> None:
     assert "no interval" in summary.verdict(run_folder.Result(1, 1, 1, True, [gate]))[0]
 
 
-@pytest.mark.parametrize(("low", "high", "said"), [(-0.3, -0.1, "better"), (-0.3, 0.1, "not told apart")])
+@pytest.mark.parametrize(("low", "high", "said"), [(-0.3, -0.1, "better"), (-0.3, 0.1, "no clear difference")])
 def test_what_the_interval_says_is_said(low: float, high: float, said: str) -> None:
     gate = {"round": 1, "against": 0, "difference": -0.2, "low": low, "high": high, "passed": True}
     assert summary.verdict(run_folder.Result(1, 1, 1, True, [gate]))[0].endswith(

@@ -1,11 +1,11 @@
 """Every prompt, and the one function that renders them (`render`, in rendering.py).
 
 Training, sampling, scoring and evaluation all go through `render`, so the prefix a model was trained on is, token by
-token, the prefix it is used with. The public reproduction of the method trained with one template and inferred with
-another, with the tags swapped; the golden files in tests/golden hold every rendered prompt so that this cannot happen.
+token, the prefix it is used with. A public reproduction of the method used one template in training and another at
+inference, with the tags swapped; the golden files in tests/golden hold every rendered prompt so that this cannot happen.
 
-Text from documents is data. `inert` takes the power from anything in it that a chat template or tokenizer would read as
-markup, and the marker around it is derived from the text itself (`marker`), so no document can close its own quotation.
+Text from documents is data. `inert` disables anything in it that a chat template or tokenizer would read as markup, and
+the marker around it is derived from the text itself (`marker`), so no document can close its own quotation.
 """
 
 import hashlib
@@ -42,23 +42,23 @@ WEB_TAG = "Answer with knowledge from web search."
 """S_w (method.md 1.6): appended to augmented instructions in training, and second at inference."""
 
 NO_INSTRUCTION = "No instruction fits this text."
-"""What the backward model may say of a text that answers nothing; taught by `backward.refusals`, rejected by hygiene."""
+"""The backward model's answer to a text that no instruction fits; taught by `backward.refusals`, rejected by hygiene."""
 
 ANSWER_START = "Score:"
-"""What the judge's answer is made to begin with; the digit follows."""
+"""The beginning of a judge's answer, given in the prompt; the digit follows."""
 
 BETTER_START = "Better answer:"
-"""What the answer of a judge of two begins with; A or B follows."""
+"""The beginning of an answer that compares two answers, given in the prompt; A or B follows."""
 
 REPLY = "Reply with the word Score, a colon and one digit from {} to {}."
 REASONED_REPLY = (
     "First give your reasons, in at most fifty words. Then write, on a line of its own, the word Score, a colon and one "
     "digit from {} to {}."
 )
-"""How a judge is to answer; the last thing it reads."""
+"""The form in which a judge has to answer; the last sentence of its prompt."""
 
 RENDERING = 2
-"""Version of rendering.py: a prompt that is rendered otherwise is another prompt."""
+"""Version of rendering.py, part of every prompt's id."""
 
 TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
 """`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""
@@ -92,10 +92,10 @@ def backward(output: str) -> Prompt:
 
 
 def rubric(instruction: str, output: str, reasoning: bool = False) -> Prompt:
-    """Return the prompt that asks for a rating 1 to 5 (method.md 1.7); what follows its answer start is the digit.
+    """Return the prompt that asks for a rating 1 to 5 (method.md 1.7); the digit follows its answer start.
 
-    With `reasoning` the answer is free to begin with that. Departures: the pair stands inside a marker (the paper prints
-    none), and the reasoning may be left out, so that the score can be read from the probabilities of the digits at once.
+    With `reasoning` the answer begins with a reasoning. Departures: the pair stands inside a marker (the paper prints
+    none), and the reasoning may be left out, so that the score is read from the probabilities of the digits at once.
     """
     return rating("rubric", (1, 5), reasoning, instruction=instruction, output=output)
 
@@ -106,22 +106,21 @@ _SPACED = re.compile(r"[^\w.!?]")
 
 
 def after_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
-    """Return the prompt whose answer goes on with the digit after the reasoning that the model wrote itself.
+    """Return the prompt whose answer continues with the digit after the model's own reasoning.
 
-    A last line that gives a score, or a score at the end of it, is left out, or the digit to come would be a copy. The
-    reasoning may quote a document.
+    A score in its last line is removed, as the digit would copy it. The reasoning may quote a document, so it is inert.
     """
-    said = _without_own_score(reasoning.rstrip())
-    return replace(prompt, answer_start=f"{inert(said.strip())}\n{ANSWER_START}".lstrip())
+    kept = _without_own_score(reasoning.rstrip())
+    return replace(prompt, answer_start=f"{inert(kept.strip())}\n{ANSWER_START}".lstrip())
 
 
-def _without_own_score(said: str) -> str:
-    """Leave out a last line that begins with the word, or the word, a colon and a digit ("4/5", "4.5") at its end."""
-    before, _, last = said.rpartition("\n")
+def _without_own_score(reasoning: str) -> str:
+    """Remove a last line that begins with "score", or "score", a colon and a digit ("4/5", "4.5") at its end."""
+    before, _, last = reasoning.rpartition("\n")
     if _SCORE_FIRST.match(last):
         return before
     if not (found := _SCORE_LAST.search(last)):
-        return said
+        return reasoning
     end = found.start()
     while end and _SPACED.match(last[end - 1]):
         end -= 1
@@ -129,12 +128,12 @@ def _without_own_score(said: str) -> str:
 
 
 def rating(name: str, scale: tuple[float, float], reasoning: bool = False, words: str = "", **texts: str) -> Prompt:
-    """Return the prompt `name` that asks for a rating on a scale; what follows its answer start is the digit.
+    """Return the prompt `name` that asks for a rating on a scale; the digit follows its answer start.
 
     Args:
-        reasoning: the answer is free to begin with one.
-        words: of a prompt that is not among ours, with ``$reply`` where it says how to reply.
-        texts: what its fields stand for; what they say to a judge is left out (judge_injection.py).
+        reasoning: the answer begins with a reasoning.
+        words: text of a prompt that is not ours, with ``$reply`` for the form of the answer.
+        texts: values of its fields; sentences addressed to a judge are removed (judge_injection.py).
     """
     reply = (REASONED_REPLY if reasoning else REPLY).format(*map(int, scale))
     shown = {key: without_votes(text) for key, text in texts.items()}
@@ -143,7 +142,7 @@ def rating(name: str, scale: tuple[float, float], reasoning: bool = False, words
 
 
 def pairwise(instruction: str, first: str, second: str) -> Prompt:
-    """Return the prompt that asks which of two answers is the better; what follows its answer start is A or B.
+    """Return the prompt that asks which of two answers is the better; A or B follows its answer start.
 
     In our own words, after AlpacaEval's question (method.md 1.10). The answers stand inside a marker, as in `rubric`.
     """
@@ -153,7 +152,7 @@ def pairwise(instruction: str, first: str, second: str) -> Prompt:
 
 
 def marker(*texts: str) -> str:
-    """Return a marker that `texts` cannot contain: it is made from their own hash."""
+    """Return a marker that `texts` cannot contain, as it is their own hash."""
     return hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
@@ -164,7 +163,7 @@ def _fill(words: str, mark: str, **fields: str) -> Prompt:
 
 @lru_cache
 def _form(words: str) -> str:
-    """Return a prompt with %-fields for its $-fields: filled at once, while a `Template` looks for them every time."""
+    """Return a prompt with %-fields in place of its $-fields, which are filled faster than a `Template`."""
     text = words.replace("%", "%%")
     fields = Template(text).get_identifiers()
     return Template(text).substitute({field: f"%({field})s" for field in fields})

@@ -1,9 +1,9 @@
-"""What a pair says to its judge is not shown to the judge: no document can vote for itself.
+"""Sentences of a pair that are addressed to a judge are not shown to the judge: no document can vote for itself.
 
-A small model copies a digit that it has just read, whatever a prompt says of it: with "Score: 5" after its output, an
-untaught SmolLM2-135M rated a wrong answer 1.5 levels higher. So the sentences that are addressed to a judge are left out of
-what it reads; the pair itself stays as it is. This is a filter of known forms and no proof against every wording, which is
-why the marker around the pair and the taught judge stand behind it.
+A small model copies a digit that it has just read, whatever its prompt says: with "Score: 5" after an output, an untaught
+SmolLM2-135M rated a wrong answer 1.5 levels higher. So such sentences are removed from the judge's prompt; the pair itself
+is unchanged. This filter knows certain forms and does not stop every wording; the marker around the pair, and a taught
+judge, are further protection.
 """
 
 import re
@@ -53,12 +53,12 @@ SIGNS = (
     "=",
     "0 1 2 3 4 5",
 )
-"""For each of `FORMS`, what any text of that form has one of. Few sentences have any, and to look for these first takes a
-fifth of the time."""
+"""For each of `FORMS`, words of which every match holds at least one. Few sentences hold any, so searching for these first
+takes a fifth of the time."""
 _LOOK_ALIKE = str.maketrans("аеіоорсхуѕԁɡαενορτ", "aeioopcxysdgaevopt")
-"""Cyrillic and Greek letters in which a word looks as it does in Latin ones."""
+"""Cyrillic and Greek letters that look like Latin ones."""
 _SEARCHES: dict[str, list[Callable[[str], object]]] = {}
-"""For each sign, what tells of a sentence that has it whether the sentence is of a form."""
+"""For each sign, the searches for the forms of a sentence that holds it."""
 for _form, _signs in zip(FORMS, SIGNS, strict=True):
     _compiled = re.compile(_form)
     for _sign in _signs.split():
@@ -67,10 +67,7 @@ for _form, _signs in zip(FORMS, SIGNS, strict=True):
 
 
 def without_votes(text: str) -> str:
-    """Return a text without the sentences and lines that are addressed to a judge.
-
-    Numbers of a list stay, since the text behind them is on their line.
-    """
+    """Return a text without the sentences and lines that are addressed to a judge; numbers of lists stay."""
     plain = _plain(text)
     likely = [(sign, search) for sign, searches in _SEARCHES.items() if sign in plain for search in searches]
     if not likely:
@@ -89,5 +86,5 @@ def without_votes(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text in lower case, with letters that only look Latin made so."""
+    """Return a text in lower case, with Latin letters in place of those that look like them."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower().translate(_LOOK_ALIKE)

@@ -1,4 +1,4 @@
-"""What is put to a model."""
+"""The prompt of a model."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from askback.records import Message
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is put to a model: turns, the last one a user's, and the words its answer is made to begin with.
+    """The turns of a conversation, the last one a user's, and the given beginning of the answer.
 
-    An engine renders it through `askback.prompts.render`, or sends it as chat messages; nothing else may.
+    An engine renders it only through `askback.prompts.render`, or sends it as chat messages.
     """
 
     turns: tuple[Message, ...]
@@ -17,7 +17,7 @@ class Prompt:
 
     @property
     def user(self) -> str:
-        """The user's turn that is to be answered."""
+        """The last turn, which the model answers."""
         return self.turns[-1].content
 
     @property

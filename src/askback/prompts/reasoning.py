@@ -1,4 +1,4 @@
-"""The reasoning that a model writes of itself before or within an answer, which is no part of the answer."""
+"""Removal of the reasoning that a model writes unasked before or within an answer."""
 
 import re
 
@@ -10,17 +10,16 @@ FORMS = (
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
 )
-"""What models in use open and close a reasoning with; a template may show others (rendering.py)."""
+"""The opening and closing tags of reasonings of models in use; a template may show others (rendering.py)."""
 PAIRS = re.compile(r"<([A-Za-z][\w:.-]{0,40})>\s*</\1>|\[([A-Za-z]\w{0,40})\]\s*\[/\2\]")
 """An empty block, as templates write one for an answer without a reasoning."""
 
 
 def without_reasoning(text: str, forms: tuple[tuple[str, str], ...] = FORMS) -> str:
-    """Return an answer without the blocks of reasoning that begin a line of it.
+    """Return an answer without the blocks of reasoning that begin at the start of a line.
 
-    A block that is not closed goes on to the end: nothing of an answer was written yet. Where a block is closed that was
-    never opened, as after a prompt that opens one, all before it is reasoning. A tag within a line is left: it is spoken
-    of.
+    A block that is not closed goes on to the end. A closing tag without an opening one, as after a prompt that opens a
+    block, ends a reasoning from the beginning. A tag within a line stays, as the text may be about it.
     """
     for start, end in forms:
         if start not in text and end not in text:
@@ -30,7 +29,7 @@ def without_reasoning(text: str, forms: tuple[tuple[str, str], ...] = FORMS) -> 
 
 
 def _after_closing(text: str, start: str, end: str) -> str:
-    """Take off what ends with a closing tag, on a line of its own or before the end of one, that nothing has opened."""
+    """Remove the text up to a closing tag, at the start or the end of a line, that has no opening one."""
     at = text.find(end)
     if at < 0 or start in text[:at]:
         return text

@@ -1,4 +1,4 @@
-"""What a chat template or a tokenizer would read as markup, and how text from documents loses that power."""
+"""Markup of chat templates and tokenizers, and how text from documents is made inert."""
 
 import re
 
@@ -9,9 +9,9 @@ MARKUP = re.compile(
 
 
 def inert(text: str) -> str:
-    """Put a word joiner (U+2060, invisible) into whatever a chat template or tokenizer may read as markup.
+    """Insert a word joiner (U+2060, invisible) into text that a chat template or tokenizer may read as markup.
 
-    A document about chat templates stays readable, and cannot end its own turn.
+    A document about chat templates stays readable, and cannot end its turn.
     """
     if "<" not in text and "[" not in text:
         return text

@@ -1,4 +1,4 @@
-"""Does it help: what a run's models and data are worth, as recorded steps in the folder `evaluate` of the run."""
+"""The evaluation of a run's models and data, as recorded steps in the folder `evaluate` of the run."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -38,13 +38,13 @@ HELD_OUT = "held-out"
 BASE, M0 = names.BASE, names.model(0)
 CONFIDENCE = 0.95
 BY_MODEL = ("win_rates", "references", "similarities", "benchmarks")
-"""What is found of one model at a time, and kept in the summary while that model is there."""
+"""Results of one model at a time, which stay in the summary while that model exists."""
 FEW_PROMPTS = 100
-"""Under so many, a win rate near 50 has a standard error of up to 5 points."""
+"""Number of prompts below which a win rate near 50 has a standard error of over 5 points."""
 
 
 def evaluate(folder: Path, questions: Questions, progress: Progress | None = None) -> dict[str, Any]:
-    """Answer the questions; return all that is known by now, which is also in ``evaluate/summary.json``.
+    """Answer the questions; return all results so far, which are also in ``evaluate/summary.json``.
 
     Raises:
         RecipeError: the run has no such model.
@@ -75,12 +75,12 @@ def evaluate(folder: Path, questions: Questions, progress: Progress | None = Non
 
 
 def recorded_losses(made: RunFolder) -> dict[str, list[Loss]]:
-    """Return the held-out losses that the loop itself measured, by model."""
+    """Return the held-out losses that the run itself measured, by model."""
     return {name: list(made.records(names.loss(name))) for name in made.models if names.loss(name) in made.steps}
 
 
 def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
-    """Return each model's loss per token, and what it is more or less than that of base and of M_0, with intervals."""
+    """Return each model's loss per token, and its difference to that of base and of M_0, with intervals."""
     rows: dict[str, dict[str, Any]] = {}
     for name, own in losses.items():
         tags = [tag for tag in TAGGED if all(getattr(loss, f"nats_{tag}") is not None for loss in own)]
@@ -97,7 +97,7 @@ def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
 
 
 def _under(tag: str, losses: list[Loss]) -> list[Loss]:
-    """Return the losses that were measured under another tag than the pair's own."""
+    """Return the losses measured with another tag than the pair's own."""
     found = ((loss, getattr(loss, f"nats_{tag}")) for loss in losses)
     return [replace(loss, nats=nats) for loss, nats in found if nats is not None]
 
@@ -128,7 +128,7 @@ def _answered(
     run: Run,
     found: dict[str, dict[str, Any]],
 ) -> None:
-    """Have one prompt set answered by all, scored against its references, and compared."""
+    """Let all models answer one prompt set; compare the answers with its references, and with each other."""
     prompts = _prompts(name, questions.limit, made, run)
     engine = run.file.resources.engine_for("compare")
     judge = made.judge(questions.judge, engine)
@@ -155,13 +155,12 @@ def _answered(
         )
         result = win_rate(compared)
         names = {"model": model, "baseline": Path(who).name, "prompts": Path(name).name, "judge": judged_by}
-        said = cautions(result, judged_by, (model, who), made)
         verdict: dict[str, Any] = {
             **names,
             "model_id": ids[model],
             "baseline_id": ids[who],
             **asdict(result),
-            "cautions": said,
+            "cautions": cautions(result, judged_by, (model, who), made),
         }
         found["win_rates"][compared.folder.name] = verdict
 
@@ -209,33 +208,33 @@ def _answers(
 
 
 def cautions(result: WinRate, judge: str, compared: tuple[str, str], made: RunFolder) -> list[str]:
-    """Say what speaks against taking a win rate at its word."""
-    said = []
+    """Return the reasons for caution with a win rate."""
+    found = []
     if judge in made.models:
         own = " and judges its own answers" if judge in compared else ""
-        said.append(f"the judge is a model of this run{own}: weak evidence")
+        found.append(f"the judge is a model of this run{own}: weak evidence")
     if result.total.prompts < FEW_PROMPTS:
-        said.append(f"only {result.total.prompts} prompts")
+        found.append(f"only {result.total.prompts} prompts")
     if result.total.unscored:
-        said.append(f"{result.total.unscored} of {result.total.prompts} prompts unscored, each counted as half a win")
+        found.append(f"{result.total.unscored} of {result.total.prompts} prompts unscored, each counted as half a win")
     if result.first_preferred is not None and abs(result.first_preferred - 50) > 10:
-        said.append(
+        found.append(
             f"the judge's preference for the answer it sees first is {result.first_preferred:.0f} % (50 is none)"
         )
     if result.mass is None and result.first_preferred is not None:
-        said.append("the judge tells no probabilities, so its verdicts are read from its text: each is all or nothing")
+        found.append("the judge returns no log-probabilities, so its verdicts are parsed from text: each is 0 or 1")
     if result.mass is not None and result.mass < 0.5:
-        said.append(f"the judge answers A or B at all with a probability of {result.mass:.2f} only")
-    return said
+        found.append(f"the judge answers A or B at all with a probability of {result.mass:.2f} only")
+    return found
 
 
 def plain(name: str) -> str:
-    """Return a file's name as a part of a folder's."""
+    """Return a file's name in characters fit for a folder's name."""
     return re.sub(r"[^A-Za-z0-9_]+", "-", Path(name).name.split(".")[0])[:40].strip("-") or "file"
 
 
 def _kept(path: Path, found: dict[str, Any], made: RunFolder) -> dict[str, Any]:
-    """Add what earlier evaluations found of the models that are still there."""
+    """Add the results of earlier evaluations of models that still exist, and write the summary."""
     before = read_json(path, dict[str, Any]) if path.exists() else {}
     found |= {"run": made.folder.name, "models": {name: made.model(name).id for name in made.models}}
     with reading(path, "remove it"):

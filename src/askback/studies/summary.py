@@ -1,4 +1,4 @@
-"""What a run made and measured, as plain values and sentences, for whatever shows a run."""
+"""The results of a run as plain values and sentences, for reports, cards and the terminal."""
 
 import statistics
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ PROMPTS = {"loss": "nats per token, S_a", "loss_augmented": "S_w", "loss_inferen
 
 @dataclass(frozen=True)
 class Stage:
-    """One row of the funnel: how many entered a stage of a step and what became of them."""
+    """One row of the funnel: the numbers of records that entered a stage of a step, and of its outcomes."""
 
     step: str
     name: str
@@ -42,7 +42,7 @@ def funnel(folder: Path) -> Iterator[Stage]:
 
 
 def redacted(folder: Path) -> dict[str, int]:
-    """Return how many e-mail addresses and so on were redacted, by kind."""
+    """Return the numbers of redactions by kind, such as e-mail addresses."""
     found = {
         key: count
         for step in finished(folder)
@@ -53,15 +53,15 @@ def redacted(folder: Path) -> dict[str, int]:
 
 
 def verdict(found: Result) -> list[str]:
-    """Say in words what the gate decided, a line each."""
+    """Return the gate's decisions in words, a line each."""
     lines = []
     for gate in found.gates:
         bounds = "no interval" if gate["low"] is None else f"[{gate['low']:+.4f}, {gate['high']:+.4f}]"
         interval = f"{gate['difference']:+.4f} {bounds} nats per token"
-        said = "not told apart" if gate["passed"] else "worse"
-        said = "better" if gate["high"] is not None and gate["high"] < 0 else said
+        outcome = "no clear difference" if gate["passed"] else "worse"
+        outcome = "better" if gate["high"] is not None and gate["high"] < 0 else outcome
         compared = f"{names.model(gate['round'])} against {names.model(gate['against'])}"
-        lines.append(f"{compared}: {interval}: {said} on held-out seed pairs")
+        lines.append(f"{compared}: {interval}: {outcome} on held-out seed pairs")
     if any(gate["low"] is not None for gate in found.gates):
         lines.append(HOLDS)
     if not found.enabled:
@@ -79,13 +79,13 @@ def verdict(found: Result) -> list[str]:
 
 
 def checks(folder: Path) -> dict[str, list[Separation]]:
-    """Return, by round, how well its judge, and each scorer of it, told true pairs from damaged ones (curate/check.py)."""
+    """Return, by round, how well its judge and each scorer separate true pairs from damaged ones (curate/check.py)."""
     rounds = names.rounds(names.check, (step["step"] for step in finished(folder)))
     return {str(t): list(Records(folder / names.check(t), "")) for t in rounds}
 
 
 def checked(found: dict[str, list[Separation]]) -> list[str]:
-    """Say in words how well the judge of each round did, a line each."""
+    """Return the AUROC of the judge of each round in words, a line each."""
     return [
         f"Judge of round {t}: mean AUROC {one.auroc:.2f} (95 % from {one.low:.2f} to {one.high:.2f}) over {one.pairs} "
         "held-out pairs, true against damaged; 0.5 is chance."
@@ -96,13 +96,13 @@ def checked(found: dict[str, list[Separation]]) -> list[str]:
 
 
 def scores(folder: Path) -> dict[str, list[Spread]]:
-    """Return, by round, how the scores of each scorer are spread."""
+    """Return, by round, the spread of each scorer's scores."""
     rounds = names.rounds(names.judgements, (step["step"] for step in finished(folder)))
     return {str(t): spreads(Records(folder / names.judgements(t), "")) for t in rounds}
 
 
 def agreements(folder: Path) -> dict[str, dict[str, float | None]]:
-    """Return, for each round after the first, how far it agrees with the one before (curate/agreement.py)."""
+    """Return, for each round after the first, its agreement with the one before (curate/agreement.py)."""
     found = {}
     for step in finished(folder):
         if "agreement" in step["metrics"]:
@@ -147,7 +147,7 @@ def best(folder: Path, count: int) -> list[Example]:
 
 
 def progress(folder: Path, name: str, state: str) -> dict[str, Any]:
-    """Return where one step stands: state, records kept, seconds, tokens, pieces written."""
+    """Return the progress of one step: state, records kept, seconds, tokens, pieces written."""
     record = folder / name / "step.json"
     pieces = len(Records(folder / name, "").parts())
     if not record.exists():
@@ -166,7 +166,7 @@ def progress(folder: Path, name: str, state: str) -> dict[str, Any]:
 
 
 def forecast(folder: Path, name: str) -> dict[str, Any] | None:
-    """Return what was forecast of a step when the run began: records that enter, tokens by kind, seconds, usd."""
+    """Return the forecast of a step from when the run began: records that enter, tokens by kind, seconds, usd."""
     path = folder / FORECAST
     if not path.exists():
         return None
@@ -175,7 +175,7 @@ def forecast(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def training(folder: Path, name: str) -> Iterator[Mapping[str, Any]]:
-    """Yield what a training wrote of each optimiser step; nothing for a step that trains nothing."""
+    """Yield the metrics of each optimiser step of a training; nothing for other steps."""
     path = folder / name / "metrics.jsonl"
     if path.exists():
         yield from lines(path, TrainingLine)

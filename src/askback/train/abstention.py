@@ -9,17 +9,17 @@ from askback.records import Example, draw, exchange, record_id
 from askback.text.words import in_a_row, join, pieces
 
 MIN_WORDS = 40
-"""Outputs with fewer words are not damaged: too little would be left to tell the damage by."""
+"""Smallest number of words of an output that is damaged: in a shorter one, damage is hard to recognise."""
 LINK_WORDS = 3
 FURNITURE = "Home Menu Search Share Print Login Register Subscribe Next Previous Top Contact Cookies Accept".split()  # noqa: SIM905
-"""Words of ours for what stands around the text of a page."""
+"""Words of menus and buttons, as in the boilerplate of pages."""
 
 
 def refusals(examples: Sequence[Example], share: float, random_seed: int) -> list[Example]:
     """Return damaged copies of some examples, each answered with `prompts.NO_INSTRUCTION`; a pure function.
 
-    So many as `share` of the examples, rounded up, drawn by id among those of `MIN_WORDS` words or more; the kinds of
-    `DAMAGES` take turns. The sound examples stay, so the model sees that it is the damage that makes the difference.
+    Their number is `share` of the examples, rounded up; they are drawn by id among those of `MIN_WORDS` words or more, and
+    the kinds of `DAMAGES` take turns. The undamaged examples stay, so that the model learns what damage is.
     """
     long = [example for example in examples if len(parts := pieces(example.output)) >= in_a_row(parts, MIN_WORDS)]
     drawn = sorted(long, key=lambda example: draw(random_seed, "refusal", example.id))
@@ -37,7 +37,7 @@ def refusals(examples: Sequence[Example], share: float, random_seed: int) -> lis
 
 
 def fragment(words: list[str], random_seed: int, id: str) -> str:
-    """Return a twentieth of the text, 5 words at least, from its middle: it begins and ends in mid-sentence."""
+    """Return a twentieth of the text, at least 5 words, from its middle: it begins and ends in mid-sentence."""
     length = max(5, len(words) // 20)
     start = 1 + draw(random_seed, "start", id) % (len(words) - length - 1)
     return join(words[start : start + length])
@@ -56,7 +56,7 @@ def links(words: list[str], random_seed: int, id: str) -> str:
 
 
 def furniture(words: list[str], random_seed: int, id: str) -> str:
-    """Return navigation alone: words of menus and buttons, of the text only a name here and there."""
+    """Return navigation alone: words of menus and buttons, with single words of the text between them."""
     order = sorted(range(3 * len(FURNITURE)), key=lambda at: draw(random_seed, "menu", id, at))
     menu = [FURNITURE[at % len(FURNITURE)] for at in order]
     return "\n".join(" | ".join([*menu[at : at + 6], words[at].title()]) for at in range(0, len(menu), 6))

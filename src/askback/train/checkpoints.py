@@ -1,4 +1,4 @@
-"""What happens around the steps of a training: progress, metrics, and checkpoints that survive a kill."""
+"""Callbacks around the steps of a training: progress, metrics, and checkpoints that survive a kill."""
 
 import json
 import math
@@ -19,18 +19,18 @@ SEAL = "sealed"
 
 
 class Watch:
-    """Reports progress and metrics after each step; makes checkpoints, seals them, and finds them again.
+    """Reports progress and metrics after each step; makes, seals and finds checkpoints.
 
-    A checkpoint counts once it is sealed: all its files are on disk, and a last one, the seal, says for which job. A kill
-    at any moment leaves the one before. ``metrics.jsonl`` has one line per step, for the steps of this job alone. Of
-    several processes (distributed.py), the first tells, writes and decides, and the others follow it.
+    A checkpoint is valid once it is sealed: all its files are on disk, and a last one, the seal, holds the job's mark. A
+    kill at any moment leaves the one before. ``metrics.jsonl`` has one line per step, of this job alone. Of several
+    processes (distributed.py), the first reports, writes and decides, and the others follow it.
 
     Args:
         folder: the step's folder.
-        mark: what defines the job; a checkpoint with another mark is never resumed.
-        step_tokens: tokens of each step, without padding.
-        checkpoint_seconds: the least time between two checkpoints.
-        report: told (steps, tokens) after each step.
+        mark: hash of the job; a checkpoint with another mark is never resumed.
+        step_tokens: number of tokens of each step, without padding.
+        checkpoint_seconds: the shortest time between two checkpoints.
+        report: called with (steps, tokens) after each step.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Watch:
         report: Callable[[int, int], None],
     ) -> None:
         self.stopped: Interrupted | None = None
-        """What `report` raised to stop the training, if it did."""
+        """The exception of `report` that stops the training, if any."""
         self._folder, self._mark, self._step_tokens, self._report = folder, mark, step_tokens, report
         self._checkpoints, self._lines = folder / "checkpoints", folder / "metrics.jsonl"
         self._least = self._pause = checkpoint_seconds
@@ -76,7 +76,7 @@ class Watch:
             except Interrupted as stop:
                 self.stopped = stop
         old = time.monotonic() - self._saved >= self._pause and state.global_step < state.max_steps
-        # Clocks differ, and only the first hears the user: all must save, and stop, at the same step.
+        # Clocks differ, and only the first process gets signals: all must save, and stop, at the same step.
         old, self.stopped = distributed.agreed((old, self.stopped))
         if self.stopped:
             control.should_training_stop = True
@@ -110,8 +110,8 @@ class Watch:
             file.write(f"{json.dumps(line)}\n".encode())
 
     def on_save(self, _: Any, state: Any, __: Any, **___: Any) -> None:
-        """Seal the checkpoint that has just been written, then remove the one before."""
-        distributed.meet()  # each writes the state of its random numbers
+        """Seal the checkpoint just written, then remove the one before."""
+        distributed.meet()  # each process writes its random state
         if not distributed.is_first():
             return
         checkpoint = self._checkpoints / f"checkpoint-{state.global_step}"
@@ -123,7 +123,7 @@ class Watch:
         self._saved = time.monotonic()
 
     def metrics(self) -> dict[str, float | int]:
-        """Return what the lines say of the whole training: first and final loss, seconds over all attempts."""
+        """Return the first and the final loss, and the seconds over all attempts."""
         lines = [json.loads(line) for line in self._lines.read_text("utf-8").splitlines()]
         return {"first_loss": lines[0]["loss"], "final_loss": lines[-1]["loss"], "seconds": lines[-1]["seconds"]}
 

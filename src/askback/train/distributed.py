@@ -1,6 +1,6 @@
-"""The processes that train one model together: which of them this is, and how they come to agree.
+"""The processes that train one model together: this process's rank, and agreement between them.
 
-``accelerate launch`` numbers them in the environment. Where it has not started us, there is one.
+``accelerate launch`` sets their ranks in the environment; without it, there is one process.
 """
 
 import os
@@ -8,17 +8,17 @@ from typing import Any
 
 
 def count() -> int:
-    """Return how many processes train together, over all nodes."""
+    """Return the number of processes that train together, over all nodes."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_first() -> bool:
-    """Tell whether this is the one that writes and reports."""
+    """Return whether this is the process that writes and reports."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def agreed(value: Any) -> Any:
-    """Return what the first process gave, in all of them; each must call it, once TRL's settings exist."""
+    """Return, in every process, the value of the first; all must call it, once TRL's settings exist."""
     if count() == 1:
         return value
     from accelerate.utils import broadcast_object_list
@@ -27,5 +27,5 @@ def agreed(value: Any) -> Any:
 
 
 def meet() -> None:
-    """Wait until all processes are here."""
+    """Wait for all processes."""
     agreed(None)

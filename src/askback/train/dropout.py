@@ -1,4 +1,4 @@
-"""Dropout in a full training: which fields of a model's configuration have it."""
+"""Dropout in a full training, through the fields of a model's configuration."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ def dropout_of(folder: Path) -> dict[str, float]:
 
 
 def with_dropout(folder: Path, share: float) -> dict[str, float]:
-    """Return the dropout fields of a model, each with `share`, as ``from_pretrained`` takes them.
+    """Return the dropout fields of a model, each set to `share`, as arguments of ``from_pretrained``.
 
     Raises:
         RecipeError: the architecture has none.

@@ -25,18 +25,18 @@ from askback.train.trainer import build_trainer, check_options, quantisation
 from askback.train.training_rows import Direction, Row, Taught, arrange, rewritten, schedule, tokenize
 
 REHEARSED = 4
-"""Steps of a training that is only timed."""
+"""Number of steps of a training that is only timed."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a training process needs; picklable.
+    """The arguments of a training; picklable.
 
-    `base` is a local model folder, `chat_template` the path of a Jinja file or "". In `folder`, the step's, ``model`` will
-    be the finished checkpoint in float32 and ``model-bfloat16`` its bfloat16 form (rounding.py), ``checkpoints`` holds
-    resumable ones meanwhile, and ``metrics.jsonl`` has a line per step.
-    `checkpoint_seconds` is the least time between two checkpoints. `device_map` is how transformers lays a model out over
-    the devices of one process, as "auto" does; None takes one. `trackers` are told the losses too (trackers.py).
+    `base` is a local model folder, `chat_template` the path of a Jinja file or "". In the step's `folder`, ``model`` will
+    be the finished checkpoint in float32, ``model-bfloat16`` its bfloat16 form (rounding.py), ``checkpoints`` holds
+    resumable ones meanwhile, and ``metrics.jsonl`` has a line per step. `checkpoint_seconds` is the shortest time between
+    two checkpoints. `device_map` is transformers' option for several devices of one process, "auto" or None. `trackers`
+    receive the losses too (trackers.py).
     """
 
     base: str
@@ -52,16 +52,17 @@ class Job:
 
 
 def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | int]:
-    """Train from `job.base` on `job.examples` and write the model, in both its forms; go on from a checkpoint if any.
+    """Train from `job.base` on `job.examples` and write the model, in both its forms; resume from a checkpoint if any.
 
-    `report(steps, tokens)` is called after every step; steps done by an earlier attempt are told first, with 0 tokens. If
-    it raises `Interrupted`, a checkpoint is saved before that goes on. A job finished in this folder is not done again.
+    `report(steps, tokens)` is called after every step; steps of an earlier attempt are reported first, with 0 tokens. If it
+    raises `Interrupted`, a checkpoint is saved before the exception is raised again. A job finished in this folder is not
+    repeated.
 
     Returns:
         steps, examples, epochs, tokens and label_tokens (no padding), truncated (examples cut to `max_tokens`), left_out
-        (examples of which nothing to learn fits, or that the template alters; they are in ``rejected-00000.parquet``),
-        first_loss and final_loss (of the first and the last step, in nats per label token), seconds (of training, over
-        all attempts).
+        (examples without a label within `max_tokens`, or that the template alters; they are in
+        ``rejected-00000.parquet``), first_loss and final_loss (of the first and the last step, in nats per label token),
+        seconds (of training, over all attempts).
 
     Raises:
         RecipeError: an option is wrong.
@@ -112,7 +113,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
 
 
 def fingerprint(job: Job) -> str:
-    """Return a hash of all that defines the job's result, so that nothing of another job is taken up."""
+    """Return a hash of the arguments that define the job's result, so that no other job's files are reused."""
     template = models.read_chat_template(job.chat_template) or ""
     options = json.dumps(job.options.model_dump(), sort_keys=True)
     return record_id(job.base, template, job.direction, options, str(job.random_seed), *map(repr, job.examples))
@@ -174,7 +175,7 @@ def _metrics(job: Job, rows: list[Row], batches: list[list[int]]) -> dict[str, f
 
 
 def _rows(job: Job, tokenizer: Any) -> tuple[list[Row], list[Rejection]]:
-    """Return the examples as tokens, and those that leave nothing to learn or that the chat template alters."""
+    """Return the examples as tokens, and the rejections of those without a label or that the chat template alters."""
     rows, left_out = list[Row](), list[Rejection]()
     for one in job.examples:
         if rewritten(tokenizer, one, job.direction):
@@ -191,13 +192,12 @@ def _rows(job: Job, tokenizer: Any) -> tuple[list[Row], list[Rejection]]:
 def _save(trainer: Any, job: Job) -> None:
     """Write the model in float32 and in bfloat16, each whole or not at all: weights, config, tokenizer, chat template.
 
-    An adapter is merged into the base model first, since every engine can load a full checkpoint and not every engine an
-    adapter.
+    An adapter is merged into the base model first, since every engine can load a full checkpoint, but not an adapter.
     """
     folder = Path(job.folder)
     model = trainer.model
     if trainer.is_fsdp_enabled or (job.options.lora and job.options.lora.quantised):
-        # It is in parts, or rounded: it is put together from disk, an adapter upon the base as that was.
+        # It is sharded, or quantised: load it from disk, an adapter onto the unquantised base.
         import torch
 
         parts = folder / "checkpoints" / "parts"
@@ -207,7 +207,7 @@ def _save(trainer: Any, job: Job) -> None:
         model = model.merge_and_unload()
     if not distributed.is_first():
         return
-    if job.options.dropout:  # it is a way to train, and no part of the model
+    if job.options.dropout:  # dropout belongs to the training, not to the model
         for name, value in dropout_of(Path(job.base)).items():
             setattr(model.config, name, value)
     with _appearing(folder / MODEL) as temporary:
@@ -219,7 +219,7 @@ def _save(trainer: Any, job: Job) -> None:
 
 @contextmanager
 def _appearing(final: Path) -> Iterator[Path]:
-    """Let a folder be written under another name; it takes the place of what was there once all of it is on disk."""
+    """Yield a temporary folder that replaces `final` once all its files are on disk."""
     temporary = owned.unfinished(final)
     yield temporary
     flush(*temporary.rglob("*"))
@@ -227,7 +227,7 @@ def _appearing(final: Path) -> Iterator[Path]:
 
 
 class _Clock:
-    """In place of a `Watch`: notes when each step ended, and stops when time is up."""
+    """In place of a `Watch`: records the end of each step, and stops when time is up."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
@@ -246,7 +246,7 @@ class _Clock:
 
 
 def rehearse(job: Job, seconds: float) -> tuple[int, float]:
-    """Return (tokens, seconds) of `REHEARSED` steps of a training, or fewer when time is up; the first is not counted.
+    """Return (tokens, seconds) of `REHEARSED` steps of a training, or fewer when time is up, without the first step.
 
     Raises:
         EmptyStep: no example leaves anything to learn.

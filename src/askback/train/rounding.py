@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1 << 22
-"""Weights that are rounded at a time, a multiple of `BLOCK`; about 100 MB of memory, whatever the model's size."""
+"""Number of weights rounded at a time, a multiple of `BLOCK`: about 100 MB of memory for a model of any size."""
 BLOCK = 16
-"""Draws of 16 bits that one count of the generator gives."""
+"""Number of 16-bit random numbers per count of the generator."""
 LARGEST, INFINITE = 0x7F7F, 0x7F80
 """The largest finite bfloat16 number and infinity, as bits."""
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
-"""What is rounded, by its name in a safetensors file; integers, and what is bfloat16 already, are kept as they are."""
+"""The types that are rounded, by their names in safetensors files; integers and bfloat16 are copied."""
 
 METADATA = "__metadata__"
 
@@ -35,10 +35,7 @@ Bits: TypeAlias = NDArray[np.uint16]
 
 
 def write_bfloat16(checkpoint: Path, target: Path, random_seed: int, step: str) -> None:
-    """Write the bfloat16 form of a checkpoint folder into the new folder `target`: rounded weights, the rest as it is.
-
-    The caller sees to it that `target` appears whole or not at all.
-    """
+    """Write the bfloat16 form of a checkpoint into the new folder `target`: weights rounded, other files copied."""
     target.mkdir()
     for path in sorted(checkpoint.iterdir()):
         if path.suffix == ".safetensors":
@@ -57,15 +54,15 @@ def write_bfloat16(checkpoint: Path, target: Path, random_seed: int, step: str) 
 def round_stochastically(values: NDArray[Any], draws: Bits) -> Bits:
     """Return `values` as bfloat16 bits, each rounded away from zero with the probability of its remainder.
 
-    What bfloat16 can hold exactly stays, as do zeros with their sign, infinities and NaN. A finite number stays finite:
-    above the largest bfloat16 number it becomes that.
+    Exact bfloat16 values stay, and so do signed zeros, infinities and NaN. A finite number stays finite: above the largest
+    bfloat16 number it becomes that.
 
     Args:
-        draws: uniform over all 16-bit numbers, one for each value.
+        draws: random numbers, uniform over 16 bits, one for each value.
     """
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     magnitude = bits & np.uint32(0x7FFFFFFF)
-    # A draw carries into the upper half just when it and the remainder come to 2¹⁶ or more.
+    # A draw carries into the upper half when its sum with the remainder is 2¹⁶ or more.
     upper = (magnitude + draws) >> np.uint32(16)
     finite = magnitude < np.uint32(INFINITE << 16)
     np.minimum(upper, LARGEST, out=upper, where=finite)
@@ -76,7 +73,7 @@ def round_stochastically(values: NDArray[Any], draws: Bits) -> Bits:
 
 
 def draws_at(random_seed: int, step: str, tensor: str, start: int, count: int) -> Bits:
-    """Return the draws of `count` places of a tensor from place `start` on, a multiple of `BLOCK`."""
+    """Return the draws for `count` places of a tensor from place `start` on, which is a multiple of `BLOCK`."""
     assert start % BLOCK == 0
     key = hashlib.sha256(json.dumps([random_seed, step, tensor]).encode()).digest()[:16]
     generator = np.random.Philox(key=int.from_bytes(key, "little"), counter=start // BLOCK)
@@ -106,9 +103,9 @@ def _round_file(source: Path, target: Path, random_seed: int, step: str) -> None
                     written.write(values.tobytes())
 
 
-def _rounded_header(before: dict[str, Any], said: str) -> dict[str, Any]:
+def _rounded_header(before: dict[str, Any], rounding: str) -> dict[str, Any]:
     """Return the header of the rounded file; tensors of larger items come first, so that each is aligned in memory."""
-    after: dict[str, Any] = {METADATA: {"format": "pt", **before.get(METADATA, {}), "rounding": said}}
+    after: dict[str, Any] = {METADATA: {"format": "pt", **before.get(METADATA, {}), "rounding": rounding}}
     sizes: dict[str, tuple[int, int]] = {}  # of an item, and of all
     for name, tensor in before.items():
         if name != METADATA:

@@ -1,8 +1,8 @@
-"""Experiment trackers beside ``metrics.jsonl``: transformers' own callbacks, for whoever names one (`Resources.trackers`).
+"""Experiment trackers beside ``metrics.jsonl``, through transformers' own callbacks (`Resources.trackers`).
 
-A tracker is told each step's loss and learning rate, and the trainer's and the model's settings; no text of an example.
+A tracker receives each step's loss and learning rate, and the settings of trainer and model; no text of an example.
 TensorBoard writes into the step's folder, trackio into its own database on this machine. W&B and MLflow send to the server
-that their own variables or log-in name; a key is theirs to read, and is in no recipe.
+of their own variables or log-in, and read their own key, which is in no recipe.
 """
 
 import os
@@ -16,14 +16,14 @@ from askback.errors import MissingExtra
 from askback.train import distributed
 
 PROJECT = {"wandb": "WANDB_PROJECT", "mlflow": "MLFLOW_EXPERIMENT_NAME"}
-"""Variables that name the project, where nobody has set them: after the run."""
+"""Environment variables of the project's name, set to the run's name where they are not set."""
 
 
 def check_installed(trackers: Sequence[str]) -> None:
-    """Look for the trackers' packages, which are named as they are.
+    """Check that the trackers' packages, which have their names, are installed.
 
     Raises:
-        MissingExtra: one is not installed.
+        MissingExtra: one is not.
     """
     for name in trackers:
         if find_spec(name) is None:
@@ -31,9 +31,9 @@ def check_installed(trackers: Sequence[str]) -> None:
 
 
 def track(trainer: Any, trackers: Sequence[str], folder: Path) -> None:
-    """Have a trainer tell the trackers what it logs, as the step `folder` of its run.
+    """Make a trainer log to the trackers, under the names of its run and of its step, `folder`.
 
-    A training that goes on after a kill goes on under the same name; its steps since the last checkpoint come twice.
+    A resumed training keeps its name; its steps since the last checkpoint are logged twice.
     """
     from transformers.integrations import TensorBoardCallback
     from transformers.integrations.integration_utils import get_reporting_integration_callbacks

@@ -1,4 +1,4 @@
-"""TRL's `SFTTrainer`, set up for our rows: its settings, its loss where no GPU is, its learning rate."""
+"""TRL's `SFTTrainer`, set up for our rows: its settings, its loss on a CPU, its learning rate."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import torch
 
 MASKED = -100
-"""Label of a token that is not learnt."""
+"""Label of a token without loss."""
 
 MICRO_TOKENS = {"cpu": 4096, "gpu": 16384}
-"""Most tokens in one forward and backward pass, padding included; a batch takes as many passes as it needs."""
+"""Largest number of tokens in one forward and backward pass, padding included; a batch may take several passes."""
 
 SHARED_TOKENS = 64
-"""A shorter common beginning is read with every row."""
+"""Smallest length of a common prefix that is read once for all rows."""
 
 _ORDERED = "the data are tokenised and put in order before"
 _LOGGED = "metrics.jsonl has every step"
@@ -56,18 +56,17 @@ OWN = {
     "logging_strategy": _LOGGED,
     "logging_nan_inf_filter": "training stops when the loss is not a number",
     "report_to": "use resources.trackers, which is no part of the result",
-    **dict.fromkeys(("run_name", "project"), "trackers are told the names of the run and of the step"),
+    **dict.fromkeys(("run_name", "project"), "trackers get the names of the run and of the step"),
     "resume_from_checkpoint": "a training resumes by itself",
 }
-"""Options of `SFTConfig` that a recipe's `trl:` may not set, and what to do instead."""
+"""Options of `SFTConfig` that a recipe's `trl:` may not set, with the reason or the alternative."""
 
 
 def check_options(options: Training) -> None:
-    """Check what the recipe's own validation cannot know without TRL.
+    """Check the options `trl`, which the recipe's own validation cannot check without TRL.
 
     Raises:
-        RecipeError: `trl` has a key that `SFTConfig` does not know, or one that would break a promise of this step; or the
-            learning rate would rise. All problems are listed.
+        RecipeError: `trl` has a key that `SFTConfig` lacks, or one of `OWN`. All problems are listed.
     """
     from trl import SFTConfig
 
@@ -116,7 +115,7 @@ def build_trainer(
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()  # TRL rounds an adapter on a quantised base
-    # Without a progress bar the library would print every step.
+    # Without its progress bar the library prints every step.
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -133,7 +132,7 @@ def _trainer_class() -> Any:
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
-            # TRL's fused head is made for GPUs; on a CPU it scores every position, prompts and padding too, in float32.
+            # TRL's fused head is made for GPUs; on a CPU it computes logits of every position in float32, also of padding.
             whole = self.args.device.type == "cpu" and not self.is_fsdp_enabled
             plain = self.args.loss_type == "nll" and self.label_smoother is None and not self.aux_loss_enabled
             if whole and plain and not return_outputs:
@@ -144,7 +143,7 @@ def _trainer_class() -> Any:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            # From the first of n steps to the last are n - 1 intervals; the last would not reach its rate otherwise.
+            # The last of n steps is n - 1 intervals after the first, and has to reach the final learning rate.
             return super().create_scheduler(max(1, num_training_steps - 1), optimizer)
 
         def _send_telemetry(self) -> None:
@@ -156,11 +155,11 @@ def _trainer_class() -> Any:
 def label_loss(
     model: Any, inputs: dict[str, "torch.Tensor"], label_tokens: "torch.Tensor | int | None", share: bool = True
 ) -> "torch.Tensor":
-    """Return the cross-entropy summed over the labels of a micro-batch, divided by those of its whole batch.
+    """Return the cross-entropy summed over the labels of a micro-batch, divided by the number of labels of its batch.
 
-    The model's head is shown only the positions whose next token is a label. The sum is the same, for a fraction of the
-    work where prompts are long, and no logits are held for the rest. With `share`, a prefix that all rows begin with is
-    read once for all: the same loss and gradients again, for half the work where the prompt is the rubric's.
+    Logits are computed only at positions whose next token is a label, which gives the same sum for a fraction of the work
+    and memory where prompts are long. With `share`, a common prefix of all rows is read once: the same loss and gradients,
+    for half the work with the rubric's prompt.
     """
     from torch.nn.functional import cross_entropy
 
@@ -170,7 +169,7 @@ def label_loss(
     rest: dict[str, Any] = {name: value for name, value in inputs.items() if name != "labels"}
     shared = _shared_tokens(inner, inputs["input_ids"], learnt) if share else 0
     if shared:
-        # Not through the wrapping: every pass there must be one of all processes, which need not share a prefix.
+        # Not through the wrapper: each of its passes must run in all processes, which may have other prefixes.
         rest["cache"] = _read_once(inner, inputs["input_ids"][:, :shared])
         rest["input_ids"] = inputs["input_ids"][:, shared:]
 
@@ -184,7 +183,7 @@ def label_loss(
 
 
 def _shared_tokens(model: Any, ids: "torch.Tensor", learnt: "torch.Tensor") -> int:
-    """Return how many tokens all rows begin with and do not learn; 0 if they are too few to be worth it."""
+    """Return the length of the common prefix of all rows without labels; 0 below `SHARED_TOKENS`."""
     kinds = getattr(model.config.get_text_config(), "layer_types", None) or ["full_attention"]
     if len(ids) < 2 or set(kinds) != {"full_attention"}:
         return 0
@@ -204,7 +203,7 @@ def _read_once(model: Any, ids: "torch.Tensor") -> Any:
 
 
 def _settings(options: Training, lengths: list[list[int]], random_seed: int, checkpoints: Path) -> Any:
-    """Return the `SFTConfig`: the recipe's options, its `trl` on top, and what keeps our promises."""
+    """Return the `SFTConfig` of the recipe's options, with its `trl` on top."""
     import torch
     from trl import SFTConfig
 
@@ -249,7 +248,7 @@ def _settings(options: Training, lengths: list[list[int]], random_seed: int, che
 
 
 def _falling(options: Training) -> dict[str, Any]:
-    """Return the schedule that falls linearly to `final_learning_rate`, unless `trl` names another."""
+    """Return the options of a linear schedule to `final_learning_rate`, unless `trl` names another schedule."""
     if "lr_scheduler_type" in options.trl:
         return {}
     if options.final_learning_rate == options.learning_rate:
@@ -275,7 +274,7 @@ def _adapter(lora: Lora | None) -> Any:
 
 
 def quantisation(kind: str) -> Any:
-    """Return how transformers is to quantise the base model under an adapter (QLoRA, Dettmers et al. 2023).
+    """Return transformers' quantisation of the base model under an adapter (QLoRA, Dettmers et al. 2023).
 
     Raises:
         MissingExtra: bitsandbytes is not installed.
@@ -295,7 +294,7 @@ def quantisation(kind: str) -> Any:
 
 @contextmanager
 def _as_recipe_error() -> Iterator[None]:
-    """TRL checks its options when they are put together; what it refuses stands in the recipe."""
+    """Raise `RecipeError` for an option that TRL refuses."""
     try:
         yield
     except (ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""What a training sees, and when: how many steps, examples as tokens, rows in batches. Pure, and free of torch."""
+"""The data of a training: number of steps, examples as tokens, rows in batches. Pure, and without torch."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -26,13 +26,13 @@ PAPER_STEPS = (
 """(examples, batch, steps) of the paper's data-scaling runs (method.md 1.5)."""
 
 WINDOW = 8
-"""Batches whose rows are sorted by length together: enough to leave little padding, few enough to leave chance."""
+"""Number of batches whose rows are sorted by length together: more means less padding, but less random batches."""
 
 
 class Row(NamedTuple):
-    """A conversation as token ids, with a mask of those that are `learnt`. `truncated`: it was cut to fit.
+    """A conversation as token ids, with a mask of those that are `learnt` (have a label).
 
-    `judgement`: what is learnt is a rating.
+    `truncated`: it was cut to fit. `judgement`: it teaches a rating.
     """
 
     id: str
@@ -43,12 +43,12 @@ class Row(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """Length of the whole row."""
+        """Number of tokens of the row."""
         return len(self.ids)
 
 
 def row_of(id: str, exchanges: Iterable[prompts.Exchange], truncated: bool, judgement: bool = False) -> Row:
-    """Return exchanges as a row of which the answers are learnt."""
+    """Return exchanges as a row in which the answers are learnt."""
     ids, learnt = list[int](), list[bool]()
     for asked, answer in exchanges:
         ids += asked + answer
@@ -64,8 +64,8 @@ def batch_size_for(examples: int) -> int:
 def steps_for(examples: int, batch_size: int) -> int:
     """Return optimiser steps by the paper's table (method.md 1.5), exactly at its rows.
 
-    Between two rows the number of epochs goes linearly with the logarithm of the number of examples; beyond the ends it
-    stays that of the end row (2.4 below 100 examples, 1 above 51,200).
+    Between two rows the number of epochs is linear in the logarithm of the number of examples; beyond the ends it is that
+    of the end row (2.4 below 100 examples, 1 above 51,200).
     """
     return max(1, round(_epochs(examples) * examples / batch_size))
 
@@ -87,12 +87,12 @@ def _epochs(examples: int) -> float:
 
 
 def tokenize(tokenizer: Any, example: Taught, direction: Direction, max_tokens: int) -> Row | None:
-    """Return an example's tokens in one direction, at most `max_tokens`; None if nothing to learn would fit.
+    """Return an example's tokens in one direction, at most `max_tokens`; None if no label would fit.
 
-    Forward, instruction → output: a conversation that is too long loses whole exchanges from its end; where the first is
-    too long by itself, its output loses its end, and with it the stop token, since it did not end there. Backward, output
-    → instruction, of the last exchange alone: the instruction stays whole, and an output that is too long loses its end
-    inside the prompt. A lesson is never cut, as being cut is what it is about.
+    Forward, instruction → output: a conversation that is too long loses whole exchanges from its end; where the first alone
+    is too long, its output loses its end, with the stop token. Backward, output → instruction, of the last exchange alone:
+    the instruction stays whole, and an output that is too long loses its end inside the prompt. A lesson is never cut, as
+    lessons teach to recognise cut text.
 
     Raises:
         InputError: the chat template is not fit for training (`prompts.render_pair`).
@@ -105,7 +105,7 @@ def tokenize(tokenizer: Any, example: Taught, direction: Direction, max_tokens: 
 
 
 def rewritten(tokenizer: Any, example: Taught, direction: Direction) -> bool:
-    """Tell whether the chat template would render an example otherwise than it is (`prompts.rewrites`)."""
+    """Return whether the chat template alters an example (`prompts.rewrites`)."""
     if direction == "backward":
         return prompts.rewrites(tokenizer, prompts.backward(example.output), example.instruction)
     if isinstance(example, Lesson):
@@ -133,7 +133,7 @@ def _forward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
 
 
 def _lesson(tokenizer: Any, example: Lesson, max_tokens: int) -> Row | None:
-    """Return the rubric's prompt as the scorer puts it, and the digit and the stop token as what is to be learnt."""
+    """Return the scorer's prompt of the rubric, with the digit and the stop token to learn."""
     asked = prompts.rubric(example.instruction, example.output)
     exchanges = prompts.render_exchanges(tokenizer, asked, f" {example.score:.0f}")
     row = row_of(example.id, exchanges, truncated=False, judgement=True)
@@ -159,17 +159,17 @@ def _backward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
 
 
 def arrange(rows: Sequence[Row], steps: int, batch_size: int, seed: int) -> list[list[int]]:
-    """Return, for each step, which rows it takes, shortest first: a pure function of the seed and of ids and lengths.
+    """Return the rows of each step, shortest first: a pure function of the seed and of ids and lengths.
 
     Every epoch is shuffled anew, and the next begins where it ends, so that all batches are full. Within windows of
-    `WINDOW` batches of one epoch, judgements keep to themselves, as the loss of a digit is lost among hundreds of tokens,
-    and rows of like length share a batch; then the batches of a window are shuffled.
+    `WINDOW` batches of one epoch, judgements have batches of their own, as the loss of one digit is negligible among
+    hundreds of tokens, and rows of similar length share a batch; then the batches of a window are shuffled.
     """
     epochs = -(-steps * batch_size // len(rows))
     stream = [index for epoch in range(epochs) for index in _shuffled(rows, seed, epoch)]
 
     def window(step: int) -> tuple[int, int, int]:
-        # A batch across the border of two epochs stands alone, so that no batch gathers copies of one row.
+        # A batch across the border of two epochs is a window of its own, so that no batch collects copies of one row.
         first, last = step * batch_size, (step + 1) * batch_size - 1
         return first // len(rows), last // len(rows), step // WINDOW
 
