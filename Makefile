@@ -1,5 +1,6 @@
 # make demo   set up, run the whole loop on this machine's documentation, show what came out
-# make test   set up, then format, lint, types and tests: what CI checks, but for test-vllm
+# make test   set up, then format, lint, types and tests: what CI checks, but for test-ray and test-vllm
+# make test-ray   the tests of a Ray cluster that loses a node or its run: they wait for a minute
 # make fuzz   the fuzzers of tests/fuzz, large; ASKBACK_FUZZ multiplies their size, which is 1 in make test
 # make test-vllm   the tests against a real vLLM, its CPU build, in .venv-vllm (3.5 GB)
 PYTHON ?= python3
@@ -7,18 +8,22 @@ ASKBACK_FUZZ ?= 20
 BIN := .venv/bin
 STAMP := $(BIN)/.askback-installed
 
-.PHONY: demo test fuzz test-vllm check docs clean
+.PHONY: demo test fuzz test-ray test-vllm check docs clean
 
 demo: $(STAMP)
 	$(BIN)/askback models --fetch builtin:smollm2-135m
 	$(BIN)/askback demo
 
-# A worker a core, each with one thread for torch: two threads in each of two processes slow each other down.
+# A worker a core, each with one thread for torch: two threads in each of two processes slow each other down. Files are
+# handed out in the order of tests/conftest.py, the slowest first.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
 fuzz: $(STAMP)
 	ASKBACK_FUZZ=$(ASKBACK_FUZZ) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz
+
+test-ray: $(STAMP)
+	$(BIN)/python -m pytest -m ray tests
 
 test-vllm: $(STAMP) .venv-vllm/.installed
 	ASKBACK_VLLM=$(CURDIR)/.venv-vllm/bin/python $(BIN)/python -m pytest -m vllm tests

@@ -12,6 +12,28 @@ from askback.models import builtin
 from tests.tiny import build_tiny_model
 from tests.untrained import make_run
 
+SLOWEST = (
+    "test_smoke_run",
+    "test_launch",
+    "test_ray",
+    "test_cli",
+    "test_tables",
+    "test_model_code",
+    "test_plan",
+    "test_budget",
+    "test_finetune",
+    "test_injection",
+    "test_humpback",
+)
+"""Files of half a minute or more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slowest files, so that none is left for one of several processes alone at the end."""
+    rank = {name: at for at, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(SLOWEST)))
+
+
 IMPORTED = ("train.preload", "train.steps", "augment.write", "curate.score", "evaluate.answers", "evaluate.loss")
 """Modules that workers of the tests import."""
 

@@ -139,6 +139,7 @@ def test_two_nodes_give_the_same_bytes_as_local_processes(two: Any, made_run: Pa
     assert not list(ray.rglob("*.tmp"))
 
 
+@pytest.mark.ray
 def test_a_node_that_dies_costs_its_pieces_alone(two: Any, tmp_path: Path) -> None:
     run_trace(recipe(tmp_path / "local", 2))
     second = next(iter(two.worker_nodes))
@@ -161,6 +162,7 @@ def test_a_node_that_dies_costs_its_pieces_alone(two: Any, tmp_path: Path) -> No
     assert "a worker was lost" in (tmp_path / "ray/run/trace/log.txt").read_text()
 
 
+@pytest.mark.ray
 def test_ctrl_c_finishes_what_is_in_flight_and_the_next_run_goes_on(two: Any, tmp_path: Path) -> None:
     file = on_ray(recipe(tmp_path), two)
     interrupt = meanwhile(lambda: len(attempts(tmp_path)) >= 4, lambda: os.kill(os.getpid(), signal.SIGINT))
