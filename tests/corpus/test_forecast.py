@@ -51,3 +51,16 @@ def test_rows_of_what_is_read_whole_are_counted(tmp_path: Path) -> None:
     rows = [json.dumps({"text": f"# Boats of {number}\n\n{text}"}) for number in range(7)]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
     assert foreseen(CorpusSource(format="jsonl", path=str(tmp_path / "rows.jsonl")), tmp_path)[0] == 7
+
+
+@pytest.mark.parametrize(("preset", "said"), [("paper", True), ("web", False)])
+def test_the_paper_s_rules_are_told_what_web_would_keep(preset: str, said: bool, tmp_path: Path) -> None:
+    paragraph = "".join(f"Boat number {at} went down the river to the market. " for at in range(20)).strip()
+    (tmp_path / "short.md").write_text(f"# Boats\n\n{paragraph}\n")
+    (tmp_path / "long.md").write_text("# Ships\n\n" + "".join(f"{paragraph} {number}.\n\n" for number in range(9)))
+    source = {"format": "markdown", "path": str(tmp_path)}
+    options = {"sources": [source], "languages": [], "preset": preset, "repeat_jaccard": None, "drop_copies": False}
+    context: Any = SimpleNamespace(refusals=Refusals(at_once=True), folder=tmp_path)
+    found = forecast.forecast_of_segments(Corpus.model_validate(options), context)
+    assert found.made.count == (1 if said else 2)
+    assert found.notes == (("preset web would keep about 2 segments, the paper's rules 1",) if said else ())

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askback.corpus.markup import from_markdown, from_rst
+from askback.corpus.page import read_blocks
 from askback.corpus.segment import segment
 from askback.records import Document, Markup
 
@@ -135,3 +136,9 @@ def test_front_matter_is_left_out_where_it_ends(lines: list[str], left: bool, en
 )
 def test_a_role_shows_its_title(role: str, words: str) -> None:
     assert f">{words}<" in from_rst(role)
+
+
+def test_headers_that_lead_back_to_the_contents_keep_their_words() -> None:
+    text = "Kites\n=====\n\n.. contents::\n\nTail\n----\n\nIt is long.\n\nFrame\n-----\n\nIt is light.\n"
+    blocks = read_blocks(from_rst(text), main=False)
+    assert [block.text for block in blocks if block.level] == ["Kites", "Tail", "Frame"]

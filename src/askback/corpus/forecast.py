@@ -18,11 +18,13 @@ from askback.execution.outcome import Outcome
 from askback.execution.step import nothing_kept
 from askback.inputs.remote import File
 from askback.recipe import Corpus, CorpusSource
+from askback.recipe.inputs import PRESETS
 from askback.recipe.variables import hide
 from askback.records import Document, Rejection, Segment
 
 SAMPLE_DOCUMENTS = 200
 SAMPLE_SECONDS = 3.0
+BY_WEB = "segments that preset web keeps"
 
 
 def forecast_of_segments(options: Corpus, context: ForecastContext) -> Forecast:
@@ -46,7 +48,14 @@ def forecast_of_segments(options: Corpus, context: ForecastContext) -> Forecast:
     with context.refusals.noted():
         if whole_corpus and not found_pairs:
             raise nothing_kept(context.folder, cut_so_far.counts, cut_so_far.reasons)
-    return Forecast(Pairs(round(segments), spread(found_pairs)), sum(documents.values()), documents=documents)
+    notes = (_more(segments, len(found_pairs), cut_so_far),) if options.preset == "paper" and found_pairs else ()
+    made = Pairs(round(segments), spread(found_pairs))
+    return Forecast(made, sum(documents.values()), documents=documents, notes=notes)
+
+
+def _more(segments: float, kept: int, outcome: Outcome[Segment]) -> str:
+    more = (outcome.tallies[BY_WEB] - kept) / kept * segments
+    return f"preset web would keep about {segments + more:,.0f} segments, the paper's rules {segments:,.0f}"
 
 
 def forecast_of_unique(options: Corpus, context: ForecastContext) -> Forecast:
@@ -66,12 +75,16 @@ def _look(
     whole = source.model_copy(update={"sample": 1.0, "limit": most})
     deadline = time.monotonic() + SAMPLE_SECONDS
     count, sampled, outcome = 0, 0, Outcome[Segment]()
+    by_web = options.model_copy(update=PRESETS["web"])
 
     def first(documents: Iterator[Document | Rejection]) -> tuple[Outcome[Segment], int, int]:
         """In the process apart, which goes on counting what it was given with `sampled`."""
         nonlocal sampled
         before = sampled
-        made = cut(islice(documents, SAMPLE_DOCUMENTS - sampled), options)
+        found = list(islice(documents, SAMPLE_DOCUMENTS - sampled))
+        made = cut(found, options)
+        if options.preset == "paper":
+            made.tally(BY_WEB, len(cut(found, by_web).kept))
         sampled += sum(counts.entered for stage, counts in made.counts.items() if stage == "documents")
         return made, sampled - before, sum(1 for _ in documents)
 

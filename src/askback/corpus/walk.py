@@ -81,6 +81,8 @@ class Walk:
 
     def marked(self, index: int, rule: str) -> int | None:
         """Leave out an element that is marked as hidden or furniture; read one that is marked as a header."""
+        if rule == "role" and self.heading:  # docutils links a header back to the table of contents
+            return None
         end = self.left_out.marked(index, rule)
         given = self.attributes[index] or ""
         if end is not None or 'role="heading"' not in given or self.heading or self.tags[index] in HEADERS:
