@@ -79,17 +79,17 @@ class Forecast:
     entered: int = 0
     tokens: Tokens = field(default_factory=Tokens)
     model_bytes: int = 0
-    """Of disk, where its output is a model."""
+    """Bytes of disk of its output, if that is a model."""
     scratch: int = 0
     """Bytes of disk that it needs beside its output while it runs."""
     memory: float = 0.0
-    """GB of a card's memory that each of its processes needs, of a training."""
+    """GB of GPU memory that each process of a training needs."""
     notes: tuple[str, ...] = ()
-    """What is to be said of the plan: what the recipe asks for and will not get, or will not come out as hoped."""
+    """Notes on the plan: options that will have no effect, or another one than expected."""
     rows: tuple[str, ...] = ()
-    """What is made of the first rows of each file that it reads pairs from."""
+    """The pairs, or faults, in the first rows of each file that it reads pairs from."""
     documents: Mapping[str, int] = field(default_factory=dict)
-    """How many documents each source holds."""
+    """Number of documents of each source."""
 
     @property
     def disk(self) -> int:

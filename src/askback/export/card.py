@@ -124,7 +124,7 @@ def _losses(run: Path) -> list[str]:
 
 
 def _models(run: Path) -> list[str]:
-    """Name what wrote the instructions and what judged them, as the records themselves do."""
+    """Return the models that wrote and judged the instructions, by the records, a line each."""
     tree = recipe_tree(run)
     base = str(tree.get("base", ""))
     known = BUILTIN.get(base.removeprefix("builtin:"))
@@ -145,7 +145,7 @@ def _models(run: Path) -> list[str]:
 
 
 def _trains(run: Path) -> bool:
-    """Tell whether the recipe trains models on its pairs (not with ``forward: null``)."""
+    """Return whether the recipe trains models on its pairs (not with ``forward: null``)."""
     return recipe_tree(run).get("forward", {}) is not None
 
 
@@ -154,7 +154,7 @@ def _first(folder: Path) -> Any:
 
 
 def _not_looked_for(run: Path) -> list[str]:
-    """Say what the recipe left unchecked in the documents."""
+    """Return the checks of documents that the recipe left out, a line each."""
     corpus = recipe_tree(run).get("corpus", {})
     lines = []
     if corpus.get("pii", "keep") == "keep":
@@ -165,7 +165,7 @@ def _not_looked_for(run: Path) -> list[str]:
 
 
 def _rounds(run: Path) -> list[str]:
-    """Say which round the pairs are of, and what the gate and the agreement of rounds say about it."""
+    """Return the round of the pairs, the gate's decisions, and the agreement of rounds, in words."""
     found = result(run)
     if not _trains(run):
         return ["\nThe pairs are those of the one round there is; no model was trained on them."]
@@ -179,7 +179,7 @@ def _rounds(run: Path) -> list[str]:
 
 
 def _quality(pairs: list[Example]) -> list[str]:
-    """Say under which quality tags the recipe's own models were trained on these pairs, if any."""
+    """Return a line on the quality tags with which the recipe's own models were trained on these pairs, if any."""
     best = max((pair.quality for pair in pairs), default="", key=lambda quality: int(quality.partition(" ")[0] or 0))
     if not best:
         return []

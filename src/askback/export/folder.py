@@ -93,7 +93,7 @@ def check_out(run: Path, out: Path) -> None:
 
 
 def _is_run(folder: Path) -> bool:
-    """Tell whether a folder looks like a run's, whatever version made it."""
+    """Return whether a folder looks like a run's, whatever version made it."""
     return (folder / "recipe.yaml").is_file() and next(folder.glob("*/step.json"), None) is not None
 
 

@@ -11,19 +11,19 @@ from askback.inputs.rows import BrokenRow, read_rows
 from askback.text.words import in_a_row, join, words
 
 NGRAM = 13
-"""Words in a row that a text and a prompt may not share; the field's habit since GPT-3."""
+"""Number of consecutive words that a text and a prompt may not share, as usual since GPT-3."""
 SHORTEST = 6
-"""A prompt of fewer than 13 words has to be in a text as a whole; one of fewer than this is too common to look for. In
-scripts without spaces both numbers are in letters, as `in_a_row` converts them."""
+"""Smallest number of words of a prompt that is searched for; one of fewer than 13 words has to be in a text as a whole.
+In scripts without spaces both numbers are in letters (`in_a_row`)."""
 FIELDS = ("instruction", "prompt", "question", "text")
-"""Where a row holds its prompt: the first of these, or the first of `turns`."""
+"""Fields that may hold a row's prompt, the first that is there; else the first of `turns`."""
 
 
 class EvaluationPrompts:
-    """Prompts of evaluation sets, to be looked for in texts. Words are compared without case and punctuation."""
+    """Prompts of evaluation sets that are searched for in texts, without case and punctuation."""
 
     def __init__(self, prompts: Iterable[tuple[str, str]]) -> None:
-        """Take (where it is from, prompt) pairs."""
+        """Take (place, prompt) pairs."""
         self._whole: dict[tuple[str, ...], str] = {}
         self._starts: dict[tuple[str, ...], list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
         for where, prompt in prompts:
@@ -39,10 +39,9 @@ class EvaluationPrompts:
                 self._starts.setdefault(run[:SHORTEST], []).append((asked, run))
 
     def found_in(self, text: str) -> str | None:
-        """Return the words that `text` shares with a prompt, and which prompt that is; None if it shares none.
+        """Return, in words, what `text` shares with a prompt: 13 consecutive words, or all of a prompt of 6 to 12 words.
 
-        Shared are 13 words in a row, or all of a prompt of 6 to 12 words. A text that is nothing but a prompt is found
-        whatever its length.
+        None if it shares neither. A text that equals a prompt is found whatever its length.
         """
         mine = tuple(words(text))
         if mine in self._whole:
@@ -60,7 +59,7 @@ def evaluation_prompts(paths: tuple[str, ...]) -> EvaluationPrompts:
     """Read evaluation prompts from JSON Lines, JSON or Parquet files.
 
     Raises:
-        InputError: a file is missing, broken, or has a row without a prompt: it would not be looked for.
+        InputError: a file is missing, broken, or has a row without a prompt, which would not be searched for.
     """
     return _prompts(paths, tuple(stamp(Path(path)) if Path(path).is_file() else None for path in paths))
 

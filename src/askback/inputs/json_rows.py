@@ -92,7 +92,7 @@ def _is_array(first: bytes) -> bool:
 
 
 def _is_lines(head: bytes) -> bool:
-    """Tell whether a text that begins with an object is JSON Lines: a line is an object by itself, or the first line is
+    """Return whether a text that begins with an object is JSON Lines: a line is an object by itself, or the first line is
     not the beginning of an object that goes on."""
     lines = [line for line in head.removeprefix(codecs.BOM_UTF8).split(b"\n") if line.strip()]
     start = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")

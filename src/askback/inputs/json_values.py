@@ -136,7 +136,7 @@ def row_of(given: Any) -> Row:
 
 
 def filled(value: object) -> bool:
-    """Tell whether a field holds anything: no null, no blank text, nothing empty."""
+    """Return whether a field holds anything: no null, no blank text, nothing empty."""
     if isinstance(value, str):
         return value.strip() not in ("", "[]", "{}", "null")
     return value is not None and not (hasattr(value, "__len__") and len(value) == 0)

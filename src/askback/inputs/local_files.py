@@ -1,4 +1,4 @@
-"""Files of this machine: opened only if they are files, and known by size, time of change and number."""
+"""Files of this machine: opened only if they are regular files, and identified by size, time of change and inode."""
 
 import errno
 import os
@@ -7,14 +7,14 @@ from io import BufferedReader
 from pathlib import Path
 
 Stamp = tuple[int, int, int]
-"""Bytes, time of change in nanoseconds, and the number of the file in its file system."""
+"""Size in bytes, time of change in nanoseconds, and inode."""
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a file for reading bytes; a named pipe, a socket or a device would be waited for, or never end.
+    """Open a regular file for reading bytes; reading a named pipe, a socket or a device could block or never end.
 
     Raises:
-        OSError: it cannot be opened, or is no file.
+        OSError: it cannot be opened, or is no regular file.
     """
     number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(number).st_mode):
@@ -24,10 +24,10 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def stamp(path: Path) -> Stamp:
-    """Return what a file that has not changed still has; a cache of what is in it has this in its key.
+    """Return the stamp of a file, part of the key of caches of its content.
 
     Raises:
-        OSError: it is not there.
+        OSError: it does not exist.
     """
     found = path.stat()
     return found.st_size, found.st_mtime_ns, found.st_ino

@@ -1,4 +1,4 @@
-"""Files that are packed: known by their first bytes, whatever they are called."""
+"""Compressed files, recognised by their first bytes, not by their names."""
 
 import bz2
 import gzip
@@ -15,31 +15,30 @@ from askback.inputs.local_files import open_file
 from askback.inputs.remote import File, Unreachable
 
 SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".lz4")
-"""How the name of a packed file ends, in any case."""
+"""Endings of the names of compressed files, in any case."""
 
 _SUFFIX = re.compile(r"\.(?:gz|zst|bz2|xz|lz4)\Z", re.IGNORECASE)
 _LAYERS = 3
-"""Most packings of a file, one inside the other."""
+"""Largest number of nested compressions of a file."""
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 
 
 class Damaged(OSError):
-    """A packed file that cannot be unpacked to its end."""
+    """A compressed file that cannot be decompressed to its end."""
 
 
 def unpacked_name(name: str) -> str:
-    """Return the name of a file without what says that it is packed: ``A.JSONL.GZ`` is ``A.JSONL``."""
+    """Return the name of a file without the ending of its compression: ``A.JSONL.GZ`` is ``A.JSONL``."""
     return _SUFFIX.sub("", name)
 
 
 def open_bytes(path: File) -> IO[bytes]:
-    """Open a file for reading, unpacked if it is packed: gzip, Zstandard, bzip2, xz, LZ4, or a zip of one file.
+    """Open a file for reading, decompressed from gzip, Zstandard, bzip2, xz, LZ4, or a zip of one file.
 
-    Its first bytes decide, so that a name without ``.gz`` hides nothing and one with it promises nothing. All members of
-    a packed file are read.
+    The first bytes decide, whatever the name. All members of a compressed file are read.
 
     Raises:
-        OSError: it cannot be opened; reading raises nothing else either: `Damaged` where it breaks off or is broken.
+        OSError: it cannot be opened; reading raises `Damaged` where it is truncated or broken, and no other errors.
     """
     return opened(open_file(path) if isinstance(path, Path) else path.open("rb"))
 

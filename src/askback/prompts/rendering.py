@@ -106,7 +106,7 @@ def _joined(exchanges: list[Exchange]) -> Iterator[int]:
 
 
 def rewrites(tokenizer: Any, prompt: Prompt, answer: str) -> bool:
-    """Tell whether the template would render these turns, or this answer, otherwise than as they are.
+    """Return whether the template would render these turns, or this answer, otherwise than as they are.
 
     Raises:
         InputError: the chat template cannot be used (`check_template`).

@@ -1,7 +1,7 @@
-"""What every plot is drawn with: axes with round numbers, series that differ in shape, dashes and colour, their key.
+"""Parts of every plot: axes with round numbers, the shape, dashes and colour of each series, the legend.
 
-Colours are classes (plot.css), from Okabe and Ito's palette, which colour-blind readers can tell apart; each series has a
-shape or dashes of its own as well, so that a plot can be read in grey.
+Colours are classes (plot.css), from Okabe and Ito's palette, which colour-blind readers can distinguish; each series also
+has its own shape or dashes, so that a plot can be read in grey.
 """
 
 import math
@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 WIDTH, HEIGHT = 360, 220
-"""Of a plot, in its own units; the page scales it to a phone's width."""
+"""Size of a plot in its own units; the page scales it to a phone's width."""
 LEFT, RIGHT, TOP, BOTTOM = 42, 16, 14, 40
 COLOURS = 6
 """Colour classes c0 to c5 in plot.css."""
@@ -35,17 +35,17 @@ class Frame:
         self.height, self.left, self.right = height, left, WIDTH - right
 
     def x(self, value: float) -> float:
-        """Return where a value is, from the left."""
+        """Return the distance of a value from the left."""
         return self.left + (value - self.x0) / (self.x1 - self.x0) * (self.right - self.left)
 
     def y(self, value: float) -> float:
-        """Return where a value is, from the top."""
+        """Return the distance of a value from the top."""
         return self.height - BOTTOM - (value - self.y0) / (self.y1 - self.y0) * (self.height - BOTTOM - TOP)
 
     def axes(
         self, x_label: str, y_label: str = "", y_ticks: bool = True, x_ticks: Sequence[tuple[float, str]] | None = None
     ) -> str:
-        """Draw both axes with round numbers, or those given, and what they count."""
+        """Draw both axes with their labels, at round numbers or the given ticks."""
         bottom = self.height - BOTTOM
         parts = [f'<path class="axis" d="M{self.left} {TOP}V{bottom}H{self.right}"/>']
         for tick, word in x_ticks or [(tick, formatted(tick)) for tick in ticks(self.x0, self.x1)]:
@@ -62,7 +62,7 @@ class Frame:
         return "".join(parts)
 
     def upright(self, value: float) -> str:
-        """Draw what values are compared with, such as chance, as a line from top to bottom."""
+        """Draw a reference value, such as chance, as a vertical line."""
         return f'<path class="against" d="M{self.x(value):.1f} {TOP}V{self.height - BOTTOM}"/>'
 
 
@@ -75,12 +75,12 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def formatted(value: float, form: str = ",g") -> str:
-    """Write a number with a true minus sign."""
+    """Return a number with a true minus sign."""
     return f"{value:{form}}".replace("-", "−")
 
 
 def svg(title: str, body: str, height: int = HEIGHT) -> str:
-    """Return a picture with a title, which also says what it is to those who do not see it."""
+    """Return a picture with a title, which is also its description for screen readers."""
     return (
         f'<svg role="img" viewBox="0 0 {WIDTH} {height}" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{body}</svg>"
@@ -97,7 +97,7 @@ def alone(picture: str) -> str:
 
 
 def shape(number: int, x: float, y: float, title: str = "", radius: float = 2.5, kind: str = "mark") -> str:
-    """Draw the mark of a series at a point of the plane; `title` is shown to those who point at it."""
+    """Draw the mark of a series at a point of the plane; `title` appears on hovering."""
     drawn = SHAPES[number % len(SHAPES)]
     tag = "circle" if drawn.startswith("<circle") else "path"
     end = f"><title>{escape(title)}</title></{tag}>" if title else "/>"
@@ -127,7 +127,7 @@ def area_key(number: int) -> str:
 
 
 def legend(names: Sequence[str], key: Callable[[int], str]) -> str:
-    """Return the key of a plot: how each series is drawn, and its name."""
+    """Return the legend of a plot: the mark and the name of each series."""
     keys = (
         f'<span><svg class="key" viewBox="0 0 24 12" aria-hidden="true">{key(n)}</svg>{escape(name)}</span>'
         for n, name in enumerate(names)
@@ -136,13 +136,13 @@ def legend(names: Sequence[str], key: Callable[[int], str]) -> str:
 
 
 def bounds(values: Iterable[float]) -> tuple[float, float]:
-    """Return the least and the greatest."""
+    """Return the smallest and the largest value."""
     found = list(values)
     return min(found), max(found)
 
 
 def widen(low: float, high: float) -> tuple[float, float]:
-    """Return bounds that are apart, however alike the values are."""
+    """Return bounds that differ, also for equal values."""
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 

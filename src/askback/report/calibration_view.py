@@ -11,7 +11,7 @@ from askback.report.table import show
 
 
 def show_calibration(folder: Path, metrics: dict[str, Any], console: Console) -> None:
-    """Print how each scorer tells good pairs from bad ones, the thresholds of the best, and what is recommended."""
+    """Print how well each scorer separates good pairs from bad ones, the thresholds of the best, and recommendations."""
     console.print(
         f"Judge {metrics['model']}, on {metrics['pairs']:,} held-out pairs and {metrics['labelled']:,} rated ones.",
         highlight=False,

@@ -1,4 +1,4 @@
-"""Several runs beside each other, in words: what each made, and in what their recipes differ."""
+"""Several runs side by side, in words: the results of each, and the differences of their recipes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Facts = dict[str, str]
 
 
 def facts(view: View) -> Facts:
-    """Return what a run made and what came of it, as far as it has come."""
+    """Return the results of a run so far."""
     found = {"base model": view.base, **_records(view)}
     for t, separations in view.checks.items():
         for one in separations:
@@ -36,13 +36,13 @@ def facts(view: View) -> Facts:
 
 
 def interval(found: dict[str, float]) -> str:
-    """Write a difference and its interval."""
+    """Return a difference and its interval in words."""
     value, low, high = (formatted(found[name], "+.4f") for name in ("difference", "low", "high"))
     return f"{value} ({low} to {high})"
 
 
 def glance(view: View) -> list[tuple[str, str, str]]:
-    """Return the few figures a reader wants first: (figure, what it is, what it is to be seen beside)."""
+    """Return the main figures of a run: (figure, its name, a figure to compare it with)."""
     counts, losses = _records(view), view.losses[HELD_OUT]
     tiles: list[tuple[str, str, str]] = [
         (counts[name], name, "") for name in ("documents", "segments", "candidates") if name in counts
@@ -61,7 +61,7 @@ def glance(view: View) -> list[tuple[str, str, str]]:
 
 
 def _records(view: View) -> Facts:
-    """Return how many documents, segments and so on the run has."""
+    """Return the numbers of documents, segments, candidates and chosen pairs of a run."""
     found = {}
     for stage in view.stages:
         if (stage.step, stage.name) == (names.SEGMENTS, "documents"):

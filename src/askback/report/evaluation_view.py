@@ -1,4 +1,4 @@
-"""What an evaluation and a scaling run found, on a terminal."""
+"""The results of an evaluation and of a scaling run on a terminal."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def show_evaluation(found: dict[str, Any], console: Console) -> None:
 
 
 def _data(sets: dict[str, Any]) -> Table:
-    """Return the sizes of each set of pairs, its near-copies, and what its instructions ask for most."""
+    """Return the sizes of each set of pairs, its near-copies, and its most frequent verbs."""
     prompts = any("evaluation_prompts" in row for row in sets.values())
     rows, notes = [], []
     for name, row in sets.items():

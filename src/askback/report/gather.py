@@ -1,4 +1,4 @@
-"""What the report shows of one run: plain values, read from its folder."""
+"""The data of a report of one run: plain values, read from its folder."""
 
 import heapq
 import itertools
@@ -24,18 +24,18 @@ from askback.studies.summary import Lengths, Stage, agreements, checks, funnel, 
 from askback.text.verbs import verbs
 
 POINTS = 1500
-"""Candidates whose movement is drawn at most, drawn by their ids."""
+"""Largest number of candidates in a plot of movements, drawn by their ids."""
 HELD_OUT = "held-out"
 WHERE = {(False, False): "not chosen", (True, True): "chosen in both", (False, True): "came", (True, False): "left"}
-"""Chosen in the round before, chosen in this one → what that is called."""
+"""(chosen in the round before, chosen in this one) → the name of the group."""
 
 
 @dataclass(frozen=True)
 class Movement:
-    """What a round changed. `points` holds (score before, score after) of some candidates, by where they were chosen.
+    """The changes of a round. `points` holds (score before, score after) of some candidates, by group (`WHERE`).
 
-    `shared`, of those chosen, the share chosen before; `came` and `left` count the others of this round and of the one
-    before; `jaccard` and `rank_correlation` as the selection recorded them.
+    `shared` is the share of the chosen pairs that were chosen before; `came` and `left` count the others of this round and
+    of the one before; `jaccard` and `rank_correlation` are those of the selection.
     """
 
     round: int
@@ -50,7 +50,7 @@ class Movement:
 
 @dataclass(frozen=True)
 class Diversity:
-    """What the instructions of a set ask with: the fields of `Verbs`, of how many looked at, and what found them."""
+    """Verbs and nouns of a set's instructions: the fields of `Verbs`, and the number of instructions examined."""
 
     looked_at: int
     coverage: float
@@ -63,8 +63,8 @@ class Diversity:
 class View:
     """One run. Losses are by file and model as an evaluation has them, scores by scorer and round.
 
-    `checks` holds by round how well its judge separated true pairs from each kind of damage. `evaluation` and `scaling` are
-    what ``askback evaluate`` and ``askback scaling`` found, if anything, `calibrations` each ``askback calibrate``.
+    `checks` holds, by round, the judge's separation of true pairs from each kind of damage. `evaluation`, `scaling` and
+    `calibrations` are the results of ``askback evaluate``, ``askback scaling`` and each ``askback calibrate``, if any.
     """
 
     name: str
@@ -95,7 +95,7 @@ class View:
 
 
 def gather(folder: Path, name: str = "") -> View:
-    """Read what a run folder has, however far the run has come; `name` is the folder's own unless given.
+    """Read the data of a run folder, finished or not; `name` is the folder's own unless given.
 
     Raises:
         InputError: this is no run folder.
@@ -153,19 +153,19 @@ def _age(path: Path) -> float:
 
 
 def _stale(evaluation: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether an evaluation is of models that have been made anew since."""
+    """Return whether models were trained again after the evaluation."""
     now = {step["step"]: f"{step['step']}-{step['fingerprint'][:8]}" for step in steps}
     return any(now.get(name, id) != id for name, id in evaluation.get("models", {}).items() if name != names.BASE)
 
 
 def _held_out(folder: Path, made: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the losses that the loop measured, with intervals of their differences to base and to M_0."""
+    """Return the losses that the run measured, with intervals of their differences to base and to M_0."""
     losses = {model: list(Records[Loss](folder / names.loss(model), "")) for model in names.measured(made)}
     return compared({model: own for model, own in losses.items() if own})
 
 
 def _judged(folder: Path, weights: Mapping[str, float]) -> tuple[dict[str, levels.Scores], Scores]:
-    """Return the scores of a round by scorer, and those that its selection went by, by candidate."""
+    """Return the scores of a round by scorer, and the combined scores that its selection used, by candidate."""
     by_scorer: dict[str, levels.Scores] = {}
 
     def noted() -> Iterator[Judgement]:
@@ -187,7 +187,7 @@ def _present(judged: Mapping[int, Mapping[str, levels.Scores]]) -> dict[str, dic
 def _movements(
     agreements: Mapping[str, Mapping[str, float | None]], picks: Mapping[int, set[str]], scores: Mapping[int, Scores]
 ) -> Iterator[Movement]:
-    """Yield what each round after the first changed."""
+    """Yield the changes of each round after the first."""
     for earlier, later in itertools.pairwise(sorted(picks)):
         before, after = scores.get(earlier, {}), scores.get(later, {})
         points: dict[str, list[tuple[float, float]]] = {where: [] for where in WHERE.values()}
@@ -209,7 +209,7 @@ def _movements(
 
 
 def _sets(folder: Path, made: Sequence[str]) -> dict[str, str]:
-    """Return the sets of pairs that are looked at, and the step each is from; "chosen" is the run's data."""
+    """Return the sets of pairs that are described, with the step of each; "chosen" is the run's data."""
     sets = {"seed": names.SEED, "candidates": names.CANDIDATES, "chosen": names.choice(data_round(folder))}
     return {title: step for title, step in sets.items() if step in made}
 
@@ -228,7 +228,7 @@ def _text_lengths(folder: Path, made: Sequence[str]) -> dict[str, dict[str, list
 
 
 def _diversity(folder: Path, made: Sequence[str], described: Mapping[str, Any]) -> dict[str, Diversity]:
-    """Return of each set what its instructions ask with, as the evaluation found it, or else by rules."""
+    """Return the verbs and nouns of each set's instructions, from the evaluation, or else by rules."""
     known = verbs()[0]
     found = {}
     for title, step in _sets(folder, made).items():

@@ -1,4 +1,4 @@
-"""Which plots the report draws of a run, or of several beside each other: view → pictures by their place on the page."""
+"""The plots of a run, or of several side by side: view → pictures by their place on the page."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ Pictures = dict[str, str]
 
 
 def of_run(view: View) -> Pictures:
-    """Draw every plot that the run has the values for."""
+    """Draw every plot for which the run has data."""
     found = {
         **_losses({view.name: view}),
         "training": plots.lines("Training loss", view.training, "optimiser step", "nats per token"),
@@ -48,7 +48,7 @@ def of_run(view: View) -> Pictures:
 
 
 def of_all(views: Sequence[View]) -> Pictures:
-    """Draw what can be compared between runs."""
+    """Draw the plots that compare runs."""
     named = {view.name: view for view in views}
     chosen = {name: view.texts["output"].get("chosen", []) for name, view in named.items()}
     judges = {name: _means(view) for name, view in named.items()}
@@ -88,7 +88,7 @@ def differing(model: str, row: Mapping[str, Any]) -> plots.Row | None:
 
 
 def gates(view: View) -> list[plots.Row]:
-    """Return what the gate compared, each later model with the best before it; nothing where that was always M_0."""
+    """Return the gate's comparisons of each later model with the best before it; none where that was always M_0."""
     found = view.result.gates if view.result else []
     rows = [
         (" − ".join(map(names.model, (gate["round"], gate["against"]))), gate["difference"], gate["low"], gate["high"])
@@ -140,7 +140,7 @@ def _judges(view: View) -> Pictures:
 
 
 def _calibration(metrics: Mapping[str, Any]) -> Pictures:
-    """Draw what a calibration found: AUROC by damage, the spread of each scorer's scores, precision and recall."""
+    """Draw the figures of a calibration: AUROC by damage, distributions of scores, precision and recall."""
     scorers = metrics["scorers"]
     kinds = {name: [(kind, *row[:3]) for kind, row in own["auroc"].items()] for name, own in scorers.items()}
     found = {"auroc": plots.intervals("Calibration", kinds, AUROC, 0.5, 2)}
@@ -160,7 +160,7 @@ def _calibration(metrics: Mapping[str, Any]) -> Pictures:
 
 
 def best_scorer(metrics: Mapping[str, Any]) -> str:
-    """Return the scorer of a calibration whose thresholds are shown: the combination, if there is one."""
+    """Return the scorer whose thresholds a calibration shows: the combination, if there is one."""
     return COMBINED if COMBINED in metrics["scorers"] else str(next(iter(metrics["scorers"])))
 
 
@@ -193,7 +193,7 @@ def _title(measure: str) -> str:
 
 
 def _points(found: Mapping[str, Any], measure: str) -> tuple[plots.Points, Mapping[str, Any]]:
-    """Return the values of each set with the half of their intervals, and the sets' fits."""
+    """Return the values of each set with half the width of their intervals, and the sets' fits."""
     points: dict[str, list[tuple[int, float, float]]] = {}
     for point in found.get("points", []):
         if point.get(measure) is not None:
@@ -203,14 +203,14 @@ def _points(found: Mapping[str, Any], measure: str) -> tuple[plots.Points, Mappi
 
 
 def _alpha(fit: Mapping[str, Any]) -> str:
-    """Write a fit's alpha with its interval."""
+    """Return a fit's alpha in words, with its interval."""
     if fit["low"] is None:
         return f"α {formatted(fit['alpha'], '.4g')} (from {fit['points']} points)"
     return f"α {formatted(fit['alpha'], '.4g')} ({formatted(fit['low'], '.4g')} to {formatted(fit['high'], '.4g')})"
 
 
 def _seconds(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, str]]:
-    """Return the steps that took at least a hundredth of the whole time, in order, the others as one."""
+    """Return the steps that took at least 1 % of the time, in order, and the others as one."""
     total = sum(step["seconds"] for step in steps)
     long = [step for step in steps if step["seconds"] >= 0.01 * total]
     rest = total - sum(step["seconds"] for step in long)

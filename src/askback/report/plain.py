@@ -6,5 +6,5 @@ from askback.text.plain import plain
 
 
 def shown(text: str) -> str:
-    """Return a text as it may stand in markup of rich's."""
+    """Return a text escaped for rich's markup."""
     return escape(plain(text))

@@ -1,6 +1,6 @@
 """Plots as SVG text: no library in the page, nothing fetched, readable on a phone, in print and in the dark.
 
-Every text that comes from outside is escaped. What has nothing to show is "".
+Every text from outside is escaped. A plot without data is "".
 """
 
 import math
@@ -30,19 +30,19 @@ from askback.report.axes import (
 )
 
 POINTS = 60
-"""Of a line at most; more are put together as means, as single batches say little."""
+"""Largest number of points of a line; more are averaged in groups, as single batches are noisy."""
 TAIL = 0.01
-"""The share of the greatest values that the last column of a histogram takes in, so that one giant flattens nothing."""
+"""Share of the largest values that the last column of a histogram collects, so that outliers do not flatten it."""
 
 BESIDE, LONGEST = 22, 52
-"""Characters of a label: longer ones stand above their row, still longer ones are cut."""
+"""Characters from which on a label stands above its row, and from which on it is cut."""
 
 Row = tuple[str, float, float | None, float | None]
-"""What is measured, its value, and the ends of its interval, if it has one."""
+"""A label, its value, and the ends of its interval, if it has one."""
 
 
 def histogram(title: str, series: Mapping[str, Sequence[float]], x_label: str, bins: int = 24) -> str:
-    """Draw how values are spread, as shares of each series so that sets of unlike size can be compared."""
+    """Draw the distribution of values, as shares of each series, so that sets of different size can be compared."""
     found = {name: sorted(values) for name, values in series.items() if values}
     if not found:
         return ""
@@ -55,7 +55,7 @@ def histogram(title: str, series: Mapping[str, Sequence[float]], x_label: str, b
 
 
 def outlines(title: str, x: tuple[float, float], shares: Mapping[str, Sequence[float]], x_label: str) -> str:
-    """Draw shares of records, in columns of one width that reach from one end of `x` to the other."""
+    """Draw shares of records, in columns of equal width over the range `x`."""
     frame = Frame(x, (0, 1.08 * max(max(found) for found in shares.values())))
     marks = []
     for number, (name, found) in enumerate(shares.items()):
@@ -85,9 +85,9 @@ def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x_lab
 def intervals(
     title: str, series: Mapping[str, Sequence[Row]], x_label: str, against: float | None = None, digits: int = 3
 ) -> str:
-    """Draw values and their intervals, a row for each thing measured, in it a line for each series, the value beside it.
+    """Draw values and their intervals: a row per label, in it a line per series, with the value beside it.
 
-    `against` is what the values are to be compared with, such as chance.
+    `against` is a reference value, such as chance.
     """
     drawn = {name: rows for name, rows in series.items() if rows}
     labels = list(dict.fromkeys(label for rows in drawn.values() for label, *_ in rows))
@@ -144,7 +144,7 @@ def bars(title: str, rows: Sequence[tuple[str, float, str]], x_label: str) -> st
 
 
 def scatter(title: str, groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str) -> str:
-    """Draw groups of (x, y), both on one scale: each has its colour and its shape; on the line, x and y are equal."""
+    """Draw groups of (x, y) on equal scales, each in its colour and shape, with the diagonal x = y."""
     values = [value for points in groups.values() for point in points for value in point]
     if not values:
         return ""
@@ -159,7 +159,7 @@ def scatter(title: str, groups: Mapping[str, Sequence[tuple[float, float]]], x_l
 
 
 Points = Mapping[str, Sequence[tuple[int, float, float]]]
-"""Name of a set → (size, value, the half of its interval)."""
+"""Name of a set → (size, value, half the width of its interval)."""
 
 
 def curves(title: str, points: Points, fits: Mapping[str, tuple[float, float]], x_label: str, y_label: str) -> str:
@@ -216,7 +216,7 @@ def _curves(points: Points, fits: Mapping[str, tuple[float, float]], x_label: st
 
 
 def sunburst(title: str, top: Sequence[tuple[str, int, Sequence[tuple[str, int]]]]) -> str:
-    """Draw (a verb, its count, its commonest nouns with theirs) as rings of shares; rarer nouns leave a gap."""
+    """Draw (a verb, its count, its most frequent nouns with theirs) as rings of shares; rarer nouns are a gap."""
     total = sum(count for _, count, _ in top)
     if not total:
         return ""

@@ -1,4 +1,4 @@
-"""Records of a run that a reader of its report can look at: chosen, moved between rounds, dropped and why."""
+"""Sample records in the report of a run: chosen, moved between rounds, or dropped, with the reason."""
 
 import heapq
 import itertools
@@ -13,18 +13,18 @@ from askback.records import Candidate, Example, Rejection, draw
 from askback.studies.run_folder import chosen, data_round
 
 SAMPLES = 150
-"""Pairs of each set in the report at most, drawn by their ids: a report is to open on a phone."""
+"""Largest number of pairs of each set in a report, drawn by their ids: it has to open on a phone."""
 PER_RULE = 12
-"""Rejections of each rule in the report at most."""
+"""Largest number of rejections of each rule in a report."""
 TEXT = 2000
-"""Characters of a sample shown."""
+"""Largest number of characters of a sample."""
 
 Scores = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A pair, or a dropped record. `kind` is "chosen", "moved" or "rejected", `why` the rule or which way it moved."""
+    """A pair, or a dropped record. `kind` is "chosen", "moved" or "rejected", `why` the rule or direction of the move."""
 
     kind: str
     where: str
@@ -44,7 +44,7 @@ def samples(
 
     Args:
         picks: round → ids of the pairs chosen in it.
-        scores: round → candidate id → the score that the selection went by.
+        scores: round → candidate id → the score that the selection used.
     """
     return [*_chosen(folder), *_moved(folder, picks, scores), *_rejected(folder, steps)]
 
@@ -56,7 +56,7 @@ def _chosen(folder: Path) -> Iterator[Sample]:
 
 
 def _moved(folder: Path, picks: Mapping[int, set[str]], scores: Mapping[int, Scores]) -> Iterator[Sample]:
-    """Yield pairs that were chosen in one of two rounds that follow each other only."""
+    """Yield pairs that were chosen in only one of two consecutive rounds."""
     for earlier, later in itertools.pairwise(sorted(picks)):
         for step, other, way in ((later, earlier, "came"), (earlier, later, "left")):
             pairs = (pair for pair in Records[Example](folder / names.choice(step), "") if pair.id not in picks[other])
@@ -67,7 +67,7 @@ def _moved(folder: Path, picks: Mapping[int, set[str]], scores: Mapping[int, Sco
 
 
 def _rejected(folder: Path, steps: Sequence[str]) -> Iterator[Sample]:
-    """Yield the first of what each rule dropped; what a selection passed over is shown as the whole pair."""
+    """Yield the first records that each rule dropped; those of a selection are shown as whole pairs."""
     found: list[tuple[str, Rejection]] = []
     for name in steps:
         seen: dict[str, int] = defaultdict(int)

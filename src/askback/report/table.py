@@ -1,4 +1,4 @@
-"""The one model of a table, for a page and for a terminal."""
+"""The model of a table, for the HTML page and the terminal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from askback.report.plain import shown
 
 @dataclass(frozen=True)
 class Table:
-    """A table of plain text; the first cell of a row says what the row is of, `notes` speak of all.
+    """A table of plain text; the first cell of a row is its name, `notes` are about the whole table.
 
-    `align` has one letter a column, "l" for words and "r" for numbers; columns that it leaves out hold numbers. `total`
-    says that the last row sums up the others.
+    `align` has one letter per column, "l" for words and "r" for numbers; columns beyond it hold numbers. `total`: the last
+    row is the sum of the others.
     """
 
     title: str
@@ -32,7 +32,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Styles:
-    """How a terminal shows a table: cells by their text (rich's styles), and the columns that share what room is left."""
+    """How a terminal shows a table: rich's styles of cells by their text, and the columns that share the free width."""
 
     cells: Mapping[str, str] = field(default_factory=dict)
     wide: Mapping[int, int] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Styles:
 
 
 def show(table: Table, console: Console, styles: Styles = Styles()) -> None:
-    """Print a table and its notes; what has no room is folded, and nothing is cut."""
+    """Print a table and its notes; long cells are folded, and nothing is cut."""
     grid = Grid(title=shown(table.title), title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
     for number, head in enumerate(table.heads):
         side: Literal["left", "right"] = "left" if table.left(number) else "right"

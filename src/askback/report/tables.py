@@ -1,4 +1,4 @@
-"""Which tables there are of a run, of its evaluation, scaling and calibration, and of several runs beside each other."""
+"""The tables of a run, of its evaluation, scaling and calibration, and of several runs side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from askback.report.table import Table
 from askback.studies.summary import PROMPTS
 
 MOST_SHARES = 5
-"""Languages, sources and licences that are named; the rest is in ``evaluate/summary.json``."""
+"""Number of languages, sources and licences in a table; all are in ``evaluate/summary.json``."""
 
 
 def of_run(view: View) -> dict[str, list[Table]]:
@@ -33,7 +33,7 @@ def of_run(view: View) -> dict[str, list[Table]]:
 
 
 def of_all(views: Sequence[View]) -> dict[str, list[Table]]:
-    """Return what came out of each run, and in what their recipes differ."""
+    """Return the results of each run, and the differences of their recipes."""
     names = [view.name for view in views]
     facts, options = compare.beside(views), compare.differences(views)
     return {
@@ -50,7 +50,7 @@ def of_all(views: Sequence[View]) -> dict[str, list[Table]]:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Write a share as people read it."""
+    """Return a share in percent."""
     return f"{100 * share:.{digits}f} %"
 
 
@@ -60,7 +60,7 @@ def losses(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
 
 
 def answers(evaluation: Mapping[str, Any]) -> list[Table]:
-    """Return the tables of what an evaluation found of the models' answers."""
+    """Return the tables of an evaluation of the models' answers."""
     return [_win_rates(evaluation), _references(evaluation), _similarities(evaluation), _benchmarks(evaluation)]
 
 
@@ -193,7 +193,7 @@ def _agreement(view: View) -> Table:
 
 
 def aurocs(metrics: Mapping[str, Any]) -> Table:
-    """Return how each scorer of a calibration tells good pairs from bad ones, by kind of damage and by ratings."""
+    """Return how well each scorer of a calibration separates good pairs from bad ones, by kind of damage and by ratings."""
     scorers, taught = metrics["scorers"], set(metrics["taught"])
     kinds = dict.fromkeys(kind for own in scorers.values() for kind in own["auroc"])
     rows = []
@@ -208,7 +208,7 @@ def aurocs(metrics: Mapping[str, Any]) -> Table:
 
 
 def thresholds(metrics: Mapping[str, Any]) -> list[Table]:
-    """Return what each threshold of a calibration's best scorer takes, of true and damaged pairs and of rated ones."""
+    """Return precision and recall of the best scorer's thresholds, on true and damaged pairs and on rated ones."""
     name = best_scorer(metrics)
     own = metrics["scorers"][name]
     found = {f"Thresholds of {name}: true pairs among true and damaged ones": own["thresholds"]}
@@ -235,7 +235,7 @@ def thresholds(metrics: Mapping[str, Any]) -> list[Table]:
 
 
 def habits(metrics: Mapping[str, Any]) -> Table:
-    """Return what else a calibration found of each scorer: what it leaves unscored, likes, costs and answers."""
+    """Return further figures of each scorer: share unscored, correlation with length, time, and distribution of digits."""
     rows = []
     for name, own in metrics["scorers"].items():
         length, seconds, digits = own["length"], own.get("seconds_per_1000"), own.get("digits", {})
@@ -253,7 +253,7 @@ def habits(metrics: Mapping[str, Any]) -> Table:
 
 
 def _estimate(found: Sequence[float] | float | None) -> str:
-    """Write a value, with its interval if it has one."""
+    """Return a value in words, with its interval if it has one."""
     if found is None:
         return ""
     if isinstance(found, float):

@@ -18,7 +18,7 @@ from askback.text.plain import plain
 
 
 def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> None:
-    """Print what went into each stage and what became of it; in = kept + rejected + failed. Only `steps`, if given."""
+    """Print the numbers of records of each stage, in = kept + rejected + failed; only of `steps`, if given."""
     rows = []
     for stage in summary.funnel(folder):
         if steps and stage.step not in steps:
@@ -33,7 +33,7 @@ def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> 
 
 
 def show_losses(folder: Path, console: Console) -> None:
-    """Print how each judge did, every model's held-out loss, how far the rounds agree, and which model is the result."""
+    """Print the AUROC of each judge, every model's held-out loss, the agreement of the rounds, and the result."""
     for line in summary.checked(summary.checks(folder)):
         console.print(line, highlight=False)
     if not run_folder.losses(folder):
@@ -62,7 +62,7 @@ def show_losses(folder: Path, console: Console) -> None:
 
 
 def show_scores(folder: Path, console: Console) -> None:
-    """Print how the scores of each round are spread, expected levels beside the probability of the highest one."""
+    """Print the spread of each round's scores, and the probability of the highest level."""
     for t, found in summary.scores(folder).items():
         for spread in found:
             console.print(f"Scores of round {t}, {described(spread)}.", highlight=False, markup=False)
@@ -99,7 +99,7 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 
 def _closing_lines(plan: Plan) -> Iterator[str]:
-    """Say what a plan needs beside its output, and where its figures are from."""
+    """Yield a plan's needs beside its output, and the source of its figures, in words."""
     step = max(plan.steps, key=lambda step: step.forecast.scratch)
     if step.forecast.scratch:
         yield f"While it runs, {step.name} needs {_size(step.forecast.scratch)} of disk more than its output."
@@ -126,7 +126,7 @@ def _about(seconds: float) -> str:
 
 
 def show_status(folder: Path, steps: list[PlannedStep], console: Console) -> None:
-    """Print where each step of a run stands."""
+    """Print the progress of each step of a run."""
     rows = []
     for step in steps:
         at, planned = summary.progress(folder, step.name, step.state), summary.forecast(folder, step.name) or {}

@@ -1,7 +1,7 @@
-"""How far a judge is to be trusted: tried on held-out pairs, true and damaged, and on pairs that a user has rated.
+"""The quality of a judge, measured on held-out pairs, true and damaged, and on pairs that a user has rated.
 
-Steps like any other, in a folder of their own inside the run: ``calibrate/MARK``, where the mark stands for all that the
-figures depend on (the identities of its steps), so that no calibration is in the way of another.
+Its steps are in a folder inside the run, ``calibrate/MARK``, where the mark is a hash of the identities of its steps, so
+that calibrations do not overwrite each other.
 """
 
 import itertools
@@ -26,7 +26,7 @@ from askback.seed.load import load_seed
 
 
 def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", labels: Labels | None = None) -> Path:
-    """Try every scorer of `options` with a judge model, and return the folder that holds ``metrics.json``.
+    """Measure every scorer of `options` with a judge model, and return the folder with ``metrics.json``.
 
     Args:
         judge: a model of the run ("m0"), "base", or a model folder; by default M_0 if the run has it, else the base.

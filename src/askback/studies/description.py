@@ -1,4 +1,4 @@
-"""What the data of a run are like: the paper's tables of lengths and shares, diversity, copies, evaluation prompts."""
+"""Statistics of a run's data: the paper's tables of lengths and shares, diversity, copies, evaluation prompts."""
 
 import statistics
 from collections import Counter
@@ -20,7 +20,7 @@ from askback.records import Candidate, Example, Judgement
 from askback.text.verbs import verbs
 
 LOOKED_AT = 20_000
-"""Pairs of a set, drawn evenly by their ids, that are looked through for verbs, copies and prompts."""
+"""Largest number of pairs of a set, drawn by their ids, in which verbs, copies and prompts are searched."""
 
 A_K = {"A_5": 4.5, "A_4": 4.0}
 """The paper's sets and their least scores (method.md 1.7), which the rubric's scale alone has."""
@@ -64,7 +64,7 @@ def describe(
 
 
 def describe_set(pairs: list[Pair], options: Describing) -> dict[str, Any]:
-    """Return what is said of one set, as plain values."""
+    """Return the statistics of one set, as plain values."""
     sample = sorted(pairs, key=lambda one: one.id)[:LOOKED_AT]
     prompts = evaluation_prompts(options.prompts)
     found = {one.id for one in sample if prompts.found_in(one.instruction) or prompts.found_in(one.output)}
@@ -81,7 +81,7 @@ def describe_set(pairs: list[Pair], options: Describing) -> dict[str, Any]:
 
 
 def find_verbs(instructions: Sequence[str]) -> tuple[Iterator[tuple[str, str] | None], str]:
-    """Return the verb and noun of each instruction, and what found them: spaCy where it is installed, else rules."""
+    """Return the verb and noun of each instruction, and the parser: spaCy's where installed, else rules."""
     if name := parser():
         return parsed(name, instructions), name
     known = verbs()[0]
@@ -95,7 +95,7 @@ def lengths(texts: Iterable[str]) -> dict[str, float]:
 
 
 def shares(values: Iterable[str], most: int = 10) -> dict[str, float]:
-    """Return the share of each value, the commonest first; what is beyond `most` is summed up, "" is "not stated"."""
+    """Return the share of each value, the most frequent first; those beyond `most` are "others", "" is "not stated"."""
     counts = Counter(value or "not stated" for value in values)
     found = {value: count / counts.total() for value, count in counts.most_common(most)}
     rest = 1 - sum(found.values())

@@ -1,6 +1,6 @@
-"""A run folder looked at afterwards: its finished steps, its result, its data, its losses, and steps inside it about them.
+"""A finished run folder: its steps, its result, its data, its losses, and studies of them inside it.
 
-Files are read as they are, so that a run of an earlier version, or one whose inputs are gone, is still looked at.
+Only the folder's files are read, so that a run of an earlier version, or one whose inputs are gone, can be read too.
 """
 
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ def finished(folder: Path) -> list[dict[str, Any]]:
 
 
 def recipe_tree(folder: Path) -> dict[str, Any]:
-    """Return the part `recipe` of a run's recipe, as it was written down.
+    """Return the part `recipe` of a run's recipe.yaml.
 
     Raises:
         InputError: the file is damaged.
@@ -69,7 +69,7 @@ def recipe_tree(folder: Path) -> dict[str, Any]:
 
 
 def losses(folder: Path) -> dict[str, dict[str, float]]:
-    """Return, by model ("base", "m0", …), the held-out loss in nats per token and on how much it was measured."""
+    """Return, by model ("base", "m0", …), the held-out loss in nats per token, and the numbers of tokens and pairs."""
     steps = {step["step"]: step["metrics"] for step in finished(folder)}
     found = {model: steps[names.loss(model)] for model in names.measured(steps)}
     for model, metrics in found.items():
@@ -79,10 +79,10 @@ def losses(folder: Path) -> dict[str, dict[str, float]]:
 
 @dataclass(frozen=True)
 class Result:
-    """What the gate said (evaluate/gate.py): the round of the result, and the comparison of each later round.
+    """The decision of the gate (evaluate/gate.py): the round of the result, and the comparison of each later round.
 
-    `data_round` is the round whose chosen pairs are the run's data: the result's, or, when that is M_0, which was trained
-    on the seed alone, the one whose model came closest.
+    `data_round` is the round whose chosen pairs are the run's data: the result's, or, where that is M_0, which was trained
+    on the seed alone, the round of the model of least loss after it.
     """
 
     round: int
@@ -93,7 +93,7 @@ class Result:
 
 
 def result(folder: Path) -> Result | None:
-    """Return what the gate found, None while the run is not finished."""
+    """Return the decision of the gate, None while the run is not finished."""
     record = folder / names.RESULT / "step.json"
     if not record.exists():
         return None
@@ -109,7 +109,7 @@ def result(folder: Path) -> Result | None:
 def data_round(folder: Path) -> int:
     """Return the round whose chosen pairs are the run's data, 0 while there are none.
 
-    Every part of the program that speaks of a run's data asks here: export, report, samples, evaluation, scaling.
+    Export, report, samples, evaluation and scaling all use it.
     """
     rounds = names.rounds(names.choice, (step["step"] for step in finished(folder)))
     found = result(folder)
@@ -129,7 +129,7 @@ def chosen(folder: Path) -> Records[Example]:
 
 @dataclass
 class RunFolder:
-    """What a run has made so far, known by the records that its finished steps left; its inputs need not be here."""
+    """The finished steps of a run, by their records; the run's inputs need not exist."""
 
     folder: Path
     file: RecipeFile
@@ -150,7 +150,7 @@ class RunFolder:
 
     @property
     def result(self) -> str:
-        """Return the name of its result: what the gate between rounds let through, or else its last model."""
+        """Return the name of its result: the gate's, or else the last model."""
         found = result(self.folder)
         return names.model(found.round) if found else self.models[-1]
 
@@ -167,7 +167,7 @@ class RunFolder:
         return names.judgements(rounds[-1]) if rounds else None
 
     def quality(self, name: str) -> str:
-        """Return the best quality that one of its models knows, "" if it was not trained with any (`select.bins`)."""
+        """Return the best quality of a model trained with `select.bins`, "" of another one."""
         bins = self.file.recipe.select.bins
         return f"{bins} of {bins}" if bins and name not in (names.BASE, names.model(0)) else ""
 
@@ -192,20 +192,20 @@ class RunFolder:
         return model
 
     def records(self, name: str) -> Records[Any]:
-        """Return what a finished step kept."""
+        """Return the records of a finished step."""
         return Records(self.folder / name, self.steps[name])
 
     def judge(self, name: str, engine: EngineOptions) -> Model:
-        """Return the model that compares: one of the run's, another by name, or that of a server, whatever the name."""
+        """Return the judge: a server's model, one of the run's, or another by name."""
         if kind_of(engine.kind).served:
             return Model(Path(), engine.model or engine.url, "")
         return self.model(name) if name in self.models else base_model(name, "", resolve(name))
 
     def inside(self, name: str, progress: Progress | None, judge: EngineOptions | None = None) -> Run:
-        """Return a run of the same recipe in a folder of this one, for what is asked about it afterwards.
+        """Return a run of the same recipe in a folder inside this one, for a study of it.
 
         Args:
-            judge: the engine of the role "compare", if it is not the recipe's.
+            judge: the engine of the role "compare", if not the recipe's.
         """
         resources = self.file.resources.model_copy(update={"runs": str(self.folder)})
         if judge is not None:
@@ -215,7 +215,7 @@ class RunFolder:
 
 
 def look(folder: Path) -> RunFolder:
-    """Find out what a run folder holds.
+    """Return the finished steps of a run folder.
 
     Raises:
         InputError: it is no run folder, or its seed is not loaded yet.
@@ -236,14 +236,12 @@ def look(folder: Path) -> RunFolder:
 def side_by_side(
     run: Run, name: str, function: StepFunction[Wanted, P, T], options: Wanted, *args: P.args, **inputs: P.kwargs
 ) -> T:
-    """Make a step in a folder that carries the step's fingerprint.
-
-    So what is asked in several ways (other prompts, another judge) stands side by side, and nothing is refused.
-    """
+    """Make a step in a folder whose name has the step's fingerprint, so that variants (other prompts, another judge) of
+    one study stand side by side."""
     mark = fingerprint(identify(name, function, options, given(inputs), run.file))[:8]
     return run.step(f"{name}-{mark}", function, options, *args, **inputs)
 
 
 def metrics(step: Records[Any]) -> dict[str, Any]:
-    """Return what a step measured."""
+    """Return the metrics of a step."""
     return step_record(step.folder)["metrics"]

@@ -1,4 +1,4 @@
-"""How much more data helps: the paper's scaling runs (method.md 1.5, 1.9), as recorded steps in the folder `scaling`.
+"""The gain from more data: the paper's scaling runs (method.md 1.5, 1.9), as recorded steps in the folder `scaling`.
 
 Each set of examples is cut to each size; a model is trained on each, from the base model, with steps that follow from the
 size alone, so that sets are compared at equal steps. Held-out loss is measured, the win rate too if there is a judge,
@@ -31,16 +31,16 @@ from askback.train.steps import train_forward
 from askback.train.training_rows import schedule
 
 SETS = ("seed", "curated", "uncurated")
-"""Of the run: what people wrote, its data, and all candidates."""
+"""Sets of the run: the seed, its data, and all candidates."""
 BESIDE = "seed+"
-"""Before a set's name: the whole seed is trained on as well, as in the paper's own row."""
+"""Prefix of a set that is trained on together with the whole seed, as in the paper's own row."""
 LOSS, WIN_RATE = "loss", "win_rate"
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """What to train and measure. `sets` are of SETS or files of pairs, as FILE or FORMAT:FILE with a format of the seed's
-    readers, each perhaps behind BESIDE; the win rate is that against M_0 on `prompts`."""
+    """The options of a scaling study. `sets` are names of SETS or files of pairs, as FILE or FORMAT:FILE with a format of
+    the seed's readers, perhaps after BESIDE; the win rate is that against M_0 on `prompts`."""
 
     sizes: tuple[int, ...]
     sets: tuple[str, ...] = ("curated", "uncurated", "seed")
@@ -48,7 +48,7 @@ class Scaling:
     prompts: str = "held-out"
     limit: int | None = None
     steps: int | None = None
-    """Of every training; by default the recipe's, or else the paper's for the size."""
+    """Optimiser steps of each training; by default the recipe's, or else the paper's for the size."""
     judge_engine: EngineOptions | None = None
     """As `Questions.judge_engine`."""
 

@@ -20,7 +20,7 @@ _BREAKS = re.compile("[\u2028\u2029]")
 
 
 def some_invisible(text: str) -> bool:
-    """Tell whether a text may have invisible characters or line separators."""
+    """Return whether a text may have invisible characters or line separators."""
     return not text.isascii() and bool(_SOME.search(text.encode("utf-8", "replace")))
 
 
@@ -51,7 +51,7 @@ def _kept(found: re.Match[str]) -> str:
 
 
 def _changes(character: str, before: str, after: str) -> bool:
-    """Tell whether a character changes how those before and behind it are shown."""
+    """Return whether a character changes how those before and behind it are shown."""
     if not before:
         return False
     if character in _JOINERS:
@@ -69,7 +69,7 @@ def _changes(character: str, before: str, after: str) -> bool:
 
 
 def _joins(character: str) -> bool:
-    """Tell whether a character is of a script whose letters take another form where they are joined."""
+    """Return whether a character is of a script whose letters take another form where they are joined."""
     joined = (
         "\u0600" <= character <= "\u0dff"
         or "\u1000" <= character <= "\u109f"

@@ -6,25 +6,25 @@ from typing import Any
 from askback.text.prose import without_code
 
 LANGUAGE_CHARS = 600
-"""So much of a segment is looked at for its language."""
+"""Number of characters of a segment from which its language is detected."""
 
 ENGLISH_ALONE = {
     "the", "and", "that", "this", "these", "those", "with", "from", "what", "which", "how", "when", "should",
     "would", "you", "your", "they", "their",
 }  # fmt: skip
-"""Words that no other language spells so."""
+"""Words that no other language has in this spelling."""
 ENGLISH = ENGLISH_ALONE | {
     "of", "to", "in", "is", "for", "it", "as", "on", "are", "be", "by", "or", "an", "at", "have", "has", "had",
     "not", "can", "will", "who", "we", "our", "been", "were", "if", "into", "than", "there", "each", "other", "use",
     "using", "make",
 }  # fmt: skip
 PLAINLY_ENGLISH = 0.2
-"""Share of a text's words among these from which it needs no classifier, which costs as much as all other work together. Of
-other languages' words, at most one in ten is spelled like one of these."""
+"""Share of a text's words among these from which on it needs no classifier, which takes as long as all other work. In other
+languages, at most one word in ten is spelled like one of these."""
 
 
 def language(text: str) -> str:
-    """Return the two-letter code of the text's language; code is not looked at."""
+    """Return the two-letter code of the text's language, detected without blocks of code."""
     prose = without_code(text)
     prose = (prose if prose.strip() else text)[:LANGUAGE_CHARS]
     words = prose.lower().split()
@@ -34,9 +34,9 @@ def language(text: str) -> str:
 
 
 def plainly_english(text: str) -> bool:
-    """Tell whether a short text has two words that are `ENGLISH_ALONE`, as three in four English instructions do.
+    """Return whether a short text has two words of `ENGLISH_ALONE`, as three in four English instructions do.
 
-    A text in another language has them where it quotes English, as a title: so this can excuse a text, not convict it.
+    A text in another language may have them in a quotation, so False is no proof of another language, nor True of English.
     """
     return len(ENGLISH_ALONE.intersection(text.lower().split())) >= 2
 

@@ -1,6 +1,6 @@
 """Imports what a worker with this engine takes seconds to import: once, in the process that workers are forked from.
 
-Nothing is printed. What fails here fails again in the worker that needs it, where it is told.
+Nothing is printed. What fails here fails again in the worker that needs it, where it is reported.
 """
 
 import os
