@@ -31,6 +31,7 @@ def test_parts_are_as_long_as_they_can_be() -> None:
         "| a | b |\n| --- | --- |\n| c | d |",
         "### A header\n\nIts text.",
         "What is needed:\n\n- an axe\n- a stone",
+        "**Does alder burn?**\n\nIt does.",
         "```\nnever closed\n\nto the end",
     ],
 )

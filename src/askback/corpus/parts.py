@@ -4,10 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from askback.text.endings import QUESTIONS
 from askback.text.words import normal
 
 COPY_CHARS = 40
 """Shorter paragraphs are never copies: "Explain your answer." recurs in good text."""
+QUESTION_CHARS = 150
+"""Fewer characters that ask are answered by what follows, as in interviews."""
 _LIST = re.compile(r"(?:> )*(?:[-*+] |\d{1,9}[.)] |: | {2,}\S)")
 _HEADER = re.compile(r"#{1,6} \S[^\n]*\Z")
 _ENDED = re.compile(r"(?<=[.!?。！？])\s+")
@@ -16,8 +19,8 @@ _ENDED = re.compile(r"(?<=[.!?。！？])\s+")
 def parts(text: str, most: int) -> list[str]:
     """Cut a text into consecutive parts of at most `most` characters, each as long as it can be.
 
-    A part ends with a paragraph: never within code, a table or a list, nor behind a header or a colon. What cannot be cut
-    so is a part by itself, longer than `most`.
+    A part ends with a paragraph: never within code, a table or a list, nor behind a header, a colon or a short question.
+    What cannot be cut so is a part by itself, longer than `most`.
     """
     found: list[str] = []
     for unit in _units(text):
@@ -57,7 +60,9 @@ def _units(text: str) -> Iterator[str]:
 
 
 def _leads_on(paragraph: str) -> bool:
-    return bool(_HEADER.match(paragraph)) or paragraph.rstrip("* ").endswith((":", "："))
+    ended = paragraph.rstrip("* ")
+    question = len(ended) < QUESTION_CHARS and ended.endswith(tuple(QUESTIONS))
+    return question or bool(_HEADER.match(paragraph)) or ended.endswith((":", "："))
 
 
 def _paragraphs(text: str) -> Iterator[str]:
