@@ -22,7 +22,7 @@ from askback.engines.http.key import Scrubber
 from askback.recipe import NAME
 from tests.near_misses import near_misses
 
-SIZES = (100_000, 400_000)
+SIZES = (50_000, 200_000)
 MOST = 6
 """Most times the CPU time of the smaller size that the larger one may take."""
 SOON_S = 0.015
