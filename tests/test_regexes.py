@@ -35,6 +35,8 @@ RUN_TIME: dict[str, Callable[[], list[Any]]] = {
     "askback.cli.making:NAME": lambda: [NAME],
     "askback.corpus.xml:f'<(/?){re.escape(prefix)}:(?=[a-zA-Z])'": lambda: [r"<(/?)h\-t:(?=[a-zA-Z])"],
     "askback.corpus.xml:re.escape(mark)": lambda: ["</script", "</title"],
+    "askback.corpus.filters.standalone:f'^\\\\s*{re.escape(number)}[.)] '": lambda: [r"^\s*3[.)] "],
+    "askback.corpus.filters.standalone:f'{re.escape(kind)} {re.escape(number)}\\\\b'": lambda: [r"Figure 3\b"],
     "askback.engines.http.blame:f'\\\\b{name}\\\\b|\\\\btop_{name}\\\\b'": lambda: [r"\bseed\b|\btop_seed\b"],
     "askback.engines.http.key:'|'.join(_spellings(key))": lambda: [Scrubber("sk-a/b+c=")._whole],
     "askback.engines.http.key:parts": lambda: [Scrubber("sk-a/b+c=")._part],
