@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, get_args
@@ -274,21 +275,24 @@ def another_package(folder: Path) -> Path:
 class Copy(NamedTuple):
     """A copy of the package with one more of each kind, and a run of it."""
 
-    source: str
+    program: "subprocess.Popen[str]"
     recipe: Path
     run: Path
     options: tuple[str, ...]
 
     def ask(self, *arguments: str, code: int = 0) -> str:
         "Call its command line; return what it prints, of a failure the message."
-        here = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": self.source}
-        done = subprocess.run([sys.executable, "-m", "askback", *arguments], env=here, capture_output=True, text=True)
-        assert done.returncode == code, (arguments, done.stderr)
-        return done.stderr if code else done.stdout
+        assert self.program.stdin
+        assert self.program.stdout
+        self.program.stdin.write(json.dumps(arguments) + "\n")
+        self.program.stdin.flush()
+        ended, said, told = json.loads(self.program.stdout.readline())
+        assert ended == code, (arguments, told)
+        return str(told if code else said)
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """Add a file and a line for each kind, as CONTRIBUTING.md says, and make a run that uses them."""
     folder = tmp_path_factory.mktemp("copy")
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -323,10 +327,20 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     pairs, more = f"{{path: {folder}/seed.jsonl}}", f"{{format: flash-cards, path: {folder}/cards.jsonl}}"
     changes += [f"recipe.corpus.sources=[{pages}, {notes}]", f"recipe.seed.sources=[{pairs}, {more}]"]
     options = tuple(word for change in changes for word in ("--set", change))
-    source = f"{folder / 'src'}{os.pathsep}{another_package(folder / 'installed')}"
-    made = Copy(source, write_inputs(folder), folder / "runs/smoke", options)
-    made.ask("run", str(made.recipe), *options)
-    return made
+    sources = os.pathsep.join(map(str, (folder / "src", another_package(folder / "installed"), ROOT)))
+    program = subprocess.Popen(
+        [sys.executable, "-m", "tests.commands"],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": sources},
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with program:
+        made = Copy(program, write_inputs(folder), folder / "runs/smoke", options)
+        made.ask("run", str(made.recipe), *options)
+        yield made
+        program.communicate()
 
 
 @pytest.mark.timeout(600)
