@@ -1,6 +1,6 @@
 # make demo   set up, run the whole loop on this machine's documentation, show what came out
 # make test   set up, then format, lint, types and tests: what CI checks, but for test-ray and test-vllm
-# make test-ray   the tests of a Ray cluster that loses a node or its run: they wait for a minute
+# make test-ray   the tests of a Ray cluster of two nodes: they wait for two minutes
 # make fuzz   the fuzzers of tests/fuzz, large; ASKBACK_FUZZ multiplies their size, which is 1 in make test
 # make test-vllm   the tests against a real vLLM, its CPU build, in .venv-vllm (3.5 GB)
 PYTHON ?= python3

@@ -128,6 +128,7 @@ def curate(file: RecipeFile) -> dict[str, int]:
     return {path.parent.name: json.loads(path.read_text())["tokens"] for path in run.folder.glob("*/step.json")}
 
 
+@pytest.mark.ray
 def test_two_nodes_give_the_same_bytes_as_local_processes(two: Any, made_run: Path, tmp_path: Path) -> None:
     file = RecipeFile.model_validate(yaml.safe_load((made_run / "recipe.yaml").read_text()))
     local, ray = tmp_path / "local", tmp_path / "ray"
@@ -185,9 +186,11 @@ def refused_piece(worker: WorkerContext, piece: Iterable[Segment]) -> Outcome[An
     raise MissingExtra("pypdf", "pdf", "reading PDF")
 
 
-def test_errors_are_those_of_local_processes(cluster: Any, tmp_path: Path) -> None:
+def test_results_and_errors_are_those_of_local_processes(cluster: Any, tmp_path: Path) -> None:
     with Run(on_ray(recipe(tmp_path), cluster)) as run:
         segments = run.step("make", make, Select(top_n=8))
+        sifted = run.step("sift", sift, Select(top_n=1), segments=segments)
+        assert [one.id for one in sifted] == [f"id{number:04d}" for number in (0, 2, 4, 6)]
         with pytest.raises(MissingExtra, match=r"^reading PDF needs pypdf, .*'askback\[pdf\]'$"):
             run.step("refuse", refuse, Select(top_n=1), segments=segments)
         with pytest.raises(WorkerDied, match=r"ZeroDivisionError: no such luck.*log\.txt") as caught:
