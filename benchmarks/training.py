@@ -57,7 +57,7 @@ def main() -> None:
     training = Training(batch_size=options.batch_size, steps=options.steps, max_tokens=options.max_tokens)
     _, tokenizer = load(folder, torch.float32)
     rows = _rows(options, tokenizer)
-    _, steps = schedule(training, len(rows))
+    steps = schedule(training, len(rows)).steps
     batches = arrange(rows, steps, options.batch_size, 0)
     found = {name: Timed() for name in ("ours", "peer", "shuffled")}
     for _ in range(options.rounds):

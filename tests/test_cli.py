@@ -119,7 +119,7 @@ def test_the_corpus_alone(tmp_path: Path) -> None:
         ("dedup", "unique segments", 1, 1),
     ]
     changed = ("--set", "recipe.corpus.preset=strict")
-    assert "options.preset: 'paper' → 'strict'" in one_error(askback("corpus", "demo", *set, *changed, cwd=tmp_path), 5)
+    assert "options.preset: 'web' → 'strict'" in one_error(askback("corpus", "demo", *set, *changed, cwd=tmp_path), 5)
     redone = askback("corpus", "demo", *set, *changed, "--redo", "segment", cwd=tmp_path)
     assert redone.returncode == 0, redone.stderr
 

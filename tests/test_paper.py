@@ -10,7 +10,7 @@ from askback.prompts.prompt import ask
 from askback.recipe import Recipe
 from askback.recipe.file import load_recipe
 from askback.records import Example, Provenance, exchange
-from askback.train.training_rows import schedule, tokenize
+from askback.train.training_rows import Schedule, schedule, tokenize
 from tests.tiny import build_tiny_model
 from tests.train.examples import asked_of, learnt_of
 
@@ -24,12 +24,12 @@ def recipe() -> Recipe:
 
 @pytest.mark.parametrize(("examples", "steps"), [(3200, 500), (6400, 600), (25600, 1200), (51200, 1600)])
 def test_batch_and_steps_are_those_of_the_papers_table(recipe: Recipe, examples: int, steps: int) -> None:
-    assert schedule(recipe.training, examples) == (32, steps)
-    assert schedule(recipe.backward, examples) == (32, steps)
+    assert schedule(recipe.training, examples, examples // 2) == Schedule(32, steps)
+    assert schedule(recipe.backward, examples) == Schedule(32, steps)
 
 
 def test_a_few_pairs_less_keep_the_batch(recipe: Recipe) -> None:
-    assert schedule(recipe.training, 2848)[0] == 32
+    assert schedule(recipe.training, 2848).batch_size == 32
 
 
 def test_it_has_what_the_paper_states_and_leaves_out_what_is_ours(recipe: Recipe) -> None:

@@ -12,10 +12,20 @@ from askback import prompts
 from askback.curate.scorers.rubric import SCORER as RUBRIC
 from askback.engines.scripted import Scripted
 from askback.prompts.prompt import Prompt, ask
-from askback.recipe import Score
+from askback.recipe import Score, Training
 from askback.records import Origin, exchange
 from askback.train import batch_size_for, steps_for
-from askback.train.training_rows import PAPER_STEPS, Direction, Row, arrange, micro_batch_for, row_of, tokenize
+from askback.train.training_rows import (
+    PAPER_STEPS,
+    Direction,
+    Row,
+    Schedule,
+    arrange,
+    micro_batch_for,
+    row_of,
+    schedule,
+    tokenize,
+)
 from tests.tiny import build_tokenizer
 from tests.train.examples import asked_of, example, examples, learnt_of, lesson
 
@@ -183,6 +193,37 @@ def test_the_order_depends_on_ids_and_seed_alone() -> None:
     by_id = [[rows[index].id for index in batch] for batch in arrange(rows, 20, 8, seed=3)]
     assert by_id == [[mixed[index].id for index in batch] for batch in arrange(mixed, 20, 8, seed=3)]
     assert by_id != [[rows[index].id for index in batch] for batch in arrange(rows, 20, 8, seed=4)]
+
+
+def test_added_rows_come_on_top_of_the_batches_of_the_others() -> None:
+    lengths = [4 + at * 13 % 50 for at in range(60)]
+    rows = [row._replace(added=at % 5 == 0) for at, row in enumerate(made_rows(lengths))]
+    alone = [row for row in rows if not row.added]
+    without = [[alone[index].id for index in batch] for batch in arrange(alone, 20, 8, seed=3)]
+    batches = arrange(rows, 20, 8, seed=3, on_top=2)
+    first = [[rows[index].id for index in batch if not rows[index].added] for batch in batches]
+    assert first == without, "what M_0 sees, in its order"
+    times = Counter(index for batch in batches for index in batch if rows[index].added)
+    assert sum(times.values()) == 40 and set(times.values()) <= {3, 4} and len(times) == 12
+    assert all(batch == sorted(batch, key=lambda index: rows[index].tokens) for batch in batches)
+
+
+@pytest.mark.parametrize(
+    ("examples", "added", "processes", "expected"),
+    [
+        (104, 0, 1, Schedule(8, 31)),
+        (112, 8, 1, Schedule(8, 31, 1)),
+        (208, 104, 1, Schedule(8, 31, 8)),
+        (208, 104, 4, Schedule(8, 31, 8)),
+        (144, 40, 4, Schedule(8, 31, 4)),
+        (40, 40, 1, Schedule(8, 12)),
+    ],
+)
+def test_steps_are_those_without_what_is_added(examples: int, added: int, processes: int, expected: Schedule) -> None:
+    assert schedule(Training(), examples, added, processes) == expected
+    assert schedule(Training(exposure="paper"), examples, added, processes) == schedule(Training(), examples)
+    assert schedule(Training(steps=7, batch_size=4), 112, 8).steps == 7
+    assert schedule(Training(trl={"per_device_train_batch_size": 4}), 112, 8).on_top == 4
 
 
 def test_little_is_padding() -> None:

@@ -108,7 +108,8 @@ def test_the_first_loss_is_the_mean_over_the_label_tokens(tiny_model: Path, tmp_
     """Worked out by hand, row by row without padding; splitting the batch into passes changes nothing."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    options = Training(steps=1, batch_size=8, trl={**FLOAT32, "per_device_train_batch_size": 8 // passes})
+    trl = {**FLOAT32, "per_device_train_batch_size": 8 // passes}
+    options = Training(steps=1, batch_size=8, exposure="paper", trl=trl)
     taught = examples(8)
     metrics = finetune(Job(str(tiny_model), "", "forward", options, taught, str(tmp_path), 0), lambda *_: None)
     model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
@@ -131,7 +132,8 @@ def test_passes_do_not_change_the_model(tiny_model: Path, tmp_path: Path) -> Non
 
     weights = []
     for micro in (8, 2):
-        options = Training(steps=4, batch_size=8, trl={**FLOAT32, "per_device_train_batch_size": micro})
+        trl = {**FLOAT32, "per_device_train_batch_size": micro}
+        options = Training(steps=4, batch_size=8, exposure="paper", trl=trl)
         job = Job(str(tiny_model), "", "forward", options, examples(20), str(tmp_path / str(micro)), 0)
         finetune(job, lambda *_: None)
         weights.append(load_file(tmp_path / str(micro) / "model/model.safetensors"))

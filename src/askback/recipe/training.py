@@ -36,6 +36,10 @@ class Training(Options):
     """Examples per optimiser step; by default the paper's 32, or 8 under 3,000 examples."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """Optimiser steps; by default from the paper's table, by the number of examples."""
+    exposure: Literal["equal", "paper"] = "equal"
+    """How often M_t sees the seed beside its chosen pairs. `equal`: in the very batches of M_0, to each of which chosen
+    pairs are added, seen about as often as seed pairs are; so M_t differs from M_0 by these alone (ours). `paper`: all
+    examples are shuffled together, and steps go by their number."""
     max_tokens: Annotated[int, Field(ge=16)] = 2048
     """Largest number of tokens of an example; a longer one loses the end of its output (forward) or of the document in its
     prompt (backward)."""

@@ -134,9 +134,11 @@ def _measure(
     stem = f"{Path(_label(name)).stem}-{size}"
     part = side_by_side(run, f"take-{stem}", take, Subset(size=size), examples=examples)
     seed = made.records(names.SEED)
-    # By the size alone, so that sets are compared at equal steps.
-    batch_size, steps = schedule(recipe.training, size)
-    options = recipe.training.model_copy(update={"batch_size": batch_size, "steps": wanted.steps or steps})
+    # By the size alone, so that sets are compared at equal steps; beside the seed, in the batches of M_0.
+    beside = name.startswith(BESIDE) and recipe.training.exposure == "equal"
+    plan = schedule(recipe.training, size)
+    given = {"steps": wanted.steps or recipe.training.steps if beside else wanted.steps or plan.steps}
+    options = recipe.training.model_copy(update=given if beside else {**given, "batch_size": plan.batch_size})
     taught = [seed, part] if name.startswith(BESIDE) else [part]
     model = side_by_side(run, f"train-{stem}", train_forward, options, base=made.base, examples=taught)
     row = metrics(side_by_side(run, f"loss-{stem}", measure_loss, recipe.evaluate, model=model, examples=seed))

@@ -22,7 +22,7 @@ from askback.train.dropout import dropout_of, with_dropout
 from askback.train.rounding import write_bfloat16
 from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options, quantisation
-from askback.train.training_rows import Direction, Row, Taught, arrange, rewritten, schedule, tokenize
+from askback.train.training_rows import Direction, Row, Taught, arrange, is_added, rewritten, schedule, tokenize
 
 REHEARSED = 4
 """Number of steps of a training that is only timed."""
@@ -89,8 +89,9 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
             f"{folder.name}: none of {len(job.examples)} examples leaves anything to learn within "
             f"{job.options.max_tokens} tokens; give more examples, or raise max_tokens"
         )
-    batch_size, steps = schedule(job.options, len(job.examples))
-    batches = arrange(rows, steps, batch_size, job.random_seed)
+    plan = schedule(job.options, len(job.examples), sum(map(is_added, job.examples)), distributed.count())
+    on_top = plan.on_top if len({row.added for row in rows}) == 2 else 0
+    batches = arrange(rows, plan.steps, plan.batch_size, job.random_seed, on_top)
     step_tokens = [sum(rows[index].tokens for index in batch) for batch in batches]
     if distributed.is_first():
         owned.whole(folder / "checkpoints")
@@ -181,7 +182,7 @@ def _rows(job: Job, tokenizer: Any) -> tuple[list[Row], list[Rejection]]:
         if rewritten(tokenizer, one, job.direction):
             rule, detail = "rewritten", "the chat template renders it otherwise than it is"
         elif row := tokenize(tokenizer, one, job.direction, job.options.max_tokens):
-            rows.append(row)
+            rows.append(row._replace(added=is_added(one)))
             continue
         else:
             rule, detail = "over-max-tokens", f"the prompt alone fills {job.options.max_tokens} tokens"

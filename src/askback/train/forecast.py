@@ -35,20 +35,21 @@ def forecast(options: Training, context: ForecastContext) -> Forecast:
     count = sum(pairs.count for pairs in context.inputs["examples"])
     if isinstance(options, Backward):
         direction, count = "backward", count + math.ceil(options.refusals * count)
-    batch, steps = schedule(options, count)
-    _check(options, context, direction, batch)
-    seen = (options.steps or 0) * batch
+    added = sum(pairs.count for pairs in context.inputs["examples"] if pairs.origin == "augmented")
+    plan = schedule(options, count, added, launch.total)
+    _check(options, context, direction, plan.rows)
+    seen = (options.steps or 0) * plan.rows
     note = (
-        f"{context.folder.name}: {options.steps} steps of {batch} go over {seen:,} of {count:,} examples; leave steps out "
-        "for the paper's number"
+        f"{context.folder.name}: {options.steps} steps of {plan.rows} go over {seen:,} of {count:,} examples; leave "
+        "steps out for the paper's number"
     )
     return Forecast(
         entered=count,
-        tokens=Tokens(train=round(steps * batch * _row_tokens(options, context, direction)) if count else 0),
+        tokens=Tokens(train=round(plan.steps * plan.rows * _row_tokens(options, context, direction)) if count else 0),
         model_bytes=(WEIGHT + BFLOAT16) * base.parameters,
         # A new checkpoint is whole before the one before it goes.
         scratch=0 if options.lora else 2 * (WEIGHT + MOMENTS) * base.parameters,
-        memory=gigabytes(base.folder, base.parameters, options, launch, batch),
+        memory=gigabytes(base.folder, base.parameters, options, launch, plan.rows),
         notes=(note,) if 0 < 2 * seen < count else (),
     )
 

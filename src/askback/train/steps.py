@@ -19,7 +19,7 @@ from askback.train.finetune import Job, finetune
 from askback.train.forecast import forecast
 from askback.train.launch import check_shares, train_together
 from askback.train.trackers import check_installed
-from askback.train.training_rows import Taught, schedule
+from askback.train.training_rows import Taught, is_added, schedule
 
 
 @recorded(version=4, output="model", prompts=("backward",), forecast=forecast)
@@ -29,7 +29,7 @@ def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequ
     return _train(step, options, "backward", base, [*taught, *refusals(taught, options.refusals, step.random_seed)])
 
 
-@recorded(version=3, output="model", prompts=("forward",), forecast=forecast)
+@recorded(version=4, output="model", prompts=("forward",), forecast=forecast)
 def train_forward(
     step: Step,
     options: Training,
@@ -79,10 +79,10 @@ def _train(
         device_map=devices.device_map,
         trackers=step.resources.trackers,
     )
-    batch_size, steps = schedule(options, len(taught))
-    check_shares(devices, batch_size)
+    plan = schedule(options, len(taught), sum(map(is_added, taught)), devices.total)
+    check_shares(devices, plan.rows)
     preload = "askback.train.preload"
-    (step.metrics,) = step.alone(partial(train_apart, devices), [job], "steps", steps, devices.processes, preload)
+    (step.metrics,) = step.alone(partial(train_apart, devices), [job], "steps", plan.steps, devices.processes, preload)
     left_out = int(step.metrics["left_out"])
     step.counts = {"examples": Counts(len(taught), len(taught) - left_out, left_out)}
     return step.model

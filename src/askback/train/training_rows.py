@@ -32,7 +32,7 @@ WINDOW = 8
 class Row(NamedTuple):
     """A conversation as token ids, with a mask of those that are `learnt` (have a label).
 
-    `truncated`: it was cut to fit. `judgement`: it teaches a rating.
+    `truncated`: it was cut to fit. `judgement`: it teaches a rating. `added`: it is one of M_t that M_0 has not.
     """
 
     id: str
@@ -40,11 +40,17 @@ class Row(NamedTuple):
     learnt: list[bool]
     truncated: bool
     judgement: bool = False
+    added: bool = False
 
     @property
     def tokens(self) -> int:
         """Number of tokens of the row."""
         return len(self.ids)
+
+
+def is_added(example: Taught) -> bool:
+    """Tell whether an example is one that M_t learns from and M_0 does not: a pair that was chosen."""
+    return isinstance(example, Example) and example.origin == "augmented"
 
 
 def row_of(id: str, exchanges: Iterable[prompts.Exchange], truncated: bool, judgement: bool = False) -> Row:
@@ -70,10 +76,35 @@ def steps_for(examples: int, batch_size: int) -> int:
     return max(1, round(_epochs(examples) * examples / batch_size))
 
 
-def schedule(options: Training, examples: int) -> tuple[int, int]:
-    """Return (batch size, steps): the recipe's, or else the paper's for this number of examples."""
-    batch_size = options.batch_size or batch_size_for(examples)
-    return batch_size, options.steps or steps_for(examples, batch_size)
+class Schedule(NamedTuple):
+    """Examples of a batch, optimiser steps, and how many added examples come on top of each batch."""
+
+    batch_size: int
+    steps: int
+    on_top: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Number of examples of a batch, those on top included."""
+        return self.batch_size + self.on_top
+
+
+def schedule(options: Training, examples: int, added: int = 0, processes: int = 1) -> Schedule:
+    """Return the recipe's batch size and steps, or else the paper's for this number of examples.
+
+    With ``exposure: equal``, both are those of a training without the `added` ones among the examples, which come on top:
+    enough of them in each batch that one is seen about as often as any other, one at least, and a multiple of what the
+    `processes` that share a batch take at once where ``trl`` gives that.
+    """
+    kept = examples - added
+    if options.exposure == "paper" or not kept or not added:
+        batch_size = options.batch_size or batch_size_for(examples)
+        return Schedule(batch_size, options.steps or steps_for(examples, batch_size))
+    batch_size = options.batch_size or batch_size_for(kept)
+    given = options.trl.get("per_device_train_batch_size", 1)
+    share = processes * (given if isinstance(given, int) and given > 0 else 1)
+    on_top = share * max(1, round(batch_size * added / kept / share))
+    return Schedule(batch_size, options.steps or steps_for(kept, batch_size), on_top)
 
 
 def _epochs(examples: int) -> float:
@@ -158,25 +189,37 @@ def _backward(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
     return row
 
 
-def arrange(rows: Sequence[Row], steps: int, batch_size: int, seed: int) -> list[list[int]]:
+def arrange(rows: Sequence[Row], steps: int, batch_size: int, seed: int, on_top: int = 0) -> list[list[int]]:
     """Return the rows of each step, shortest first: a pure function of the seed and of ids and lengths.
 
     Every epoch is shuffled anew, and the next begins where it ends, so that all batches are full. Within windows of
     `WINDOW` batches of one epoch, judgements have batches of their own, as the loss of one digit is negligible among
     hundreds of tokens, and rows of similar length share a batch; then the batches of a window are shuffled.
+
+    Args:
+        on_top: so many of the rows that are `added` are put on top of each batch of the others, which is as it would be
+            without them; 0 makes no difference between them.
     """
-    epochs = -(-steps * batch_size // len(rows))
-    stream = [index for epoch in range(epochs) for index in _shuffled(rows, seed, epoch)]
+    if not on_top:
+        return _batches(rows, range(len(rows)), steps, batch_size, seed)
+    first = _batches(rows, [at for at, row in enumerate(rows) if not row.added], steps, batch_size, seed)
+    added = _stream(rows, [at for at, row in enumerate(rows) if row.added], steps * on_top, seed)
+    together = (batch + added[step * on_top : (step + 1) * on_top] for step, batch in enumerate(first))
+    return [sorted(batch, key=lambda index: rows[index].tokens) for batch in together]
+
+
+def _batches(rows: Sequence[Row], members: Sequence[int], steps: int, batch_size: int, seed: int) -> list[list[int]]:
+    stream = _stream(rows, members, steps * batch_size, seed)
 
     def window(step: int) -> tuple[int, int, int]:
         # A batch across the border of two epochs is a window of its own, so that no batch collects copies of one row.
         first, last = step * batch_size, (step + 1) * batch_size - 1
-        return first // len(rows), last // len(rows), step // WINDOW
+        return first // len(members), last // len(members), step // WINDOW
 
     batches: list[list[int]] = []
     for _, group in groupby(range(steps), key=window):
-        members = list(group)
-        inside = stream[members[0] * batch_size : (members[-1] + 1) * batch_size]
+        together = list(group)
+        inside = stream[together[0] * batch_size : (together[-1] + 1) * batch_size]
         inside.sort(key=lambda index: (rows[index].judgement, rows[index].tokens))
         cut = [inside[at : at + batch_size] for at in range(0, len(inside), batch_size)]
         cut = [sorted(batch, key=lambda index: rows[index].tokens) for batch in cut]
@@ -184,8 +227,13 @@ def arrange(rows: Sequence[Row], steps: int, batch_size: int, seed: int) -> list
     return batches
 
 
-def _shuffled(rows: Sequence[Row], seed: int, epoch: int) -> list[int]:
-    return sorted(range(len(rows)), key=lambda index: record_id(str(seed), str(epoch), rows[index].id))
+def _stream(rows: Sequence[Row], members: Sequence[int], length: int, seed: int) -> list[int]:
+    """Return epoch after epoch of the members, each shuffled anew, `length` of them."""
+
+    def shuffled(epoch: int) -> list[int]:
+        return sorted(members, key=lambda index: record_id(str(seed), str(epoch), rows[index].id))
+
+    return [index for epoch in range(-(-length // len(members))) for index in shuffled(epoch)][:length]
 
 
 def micro_batch_for(lengths: Sequence[Sequence[int]], max_tokens: int, processes: int = 1) -> int:
