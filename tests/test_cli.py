@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,10 +29,18 @@ def test_init_then_plan(tmp_path: Path) -> None:
     assert "exists already" in one_error(askback("init", "try", cwd=tmp_path), 3)
 
 
+def one_page(folder: Path) -> tuple[str, str]:
+    """Write a page, and return the option that makes it the corpus: demo's own takes seconds to read."""
+    text = " ".join(f"Loaf {number} rests for {number} hours before it is baked." for number in range(2, 22))
+    (folder / "page.md").write_text(f"# Bread\n\n{text}\n")
+    return "--set", f"recipe.corpus.sources=[{{format: markdown, path: {folder / 'page.md'}}}]"
+
+
 def test_plan_probes_a_server_when_asked(tmp_path: Path) -> None:
+    page = one_page(tmp_path)
     with FaultServer(rating) as server:
         judge = f"resources.engines.score={{kind: openai_http, url: '{server.url}'}}"
-        plan = ("plan", "demo", "--set", judge, "--set", "recipe.rounds=1")
+        plan = ("plan", "demo", *page, "--set", judge, "--set", "recipe.rounds=1")
         lacking = askback(*plan, "--probe", cwd=tmp_path)
         fitting = (*plan, "--set", "recipe.score.scorers=[rubric]")
         silent, probed = askback(*fitting, cwd=tmp_path), askback(*fitting, "--probe", cwd=tmp_path)
@@ -157,7 +166,8 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
     """On a file system of 64 KiB, which root can mount in a namespace of its own."""
     small = tmp_path / "small"
     small.mkdir()
-    run = f"{sys.executable} -m askback run demo --set resources.runs={small}"
+    sources = shlex.join(one_page(tmp_path))
+    run = f"{sys.executable} -m askback run demo {sources} --set resources.runs={small}"
     script = f"mount -t tmpfs -o size=64k none {small} && {run}"
     mounting = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /mnt"]
     if not shutil.which("unshare") or subprocess.run(mounting, capture_output=True).returncode:
