@@ -14,7 +14,7 @@ from tests.fuzz.killed import inline
 from tests.tiny import build_tiny_model
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
-WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()  # noqa: SIM905
+WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()
 
 
 def text(draw: random.Random, sentences: int) -> str:

@@ -20,7 +20,7 @@ import yaml
 from tests.commands import askback, askback_apart
 from tests.tiny import build_tiny_model
 
-WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()  # noqa: SIM905
+WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()
 
 
 def write_inputs(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from askback.methods.humpback import humpback
 from askback.recipe import Options, RecipeFile
 from askback.train.rounding import write_bfloat16
 
-WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()  # noqa: SIM905
+WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()
 
 
 @recorded(version=1, output="model")

@@ -146,7 +146,7 @@ def test_the_order_of_the_candidates_is_of_no_account(options: Select) -> None:
         one(
             f"{n:02}",
             draw.randint(1, 5),
-            " ".join(draw.choices("how what egg boil wax seal".split(), k=3)),  # noqa: SIM905
+            " ".join(draw.choices("how what egg boil wax seal".split(), k=3)),
             draw.randint(600, 3000),
             draw.choice("xyz"),
             draw.choice("lm"),

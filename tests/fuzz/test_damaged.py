@@ -26,7 +26,7 @@ FILES = """seed/step.json segment/step.json select-1/step.json loss-m0/step.json
 m0/step.json check-1/step.json probe-1/step.json seed/plan.json score-1/plan.json seed/timings.jsonl
 score-1/timings.jsonl metrics.jsonl recipe.yaml forecast.json rates.json .askback.jsonl select-1/.askback.jsonl
 select-1/kept-00000.parquet check-1/kept-00000.parquet loss-m1/kept-00000.parquet m1/metrics.jsonl
-evaluate/summary.json scaling/summary.json calibrate/0a/metrics.json""".split()  # noqa: SIM905
+evaluate/summary.json scaling/summary.json calibrate/0a/metrics.json""".split()
 ODD: list[Any] = [None, True, -1, 10**400, 1e308, "", "x" * 300, [], [1], {}, {"a": {}}, float("nan"), float("inf")]
 
 

@@ -17,89 +17,56 @@ UNREAD = ["select", "datalist", "rp", "title"]
 INSTEAD = ["noscript", "textarea", "video", "audio", "canvas", "object"]
 """Elements passed over too, unless they hold half of the page's text: most is shown only where something else is not."""
 
-_ROLES = {
-    *("navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar", "dialog", "alertdialog"),
-    *("doc-toc", "doc-backlink"),
-}
+_ROLES = frozenset(
+    "navigation banner contentinfo complementary search menu menubar dialog alertdialog doc-toc doc-backlink".split()
+)
 
-_NAMES = {
-    *("nav", "navbar", "navigation", "menu", "sidebar", "breadcrumb", "breadcrumbs", "footer", "pagination", "pager"),
-    *("ad", "ads", "advert", "adverts", "advertisement", "advertising", "sponsored", "promo"),
-    *("newsletter", "subscribe", "share", "sharing", "related", "cookie", "cookies", "comments", "toc", "skip-link"),
-    *("headerlink", "permalink", "mw-editsection", "editsection", "linenos", "gutter", "docinfo"),
-    *("mw-cite-backlink", "footnote-backref", "footnote-back"),
-}
+_NAMES = frozenset(
+    (
+        "nav navbar navigation menu sidebar breadcrumb breadcrumbs footer pagination pager ad ads advert adverts "
+        "advertisement advertising sponsored promo newsletter subscribe share sharing related cookie cookies comments toc "
+        "skip-link headerlink permalink mw-editsection editsection linenos gutter docinfo mw-cite-backlink "
+        "footnote-backref footnote-back"
+    ).split()
+)
 """A class or id that is one of these marks boilerplate."""
 
-_LAST = {
-    "nav",
-    "navbar",
-    "menu",
-    "sidebar",
-    "breadcrumb",
-    "breadcrumbs",
-    "footer",
-    "newsletter",
-    "advert",
-    "pagination",
-}
+_LAST = frozenset("nav navbar menu sidebar breadcrumb breadcrumbs footer newsletter advert pagination".split())
 _FIRST = {"share", "sharing", "related", "newsletter", "cookie", "advert", "subscribe"}
-_PIECE = {
-    *("articles", "bar", "banner", "block", "box", "buttons", "consent", "form", "icons", "items", "links", "list"),
-    *("notice", "pages", "popup", "posts", "signup", "stories", "topics", "widget"),
-}
+_PIECE = frozenset(
+    (
+        "articles bar banner block box buttons consent form icons items links list notice pages popup posts signup "
+        "stories topics widget"
+    ).split()
+)
 """So does a compound that ends in one of `_LAST` (`site-footer`) or is made of `_FIRST` and `_PIECE` (`share-bar`)."""
 
 _LAYOUT = {"has", "with", "no", "without", "is", "not", "non", "js", "hide", "embed", "quote"}
 """Unless it describes a layout (`has-sidebar`)."""
 
-_WORDS = {
-    *(
-        "nav",
-        "navs",
-        "navbar",
-        "navigation",
-        "subnav",
-        "topnav",
-        "sidenav",
-        "mainnav",
-        "prevnext",
-        "sitemap",
-        "masthead",
-    ),
-    *("menu", "menus", "submenu", "megamenu", "dropdown", "breadcrumb", "breadcrumbs", "crumbs", "topbar", "toolbar"),
-    *("pagination", "pager", "paginate", "paging", "skiplink", "sidebar", "sidebars", "rail", "footer", "noprint"),
-    *("share", "shares", "sharing", "sharedaddy", "sharethis", "addtoany", "addthis", "social", "socials", "follow"),
-    *("recommended", "recommendation", "recommendations", "recirc", "trending", "popular", "yarpp", "outbrain"),
-    *("taboola", "promo", "promos", "promoted", "promotion", "sponsor", "sponsored", "sponsors"),
-    *("ad", "ads", "adv", "advert", "adverts", "advertisement", "advertising", "adsense", "banner", "banners"),
-    *("newsletter", "newsletters", "subscribe", "subscription", "signup", "signin", "login", "register", "optin"),
-    *("mailchimp", "cookie", "cookies", "consent", "gdpr", "privacy", "copyright", "disclaimer", "donate"),
-    *("modal", "modals", "popup", "popups", "overlay", "lightbox", "tooltip", "tooltips", "toast", "flyout"),
-    *(
-        "bio",
-        "biography",
-        "author",
-        "authors",
-        "tags",
-        "taglist",
-        "tagcloud",
-        "categories",
-        "search",
-        "searchform",
-        "related",
-        "player",
-    ),
-}
+_WORDS = frozenset(
+    (
+        "nav navs navbar navigation subnav topnav sidenav mainnav prevnext sitemap masthead menu menus submenu megamenu "
+        "dropdown breadcrumb breadcrumbs crumbs topbar toolbar pagination pager paginate paging skiplink sidebar sidebars "
+        "rail footer noprint share shares sharing sharedaddy sharethis addtoany addthis social socials follow recommended "
+        "recommendation recommendations recirc trending popular yarpp outbrain taboola promo promos promoted promotion "
+        "sponsor sponsored sponsors ad ads adv advert adverts advertisement advertising adsense banner banners newsletter "
+        "newsletters subscribe subscription signup signin login register optin mailchimp cookie cookies consent gdpr "
+        "privacy copyright disclaimer donate modal modals popup popups overlay lightbox tooltip tooltips toast flyout bio "
+        "biography author authors tags taglist tagcloud categories search searchform related player"
+    ).split()
+)
 """Words that mark boilerplate wherever they stand in a class, id or label (left_out.py has how much of it)."""
 
 _COMMENTS = {"comment", "comments", "commentlist", "respond", "reply", "replies", "disqus"}
 """The same of what readers wrote, which may be as much as the page itself."""
 
-_ABOUT = {
-    *("byline", "bylines", "dateline", "timestamp", "pubdate", "postmeta", "meta", "metadata", "caption", "captions"),
-    *("credit", "credits", "date", "published", "posted", "updated", "readtime", "paywall", "rating", "ratings"),
-}
+_ABOUT = frozenset(
+    (
+        "byline bylines dateline timestamp pubdate postmeta meta metadata caption captions credit credits date published "
+        "posted updated readtime paywall rating ratings"
+    ).split()
+)
 """The same of a line that says something of the text, never a paragraph."""
 
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")

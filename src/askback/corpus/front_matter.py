@@ -15,22 +15,12 @@ _LINE = re.compile(
 _ORG = re.compile(r"#\+[A-Za-z_]{1,40}(?:\[\])?:")
 _FIELD = re.compile(r"([A-Za-z][\w -]{0,40}):(?:[ \t]|\Z)")
 _FIRST = re.compile(r"[{%]|#\+|[A-Za-z][\w -]{0,40}:[ \t]")
-_ABOUT = {
-    *(
-        "title",
-        "author",
-        "authors",
-        "date",
-        "tags",
-        "category",
-        "categories",
-        "slug",
-        "summary",
-        "description",
-        "layout",
-    ),
-    *("status", "template", "modified", "lang", "language", "keywords", "copyright", "subtitle", "css", "permalink"),
-}
+_ABOUT = frozenset(
+    (
+        "title author authors date tags category categories slug summary description layout status template modified lang "
+        "language keywords copyright subtitle css permalink"
+    ).split()
+)
 
 
 def without_front_matter(text: str, fenced: bool = False) -> str:

@@ -3,33 +3,18 @@
 import re
 from functools import lru_cache
 
-VOID = {
-    *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"),
-    *("html", "body"),
-}
+VOID = frozenset("area base br col embed hr img input link meta param source track wbr html body".split())
 """Elements that are never hidden: those without text, and the page itself."""
 
-_CLASSES = {
-    *(
-        "sr-only",
-        "visually-hidden",
-        "visuallyhidden",
-        "visually-hidden-focusable",
-        "screen-reader-text",
-        "screen-reader",
-    ),
-    *(
-        "screenreader",
-        "screen-reader-only",
-        "screenreader-only",
-        "element-invisible",
-        "element-hidden",
-        "assistive-text",
-    ),
-    *("a11y-hidden", "a11y-only", "cdk-visually-hidden", "accessibly-hidden", "offscreen", "off-screen", "clip-hide"),
-    *("d-none", "display-none", "hidden", "is-hidden", "u-hidden", "invisible", "is-invisible", "hide", "nodisplay"),
-    *("no-display", "dn", "uk-hidden", "pf-screen-reader", "govuk-visually-hidden", "usa-sr-only", "show-for-sr"),
-}
+_CLASSES = frozenset(
+    (
+        "sr-only visually-hidden visuallyhidden visually-hidden-focusable screen-reader-text screen-reader screenreader "
+        "screen-reader-only screenreader-only element-invisible element-hidden assistive-text a11y-hidden a11y-only "
+        "cdk-visually-hidden accessibly-hidden offscreen off-screen clip-hide d-none display-none hidden is-hidden "
+        "u-hidden invisible is-invisible hide nodisplay no-display dn uk-hidden pf-screen-reader govuk-visually-hidden "
+        "usa-sr-only show-for-sr"
+    ).split()
+)
 _HEADERS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _SHOWN_CLASS = re.compile(
     r"(?:^|\s)(?:(?:xs|sm|md|lg|xl|2xl|xxl|tablet|laptop|desktop|mobile|print|group-\w+|hover|focus|js)[:-]\S|"

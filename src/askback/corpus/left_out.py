@@ -41,25 +41,7 @@ _OTHER_ROLES = {
 }
 _NEAR = 8
 """So many tags before a panel, at most, stands the button that opens it."""
-_IN_LINE = {
-    "a",
-    "abbr",
-    "b",
-    "br",
-    "cite",
-    "code",
-    "em",
-    "font",
-    "i",
-    "img",
-    "mark",
-    "s",
-    "small",
-    "span",
-    "strong",
-    "u",
-    "wbr",
-}
+_IN_LINE = frozenset("a abbr b br cite code em font i img mark s small span strong u wbr".split())
 _GROUND = re.compile(r"dark|inverse|(?<![a-z])bg-|hero|banner|cover|btn")
 
 

@@ -102,17 +102,7 @@ def _lenient() -> Iterator[None]:
             table.update(before)
 
 
-_CODE = {
-    "code",
-    "code-block",
-    "sourcecode",
-    "highlight",
-    "doctest",
-    "testcode",
-    "testoutput",
-    "parsed-literal",
-    "prompt",
-}
+_CODE = frozenset("code code-block sourcecode highlight doctest testcode testoutput parsed-literal prompt".split())
 _NOTES = {"attention", "caution", "danger", "error", "hint", "important", "note", "seealso", "tip", "todo", "warning"}
 _NO_TEXT = re.compile(
     r"auto\w+|toctree|currentmodule|(?:py:)?module|index|tabularcolumns|literalinclude|include|image|raw|"

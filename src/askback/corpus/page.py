@@ -32,33 +32,20 @@ _CONTROL_REFERENCE = re.compile(
     r"&#(?:[xX]0*(?:[01]?[\da-fA-F]|7[fF]|[89][\da-fA-F])(?![\da-fA-F])|0*(?:[0-2]?\d|3[01]|12[7-9]|1[345]\d)(?!\d))"
 )
 _ANY_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
-_CLOSES_ITSELF = {
-    *("p", "tr", "td", "th", "tbody", "thead", "tfoot", "option"),
-    *("br", "hr", "img", "input", "meta", "link", "col", "wbr", "area", "source", "base", "embed", "param", "track"),
-}
+_CLOSES_ITSELF = frozenset(
+    "p tr td th tbody thead tfoot option br hr img input meta link col wbr area source base embed param track".split()
+)
 _ITEM_KINDS = {"li": "li", "dt": "dd", "dd": "dd"}
 _LISTS = {"ul", "ol", "dl", "menu"}
 _FORMATTING = re.compile(r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s>]", re.IGNORECASE)
 _FEW_TAGS = 2000
-_DRAWN = {
-    *(
-        "g",
-        "path",
-        "circle",
-        "ellipse",
-        "rect",
-        "line",
-        "polygon",
-        "polyline",
-        "use",
-        "text",
-        "tspan",
-        "defs",
-        "symbol",
-    ),
-    *("stop", "image", "animate", "mask", "marker", "filter", "pattern", "lineargradient", "radialgradient"),
-    *("mspace", "mrow", "mfrac", "msup", "msub", "msubsup", "msqrt", "mtable", "mtr", "mtd", "mstyle", "semantics"),
-}
+_DRAWN = frozenset(
+    (
+        "g path circle ellipse rect line polygon polyline use text tspan defs symbol stop image animate mask marker "
+        "filter pattern lineargradient radialgradient mspace mrow mfrac msup msub msubsup msqrt mtable mtr mtd mstyle "
+        "semantics"
+    ).split()
+)
 _WORDS = {"title", "desc", "mi", "mo", "mn", "ms", "mtext"}
 """Elements of SVG and MathML; inside those of words, HTML holds again."""
 _EMPTY = re.compile(r"""(?:\s+[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/>""")

@@ -33,24 +33,24 @@ def parts(text: str, most: int) -> list[str]:
 
 def without_copies(text: str) -> str:
     """Leave out paragraphs all of whose sentences stand in others too: quotations set twice, captions, teasers."""
-    paragraphs = list(_paragraphs(text))
-    sentences = [_sentences(paragraph) for paragraph in paragraphs]
+    pieces = list(paragraphs(text))
+    sentences = [_sentences(piece) for piece in pieces]
     found = Counter(sentence for one in sentences for sentence in set(one))
     if all(count == 1 for count in found.values()):
         return text
     kept = []
-    for paragraph, mine in zip(paragraphs, sentences, strict=True):
+    for piece, mine in zip(pieces, sentences, strict=True):
         if mine and sum(map(len, mine)) >= COPY_CHARS and all(found[one] > 1 for one in mine):
             found.subtract(set(mine))
         else:
-            kept.append(paragraph)
+            kept.append(piece)
     return "\n\n".join(kept)
 
 
 def _units(text: str) -> Iterator[str]:
     """Yield paragraphs, together with those they cannot be parted from."""
     unit: list[str] = []
-    for paragraph in _paragraphs(text):
+    for paragraph in paragraphs(text):
         if unit and not (_leads_on(unit[-1]) or (_LIST.match(paragraph) and _LIST.match(unit[-1]))):
             yield "\n\n".join(unit)
             unit = []
@@ -65,7 +65,7 @@ def _leads_on(paragraph: str) -> bool:
     return question or bool(_HEADER.match(paragraph)) or ended.endswith((":", "："))
 
 
-def _paragraphs(text: str) -> Iterator[str]:
+def paragraphs(text: str) -> Iterator[str]:
     """Yield what stands between blank lines; code is one piece."""
     code: list[str] = []
     for piece in text.split("\n\n"):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from askback.corpus import sorted_files
+from askback.corpus.parts import paragraphs
 from askback.corpus.sorted_files import Array, between, by_key, distinct, hash_ranges
 from askback.inputs.remote import host
 from askback.records import Segment, record_id
@@ -83,19 +84,10 @@ def repeated(paths: Sequence[Path], total: int, pages: int) -> Array:
 
 
 def _paragraphs(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield what stands between blank lines, and whether it is a paragraph that may be boilerplate; code is one piece."""
-    code: list[str] = []
-    for piece in re.split(r"\n{2,}", text):
-        fences = sum(line.lstrip(" >").startswith("```") for line in piece.split("\n"))
-        if code or fences % 2:
-            code.append(piece)
-            if len(code) > 1 and fences % 2:
-                yield "\n\n".join(code), False
-                code = []
-            continue
-        yield piece, not fences and width(piece) >= MIN_CHARS and not _HEADER.match(piece)
-    if code:
-        yield "\n\n".join(code), False
+    """Yield the paragraphs of a text, and whether each may be boilerplate: no header, no code, and not short."""
+    for piece in paragraphs(text):
+        code = any(line.lstrip(" >").startswith("```") for line in piece.split("\n"))
+        yield piece, not code and width(piece) >= MIN_CHARS and not _HEADER.match(piece)
 
 
 def _without_bare_headers(pieces: list[tuple[str, bool]]) -> list[str]:

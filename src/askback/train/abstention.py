@@ -11,7 +11,7 @@ from askback.text.words import in_a_row, join, pieces
 MIN_WORDS = 40
 """Smallest number of words of an output that is damaged: in a shorter one, damage is hard to recognise."""
 LINK_WORDS = 3
-FURNITURE = "Home Menu Search Share Print Login Register Subscribe Next Previous Top Contact Cookies Accept".split()  # noqa: SIM905
+FURNITURE = "Home Menu Search Share Print Login Register Subscribe Next Previous Top Contact Cookies Accept".split()
 """Words of menus and buttons, as in the boilerplate of pages."""
 
 
