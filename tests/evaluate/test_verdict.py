@@ -122,7 +122,7 @@ def test_a_run_judged_behind_an_api(made_run: Path, tmp_path: Path, monkeypatch:
     (row,) = [row for row in found["win_rates"].values() if row["judge"] == "big-judge"]
     assert row["baseline"] == "short.json"
     assert (row["total"]["prompts"], row["total"]["wins"], row["total"]["unscored"]) == (4, 3, 1)
-    assert any("read from its text" in said for said in row["cautions"])
+    assert any("parsed from text" in said for said in row["cautions"])
     assert not any("weak evidence" in said for said in row["cautions"]), "it is no model of this run"
     (step,) = made_run.glob("evaluate/compare-m1-short-asked-*")
     assert {one.judge_id for one in Records[Any](step, "")} == {"big-judge"}
