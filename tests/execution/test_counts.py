@@ -104,7 +104,8 @@ def made_segments(folder: Path, run: Run) -> None:
     )
     (folder / "page.md").write_text(page)
     source = {"format": "markdown", "path": str(folder / "page.md")}
-    run.step("segment", cut_documents, Corpus.model_validate({"sources": [source], "languages": []}))
+    options = {"sources": [source], "languages": [], "preset": "paper"}
+    run.step("segment", cut_documents, Corpus.model_validate(options))
 
 
 def made_unique(folder: Path, run: Run) -> None:
