@@ -73,7 +73,7 @@ def write_inputs(folder: Path) -> Path:
             "judge": {"examples": "contrast", "pairs": 4, "kinds": ["swapped"], "probes": 3, "minimum_auroc": 0.0},
             "score": {"max_output_tokens": 96},
             "select": {"top_fraction": 0.5},
-            "evaluate": {"max_tokens": 256},
+            "evaluate": {"max_tokens": 1024},
         },
         "resources": {"runs": str(folder / "runs")},
     }
@@ -122,7 +122,12 @@ def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path, libraries
     steps = {path.parent.name: json.loads(path.read_text()) for path in killed.glob("*/step.json")}
     assert set(steps) == {
         *("seed", "segment", "dedup", "backward", "augment", "loss-base", "teach", "m0", "loss-m0", "probes", "result"),
-        *(f"{step}{t}" for step in ("probe-", "check-", "score-", "select-", "m", "loss-m") for t in (1, 2)),
+        *("ask-unseen", "unseen", "unseen-base", "unseen-m0"),
+        *(
+            f"{step}{t}"
+            for step in ("probe-", "check-", "score-", "select-", "m", "loss-m", "unseen-m")
+            for t in (1, 2)
+        ),
     }
     for name, step in steps.items():
         assert step["counts"], name
@@ -164,11 +169,7 @@ def another_threshold(recipe: Path, run: Path) -> None:
         "m0",
         "loss-m0",
         "score-1",
-    } | {
-        "probes",
-        "probe-1",
-        "check-1",
-    }
+    } | {"probes", "probe-1", "check-1", "ask-unseen", "unseen", "unseen-base", "unseen-m0"}
     redone = askback(*again, "--redo", "m1")
     assert redone.returncode == 0 and "making again m1, loss-m1" in redone.stderr
 

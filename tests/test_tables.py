@@ -322,7 +322,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         "resources.engine={kind: echo, arguments: [--loud]}",
         "recipe.score.scorers=[rubric, brevity, tone]",
     ]
-    changes += ["recipe.backward.steps=2", "recipe.forward.steps=2"]
+    changes += ["recipe.backward.steps=2", "recipe.forward.steps=2", "recipe.corpus.held_out=0"]
     pages, notes = f"{{format: html, path: {folder}/pages}}", f"{{format: note, path: {folder}/notes}}"
     pairs, more = f"{{path: {folder}/seed.jsonl}}", f"{{format: flash-cards, path: {folder}/cards.jsonl}}"
     changes += [f"recipe.corpus.sources=[{pages}, {notes}]", f"recipe.seed.sources=[{pairs}, {more}]"]

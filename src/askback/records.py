@@ -61,6 +61,10 @@ class Provenance:
     date: str = ""
 
 
+Origin = Literal["seed", "augmented"]
+Split = Literal["train", "held-out"]
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One page as a reader found it, never written to disk. `text` includes the markup; the rest is as in `Provenance`."""
@@ -85,6 +89,8 @@ class Segment:
     provenance: Provenance
     part: int = 0
     """Which part, from 1, of the text under the header, where that was too long and was cut; 0 is all of it."""
+    split: Split = "train"
+    """"held-out" of a document that is set aside: no model is trained on it, and all are measured on it."""
 
 
 Role = Literal["system", "user", "assistant"]
@@ -121,10 +127,6 @@ class Conversation:
     def output(self) -> str:
         """The assistant's turn of the last exchange."""
         return self.messages[-1].content
-
-
-Origin = Literal["seed", "augmented"]
-Split = Literal["train", "held-out"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,4 +143,4 @@ def test_the_step_takes_it_out_and_drops_what_is_too_short(tmp_path: Path, monke
     assert (dropped.rule, dropped.detail) == ("boilerplate", said) and NOTICE in dropped.text
     step = json.loads((tmp_path / "run/dedup/step.json").read_text())
     assert step["counts"]["unique segments"] == {"entered": 4, "kept": 3, "rejected": 1, "failed": 0}
-    assert step["metrics"] == {"boilerplate paragraphs": 3}
+    assert step["metrics"] == {"boilerplate paragraphs": 3, "held-out segments": 0}

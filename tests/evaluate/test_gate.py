@@ -1,6 +1,7 @@
 """The gate keeps a model that is no worse than the best before it, and says what that rests on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,14 @@ def losses(nats: list[float], tokens: list[int] | None = None) -> list[Loss]:
     return [Loss(f"{n}", f"pair{n}", "m", value, tokens[n] if tokens else 10) for n, value in enumerate(nats)]
 
 
+def judged(models: list[list[Loss]], unseen: list[list[Loss]] | None = None, gain: float = 1.0) -> list[dict[str, Any]]:
+    """The gate's entries, with or without pairs of documents; the base model is worse than M_0 by `gain` nats a pair."""
+    base = [replace(loss, nats=loss.nats + gain) for loss in models[0]]
+    return judge_rounds([base, *models], [unseen[0], *unseen] if unseen else [[]] * (len(models) + 1), Gate())
+
+
 def test_one_pair_says_nothing() -> None:
-    (gate,) = judge_rounds([losses([1.0]), losses([9.0])], 0.95)
+    (gate,) = judged([losses([1.0]), losses([9.0])])
     assert gate["passed"] and gate["low"] is None  # JSON knows no infinity
     assert "no interval" in summary.verdict(run_folder.Result(1, 1, 1, True, [gate]))[0]
 
@@ -36,7 +43,7 @@ def test_what_the_interval_says_is_said(low: float, high: float, said: str) -> N
 
 def test_models_are_compared_on_the_pairs_that_both_have() -> None:
     without = [*shifted(-1)[:20], *shifted(-1)[21:]]
-    gates = judge_rounds([shifted(0), without, shifted(-0.5)], 0.95)
+    gates = judged([shifted(0), without, shifted(-0.5)])
     assert [(gate["against"], gate["passed"]) for gate in gates] == [(0, True), (1, False)]
 
 
@@ -49,7 +56,7 @@ def shifted(by: float, noise: float = 0.0) -> list[Loss]:
 
 
 def test_a_worse_model_is_held_back_and_noise_is_not_held_against_one() -> None:
-    gates = judge_rounds([shifted(0), shifted(0.5, 0.3), shifted(0.1, 3.0), shifted(-0.5, 0.3)], 0.95)
+    gates = judged([shifted(0), shifted(0.5, 0.3), shifted(0.1, 3.0), shifted(-0.5, 0.3)])
     assert [gate["passed"] for gate in gates] == [False, True, True]
     assert [gate["against"] for gate in gates] == [0, 0, 0]
 
@@ -57,13 +64,48 @@ def test_a_worse_model_is_held_back_and_noise_is_not_held_against_one() -> None:
 def test_small_losses_do_not_add_up_unnoticed() -> None:
     """Each is within the noise of the one before; the third is not within that of the first, which is the best."""
     rounds = [shifted(0), shifted(0.3, 1.0), shifted(0.6, 1.0), shifted(1.5, 1.0)]
-    gates = judge_rounds(rounds, 0.95)
+    gates = judged(rounds)
     assert [gate["against"] for gate in gates] == [0, 0, 0] and not gates[-1]["passed"]
 
 
 def test_a_better_model_becomes_the_one_to_beat() -> None:
-    gates = judge_rounds([shifted(0), shifted(-1), shifted(-0.5)], 0.95)
+    gates = judged([shifted(0), shifted(-1), shifted(-0.5)])
     assert [(gate["against"], gate["passed"]) for gate in gates] == [(0, True), (1, False)]
+
+
+def test_a_model_that_helps_where_the_documents_are_passes_though_it_costs_a_little_on_the_seed() -> None:
+    seed = [shifted(0), shifted(0.1, 0.2), shifted(0.3, 0.2)]
+    documents = [shifted(0), shifted(-1, 0.5), shifted(-2, 0.5)]
+    (cheap, dear) = judged(seed, documents, gain=10.0)
+    assert cheap["allowed"] == dear["allowed"] == pytest.approx(0.02)  # 2 % of 10 nats a pair of 10 tokens
+    assert cheap["passed"] and cheap["documents"]["high"] < 0 < cheap["low"] <= cheap["allowed"]
+    assert not dear["passed"] and dear["low"] > dear["allowed"]
+    assert dear["against"] == 0 and dear["documents"]["against"] == 1
+
+
+def test_a_model_that_is_worse_where_the_documents_are_fails_whatever_the_seed_says() -> None:
+    (gate,) = judged([shifted(0), shifted(-3)], [shifted(0), shifted(0.5, 0.2)])
+    assert not gate["passed"] and gate["difference"] < 0
+
+
+@pytest.mark.parametrize(
+    ("on_documents", "on_seed", "least", "most"),
+    [(-0.3, 0.0, 0.9, 1.0), (0.0, 0.0, 0.9, 1.0), (0.5, 0.0, 0.0, 0.1), (0.0, 0.7, 0.0, 0.1), (-0.5, 0.1, 0.9, 1.0)],
+)
+def test_planted_models_pass_as_often_as_they_should(
+    on_documents: float, on_seed: float, least: float, most: float
+) -> None:
+    """Models that gain and lose by known amounts, in nats a pair with a standard deviation of 1, on 100 pairs a side."""
+    random = np.random.default_rng(0)
+
+    def drawn(by: float) -> list[Loss]:
+        return losses([20.0 + float(value) for value in random.normal(by, 1.0, 100)])
+
+    before = losses([20.0] * 100)
+    passed = [
+        judged([before, drawn(on_seed)], [before, drawn(on_documents)], gain=10.0)[0]["passed"] for _ in range(60)
+    ]
+    assert least <= np.mean(passed) <= most
 
 
 def recipe(folder: Path) -> RecipeFile:
@@ -76,6 +118,12 @@ def gated(folder: Path, measured: list[list[Loss]], options: Gate) -> Model:
     """Make the step on models of one file each."""
     models, handles = [], []
     with Run(recipe(folder)) as run:
+        base = [replace(loss, nats=loss.nats + 1) for loss in measured[0]]
+        (run.folder / "loss-base").mkdir(parents=True)
+        write_records(run.folder / "loss-base/kept-00000.parquet", Loss, base)
+        handles.append(Records[Any](run.folder / "loss-base", "base"))
+        (run.folder / "unseen").mkdir()
+        none = [Records[Any](run.folder / "unseen", "none")] * (len(measured) + 1)
         for t, found in enumerate(measured):
             for name in ("model", "model-bfloat16"):
                 (run.folder / f"m{t}/{name}").mkdir(parents=True)
@@ -84,7 +132,7 @@ def gated(folder: Path, measured: list[list[Loss]], options: Gate) -> Model:
             write_records(run.folder / f"loss-m{t}/kept-00000.parquet", Loss, found)
             models.append(trained_model(run.folder / f"m{t}", f"m{t}", f"{t}"))
             handles.append(Records[Any](run.folder / f"loss-m{t}", f"{t}"))
-        return run.step("result", keep_best, options, models=models, losses=handles)
+        return run.step("result", keep_best, options, models=models, losses=handles, unseen=none)
 
 
 def test_the_step_links_the_model_that_passed_and_says_why(tmp_path: Path) -> None:
@@ -125,10 +173,16 @@ def test_what_is_said_of_it() -> None:
     )
     assert "The result is m1, as no later model" in summary.verdict(held)[-1]
     seed_only = run_folder.Result(0, 1, 1, True, [gate(1, 0, False)])
-    assert (
-        "predict held-out seed pairs worse" in summary.verdict(seed_only)[-1]
-        and "round 1" in summary.verdict(seed_only)[-1]
+    said = summary.verdict(seed_only)[-1]
+    assert "did not help models" in said and "is not measured" in said and "round 1" in said
+    documents = {"against": 0, "difference": -0.02, "low": -0.03, "high": -0.01}
+    both = gate(1, 0, False) | {"allowed": 0.001, "documents": documents}
+    first, second, *_, last = summary.verdict(run_folder.Result(0, 1, 1, True, [both]))
+    assert first == (
+        "m1 against m0: -0.0200 [-0.0300, -0.0100] nats per token: better on pairs of documents that were set aside"
     )
+    assert second.endswith("worse on held-out seed pairs, where up to +0.0010 is allowed")
+    assert "is not measured" not in last
     assert any("of one training each" in line for line in summary.verdict(held)), (
         "what the interval holds is said with it"
     )

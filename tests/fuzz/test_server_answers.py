@@ -162,7 +162,7 @@ def _round(worker: WorkerContext, resources: Resources, name: str) -> int:
     ]
     with worker.keeping(None):
         try:
-            made = write_piece(Augment(), resources, model, 0, worker, segments)
+            made = write_piece(Augment(), resources, model, 0, "train", worker, segments)
             assert all(count.balanced() and count.entered == RECORDS for count in made.counts.values())
             ended += 1
         except AskbackError as error:

@@ -63,8 +63,9 @@ def walked(options: RecipeOptions, engines: Engines) -> tuple[Names, Model | Rec
 
 def test_the_papers_loop() -> None:
     names, result = walked(recipe(judge={"check": False}), Engines())
-    loop = ["score-1", "select-1", "m1", "loss-m1", "score-2", "select-2", "m2", "loss-m2", "result"]
-    assert list(names.made) == ["seed", "segment", "dedup", "backward", "augment", "loss-base", "m0", "loss-m0", *loop]
+    written = ["seed", "segment", "dedup", "backward", "augment", "ask-unseen", "unseen", "loss-base", "unseen-base"]
+    loop = [f"{step}{t}" for t in (1, 2) for step in ("score-", "select-", "m", "loss-m", "unseen-m")]
+    assert list(names.made) == [*written, "m0", "loss-m0", "unseen-m0", *loop, "result"]
     assert isinstance(result, Model) and result.id == "result"
     assert page_of(recipe()) is humpback
 

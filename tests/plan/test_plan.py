@@ -41,10 +41,14 @@ def test_tokens_are_forecast_within_a_quarter(made: Path) -> None:
     steps = {path.parent.name: json.loads(path.read_text()) for path in made.glob("*/step.json")}
     asked = ["augment", "score-1", "loss-base", "loss-m0", "loss-m1", "backward", "m0", "m1"]
     # How many kinds of damage cannot be done to pairs as short as these is not foreseen, so the probes are fewer.
-    assert {name for name, step in steps.items() if step["tokens"]} == {*asked, "probe-1"}
+    # Instructions for documents that are set aside are few, and so are the pairs of them.
+    aside = {"ask-unseen", "unseen", "unseen-base", "unseen-m0", "unseen-m1"}
+    assert {name for name, step in steps.items() if step["tokens"]} == {*asked, "probe-1", *aside}
+    assert all(forecast(made)[name]["tokens"] for name in aside)
     for name in asked:
         foreseen = sum(forecast(made)[name]["tokens"].values())
-        assert foreseen == pytest.approx(steps[name]["tokens"], rel=0.25), name
+        # Of so few documents, more or fewer than a tenth is drawn to be set aside.
+        assert foreseen == pytest.approx(steps[name]["tokens"], rel=0.3 if name == "augment" else 0.25), name
         assert forecast(made)[name]["seconds"] > 0
 
 

@@ -62,7 +62,11 @@ def _recipe(here: Path, base: Path) -> RecipeFile:
             "recipe": {
                 "base": str(base),
                 "seed": {"sources": [{"path": str(here / "seed.jsonl")}], "held_out": 0.4},
-                "corpus": {"sources": [{"format": "html", "path": str(here / "pages")}], "preset": "none"},
+                "corpus": {
+                    "sources": [{"format": "html", "path": str(here / "pages")}],
+                    "preset": "none",
+                    "held_out": 0,
+                },
                 "forward": {"steps": 2, "batch_size": 2, "max_tokens": 256},
                 "score": {"scorers": ["rubric", "additive"]},
                 "select": {"top_fraction": [0.5, 0.25]},

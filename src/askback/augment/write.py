@@ -15,7 +15,7 @@ from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Augment, Resources
-from askback.records import Candidate, Segment, draw, exchange, fail, record_id, reject
+from askback.records import Candidate, Segment, Split, draw, exchange, fail, record_id, reject
 
 PIECE = 32
 """Segments in a piece of work of a small corpus: half a minute of a small model on a laptop, which a kill may lose."""
@@ -27,6 +27,15 @@ INSTRUCTION_TOKENS = 30.0
 
 def forecast(options: Augment, context: ForecastContext) -> Forecast:
     """Count on instructions like those of the seed, in whose likeness they are written."""
+    return _written(options, context, context.pairs("segments").count)
+
+
+def forecast_of_unseen(options: Augment, context: ForecastContext) -> Forecast:
+    """The same for documents that are set aside."""
+    return _written(options, context, context.pairs("segments").held_out)
+
+
+def _written(options: Augment, context: ForecastContext, segments_count: int) -> Forecast:
     segments, ruler = context.pairs("segments"), context.base.ruler
 
     def read(text: str) -> float:
@@ -34,16 +43,23 @@ def forecast(options: Augment, context: ForecastContext) -> Forecast:
 
     asked = [instruction for instruction, _ in context.seed.sample]
     written = min(mean(map(ruler.text, asked)) or INSTRUCTION_TOKENS, options.max_new_tokens)
-    count = segments.count * options.per_segment
+    count = segments_count * options.per_segment
     tokens = Tokens(round(count * mean(read(text) for _, text in segments.sample)), round(count * written))
     sample = tuple(zip(cycle(asked or [""]), (text for _, text in segments.sample)))
-    return Forecast(Pairs(count, sample, origin="augmented"), segments.count, tokens)
+    return Forecast(Pairs(count, sample, origin="augmented"), segments_count, tokens)
 
 
-@recorded(version=5, engine="augment", prompts=("backward",), forecast=forecast)
+@recorded(version=6, engine="augment", prompts=("backward",), forecast=forecast)
 def write_instructions(step: Step, options: Augment, *, model: Model, segments: Records[Segment]) -> Records[Candidate]:
-    """Write `per_segment` instructions for every segment; each becomes a candidate or a rejection."""
-    work = partial(write_piece, options, step.resources, model, step.random_seed)
+    """Write `per_segment` instructions for every segment that is not held out; each becomes a candidate or a rejection."""
+    work = partial(write_piece, options, step.resources, model, step.random_seed, "train")
+    return step.map(work, step.cut(segments, PIECE), Candidate, "segments")
+
+
+@recorded(version=1, engine="augment", prompts=("backward",), forecast=forecast_of_unseen, may_be_empty=True)
+def write_unseen(step: Step, options: Augment, *, model: Model, segments: Records[Segment]) -> Records[Candidate]:
+    """The same for the segments that are held out, which are never judged and never trained on."""
+    work = partial(write_piece, options, step.resources, model, step.random_seed, "held-out")
     return step.map(work, step.cut(segments, PIECE), Candidate, "segments")
 
 
@@ -52,11 +68,17 @@ def write_piece(
     resources: Resources,
     model: Model,
     random_seed: int,
+    split: Split,
     worker: WorkerContext,
     piece: Iterable[Segment],
 ) -> Outcome[Candidate]:
-    """In a worker: write instructions for some segments; each is sampled by its segment's id and the seed alone."""
-    segments = list(piece)
+    """In a worker: write instructions for the segments of one side; each is sampled by its segment's id and the seed
+    alone."""
+    everything = list(piece)
+    segments = [segment for segment in everything if segment.split == split]
+    if not segments:
+        worker.report(len(everything))
+        return Outcome[Candidate]()
     engine = worker.engine(resources.engine, str(model.path), model.chat_template)
     asked = [(segment, number) for segment in segments for number in range(options.per_segment)]
     shown = {segment.id: engine.truncate(segment.text, options.max_document_tokens) for segment in segments}
@@ -84,7 +106,7 @@ def write_piece(
             outcome.drop(reject(id, STAGE, rule, detail, uri=segment.provenance.uri, text=instruction))
         else:
             outcome.keep(STAGE, _candidate(id, segment, instruction, prompt_id, model, seed))
-    worker.report(len(segments))
+    worker.report(len(everything))
     return outcome
 
 

@@ -1,11 +1,11 @@
 """The corpus room: documents → segments → the segments worth asking about (method.md 1.4)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from askback.execution.outcome import Counts, Outcome
 from askback.execution.shards import Piece, Records
 from askback.execution.step import Step
 from askback.inputs.local_files import Stamp, stamp
-from askback.inputs.remote import File, Remote, fingerprint, forget, is_same
+from askback.inputs.remote import File, Remote, fingerprint, forget, host, is_same
 from askback.recipe import Corpus, CorpusSource
 from askback.records import DRAWS, Segment, draw, reject
 
@@ -113,9 +113,10 @@ def _check_unchanged(paths: list[File], stamps: list[Stamp]) -> None:
             )
 
 
-@recorded(version=5, forecast=forecast_of_unique)
+@recorded(version=6, forecast=forecast_of_unique)
 def drop_duplicates(step: Step, options: Corpus, *, segments: Records[Segment]) -> Records[Segment]:
-    """Drop exact and near duplicates over the whole corpus, keeping the first; then draw `options.limit` of the rest.
+    """Drop exact and near duplicates over the whole corpus, keeping the first; set documents aside; then draw
+    `options.limit` segments of the others, and `options.held_out_limit` of those set aside.
 
     Before that, paragraphs that are on `options.boilerplate_pages` pages of a host are taken out of its segments. What
     is compared is on disk while the step runs (`scratch`); a step that was stopped goes on with it.
@@ -132,8 +133,11 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records[Segment]) 
     parts = parts_to_decide(signatures, options.duplicate_jaccard)
     with step.progress.bar(step.name, parts, 0, "parts of the comparison") as bar:
         kept = decide(signatures, options.duplicate_jaccard, bar.add)
-    highest = _limit(signatures, kept, options.limit)
-    unique = step.map(partial(_sift, options, highest, signatures), pieces, Segment, "segments")
+    aside = _set_aside(signatures, kept, options)
+    limits = options.limit, options.held_out_limit
+    highest = [_highest(signatures, kept, aside, bool(side), limit) for side, limit in enumerate(limits)]
+    work = partial(_sift, options, aside, highest, signatures)
+    unique = step.map(work, pieces, Segment, "segments")
     owned.remove(signatures.folder)
     return unique
 
@@ -164,12 +168,14 @@ def _sign(
     options: Corpus, random_seed: int, signatures: Signatures, worker: WorkerContext, piece: Piece[Segment]
 ) -> None:
     """In a worker: write what the segments of a piece are compared by."""
-    signer = Signer(options.duplicate_jaccard)
+    signer, groups = Signer(options.duplicate_jaccard), []
     for number, (_, segment, gone) in enumerate(_stripped(options, signatures, piece), 1):
         text = None if _too_little(segment, gone, options) else segment.text
         signer.add(segment.id, draw(random_seed, segment.id), text)
+        groups.append(_groups(segment, random_seed))
         if number % 256 == 0:
             worker.report(256)
+    write_array(signatures.path("groups", piece.number), np.array(groups, np.uint64).reshape(-1, 2))
     signer.write(signatures, piece.number)
     worker.report(len(piece) % 256)
 
@@ -191,18 +197,67 @@ def _too_little(segment: Segment, gone: int, options: Corpus) -> str | None:
     return f"{detail}or more pages of the site, at least {options.min_chars} wanted"
 
 
-def _limit(signatures: Signatures, kept: Array, limit: int | None) -> int:
-    """Return the highest draw that a segment may have, so that `limit` of those kept do."""
-    if limit is None or int(kept.sum()) <= limit:
+def _groups(segment: Segment, random_seed: int) -> tuple[int, int]:
+    """Return draws for the document that a segment is from, and for its site; a document without one is its own."""
+    document = draw(random_seed, "held-out", segment.provenance.uri)
+    site = host(segment.provenance.uri)
+    return document, draw(random_seed, "held-out", site) if site else document
+
+
+SITES = 20
+"""Sites in a corpus from which on whole sites are set aside: another page of a site is not quite unseen."""
+
+
+class Aside(NamedTuple):
+    """What is set aside: the groups (column 0 documents, 1 sites) whose draw is below a bound."""
+
+    column: int
+    below: int
+
+    def of(self, groups: Array) -> Array:
+        """Return which segments are."""
+        found: Array = groups[:, self.column] < np.uint64(self.below)
+        return found
+
+
+def _set_aside(signatures: Signatures, kept: Array, options: Corpus) -> Aside:
+    """Return what is set aside; nothing where it would be all there is."""
+    sites = set[int]()
+    for groups in _kept_groups(signatures, kept):
+        sites.update(np.unique(groups[:, 1]).tolist()[:SITES])
+    aside = Aside(int(len(sites) >= SITES), int(options.held_out * DRAWS))
+    everything = all(aside.of(groups).all() for groups in _kept_groups(signatures, kept))
+    return aside._replace(below=0) if everything else aside
+
+
+def _kept_groups(signatures: Signatures, kept: Array) -> Iterator[Array]:
+    pieces = zip(signatures.paths("groups"), signatures.firsts, signatures.firsts[1:], strict=False)
+    return (np.load(path, mmap_mode="r")[kept[first:stop]] for path, first, stop in pieces)
+
+
+def _highest(signatures: Signatures, kept: Array, aside: Aside, held_out: bool, limit: int | None) -> int:
+    """Return the highest draw that a segment of one side may have, so that at most `limit` of those kept do."""
+    if limit is None:
         return DRAWS
-    pieces = zip(signatures.paths("rows"), signatures.firsts, signatures.firsts[1:], strict=False)
-    draws = np.concatenate([np.load(path, mmap_mode="r")["draw"][kept[first:stop]] for path, first, stop in pieces])
+    pieces = zip(signatures.firsts, signatures.firsts[1:], _kept_groups(signatures, kept), strict=False)
+    found = []
+    for number, (first, stop, groups) in enumerate(pieces):
+        drawn = np.load(signatures.path("rows", number), mmap_mode="r")["draw"][kept[first:stop]]
+        found.append(drawn[aside.of(groups) == held_out])
+    draws = np.concatenate(found)
+    if len(draws) <= limit:
+        return DRAWS
     draws.partition(limit - 1)
     return int(draws[limit - 1])
 
 
 def _sift(
-    options: Corpus, highest: int, signatures: Signatures, worker: WorkerContext, piece: Piece[Segment]
+    options: Corpus,
+    aside: Aside,
+    highest: Sequence[int],
+    signatures: Signatures,
+    worker: WorkerContext,
+    piece: Piece[Segment],
 ) -> Outcome[Segment]:
     """In a worker: sort the segments of a piece into those kept and those dropped."""
     outcome = Outcome[Segment]()
@@ -211,7 +266,9 @@ def _sift(
     earlier = verdicts["earlier"][verdicts["earlier"] >= 0]
     earlier = iter(signatures.rows("rows", earlier)["id"].tolist() if len(earlier) else [])
     stripped = _stripped(options, signatures, piece)
-    for (whole, segment, gone), drawn, (number, similarity) in zip(stripped, draws, verdicts.tolist(), strict=True):
+    sides = aside.of(np.load(signatures.path("groups", piece.number))).tolist()
+    found = zip(stripped, draws, sides, verdicts.tolist(), strict=True)
+    for (whole, segment, gone), drawn, held_out, (number, similarity) in found:
         if gone:
             outcome.tally("boilerplate paragraphs", gone)
         if detail := _too_little(segment, gone, options):
@@ -220,10 +277,12 @@ def _sift(
             rule = "duplicate" if similarity == 1 else "near-duplicate"
             detail = f"similarity {similarity:.2f} to {next(earlier).decode()}, limit {options.duplicate_jaccard}"
             outcome.drop(reject(segment.id, STAGE, rule, detail, uri=segment.provenance.uri, text=segment.text))
-        elif drawn > highest:
-            detail = f"draw {drawn / DRAWS:.6f}, at most {highest / DRAWS:.6f} for {options.limit} segments"
+        elif drawn > highest[held_out]:
+            limit = options.held_out_limit if held_out else options.limit
+            detail = f"draw {drawn / DRAWS:.6f}, at most {highest[held_out] / DRAWS:.6f} for {limit} segments"
             outcome.drop(reject(segment.id, STAGE, "over-limit", detail, uri=segment.provenance.uri, text=segment.text))
         else:
-            outcome.keep(STAGE, segment)
+            outcome.keep(STAGE, replace(segment, split="held-out") if held_out else segment)
+            outcome.tally("held-out segments", held_out)
     worker.report(len(piece))
     return outcome

@@ -137,7 +137,8 @@ def deduplication_bytes(segments: int, threshold: float) -> int:
     16 bytes for each band and earlier segment that a segment shares a key with, twice while they are sorted; and with
     `boilerplate_pages` 16 bytes for each paragraph."""
     keys = 16 * (1 + bands(threshold))
-    return segments * (SIGNED.itemsize + VERDICT.itemsize + 4 * PERMUTATIONS + keys)
+    groups = 16  # of a segment's document and site
+    return segments * (SIGNED.itemsize + VERDICT.itemsize + groups + 4 * PERMUTATIONS + keys)
 
 
 def parts_to_decide(signatures: Signatures, threshold: float) -> int:

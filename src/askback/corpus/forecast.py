@@ -61,7 +61,12 @@ def _more(segments: float, kept: int, outcome: Outcome[Segment]) -> str:
 def forecast_of_unique(options: Corpus, context: ForecastContext) -> Forecast:
     """Count on no duplicates, whose share is not known before all segments are there."""
     segments = context.pairs("segments")
-    made = replace(segments, count=min(segments.count, options.limit or segments.count))
+    held_out = round(segments.count * options.held_out)
+    made = replace(
+        segments,
+        count=min(segments.count - held_out, options.limit or segments.count),
+        held_out=min(held_out, options.held_out_limit),
+    )
     return Forecast(made, segments.count, scratch=deduplication_bytes(segments.count, options.duplicate_jaccard))
 
 

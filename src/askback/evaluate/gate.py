@@ -1,13 +1,15 @@
-"""The gate between rounds: the run's result is the last model that is not worse than the best before it.
+"""The gate between rounds: the run's result is the last model that helps, and harms next to nothing.
 
-The paper takes the last M_t without a check; in a public reproduction M_1 was worse than M_0 (method.md 6.1). Ours.
+A model is measured on both sides: on pairs of the user's documents, which is where it is to help, and on held-out pairs of
+the seed, which is what it is not to forget. The paper takes the last M_t without a check; in a public reproduction M_1 was
+worse than M_0 (method.md 6.1). Ours.
 """
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from askback.evaluate.difference import loss_difference
+from askback.evaluate.difference import Interval, loss_difference
 from askback.execution.forecast import Forecast
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Counts
@@ -19,14 +21,21 @@ from askback.records import Loss, Rejection, reject
 STAGE = "models"
 
 
-@recorded(version=3, output="model", forecast=lambda _, context: Forecast(entered=len(context.inputs["losses"])))
-def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Sequence[Records[Loss]]) -> Model:
+@recorded(version=4, output="model", forecast=lambda _, context: Forecast(entered=len(context.inputs["losses"]) - 1))
+def keep_best(
+    step: Step,
+    options: Gate,
+    *,
+    models: Sequence[Model],
+    losses: Sequence[Records[Loss]],
+    unseen: Sequence[Records[Loss]] | None = None,
+) -> Model:
     """Link the result among M_0 … M_T, in both its forms, as this step's model.
 
-    In `step.json`, metrics: `round` of the result, and `gates`, the entries of `judge_rounds`.
+    `losses`, on held-out seed pairs, and `unseen`, on pairs of documents that are set aside, if any are, are of the base
+    model, M_0 … M_T. In `step.json`, metrics: `round` of the result, and `gates`, the entries of `judge_rounds`.
     """
-    measured = [list(records) for records in losses]
-    gates = judge_rounds(measured, options.confidence)
+    gates = judge_rounds([list(records) for records in losses], [list(records) for records in unseen or ()], options)
     passed = [0, *(gate["round"] for gate in gates if gate["passed"])]
     result = passed[-1] if options.enabled else len(models) - 1
     made = step.take_over(models[result])
@@ -41,24 +50,47 @@ def keep_best(step: Step, options: Gate, *, models: Sequence[Model], losses: Seq
     return made
 
 
-def judge_rounds(losses: Sequence[Sequence[Loss]], confidence: float) -> list[dict[str, Any]]:
-    """Return the comparison of M_1 and each later model with the best before it; a model passes if it is not worse.
+def judge_rounds(
+    losses: Sequence[Sequence[Loss]], unseen: Sequence[Sequence[Loss]], options: Gate
+) -> list[dict[str, Any]]:
+    """Return the comparison of M_1 and each later model with those before it on both sides; `losses` are as in `keep_best`.
 
-    The best is the model of least loss among M_0 and those that passed, not the last that passed: otherwise losses within
-    the noise could add up over the rounds. A model is worse if the whole interval of the difference in loss lies above 0;
-    the interval covers the choice of held-out pairs, not the randomness of trainings (evaluate/difference.py). Each entry:
-    `round`, `against` (the round of the best), `difference` in nats per token, `low` and `high` (None for a single pair),
-    `passed`.
+    A model passes if it is better on the documents' side than the best before it, or no worse, and on the seed's side not
+    worse than M_0 by more than `options.seed_share` of what M_0 gained over the base model. Each is failed only by a whole
+    interval, at `options.confidence`; the interval covers the choice of held-out pairs, not the randomness of trainings
+    (evaluate/difference.py). The best is the model of least loss among M_0 and those that passed, not the last that passed:
+    otherwise losses within the noise could add up over the rounds. Without pairs of documents, the seed's side alone is
+    compared with the best before, and nothing is allowed.
+
+    Each entry: `round`, `against`, `difference` in nats per token, `low` and `high` (None for a single pair) of the seed's
+    side, `allowed` there, `documents` (the same four of the other side, or None), `passed`.
     """
+    base, *models = losses
+    measured = bool(unseen) and all(unseen)
+    on_documents = list(unseen[1:]) if measured else models
+    gain = max(0.0, -loss_difference(base, models[0], options.confidence).difference)
+    allowed = options.seed_share * gain if measured else 0.0
     gates: list[dict[str, Any]] = []
     best = 0
-    for t in range(1, len(losses)):
-        found = loss_difference(losses[best], losses[t], confidence)
-        passed = found.low <= 0
-        low, high = (end if math.isfinite(end) else None for end in (found.low, found.high))
+    for t in range(1, len(models)):
+        documents = loss_difference(on_documents[best], on_documents[t], options.confidence)
+        against = 0 if measured else best
+        seed = loss_difference(models[against], models[t], options.confidence)
+        passed = documents.low <= 0 and seed.low <= allowed
         gates.append(
-            {"round": t, "against": best, "difference": found.difference, "low": low, "high": high, "passed": passed}
+            {
+                "round": t,
+                **_plain(against, seed),
+                "allowed": allowed,
+                "documents": _plain(best, documents) if measured else None,
+                "passed": passed,
+            }
         )
-        if passed and found.difference < 0:
+        if passed and documents.difference < 0:
             best = t
     return gates
+
+
+def _plain(against: int, found: Interval) -> dict[str, Any]:
+    low, high = (end if math.isfinite(end) else None for end in (found.low, found.high))
+    return {"against": against, "difference": found.difference, "low": low, "high": high}

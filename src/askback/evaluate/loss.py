@@ -45,6 +45,16 @@ def measure_loss(step: Step, options: HeldOut, *, model: Model, examples: Record
     measured as if it ended there. In `step.json`, metrics: `loss` in nats per token, `loss_TAG` with each of `tags`,
     `tokens` and `examples`.
     """
+    return _measure(step, options, model, examples)
+
+
+@recorded(version=1, engine="loss", prompts=("forward",), forecast=forecast, may_be_empty=True)
+def measure_unseen(step: Step, options: HeldOut, *, model: Model, examples: Records[Example]) -> Records[Loss]:
+    """The same on pairs of documents that are set aside, of which a small corpus may have none; their own tag is S_w."""
+    return _measure(step, options, model, examples)
+
+
+def _measure(step: Step, options: HeldOut, model: Model, examples: Records[Example]) -> Records[Loss]:
     held_out = sorted((example for example in examples if example.split == "held-out"), key=lambda example: example.id)
     measured = held_out[: options.limit]
     pieces = [measured[start : start + PIECE] for start in range(0, len(measured), PIECE)]

@@ -229,6 +229,7 @@ def finished(folder: Path) -> Forecast:
     pairs += [(one.instruction, one.output) for one in rows if isinstance(one, Conversation)]
     held_out = [one for one in rows if isinstance(one, Example) and one.split == "held-out"]
     tried = tuple((one.instruction, one.output) for one in held_out)
-    made = Pairs(len(kept) - len(tried), spread(pairs), len(tried), origin, tried)
+    aside = round(len(kept) * mean(one.split == "held-out" for one in rows if isinstance(one, Segment)))
+    made = Pairs(len(kept) - len(tried) - aside, spread(pairs), len(tried) + aside, origin, tried)
     files = [path.stat() for path in folder.glob(f"{MODEL}*/*")]
     return Forecast(made, entered, model_bytes=sum(file.st_size // file.st_nlink for file in files))

@@ -74,12 +74,13 @@ class StepFunction(Generic[Wanted, P, T]):
         sources: Callable[[Any], dict[str, str]],
         check: Callable[[Any, Recipe, str, frozenset[str]], list[str]],
         forecast: "Callable[[Any, ForecastContext], Forecast]",
+        may_be_empty: bool,
     ) -> None:
         update_wrapper(self, function)
         self._function: Callable[..., T] = function
         self.name = function.__name__
         self.version, self.output, self.engine, self.prompts, self.sources = version, output, engine, prompts, sources
-        self.check, self.forecast = check, forecast
+        self.check, self.forecast, self.may_be_empty = check, forecast, may_be_empty
 
     def __call__(self, step: "Step", options: Wanted, *args: P.args, **inputs: P.kwargs) -> T:
         return self._function(step, options, *args, **inputs)
@@ -97,6 +98,7 @@ def recorded(
     sources: Callable[[Any], dict[str, str]] = lambda options: {},
     check: Callable[[Any, Recipe, str, frozenset[str]], list[str]] = lambda options, recipe, engine, calls: [],
     forecast: "Callable[[Any, ForecastContext], Forecast]" = lambda options, context: context.unchanged(),
+    may_be_empty: bool = False,
 ) -> "Callable[[Callable[Concatenate[Step, Wanted, P], T]], StepFunction[Wanted, P, T]]":
     """Declare a step function.
 
@@ -111,10 +113,11 @@ def recorded(
             do without there, a sentence each; raises a RecipeError where it cannot.
         forecast: from its options and what is known by then, what it will take and make (execution/forecast.py); by default
             a record of each that enters.
+        may_be_empty: whether a run goes on where it keeps no record.
     """
 
     def declare(function: "Callable[Concatenate[Step, Wanted, P], T]") -> StepFunction[Wanted, P, T]:
-        return StepFunction(function, version, output, engine, prompts, sources, check, forecast)
+        return StepFunction(function, version, output, engine, prompts, sources, check, forecast, may_be_empty)
 
     return declare
 

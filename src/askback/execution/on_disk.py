@@ -102,14 +102,21 @@ class LossRecord(TypedDict):
     tokens: NotRequired[Count]
 
 
-class Gate(TypedDict):
-    """The comparison of one round with the best before it."""
+class Compared(TypedDict):
+    """A difference in loss to an earlier round, and the interval around it."""
 
-    round: Count
     against: Count
     difference: Number
     low: Number | None
     high: Number | None
+
+
+class Gate(Compared):
+    """The comparison of one round with those before it: on held-out seed pairs, and on pairs of documents."""
+
+    round: Count
+    allowed: NotRequired[Number]
+    documents: NotRequired[Compared | None]
     passed: bool
 
 

@@ -203,15 +203,16 @@ class Run:
         except Interrupted:
             self.spending.check()  # raises BudgetReached if it was the budget that asked to stop
             raise
-        self._finish(step, identity)
+        self._finish(step, identity, function.may_be_empty)
         return output
 
-    def _finish(self, step: Step, identity: dict[str, Any]) -> None:
+    def _finish(self, step: Step, identity: dict[str, Any], may_be_empty: bool) -> None:
         """Check that the counts balance and some records are kept, then write ``step.json``: the step is done."""
         for stage, counts in step.counts.items():
             assert counts.balanced(), (step.name, stage, counts)
         reasons = step.reasons
-        if next(reversed(step.counts.values()), Counts()).kept == 0:
+        step.counts = step.counts or {"records": Counts()}
+        if next(reversed(step.counts.values())).kept == 0 and not may_be_empty:
             raise nothing_kept(step.folder, step.counts, reasons)
         owned.close(step.folder, but=(SERVER_LOG,))
         spent = step.meter.totals()

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +110,24 @@ def _head(pairs: list[Example], splits: dict[str, int], file_type: str, features
 
 
 def _losses(run: Path) -> list[str]:
-    """Return the table of losses on held-out seed pairs, a column for each tag they were measured under."""
-    measured = losses(run)
-    shown = [name for name in PROMPTS if any(name in metrics for metrics in measured.values())]
+    """Return the tables of losses on held-out seed pairs, and on pairs of documents that were set aside."""
+    documents = losses(run, names.unseen)
+    return [
+        *_loss_table("held-out seed pairs", "S_a", losses(run)),
+        *(_loss_table("pairs of documents that were set aside", "S_w", documents) if documents else []),
+    ]
+
+
+def _loss_table(what: str, tag: str, measured: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return a table of losses, a column for each tag they were measured under."""
+    heads = {**PROMPTS, "loss": f"nats per token, {tag}"}
+    shown = [name for name in heads if any(name in metrics for metrics in measured.values())]
     cells = {
         model: [f"{metrics[name]:.4f}" if name in metrics else "" for name in shown]
         for model, metrics in measured.items()
     }
     return [
-        f"\nLoss on held-out seed pairs:\n\n| model | {' | '.join(PROMPTS[name] for name in shown)} |",
+        f"\nLoss on {what}:\n\n| model | {' | '.join(heads[name] for name in shown)} |",
         f"| --- |{' ---: |' * len(shown)}",
         *(f"| {model} | {' | '.join(row)} |" for model, row in cells.items()),
     ]

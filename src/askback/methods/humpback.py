@@ -4,19 +4,20 @@ Where the paper's text leaves it open, its figure is followed (method.md 1.2): e
 never from M_{t-1}; M_{t-1} makes the selection that M_t is trained on; all rounds judge the same candidates.
 """
 
-from askback.augment.write import write_instructions
+from askback.augment.write import write_instructions, write_unseen
 from askback.corpus.build import cut_documents, drop_duplicates
 from askback.curate.check import check
 from askback.curate.score import score
 from askback.curate.select import Before, select
 from askback.curate.teach import make_probes, teach_judge
 from askback.evaluate.gate import keep_best
-from askback.evaluate.loss import measure_loss
+from askback.evaluate.loss import measure_loss, measure_unseen
+from askback.evaluate.unseen import choose_unseen
 from askback.execution.identity import Model
 from askback.execution.run import Steps
 from askback.execution.shards import Records
 from askback.recipe import Recipe
-from askback.records import Candidate, Example, Judgement, Lesson, Probe, Segment
+from askback.records import Candidate, Example, Judgement, Lesson, Loss, Probe, Segment
 from askback.seed.load import load_seed
 from askback.seed.ranked import load_ranked
 from askback.train.steps import train_backward, train_forward
@@ -46,36 +47,52 @@ def humpback(recipe: Recipe, run: Steps) -> Model | Records[Example]:
     if recipe.forward is None:
         return curate(recipe, run, 1, run.server("score") or base, candidates, probes)[-1]
 
+    # Every model is measured on both sides: held-out pairs of the seed, and pairs of documents that are set aside.
+    unseen, losses, on_documents = None, list[Records[Loss]](), list[Records[Loss]]()
+    if recipe.corpus.held_out:
+        asked = run.step("ask-unseen", write_unseen, recipe.augment, model=backward, segments=segments)
+        unseen = run.step("unseen", choose_unseen, recipe.evaluate, model=base, candidates=asked)
+
+    def measure(name: str, model: Model) -> None:
+        losses.append(run.step(f"loss-{name}", measure_loss, recipe.evaluate, model=model, examples=seed))
+        if unseen is not None:
+            loss = run.step(f"unseen-{name}", measure_unseen, recipe.evaluate, model=model, examples=unseen)
+            on_documents.append(loss)
+
     # M_0, taught by the seed alone, is the first judge; if wanted, it is also taught to judge, and so is each after it.
     teaching = recipe.judge.teaching()
     taught = [run.step("teach", teach_judge, teaching, seed=seed)] if teaching.examples != "none" else []
     taught += [run.step("ranked", load_ranked, teaching, seed=seed)] if teaching.ranked else []
-    run.step("loss-base", measure_loss, recipe.evaluate, model=base, examples=seed)
-    model = run.step("m0", train_forward, recipe.forward, base=base, examples=[seed, *taught])
-    models, losses = [model], [run.step("loss-m0", measure_loss, recipe.evaluate, model=model, examples=seed)]
+    measure("base", base)
+    models = [run.step("m0", train_forward, recipe.forward, base=base, examples=[seed, *taught])]
+    measure("m0", models[0])
 
     # Self-curation: M_{t-1} judges every candidate, and the best of them, with the seed, make M_t.
     # Where a round chooses what the one before chose, its model is that one's (`earlier`).
     before: Before = ()
     earlier, learnt = None, None
     for t in range(1, recipe.rounds + 1):
-        before = curate(recipe, run, t, model, candidates, probes, before)
+        before = curate(recipe, run, t, models[-1], candidates, probes, before)
         examples: list[Records[Example | Lesson]] = [seed, before[-1], *taught]
         model = run.step(
             f"m{t}", train_forward, recipe.forward, base=base, examples=examples, earlier=earlier, taught=learnt
         )
         earlier, learnt = model, examples
         models.append(model)
-        losses.append(run.step(f"loss-m{t}", measure_loss, recipe.evaluate, model=model, examples=seed))
+        measure(f"m{t}", model)
 
-    # The result is the last M_t, unless an earlier one does better on what people wrote.
-    return run.step("result", keep_best, recipe.gate, models=models, losses=losses)
+    # The result is the last M_t that helps where the documents are, and costs next to nothing where the seed is.
+    return run.step("result", keep_best, recipe.gate, models=models, losses=losses, unseen=on_documents or None)
 
 
 def make_corpus(recipe: Recipe, run: Steps) -> Records[Segment]:
-    """Make the segments alone: cut every document, then drop duplicates over the whole corpus."""
+    """Make the segments alone: cut every document, then drop duplicates over the whole corpus.
+
+    Documents are set aside only where there will be models to measure on them.
+    """
     segments = run.step("segment", cut_documents, recipe.corpus)
-    return run.step("dedup", drop_duplicates, recipe.corpus, segments=segments)
+    options = recipe.corpus if recipe.forward else recipe.corpus.model_copy(update={"held_out": 0.0})
+    return run.step("dedup", drop_duplicates, options, segments=segments)
 
 
 def curate(

@@ -16,7 +16,7 @@ TRAINING = "train"
 ROLES = ("augment", "score", "loss")
 """In which steps ask an engine."""
 
-_ROUND = re.compile(r"(?:probe-|check-|score-|select-|m|loss-m)(\d+)")
+_ROUND = re.compile(r"(?:probe-|check-|score-|select-|m|loss-m|unseen-m)(\d+)")
 
 
 def model(t: int) -> str:
@@ -27,6 +27,11 @@ def model(t: int) -> str:
 def loss(model: str) -> str:
     """Return the step that measures a model's loss on held-out seed pairs."""
     return f"loss-{model}"
+
+
+def unseen(model: str) -> str:
+    """Return the step that measures a model's loss on pairs of documents that are set aside."""
+    return f"unseen-{model}"
 
 
 def check(t: int) -> str:
@@ -55,6 +60,6 @@ def rounds(name: Callable[[int], str], steps: Iterable[str]) -> list[int]:
     return sorted(t for step in steps if (t := round_of(step)) and step == name(t))
 
 
-def measured(steps: Iterable[str]) -> list[str]:
-    """Return the models whose loss on held-out seed pairs is measured, in the order of `steps`."""
-    return [step.removeprefix("loss-") for step in steps if step.startswith("loss-")]
+def measured(steps: Iterable[str], on: Callable[[str], str] = loss) -> list[str]:
+    """Return the models whose loss is measured, in the order of `steps`: on held-out seed pairs, or by another step."""
+    return [model for step in steps if (model := step.rpartition("-")[2]) and step == on(model)]

@@ -77,7 +77,7 @@ def work_a_little(
         ),
         "score": _timed(worker, judge_some, candidates),
         "augment": _timed(
-            worker, lambda some: write_piece(augment, resources, model, 0, worker, _segments(some)), candidates
+            worker, lambda some: write_piece(augment, resources, model, 0, "train", worker, _segments(some)), candidates
         ),
     }
     own = not kind_of(judge.kind).served  # else it is another model that will judge

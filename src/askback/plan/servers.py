@@ -58,7 +58,7 @@ def _augment(file: RecipeFile, resources: Resources, model: Model, worker: Worke
     options = file.recipe.augment.model_copy(update={"per_segment": 1})
     most = min(file.recipe.corpus.max_chars, options.max_document_tokens * CHARS_PER_TOKEN)
     segments = [Segment(f"trial {at}", _text(most, asked), [], TRIAL) for at, asked in enumerate(ASKED)]
-    made = write_piece(options, resources, model, file.recipe.random_seed, worker, segments)
+    made = write_piece(options, resources, model, file.recipe.random_seed, "train", worker, segments)
     lost = [one.detail for one in made.dropped if one.rule in ("no-answer", "empty")]
     return lost[0] if len(lost) == len(segments) else ""
 

@@ -138,6 +138,8 @@ class Gate(Options):
 
     enabled: bool = True
     """Off, the result is the last round's model, as in the paper."""
+    seed_share: Share = 0.02
+    """What a model may lose on held-out seed pairs against M_0, as a share of what M_0 gained there over the base model."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Level of the confidence interval of the difference in held-out loss; a model fails only if the whole interval is
     above 0."""

@@ -161,7 +161,12 @@ class Corpus(Options):
     max_document_bytes: Annotated[int, Field(ge=1)] = 8_000_000
     """Bytes of the largest document that is parsed; larger ones are rejected."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Largest number of segments to keep, drawn uniformly by `Recipe.random_seed`."""
+    """Largest number of segments to keep, drawn evenly over all by `Recipe.random_seed`; those held out are not counted."""
+    held_out: Share = 0.1
+    """Share of the documents to set aside, whole sites where there are 20 or more (ours). No model is trained on them; the
+    pairs made of them show how each model does on text like the corpus (evaluate/unseen.py). 0 sets none aside."""
+    held_out_limit: Annotated[int, Field(ge=1)] = 200
+    """Largest number of segments of those documents to keep."""
 
     @model_validator(mode="before")
     @classmethod

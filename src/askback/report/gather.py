@@ -25,7 +25,8 @@ from askback.text.verbs import verbs
 
 POINTS = 1500
 """Largest number of candidates in a plot of movements, drawn by their ids."""
-HELD_OUT = "held-out"
+HELD_OUT, DOCUMENTS = "held-out", "documents that were set aside"
+"""What the run itself measured losses on: pairs of the seed, and of the documents."""
 WHERE = {(False, False): "not chosen", (True, True): "chosen in both", (False, True): "came", (True, False): "left"}
 """(chosen in the round before, chosen in this one) → the name of the group."""
 
@@ -124,7 +125,7 @@ def gather(folder: Path, name: str = "") -> View:
         lengths=list(lengths(folder)),
         texts=_text_lengths(folder, made),
         diversity=_diversity(folder, made, evaluation.get("data", {})),
-        losses={HELD_OUT: _held_out(folder, made), **evaluation.get("losses", {})},
+        losses={**_measured(folder, made), **evaluation.get("losses", {})},
         scores=_present(by_scorer),
         spreads=[
             (t, by_scorer[t][scorer].spread())
@@ -158,10 +159,13 @@ def _stale(evaluation: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) ->
     return any(now.get(name, id) != id for name, id in evaluation.get("models", {}).items() if name != names.BASE)
 
 
-def _held_out(folder: Path, made: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the losses that the run measured, with intervals of their differences to base and to M_0."""
-    losses = {model: list(Records[Loss](folder / names.loss(model), "")) for model in names.measured(made)}
-    return compared({model: own for model, own in losses.items() if own})
+def _measured(folder: Path, made: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the losses that the run measured on either side, with intervals of their differences to base and to M_0."""
+    found = {}
+    for side, on in ((HELD_OUT, names.loss), (DOCUMENTS, names.unseen)):
+        losses = {model: list(Records[Loss](folder / on(model), "")) for model in names.measured(made, on)}
+        found[side] = compared({model: own for model, own in losses.items() if own})
+    return found if found[DOCUMENTS] else {HELD_OUT: found[HELD_OUT]}
 
 
 def _judged(folder: Path, weights: Mapping[str, float]) -> tuple[dict[str, levels.Scores], Scores]:

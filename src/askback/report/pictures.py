@@ -12,7 +12,7 @@ from askback.methods import names
 from askback.owned import atomic
 from askback.report import plots
 from askback.report.axes import formatted
-from askback.report.gather import HELD_OUT, View
+from askback.report.gather import DOCUMENTS, HELD_OUT, View
 
 NATS = "nats per token (less is better)"
 APART = "nats per token (below 0 is better)"
@@ -66,6 +66,8 @@ def _losses(views: Mapping[str, View]) -> Pictures:
     losses = {
         name: [(model, row["loss"], None, None) for model, row in table.items()] for name, table in tables.items()
     }
+    if len(views) == 1:
+        tables = {f"on {side}": table for (view,) in [views.values()] for side, table in _sides(view)}
     against = {name: [differing(model, row) for model, row in table.items()] for name, table in tables.items()}
     rates = {name: win_rates(view.evaluation) for name, view in views.items()}
     controlled = {name: win_rates(view.evaluation, "length_controlled") for name, view in views.items()}
@@ -79,6 +81,12 @@ def _losses(views: Mapping[str, View]) -> Pictures:
         ),
         "win rates": plots.intervals("Win rates", rates, "% of prompts won (dashed: 50)", 50, 1),
     }
+
+
+def _sides(view: View) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+    """Return the losses of a run on pairs of either side."""
+    sides = {"held-out seed pairs": HELD_OUT, "pairs of documents": DOCUMENTS}
+    return [(name, view.losses[side]) for name, side in sides.items() if side in view.losses]
 
 
 def differing(model: str, row: Mapping[str, Any]) -> plots.Row | None:

@@ -10,7 +10,7 @@ from askback.execution.progress import duration
 from askback.methods import names
 from askback.report import compare
 from askback.report.axes import formatted
-from askback.report.gather import View
+from askback.report.gather import DOCUMENTS, View
 from askback.report.pictures import best_scorer
 from askback.report.table import Table
 from askback.studies.summary import PROMPTS
@@ -75,7 +75,8 @@ def _losses(file: str, models: Mapping[str, Any]) -> Table:
             loss = row.get(f"loss_{tag}")
             shown += ["" if loss is None else f"{loss:.4f}", compare.interval(apart) if apart else ""]
         rows.append([model, f"{row['loss']:.4f}", f"{row['pairs']:,}", f"{row['tokens']:,}", *shown])
-    heads = ["model", "nats per token, S_a", "pairs", "tokens", "against base (95 %)", "against M_0 (95 %)"]
+    own = "S_w" if file == DOCUMENTS else "S_a"
+    heads = ["model", f"nats per token, {own}", "pairs", "tokens", "against base (95 %)", "against M_0 (95 %)"]
     heads += [head for tag in tags for head in (PROMPTS[f"loss_{tag}"], f"{PROMPTS[f'loss_{tag}']} against M_0 (95 %)")]
     return Table(f"Loss on pairs: {file}", heads, rows, [HOLDS] if len(rows) > 1 else [])
 

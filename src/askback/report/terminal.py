@@ -1,6 +1,6 @@
 """A run folder on a terminal: the funnel, the losses, some pairs."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -38,14 +38,9 @@ def show_losses(folder: Path, console: Console) -> None:
         console.print(line, highlight=False)
     if not run_folder.losses(folder):
         return
-    measured = run_folder.losses(folder)
-    prompts = [name for name in summary.PROMPTS if any(name in metrics for metrics in measured.values())]
-    rows = []
-    for model, metrics in measured.items():
-        cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in prompts]
-        rows.append([model, *cells, f"{metrics.get('examples', 0):,}", f"{metrics.get('tokens', 0):,}"])
-    heads = ["model", *(summary.PROMPTS[name] for name in prompts), "pairs", "tokens"]
-    show(Table("Loss on held-out seed pairs", heads, rows), console)
+    _show_losses("Loss on held-out seed pairs", "S_a", run_folder.losses(folder), console)
+    if documents := run_folder.losses(folder, names.unseen):
+        _show_losses("Loss on pairs of documents that were set aside", "S_w", documents, console)
     for t, found in summary.agreements(folder).items():
         correlation = found["rank_correlation"]
         order = "" if correlation is None else f", rank correlation of the scores {correlation:.2f}"
@@ -59,6 +54,16 @@ def show_losses(folder: Path, console: Console) -> None:
         for name, use in (("model", "float32, to train on"), ("model-bfloat16", "bfloat16, to use")):
             line = f"Its model: {folder / 'result' / name}  ({use})"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _show_losses(title: str, tag: str, measured: Mapping[str, Mapping[str, float]], console: Console) -> None:
+    prompts = [name for name in summary.PROMPTS if any(name in metrics for metrics in measured.values())]
+    rows = []
+    for model, metrics in measured.items():
+        cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in prompts]
+        rows.append([model, *cells, f"{metrics.get('examples', 0):,}", f"{metrics.get('tokens', 0):,}"])
+    heads = {**summary.PROMPTS, "loss": f"nats per token, {tag}"}
+    show(Table(title, ["model", *(heads[name] for name in prompts), "pairs", "tokens"], rows), console)
 
 
 def show_scores(folder: Path, console: Console) -> None:

@@ -3,6 +3,7 @@
 Only the folder's files are read, so that a run of an earlier version, or one whose inputs are gone, can be read too.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -68,12 +69,16 @@ def recipe_tree(folder: Path) -> dict[str, Any]:
     return checked(path, tree, dict[str, Any])
 
 
-def losses(folder: Path) -> dict[str, dict[str, float]]:
-    """Return, by model ("base", "m0", …), the held-out loss in nats per token, and the numbers of tokens and pairs."""
+def losses(folder: Path, on: Callable[[str], str] = names.loss) -> dict[str, dict[str, float]]:
+    """Return, by model ("base", "m0", …), the loss in nats per token, and the numbers of tokens and pairs.
+
+    It is that on held-out seed pairs, or, `on` `names.unseen`, on pairs of documents that are set aside, if there are any.
+    """
     steps = {step["step"]: step["metrics"] for step in finished(folder)}
-    found = {model: steps[names.loss(model)] for model in names.measured(steps)}
+    found = {model: steps[on(model)] for model in names.measured(steps, on)}
+    found = {model: metrics for model, metrics in found.items() if metrics.get("loss") is not None}
     for model, metrics in found.items():
-        checked(folder / names.loss(model) / "step.json", metrics, LossRecord)
+        checked(folder / on(model) / "step.json", metrics, LossRecord)
     return found
 
 
@@ -82,7 +87,7 @@ class Result:
     """The decision of the gate (evaluate/gate.py): the round of the result, and the comparison of each later round.
 
     `data_round` is the round whose chosen pairs are the run's data: the result's, or, where that is M_0, which was trained
-    on the seed alone, the round of the model of least loss after it.
+    on the seed alone, the round of the model of least loss after it, on pairs of documents where that is measured.
     """
 
     round: int
@@ -99,7 +104,7 @@ def result(folder: Path) -> Result | None:
         return None
     found = checked(record, step_record(record.parent)["metrics"], ResultRecord)
     with reading(record):
-        measured = losses(folder)
+        measured = losses(folder, names.unseen) or losses(folder)
         by_round = {gate["round"]: measured[names.model(gate["round"])]["loss"] for gate in found["gates"]}
     closest = min(by_round, key=lambda t: by_round[t], default=0)
     rounds, gates = len(found["gates"]), [dict(gate) for gate in found["gates"]]

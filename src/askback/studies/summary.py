@@ -56,26 +56,37 @@ def verdict(found: Result) -> list[str]:
     """Return the gate's decisions in words, a line each."""
     lines = []
     for gate in found.gates:
-        bounds = "no interval" if gate["low"] is None else f"[{gate['low']:+.4f}, {gate['high']:+.4f}]"
-        interval = f"{gate['difference']:+.4f} {bounds} nats per token"
-        outcome = "no clear difference" if gate["passed"] else "worse"
-        outcome = "better" if gate["high"] is not None and gate["high"] < 0 else outcome
-        compared = f"{names.model(gate['round'])} against {names.model(gate['against'])}"
-        lines.append(f"{compared}: {interval}: {outcome} on held-out seed pairs")
+        if documents := gate.get("documents"):
+            lines.append(f"{_compared(gate['round'], documents)} on pairs of documents that were set aside")
+        allowed = f", where up to {gate['allowed']:+.4f} is allowed" if gate.get("allowed") else ""
+        lines.append(f"{_compared(gate['round'], gate)} on held-out seed pairs{allowed}")
     if any(gate["low"] is not None for gate in found.gates):
         lines.append(HOLDS)
     if not found.enabled:
         return [*lines, f"The result is m{found.round}, the last one; the gate is off."]
     if found.round == found.rounds:
         return [*lines, f"The result is m{found.round}."]
-    lines.append(f"The result is m{found.round}, as no later model does as well on held-out seed pairs.")
+    both = any(gate.get("documents") for gate in found.gates)
+    sides = "text like your documents, or costs too much on the seed's kind" if both else "held-out seed pairs"
+    lines.append(f"The result is m{found.round}, as no later model does as well on {sides}.")
     if found.round == 0:
+        unknown = "" if both else " How they do on text like the documents is not measured."
         lines.append(
-            "It was trained on the seed alone: with the pairs chosen here, models predict held-out seed pairs worse; how "
-            "they do on text like the documents is not measured. "
+            f"It was trained on the seed alone: the pairs chosen here did not help models.{unknown} "
             f"The data set is that of round {found.data_round}, whose model came closest."
         )
     return lines
+
+
+def _compared(round: int, found: Mapping[str, Any]) -> str:
+    bounds = "no interval" if found["low"] is None else f"[{found['low']:+.4f}, {found['high']:+.4f}]"
+    outcome = "no clear difference"
+    if found["low"] is not None and found["low"] > 0:
+        outcome = "worse"
+    elif found["high"] is not None and found["high"] < 0:
+        outcome = "better"
+    models = f"{names.model(round)} against {names.model(found['against'])}"
+    return f"{models}: {found['difference']:+.4f} {bounds} nats per token: {outcome}"
 
 
 def checks(folder: Path) -> dict[str, list[Separation]]:

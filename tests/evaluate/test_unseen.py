@@ -1,0 +1,74 @@
+"""Which pairs of documents that are set aside count is decided by the base model alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback import prompts
+from askback.engines.scripted import Scripted
+from askback.engines.worker_context import WorkerContext
+from askback.evaluate.unseen import choose_unseen, rate_piece
+from askback.execution.identity import Model, recorded
+from askback.execution.outcome import Outcome
+from askback.execution.run import Run
+from askback.execution.shards import Records, rejections
+from askback.execution.step import Step
+from askback.prompts.prompt import ask
+from askback.recipe import EngineOptions, HeldOut, RecipeFile, Resources
+from askback.records import Candidate, Example, Provenance, exchange
+
+SCRIPTED = EngineOptions(kind="scripted")
+BASE = Model(Path(), "base", "")
+
+
+def pair(number: int, words: int = 6) -> Candidate:
+    text = f"Harbour {number} has " + "deep water " * words
+    provenance = Provenance(f"page {number}", language="en")
+    return Candidate(f"c{number:02d}", exchange(f"What has harbour {number}?", text.strip()), provenance, [], "", "", 0)
+
+
+def gain(one: Candidate) -> float:
+    """How much the instruction lowers the loss, in nats per token, straight from the engine."""
+    engine = Scripted()
+    asked, alone = (prompts.forward(ask(text).turns, "augmented") for text in (one.instruction, ""))
+    (given,), (without,) = (engine.loglikelihood([prompt], [one.output]) for prompt in (asked, alone))
+    return (given.logprob - without.logprob) / given.tokens
+
+
+def test_the_measure_is_the_loss_without_the_instruction_minus_that_with_it() -> None:
+    pairs: Any = [pair(number) for number in range(4)]
+    rated = rate_piece(HeldOut(), Resources(engine=SCRIPTED), BASE, WorkerContext(), pairs)
+    assert [one for one, _ in rated] == pairs
+    assert [found for _, found in rated] == pytest.approx([gain(one) for one in pairs])
+
+
+def test_what_is_too_long_is_not_measured() -> None:
+    pairs: Any = [pair(0), pair(1, words=400)]
+    rated = rate_piece(HeldOut(max_tokens=100), Resources(engine=SCRIPTED), BASE, WorkerContext(), pairs)
+    assert isinstance(rated[0][1], float) and rated[1][1] == "over-max-tokens"
+
+
+@recorded(version=1, may_be_empty=True)
+def written(step: Step, options: HeldOut) -> Records[Any]:
+    outcome = Outcome[Any]()
+    for number in range(options.limit or 0):
+        outcome.keep("instructions", pair(number, words=400 if number == 3 else 6))
+    return step.write(Candidate, [outcome])
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_the_half_that_helps_most_is_kept_and_the_rest_is_on_record(count: int, tmp_path: Path) -> None:
+    source = {"format": "text", "path": "x"}
+    recipe = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [source]}}
+    resources = {"runs": str(tmp_path), "engine": {"kind": "scripted"}, "workers": 1}
+    file = RecipeFile.model_validate({"name": "x", "recipe": recipe, "resources": resources})
+    with Run(file) as run:
+        asked = run.step("ask-unseen", written, HeldOut(limit=count or None))
+        kept = list(run.step("unseen", choose_unseen, HeldOut(max_tokens=100), model=BASE, candidates=asked))
+    best = sorted((pair(number) for number in range(count) if number != 3), key=lambda one: (-gain(one), one.id))[:4]
+    assert [one.id for one in kept] == [one.id for one in best]
+    assert all(isinstance(one, Example) and (one.origin, one.split) == ("augmented", "held-out") for one in kept)
+    assert [one.score for one in kept] == pytest.approx([gain(one) for one in best])
+    dropped = [one.rule for one in rejections(run.folder / "unseen")]
+    assert sorted(dropped) == (["helps-less"] * 4 + ["over-max-tokens"] if count else [])
