@@ -23,8 +23,7 @@ CARDS, CARD_CHARS = 3, 400
 SHORT = 120
 """Most characters of a byline, a date or a pointer to other pages."""
 CALL_CHARS, CALLS = 250, 5
-"""Paragraphs of fewer characters, among so many at the end of the page, that call on the reader to subscribe, follow or
-comment."""
+"""A paragraph of fewer characters, among the last five of a page, goes if it calls on its reader to subscribe or follow."""
 SWALLOWED, SWALLOWED_CHARS = 0.25, 250
 """A header of a share bar or the like is passed over if more than this share of the page's text stands under it, and this
 many characters outside of links."""

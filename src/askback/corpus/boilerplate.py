@@ -9,7 +9,7 @@ UNPARSED = ["script", "style", "xmp", "iframe", "noembed", "noframes", "plaintex
 """Elements removed from the tree at once: their content is not markup of the page."""
 
 AROUND = ["nav", "footer"]
-"""The commonest furniture, removed from the tree as well, unless it holds most of the page's text."""
+"""The commonest boilerplate, removed from the tree as well, unless it holds most of the page's text."""
 
 UNREAD = ["select", "datalist", "rp", "title"]
 """Elements passed over in reading, whatever stands in them."""
@@ -88,11 +88,11 @@ def mark(tag: str, attributes: str) -> str:
     the page with it. "heading" is a header by its role.
     """
     marks = dict(MARKED.findall(attributes))
-    return (hidden(tag, marks, attributes) or furniture(tag, marks)) if marks else ""
+    return (hidden(tag, marks, attributes) or boilerplate_by_name(tag, marks)) if marks else ""
 
 
-def furniture(tag: str, marks: dict[str, str]) -> str:
-    """Return which of its attributes `class`, `id` and `role` marks an element as furniture, or as a header."""
+def boilerplate_by_name(tag: str, marks: dict[str, str]) -> str:
+    """Return which of its attributes `class`, `id` and `role` marks an element as boilerplate, or as a header."""
     if tag in _EXEMPT:
         return ""
     role = marks.get("role", "").lower()
@@ -135,6 +135,6 @@ def _word(given: str) -> str:
 
 
 def note(attributes: str) -> bool:
-    """Tell whether an `aside` is a note to the text (as documentation tools write them) and not page furniture."""
+    """Tell whether an `aside` is a note to the text (as documentation tools write them) and not boilerplate."""
     marks = dict(MARKED.findall(attributes))
     return not _NOTES.isdisjoint(marks.get("class", "").lower().split())

@@ -7,7 +7,7 @@ from itertools import accumulate
 from math import inf
 from typing import NamedTuple
 
-from askback.corpus.boilerplate import MARKED, furniture
+from askback.corpus.boilerplate import MARKED, boilerplate_by_name
 from askback.corpus.hidden import VOID
 
 HIDDEN = {"hidden", "style", "class", "tiny", "white"}
@@ -40,7 +40,7 @@ _OTHER_ROLES = {
     *("dialog", "alertdialog", "menu", "menubar", "navigation", "tooltip", "search", "listbox", "alert", "status"),
 }
 _NEAR = 8
-"""So many tags before a panel, at most, stands the button that opens it."""
+"""Largest number of tags between a panel and the button that opens it."""
 _IN_LINE = frozenset("a abbr b br cite code em font i img mark s small span strong u wbr".split())
 _GROUND = re.compile(r"dark|inverse|(?<![a-z])bg-|hero|banner|cover|btn")
 
@@ -49,11 +49,11 @@ class LeftOut:
     """Decides on the elements of one page, given as tags, their attributes and the text behind each.
 
     `characters` counts the text of what is left out, by rule. An element that holds half of the page's text is never left
-    out, whatever it is marked as: a page is no furniture of itself.
+    out, whatever it is marked as: a page is no boilerplate of itself.
     """
 
     MAX_DOUBTS = 64
-    """So often an element is found too big; bounds the work."""
+    """Largest number of elements that are found too big, after which all others stay; it bounds the work."""
 
     def __init__(
         self, tags: list[str | None], attributes: list[str | None], texts: list[str], show_hidden: bool = False
@@ -76,7 +76,7 @@ class LeftOut:
             if (end := self._hidden(index, rule)) is not None:
                 return end
             marks = dict(MARKED.findall(self.attributes[index] or ""))
-            rule = furniture(str(self.tags[index]), marks)
+            rule = boilerplate_by_name(str(self.tags[index]), marks)
         if rule in WORDS:
             return self.named(index, rule)
         if rule == "class or id" and self._much(index, MARKED_SHARE * self.prose):
@@ -113,7 +113,7 @@ class LeftOut:
 
     def leave(self, index: int, rule: str, sure: bool = False) -> int | None:
         """Leave out an element and return its end; None if it holds half of the page's text, or of what is `sure` to be
-        furniture, half outside of links."""
+        boilerplate, half outside of links."""
         if self._doubts >= self.MAX_DOUBTS:
             return None
         end = self.close_of(index)

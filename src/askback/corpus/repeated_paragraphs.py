@@ -1,6 +1,6 @@
 """Paragraphs that come back on page after page of a site: notices, calls to sign up, "about us" (ours).
 
-The walk over a page leaves out what is marked as furniture; this finds what is not marked, by its repetition.
+The walk over a page leaves out what is marked as boilerplate; this finds what is not marked, by its repetition.
 """
 
 import re

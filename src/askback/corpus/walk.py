@@ -80,7 +80,7 @@ class Walk:
             index += 1
 
     def marked(self, index: int, rule: str) -> int | None:
-        """Leave out an element that is marked as hidden or furniture; read one that is marked as a header."""
+        """Leave out an element that is marked as hidden or boilerplate; read one that is marked as a header."""
         if rule == "role" and self.heading:  # docutils links a header back to the table of contents
             return None
         end = self.left_out.marked(index, rule)

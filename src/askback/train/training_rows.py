@@ -197,8 +197,8 @@ def arrange(rows: Sequence[Row], steps: int, batch_size: int, seed: int, on_top:
     hundreds of tokens, and rows of similar length share a batch; then the batches of a window are shuffled.
 
     Args:
-        on_top: so many of the rows that are `added` are put on top of each batch of the others, which is as it would be
-            without them; 0 makes no difference between them.
+        on_top: number of `added` rows that are put on top of each batch of the others, which is as it would be without
+            them; 0 makes no difference between rows.
     """
     if not on_top:
         return _batches(rows, range(len(rows)), steps, batch_size, seed)

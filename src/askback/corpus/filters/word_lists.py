@@ -10,7 +10,7 @@ from askback.recipe import Corpus, WordList
 from askback.text.words import join, tokens
 
 NAMED = 3
-"""So many of the words found are named in a rejection."""
+"""Largest number of the words found that a rejection names."""
 
 
 class Words:
