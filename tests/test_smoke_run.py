@@ -122,7 +122,7 @@ def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path, libraries
     steps = {path.parent.name: json.loads(path.read_text()) for path in killed.glob("*/step.json")}
     assert set(steps) == {
         *("seed", "segment", "dedup", "backward", "augment", "loss-base", "teach", "m0", "loss-m0", "probes", "result"),
-        *("ask-unseen", "unseen", "unseen-base", "unseen-m0"),
+        *("ask-unseen", "rate-unseen", "unseen", "unseen-base", "unseen-m0"),
         *(
             f"{step}{t}"
             for step in ("probe-", "check-", "score-", "select-", "m", "loss-m", "unseen-m")
@@ -169,7 +169,7 @@ def another_threshold(recipe: Path, run: Path) -> None:
         "m0",
         "loss-m0",
         "score-1",
-    } | {"probes", "probe-1", "check-1", "ask-unseen", "unseen", "unseen-base", "unseen-m0"}
+    } | {"probes", "probe-1", "check-1", "ask-unseen", "rate-unseen", "unseen", "unseen-base", "unseen-m0"}
     redone = askback(*again, "--redo", "m1")
     assert redone.returncode == 0 and "making again m1, loss-m1" in redone.stderr
 

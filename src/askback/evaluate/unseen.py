@@ -6,6 +6,7 @@ once, by the base model: never by an M_t, as a judge's own choice would favour t
 """
 
 import math
+from collections.abc import Iterable
 from functools import partial
 
 from askback import prompts
@@ -14,7 +15,7 @@ from askback.engines.worker_context import WorkerContext
 from askback.execution.forecast import Forecast, ForecastContext, Pairs, mean
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
-from askback.execution.shards import Piece, Records
+from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.prompts.prompt import ask
 from askback.recipe import HeldOut, Resources
@@ -24,9 +25,6 @@ PIECE = 16
 STAGE = "pairs"
 SHARE = 0.5
 """Share of the pairs that count: those whose instruction helps the base model most to predict the text."""
-
-Rated = tuple[Candidate, float | str]
-"""A pair, and its loss without the instruction minus that with it, in nats per token, or the rule by which it has none."""
 
 
 def forecast(options: HeldOut, context: ForecastContext) -> Forecast:
@@ -38,57 +36,66 @@ def forecast(options: HeldOut, context: ForecastContext) -> Forecast:
         + 2 * ruler.answer(output)
         for asked, output in pairs.sample
     )
-    kept = math.ceil(SHARE * pairs.count)
-    made = Pairs(0, pairs.sample, kept, "augmented", pairs.sample[:kept])
+    made = Pairs(0, pairs.sample, pairs.count, "augmented", pairs.sample)
     return Forecast(made, pairs.count, Tokens(round(pairs.count * read)))
 
 
-@recorded(version=1, engine="loss", prompts=("forward",), forecast=forecast, may_be_empty=True)
-def choose_unseen(step: Step, options: HeldOut, *, model: Model, candidates: Records[Candidate]) -> Records[Example]:
-    """Keep the half of the pairs whose instruction lowers the base model's loss of the text most, as held-out examples.
+def forecast_of_choice(options: HeldOut, context: ForecastContext) -> Forecast:
+    """Count half of the pairs."""
+    pairs = context.pairs("rated")
+    kept = math.ceil(SHARE * pairs.held_out)
+    return Forecast(Pairs(0, pairs.sample, kept, "augmented", pairs.tried), pairs.held_out)
 
-    The others, and pairs of more than `options.max_tokens`, are rejected, so that both can be looked at. The measure is
-    that of the scorer `ifd` (method.md 4, after Cherry LLM).
+
+@recorded(version=1, engine="loss", prompts=("forward",), forecast=forecast, may_be_empty=True)
+def rate_unseen(step: Step, options: HeldOut, *, model: Model, candidates: Records[Candidate]) -> Records[Example]:
+    """Measure how much each pair's instruction helps the base model to predict the text.
+
+    The measure, the examples' `score`, is that of the scorer `ifd` (method.md 4, after Cherry LLM): the loss without the
+    instruction minus that with it, in nats per token. Pairs of more than `options.max_tokens` are left out.
     """
     work = partial(rate_piece, options, step.resources, model)
-    pieces = step.alone(work, step.cut(candidates, PIECE), "pairs", len(candidates))
-    outcome, gains = Outcome[Example](), dict[str, float]()
-    by_id = {pair.id: pair for piece in pieces for pair, _ in piece}
-    for pair, gain in sorted((rated for piece in pieces for rated in piece), key=lambda rated: rated[0].id):
-        if isinstance(gain, float):
-            gains[pair.id] = gain
-            continue
-        say = fail if gain == "no-answer" else reject
-        detail = f"at most {options.max_tokens} tokens, and a log-probability, wanted"
-        outcome.drop(say(pair.id, STAGE, gain, detail, uri=pair.provenance.uri, text=pair.instruction))
-    for number, (id, gain) in enumerate(sorted(gains.items(), key=lambda found: (-found[1], found[0]))):
-        pair = by_id[id]
-        if number < math.ceil(SHARE * len(gains)):
-            example = Example(id, pair.messages, pair.provenance, "augmented", "held-out", gain)
-            outcome.keep(STAGE, example)
-        else:
-            detail = (
-                f"the instruction lowers the base model's loss by {gain:.4f} nats per token, less than in half of them"
-            )
-            outcome.drop(reject(id, STAGE, "helps-less", detail, uri=pair.provenance.uri, text=pair.instruction))
-    return step.write(Example, [outcome])
+    return step.map(work, step.cut(candidates, PIECE), Example, STAGE)
 
 
 def rate_piece(
-    options: HeldOut, resources: Resources, model: Model, worker: WorkerContext, piece: Piece[Candidate]
-) -> list[Rated]:
-    """In a worker: measure how much each pair's instruction helps."""
+    options: HeldOut, resources: Resources, model: Model, worker: WorkerContext, piece: Iterable[Candidate]
+) -> Outcome[Example]:
+    """In a worker: measure some pairs."""
     engine = worker.engine(resources.engine, str(model.path), model.chat_template)
-    pairs = list(piece)
+    outcome, pairs = Outcome[Example](), list(piece)
     texts = [f"{pair.instruction}\n{pair.output}" for pair in pairs]
     whole = [pair for pair, text in zip(pairs, texts, strict=True) if engine.truncate(text, options.max_tokens) == text]
     outputs = [pair.output for pair in whole]
     given = [prompts.forward(pair.messages[:-1], "augmented") for pair in whole]
     alone = [prompts.forward([*pair.messages[:-2], Message("user", "")], "augmented") for pair in whole]
     both = zip(engine.loglikelihood(given, outputs), engine.loglikelihood(alone, outputs), strict=True)
-    found: dict[str, float | str] = dict.fromkeys((pair.id for pair in pairs), "over-max-tokens")
-    for pair, (one, other) in zip(whole, both, strict=True):
-        finite = one.tokens and math.isfinite(one.logprob - other.logprob)
-        found[pair.id] = (one.logprob - other.logprob) / one.tokens if finite else "no-answer"
+    found = {pair.id: likelihoods for pair, likelihoods in zip(whole, both, strict=True)}
+    for pair in pairs:
+        if pair.id not in found:
+            detail = f"more than {options.max_tokens} tokens"
+            outcome.drop(reject(pair.id, STAGE, "over-max-tokens", detail, uri=pair.provenance.uri, text=pair.output))
+            continue
+        one, other = found[pair.id]
+        if not one.tokens or not math.isfinite(one.logprob - other.logprob):
+            detail = one.error or other.error or "the model's numbers overflow"
+            outcome.drop(fail(pair.id, STAGE, "no-answer", detail, uri=pair.provenance.uri))
+            continue
+        gain = (one.logprob - other.logprob) / one.tokens
+        outcome.keep(STAGE, Example(pair.id, pair.messages, pair.provenance, "augmented", "held-out", gain))
     worker.report(len(pairs))
-    return [(pair, found[pair.id]) for pair in pairs]
+    return outcome
+
+
+@recorded(version=1, forecast=forecast_of_choice, may_be_empty=True)
+def choose_unseen(step: Step, options: HeldOut, *, rated: Records[Example]) -> Records[Example]:
+    """Keep the half of the pairs whose instruction helps the base model most; the others are rejected, to be looked at."""
+    ordered = sorted(rated, key=lambda pair: (-(pair.score or 0.0), pair.id))
+    outcome = Outcome[Example]()
+    for number, pair in enumerate(ordered):
+        if number < math.ceil(SHARE * len(ordered)):
+            outcome.keep(STAGE, pair)
+        else:
+            detail = f"helps the base model by {pair.score:.4f} nats per token, less than half of the pairs do"
+            outcome.drop(reject(pair.id, STAGE, "helps-less", detail, uri=pair.provenance.uri, text=pair.instruction))
+    return step.write(Example, [outcome])

@@ -12,7 +12,7 @@ from askback.curate.select import Before, select
 from askback.curate.teach import make_probes, teach_judge
 from askback.evaluate.gate import keep_best
 from askback.evaluate.loss import measure_loss, measure_unseen
-from askback.evaluate.unseen import choose_unseen
+from askback.evaluate.unseen import choose_unseen, rate_unseen
 from askback.execution.identity import Model
 from askback.execution.run import Steps
 from askback.execution.shards import Records
@@ -51,7 +51,8 @@ def humpback(recipe: Recipe, run: Steps) -> Model | Records[Example]:
     unseen, losses, on_documents = None, list[Records[Loss]](), list[Records[Loss]]()
     if recipe.corpus.held_out:
         asked = run.step("ask-unseen", write_unseen, recipe.augment, model=backward, segments=segments)
-        unseen = run.step("unseen", choose_unseen, recipe.evaluate, model=base, candidates=asked)
+        rated = run.step("rate-unseen", rate_unseen, recipe.evaluate, model=base, candidates=asked)
+        unseen = run.step("unseen", choose_unseen, recipe.evaluate, rated=rated)
 
     def measure(name: str, model: Model) -> None:
         losses.append(run.step(f"loss-{name}", measure_loss, recipe.evaluate, model=model, examples=seed))
