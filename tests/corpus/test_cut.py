@@ -268,3 +268,11 @@ def test_copies_leave_a_segment_before_it_is_looked_at_for_repetition() -> None:
     (segment,) = cut([page(html)], options_of()).kept
     assert segment.text.count(said) == 1
     assert rules(cut([page(html)], options_of(preset="paper"))) == {"repeated-sentences": 1}
+
+
+def test_a_part_has_its_share_of_the_text_in_links() -> None:
+    linked = f"[{prose('a', 3)}](/)"
+    text = "# A\n\n" + "\n\n".join([*(prose(f"b{number}", 3) for number in range(9)), linked])
+    options = options_of(long_sections="first", max_link_share=0.3)
+    (first,) = cut([replace(page(text), markup="markdown")], options).kept
+    assert first.part == 1

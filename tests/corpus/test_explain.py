@@ -93,3 +93,15 @@ def test_it_is_shown_as_a_tree(tmp_path: Path) -> None:
     assert "7 characters before the first header are in no section" in shown
     assert "Headers without text, left out: 'Gallery'" in shown
     assert "2 kept, 124 characters. Duplicates are not looked for here." in shown
+
+
+def test_a_part_has_a_row_of_its_own_with_its_whole_size(tmp_path: Path) -> None:
+    paragraph = ("A sentence of more than forty characters, with an end. " * 3).strip()
+    text = "# Top\n\n" + "\n\n".join(paragraph for _ in range(30))
+    options = SMALL.model_copy(update={"max_chars": 2500, "long_sections": "all", "drop_copies": False})
+    whole, *parts = rows(text, tmp_path, "a.md", options)
+    assert whole[2:] == (30 * len(paragraph) + 29 * 2, "dropped", "too-long")
+    size = 15 * len(paragraph) + 14 * 2
+    assert [row[2:] for row in parts] == [(size, "dropped", "repeated-sentences")] * 2, "more than a rejection keeps"
+    (tmp_path / "a.md").write_text(text)
+    assert [row.part for row in explain(tmp_path / "a.md", options).rows] == [0, 1, 2]

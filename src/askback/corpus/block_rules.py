@@ -103,7 +103,8 @@ def _alone(block: Block) -> str:
     words = " ".join(text.lower().split())
     if _ABOUT.fullmatch(words.strip(" |·-–—/")) or _BYLINE.fullmatch(text):
         return "about the text"
-    return "pointer" if navigation_header(text, whole=True) or (block.linked and _POINTER.match(words)) else ""
+    label = any(map(str.isalpha, text)) and navigation_header(text, whole=True)  # a number alone may be an answer
+    return "pointer" if label or (block.linked and _POINTER.match(words)) else ""
 
 
 def _last(blocks: list[Block]) -> list[int]:

@@ -25,12 +25,13 @@ section that is too short are shorter still, and those below navigation words ar
 
 class Offer(NamedTuple):
     """A section that was offered and what came of it: as a whole, only (`lead`) the text before the header below, or a
-    part of either, from 1. `left` characters of further parts are not offered."""
+    part of either, from 1. It has `characters`; `left` characters of further parts are not offered."""
 
     section: Section
     lead: bool
     result: Segment | Rejection
     redacted: Counter[str]
+    characters: int
     part: int = 0
     left: int = 0
 
@@ -134,7 +135,7 @@ def _parts(section: Section, lead: bool, document: Document, options: Corpus) ->
 def _judge(
     section: Section, text: str, document: Document, options: Corpus, lead: bool = False, part: int = 0
 ) -> Offer:
-    path = section.path
+    path, characters = section.path, len(text)
     redacted: Counter[str] = Counter()
     title = without_invisible(document.title)[0]
     if options.drop_copies:
@@ -147,7 +148,7 @@ def _judge(
     identity = record_id(document.uri, "\n".join(path), text)
     broken = filters.header_rule(section.header, options.header_rules) if path else None
     if not broken:
-        broken = filters.text_rule(text, section.lead_linked if lead else section.linked, options)
+        broken = filters.text_rule(text, lambda: _linked(section, lead, characters), options)
     code = filters.language(text) if options.languages and not broken else ""
     if code and (detail := filters.other_language(code, options)):
         broken = "language", detail
@@ -156,7 +157,13 @@ def _judge(
     else:
         about = Provenance(document.uri, document.source, document.licence, code, title, document.author, document.date)
         result = Segment(identity, text, path, about, part)
-    return Offer(section, lead, result, redacted, part)
+    return Offer(section, lead, result, redacted, characters, part)
+
+
+def _linked(section: Section, lead: bool, characters: int) -> int:
+    """Return how many of the characters offered stood in links: of a part, its share of those of the whole."""
+    linked, whole = (section.lead_linked(), section.lead_text()) if lead else (section.linked(), section.text())
+    return round(linked * characters / max(len(whole), 1))
 
 
 def _unwanted(section: Section, title: str, text: str, options: Corpus) -> tuple[str, str] | None:

@@ -115,12 +115,9 @@ def _rows(section: Section, made: dict[tuple[int, bool], list[Offer]], above: st
     whole, *cut = made.get((id(section), False), [None])
     if above == "in the above" and navigation_header(section.header, whole=True):
         above = "left out"
-    yield _row(section, len(section.text()), whole, above)
-    for lead in made.get((id(section), True), []):
-        yield _row(section, _size(lead) if lead.part else len(section.lead_text()), lead, above)
-    for part in cut:
-        if part:
-            yield _row(section, _size(part), part, above)
+    yield _row(section, whole, above)
+    for offer in [*made.get((id(section), True), []), *cut]:
+        yield _row(section, offer, above)
     if whole is not None and isinstance(whole.result, Segment):
         above = "in the above"
     elif whole is not None and isinstance(whole.result, Rejection) and whole.result.rule in NO_PLACE:
@@ -129,14 +126,10 @@ def _rows(section: Section, made: dict[tuple[int, bool], list[Offer]], above: st
         yield from _rows(child, made, above)
 
 
-def _size(offer: Offer) -> int:
-    return len(offer.result.text)
-
-
-def _row(section: Section, characters: int, offer: Offer | None, above: str) -> Explained:
+def _row(section: Section, offer: Offer | None, above: str) -> Explained:
     if offer is None:
-        return Explained(section.header, section.level, False, characters, above)
-    about = (section.header, section.level, offer.lead, characters)
+        return Explained(section.header, section.level, False, len(section.text()), above)
+    about = (section.header, section.level, offer.lead, offer.characters)
     if isinstance(offer.result, Rejection):
         return Explained(*about, "dropped", offer.result.rule, offer.result.detail, offer.part)
     return Explained(*about, "kept", part=offer.part)

@@ -48,11 +48,8 @@ def humpback(recipe: Recipe, run: Steps) -> Model | Records[Example]:
         return curate(recipe, run, 1, run.server("score") or base, candidates, probes)[-1]
 
     # Every model is measured on both sides: held-out pairs of the seed, and pairs of documents that are set aside.
-    unseen, losses, on_documents = None, list[Records[Loss]](), list[Records[Loss]]()
-    if recipe.corpus.held_out:
-        asked = run.step("ask-unseen", write_unseen, recipe.augment, model=backward, segments=segments)
-        rated = run.step("rate-unseen", rate_unseen, recipe.evaluate, model=base, candidates=asked)
-        unseen = run.step("unseen", choose_unseen, recipe.evaluate, rated=rated)
+    unseen = pairs_of_documents(recipe, run, base, backward, segments) if recipe.corpus.held_out else None
+    losses, on_documents = list[Records[Loss]](), list[Records[Loss]]()
 
     def measure(name: str, model: Model) -> None:
         losses.append(run.step(f"loss-{name}", measure_loss, recipe.evaluate, model=model, examples=seed))
@@ -94,6 +91,15 @@ def make_corpus(recipe: Recipe, run: Steps) -> Records[Segment]:
     segments = run.step("segment", cut_documents, recipe.corpus)
     options = recipe.corpus if recipe.forward else recipe.corpus.model_copy(update={"held_out": 0.0})
     return run.step("dedup", drop_duplicates, options, segments=segments)
+
+
+def pairs_of_documents(
+    recipe: Recipe, run: Steps, base: Model, backward: Model, segments: Records[Segment]
+) -> Records[Example]:
+    """Have instructions written for the documents that are set aside, and the base model decide which pairs count."""
+    asked = run.step("ask-unseen", write_unseen, recipe.augment, model=backward, segments=segments)
+    rated = run.step("rate-unseen", rate_unseen, recipe.evaluate, model=base, candidates=asked)
+    return run.step("unseen", choose_unseen, recipe.evaluate, rated=rated)
 
 
 def curate(

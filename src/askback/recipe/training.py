@@ -88,7 +88,7 @@ class Augment(Options):
 
 
 class HeldOut(Options):
-    """Held-out loss per output token after each training, on the held-out seed pairs."""
+    """Loss per output token after each training, on held-out seed pairs and on pairs of documents that are set aside."""
 
     max_tokens: Annotated[int, Field(ge=16)] = 1024
     limit: Annotated[int, Field(ge=1)] | None = None

@@ -32,7 +32,7 @@ _READ_TOKENS = {"cpu": 1024, "cuda": 65536}
 """Tokens in one forward pass. On a CPU more is slower: activations beyond the caches are read from memory in each layer."""
 _DRAW_TOKENS = {"cpu": (8192, 32768), "cuda": (65536, 65536)}
 """Tokens of all rows that are sampled together: the least, and the most where their keys and values take no more than
-`_DRAW_BYTES`. Each step reads all weights, so many rows are better than few."""
+`_DRAW_BYTES`. Each step reads all weights, whatever the number of rows."""
 _DRAW_BYTES = 2**30
 _LOGITS = {"cpu": 2**28, "cuda": 2**30}
 """Largest number of logits in one pass, which bounds memory whatever the vocabulary."""
