@@ -1,10 +1,10 @@
 """How near the embedded engine and a training loop come to what a card can do, for any machine with CUDA.
 
     PYTHONPATH=src python benchmarks/gpu.py                # the bundled weights, and random ones of 1 and 7 billion
-    PYTHONPATH=src python benchmarks/gpu.py --models random-1b --json
+    PYTHONPATH=src python benchmarks/gpu.py --models random-1b --json > gpu.jsonl   # askback plan RECIPE --rates gpu.jsonl
 
-Needs torch and transformers, and this source tree on the path. `--tiny` tries the script out on any machine: its figures
-mean nothing.
+With `--json`, each figure is a line as soon as it is known. Needs torch and transformers, and this source tree on the path.
+`--tiny` tries the script out on any machine: its figures mean nothing.
 
 Three kinds of work, on prompts of random tokens that begin alike, as ours do: `augment` draws an answer of fixed length to
 each prompt, `score` reads the log-probabilities of five choices after each, `train` makes steps on rows whose second half
@@ -19,6 +19,7 @@ gradients, and reads and writes weights and both moments. Operations on padding 
 """
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -80,7 +81,8 @@ TINY = Work(24, 8, 6, 32, 64, 2, 256, 2**20)
 
 @dataclass(frozen=True)
 class Done:
-    """One kind of work done: tokens drawn, read or trained on, what that needed, and seconds."""
+    """One kind of work done: tokens drawn, read or trained on, what that needed, and seconds; `read` are tokens of prompts
+    that were read for those that were drawn."""
 
     model: str
     work: str
@@ -90,11 +92,12 @@ class Done:
     moved: float
     seconds: float
     note: str = ""
+    read: int = 0
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What one kind of work reached."""
+    """What one kind of work reached, by the tokens a second of its kind, and what it took (plan/machine.py)."""
 
     model: str
     work: str
@@ -104,7 +107,11 @@ class Figure:
     of_matrix_peak: float
     gb_per_s: float
     of_copy_peak: float
-    note: str = ""
+    note: str
+    prompt: int
+    output: int
+    train: int
+    seconds: float
 
 
 def main() -> None:
@@ -114,28 +121,22 @@ def main() -> None:
     work, names = (TINY, ["random-tiny"]) if options.tiny else (FULL, options.models.split(","))
     card = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     flops, moved = matrix_peak(device, work.matrix), copy_peak(device, work.copied)
-    figures: list[Figure] = []
-    for name in names:
-        for measure in (augment, score, train):
-            figures.append(reached(measure(name, work, device), flops, moved))
-            if device == "cuda":
-                torch.cuda.empty_cache()
-    if options.json:
-        peaks = {"matrix_tflops": flops / 1e12, "copy_gb_per_s": moved / 1e9}
-        print(
-            json.dumps(
-                {"card": card, "torch": torch.__version__, "peaks": peaks, "figures": list(map(asdict, figures))}
-            )
-        )
-        return
-    print(f"{card}, torch {torch.__version__}; measured peaks: {flops / 1e12:.1f} TFLOP/s in bfloat16 products, "
-          f"{moved / 1e9:,.0f} GB/s in a copy\n")  # fmt: skip
-    print(
-        "| model | work | rows | tokens/s | TFLOP/s | of the peak | GB/s | of the copy |\n| --- | --- |" + " ---: |" * 6
-    )
-    for one in figures:
-        print(f"| {one.model} | {one.work}{one.note} | {one.rows} | {one.tokens_per_s:,.0f} | {one.tflops:.2f} | "
-              f"{one.of_matrix_peak:.1%} | {one.gb_per_s:,.1f} | {one.of_copy_peak:.1%} |")  # fmt: skip
+    if not options.json:
+        print(f"{card}, torch {torch.__version__}; measured peaks: {flops / 1e12:.1f} TFLOP/s in bfloat16 products, "
+              f"{moved / 1e9:,.0f} GB/s in a copy\n")  # fmt: skip
+        heads = "| model | work | rows | tokens/s | TFLOP/s | of the peak | GB/s | of the copy |\n| --- | --- |"
+        print(heads + " ---: |" * 6, flush=True)
+    about = {"card": card, "torch": torch.__version__, "matrix_tflops": flops / 1e12, "copy_gb_per_s": moved / 1e9}
+    for name, measure in itertools.product(names, (augment, score, train)):
+        one = reached(measure(name, work, device), flops, moved)
+        if options.json:
+            parameters = sum(weight.numel() for weight in _model(name, "meta", torch.bfloat16).parameters())
+            print(json.dumps({**about, "parameters": parameters, **asdict(one)}), flush=True)
+        else:
+            print(f"| {one.model} | {one.work}{one.note} | {one.rows} | {one.tokens_per_s:,.0f} | {one.tflops:.2f} | "
+                  f"{one.of_matrix_peak:.1%} | {one.gb_per_s:,.1f} | {one.of_copy_peak:.1%} |", flush=True)  # fmt: skip
+        if device == "cuda":
+            torch.cuda.empty_cache()
 
 
 def reached(done: Done, flops: float, moved: float) -> Figure:
@@ -151,6 +152,10 @@ def reached(done: Done, flops: float, moved: float) -> Figure:
         rate / 1e9,
         rate / moved,
         done.note,
+        done.tokens if done.work == "score" else done.read,
+        done.tokens if done.work == "augment" else 0,
+        done.tokens if done.work == "train" else 0,
+        done.seconds,
     )
 
 
@@ -205,7 +210,8 @@ def augment(name: str, work: Work, device: str) -> Done:
     needed = _operations(model, [(0, work.shared), *spans], heads=tokens)
     back = sum(end - start for start, end in spans[rows:]) * (work.row + work.answer / 2)
     moved = passes * 2 * _weights(model) + back * per_token
-    return Done(name, "augment", rows, tokens, needed, moved, seconds)
+    read = work.shared + rows * (work.row - work.shared)
+    return Done(name, "augment", rows, tokens, needed, moved, seconds, read=read)
 
 
 def score(name: str, work: Work, device: str) -> Done:

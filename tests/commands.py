@@ -1,10 +1,6 @@
-"""The command line, in this process and in one of its own; both give an exit code and what was printed.
-
-``python -m tests.commands`` is a process that takes commands, a line of JSON each, and answers each by a line.
-"""
+"""The command line, in this process and in one of its own; both give an exit code and what was printed."""
 
 import io
-import json
 import multiprocessing.process
 import os
 import subprocess
@@ -52,10 +48,3 @@ def one_error(result: CompletedProcess[str], code: int) -> str:
     assert result.returncode == code, (result.returncode, result.stderr)
     assert "Traceback" not in result.stderr
     return result.stderr
-
-
-if __name__ == "__main__":
-    for line in sys.stdin:
-        done = askback(*json.loads(line))
-        sys.stdout.write(json.dumps([done.returncode, done.stdout, done.stderr]) + "\n")
-        sys.stdout.flush()

@@ -16,4 +16,4 @@ def test_a_draw_depends_on_its_arguments_alone_and_is_evenly_spread() -> None:
 
 def test_the_prompt_shows_the_whole_segment_inside_its_marker() -> None:
     user = prompts.backward(SEGMENT).user
-    assert SEGMENT in user and user.count(prompts.marker(SEGMENT)) == 3
+    assert SEGMENT in user and user.count(prompts.marker(SEGMENT)) == 2

@@ -12,7 +12,7 @@ from askback import prompts
 from askback.engines.local.loading import load_tokenizer
 from askback.engines.local.transformers_local import TransformersLocal
 from askback.errors import InputError
-from askback.models import read_chat_template
+from askback.models import chat_template, read_chat_template
 from askback.models.chat_template import THINKING_OFF, TODAY, TemplateFault, outputs, render_chat
 from askback.prompts.prompt import ask
 from askback.prompts.rendering import read_text
@@ -305,7 +305,8 @@ CHANGING = {
     ("group", "name"),
     [(g, n) for g, d in (("ENDLESS", ENDLESS), ("CHANGING", CHANGING)) for n in d],
 )
-def test_no_template_is_without_end_or_changes(group: str, name: str) -> None:
+def test_no_template_is_without_end_or_changes(group: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_template, "CPU_SECONDS", 1)
     with pytest.raises(TemplateFault) as caught:
         outputs(globals()[group][name], [TURNS], {})
     assert "\n" not in str(caught.value) and "root:" not in str(caught.value)

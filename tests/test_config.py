@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from askback.errors import InputError, RecipeError
-from askback.recipe import PRESETS, Corpus, Options, RecipeFile
+from askback.recipe import PRESETS, Backward, Corpus, Options, RecipeFile
 from askback.recipe.file import load_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
@@ -108,7 +108,7 @@ def test_numbers_and_nulls_mean_what_they_look_like(tmp_path: Path) -> None:
         ("name=../out", "should match pattern"),
         (
             "resources.engine={kind: openai_http, url: 'http://x/v1'}",
-            "give it under engines.augment, engines.score or engines.compare",
+            "give it under engines.augment, engines.score, engines.rewrite or engines.compare",
         ),
         ("resources.engines.score={kind: openai_http, url: 'http://x/v1'}", "give recipe.rounds: 1"),
     ],
@@ -374,6 +374,7 @@ def test_a_mark_at_the_beginning_merges_and_dates_are_read_as_they_look(tmp_path
     merged = GOOD + "  forward: &f {learning_rate: 1e-4, steps: 3}\n  backward: {<<: *f, steps: 5}\n"
     path.write_bytes(b"\xef\xbb\xbf" + merged.replace("name: x", "name: 2026-02-30").encode())
     file = load_recipe(path)
+    assert isinstance(file.recipe.backward, Backward)
     assert (file.name, file.recipe.backward.steps, file.recipe.backward.learning_rate) == ("2026-02-30", 5, 1e-4)
 
 

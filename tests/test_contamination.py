@@ -71,3 +71,12 @@ def test_a_prompt_that_cannot_be_read_is_an_error(tmp_path: Path, content: str |
 def test_published_sets_are_read(shared_data: Path, name: str) -> None:
     path = shared_data / "eval" / f"{name}.jsonl"
     assert evaluation_prompts((str(path),)).found_in("nothing of the kind") is None
+
+
+def test_all_prompts_that_a_text_shares_words_with() -> None:
+    prompts = EvaluationPrompts(
+        [("a:1", " ".join(WORDS[:7])), ("b:2", " ".join(WORDS[7:20])), ("c:3", "one two three")]
+    )
+    found = {(where, whole) for where, _, whole in prompts.all_in("x " + " ".join(WORDS))}
+    assert found == {("a:1", True), ("b:2", True)}
+    assert list(prompts.all_in("One, two: three!")) == [("c:3", (), True)]

@@ -73,7 +73,7 @@ def test_the_answers_are_learnt_and_nothing_else(tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model, "")
     parts: list[tuple[bool, str]] = []
     for turn in TURNS:
-        text = turn.content.replace("<|im_end|>", "<\u2060|im_end|>")
+        text = turn.content
         if turn.role == "user":
             parts.append((False, f"<|im_start|>user\n{text}\n\n{SEED_TAG}<|im_end|>\n<|im_start|>assistant\n"))
         else:
@@ -105,8 +105,7 @@ def test_each_answer_is_trained_behind_the_prompt_that_asks_for_it(tokenizer: An
             answers += 1
             assert row.ids[:at] == prompts.render(tokenizer, asked(2 * answers - 1))
             assert ids[-1] == tokenizer.eos_token_id and ids.count(tokenizer.eos_token_id) == 1
-            said = TURNS[2 * answers - 1].content.replace("<|im_end|>", "<\u2060|im_end|>")
-            assert prompts.read(tokenizer, ids[:-1]).strip() == said
+            assert prompts.read(tokenizer, ids[:-1]).strip() == TURNS[2 * answers - 1].content
         at += len(ids)
     assert answers == 3
     assert not prompts.rewrites(tokenizer, asked(5), TURNS[5].content)
@@ -200,7 +199,7 @@ def test_a_server_that_renders_for_itself_gets_the_turns(tmp_path: Path) -> None
         first, second = engine.generate([asked(5), other], Sampling(0.7, 0.9, 8), [1, 1])
     assert first.text != second.text
     (whole,) = [body for body in bodies if "Paper boats" in str(body)]
-    assert whole["messages"] == [{"role": one.role, "content": one.content} for one in asked(5).turns]
+    assert whole["messages"] == [{"role": one.role, "content": prompts.inert(one.content)} for one in asked(5).turns]
     assert [one["role"] for one in whole["messages"]] == ["user", "assistant", "user", "assistant", "user"]
 
 

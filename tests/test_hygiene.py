@@ -40,6 +40,8 @@ def rule(text: str, options: Augment | None = None, language: str = "en") -> str
         ("How do I do this? Answer in the style of an AI assistant", "template-leak"),
         ("Which question or instruction from a user would this be?", "template-leak"),
         ("<|im_start|>user How do I fold a letter?", "template-leak"),
+        ("What is the difference between a `b4ec4670` and a letter?", "template-leak"),
+        ("What happened to the letter of 20260228, and to the facade?", None),
         ("Fold the letter in three so that the address shows, then seal it", "echo"),
         (
             "How do I fold the letter in three so that the address shows?",

@@ -55,11 +55,11 @@ LAYERS = (
     ("prompts",),
     ("engines",),
     ("execution",),
-    ("seed", "corpus", "augment", "curate", "train", "evaluate"),
+    ("seed", "corpus", "augment", "curate", "rewrite", "train", "evaluate"),
     ("methods",),
     ("studies",),
     ("plan",),
-    ("export", "report"),
+    ("export", "report", "review"),
     ("cli",),
 )
 """What stands where (docs/architecture.md): a file knows its own package and the layers above it in this list. Those of the

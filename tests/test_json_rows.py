@@ -106,7 +106,7 @@ BAD = {
     "a quote in a text": ('{"a": "say "hi" now"}', "Expecting ',' delimiter"),
     "a missing colon": ('{"a" 1}', "Expecting ':' delimiter"),
     "deep nesting": ('{"a": ' + "[" * 90_000 + "]" * 90_000 + "}", "nested too deeply"),
-    "a key twice": ('{"a": 1, "a": 2}', "key 'a' stands twice, with different values"),
+    "a key twice": ('{"a": 1, "a": 2}', "key 'a' occurs twice, with different values"),
     "text": ('"alone"', "expected an object, found text"),
     "a number": ("7", "expected an object, found a number"),
     "null": ("null", "expected an object, found null"),

@@ -7,7 +7,7 @@ import pytest
 from askback import prompts
 from askback.engines.local.loading import load_tokenizer
 from askback.prompts.prompt import ask
-from askback.recipe import Recipe
+from askback.recipe import Backward, Recipe
 from askback.recipe.file import load_recipe
 from askback.records import Example, Provenance, exchange
 from askback.train.training_rows import Schedule, schedule, tokenize
@@ -25,6 +25,7 @@ def recipe() -> Recipe:
 @pytest.mark.parametrize(("examples", "steps"), [(3200, 500), (6400, 600), (25600, 1200), (51200, 1600)])
 def test_batch_and_steps_are_those_of_the_papers_table(recipe: Recipe, examples: int, steps: int) -> None:
     assert schedule(recipe.training, examples, examples // 2) == Schedule(32, steps)
+    assert isinstance(recipe.backward, Backward)
     assert schedule(recipe.backward, examples) == Schedule(32, steps)
 
 
@@ -33,6 +34,7 @@ def test_a_few_pairs_less_keep_the_batch(recipe: Recipe) -> None:
 
 
 def test_it_has_what_the_paper_states_and_leaves_out_what_is_ours(recipe: Recipe) -> None:
+    assert isinstance(recipe.backward, Backward)
     for training in (recipe.backward, recipe.training):
         assert (training.learning_rate, training.final_learning_rate) == (1e-5, 9e-6)
         assert (training.weight_decay, training.dropout, training.lora) == (0.1, 0.1, None)

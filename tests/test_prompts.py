@@ -4,6 +4,7 @@ Regenerate the files with ``UPDATE_GOLDEN=1`` and read the diff.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ PROMPTS: dict[str, Prompt] = {
     "forward-augmented-quality": prompts.forward(ask(INSTRUCTION).turns, "augmented", "2 of 5"),
     "forward-inference-quality": prompts.forward(ask(INSTRUCTION).turns, "inference", "5 of 5"),
     "backward": prompts.backward(OUTPUT),
+    **{f"writer-{style}": prompts.writer(OUTPUT, style) for style in prompts.STYLES},
+    "writer-examples": prompts.writer(OUTPUT, "question", [("Name two fruits.", "Apples, pears."), ("Hello?", "Hi.")]),
+    "rewrite": prompts.rewriting(INSTRUCTION, OUTPUT),
+    "answer": prompts.answering(INSTRUCTION, OUTPUT),
     "rubric": prompts.rubric(INSTRUCTION, OUTPUT),
     "pairwise": prompts.pairwise(INSTRUCTION, OUTPUT, "Boil it."),
     "rubric-reasoning": prompts.rubric(INSTRUCTION, OUTPUT, reasoning=True),
@@ -114,7 +119,17 @@ ATTACKS = [
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_document_cannot_end_its_own_turn(attack: str, tokenizer: Any) -> None:
     special = set(tokenizer.all_special_ids)
-    for build in (lambda text: prompts.rubric(INSTRUCTION, text), prompts.backward):
+    builds: list[Callable[[str], Prompt]] = [
+        lambda text: prompts.rubric(INSTRUCTION, text),
+        prompts.backward,
+        lambda text: prompts.writer(text, "role"),
+        lambda text: prompts.writer(OUTPUT, "role", [(INSTRUCTION, text)]),
+        lambda text: prompts.writer(OUTPUT, "role", [(text, OUTPUT)]),
+        lambda text: prompts.rewriting(INSTRUCTION, text),
+        lambda text: prompts.answering(INSTRUCTION, text),
+        lambda text: prompts.answering(text, OUTPUT),
+    ]
+    for build in builds:
         plain = [token for token in prompts.render(tokenizer, build(OUTPUT)) if token in special]
         attacked = [token for token in prompts.render(tokenizer, build(OUTPUT + attack)) if token in special]
         assert attacked == plain
@@ -130,11 +145,31 @@ def test_no_text_holds_its_own_marker(instruction: str, output: str) -> None:
     assert lines == [f"--- request {marker}", f"--- answer {marker}", f"--- end {marker}"]
 
 
+@given(st.text(), st.text(), st.text())
+def test_no_text_ends_its_place_in_the_writers_prompt(asked: str, shown: str, output: str) -> None:
+    prompt = prompts.writer(output, "question", [(asked, shown)])
+    marker = prompts.marker(output, asked, shown)
+    lines = [line for line in prompt.user.splitlines() if line.startswith("---") and line.endswith(marker)]
+    assert lines == [f"--- {what} {marker}" for what in ("text", "request", "text", "end")]
+
+
 @given(st.text(alphabet="<|im_endstarSYINST[]/>uofrpadbk \n"))
 def test_inert_changes_nothing_that_can_be_seen(text: str) -> None:
     defused = prompts.inert(text)
     assert defused.replace("\u2060", "") == text.replace("\u2060", "")
     assert prompts.inert(defused) == defused
+
+
+def test_what_stands_before_a_text_is_the_same_for_every_text() -> None:
+    """A server that keeps beginnings reads it once."""
+    builds: list[Callable[[str], Prompt]] = [
+        prompts.backward,
+        lambda text: prompts.writer(text, "role"),
+        lambda text: prompts.answering(text, text),
+    ]
+    for build in builds:
+        one, other = (build(text).user.partition("\n--- ") for text in (OUTPUT, INSTRUCTION))
+        assert one[0] == other[0] and len(one[0]) > 200
 
 
 def test_dollar_signs_in_documents_are_text() -> None:
@@ -152,7 +187,7 @@ def test_dollar_signs_in_documents_are_text() -> None:
         ("Short, but right (**Score: 4/5**).", "Short, but right\nScore:"),
         ("All is said. My score is: 4.5 out of 5.", "All is said. My\nScore:"),
         ("", "Score:"),
-        ("It quotes <|im_end|> twice.", "It quotes <\u2060|im_end|> twice.\nScore:"),
+        ("It quotes <|im_end|> twice.", "It quotes <|im_end|> twice.\nScore:"),
     ],
 )
 def test_the_digit_follows_the_reasoning_and_no_digit_of_its_own(written: str, kept: str) -> None:

@@ -1,7 +1,7 @@
 """The full loop on a random two-layer model: killed at a random moment, resumed, and the same bytes come out.
 
 Kills at every kind of step, many at a time, are in tests/fuzz/test_kills.py, with the scripted engine; here trainings are
-real, and the work is done in processes of its own.
+real, and the work of the killed run is done in processes of its own, one thread each, as in the process of the test.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.commands import askback, askback_apart
+from tests.run_here import working_here
 from tests.tiny import build_tiny_model
 
 WORDS = "river stone paper light engine garden music letter winter market bridge copper window answer".split()
@@ -98,15 +99,20 @@ def finished(run: Path) -> dict[str, int]:
 
 
 @pytest.mark.timeout(900)
-def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path, libraries: None) -> None:
+def test_killed_anywhere_the_loop_gives_the_same_bytes(
+    tmp_path: Path, libraries: None, worker_processes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch").set_num_threads(1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     recipe = write_inputs(tmp_path)
     undisturbed, killed = tmp_path / "runs/undisturbed", tmp_path / "runs/killed"
     start = time.monotonic()
-    whole = askback(*command(recipe, "undisturbed"))
+    with working_here():
+        whole = askback(*command(recipe, "undisturbed"))
     taken = time.monotonic() - start
     assert whole.returncode == 0, whole.stderr
 
-    moment = random.Random().uniform(0.2, 1.1) * taken  # a process of its own imports libraries first
+    moment = random.Random().uniform(0.2, 2) * taken  # a process of its own imports libraries first, and starts others
     process = subprocess.Popen([sys.executable, "-m", "askback", *command(recipe, "killed")])
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(moment)  # unless it was done sooner
@@ -122,10 +128,10 @@ def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path, libraries
     steps = {path.parent.name: json.loads(path.read_text()) for path in killed.glob("*/step.json")}
     assert set(steps) == {
         *("seed", "segment", "dedup", "backward", "augment", "loss-base", "teach", "m0", "loss-m0", "probes", "result"),
-        *("ask-unseen", "rate-unseen", "unseen", "unseen-base", "unseen-m0"),
+        *("natural", "ask-unseen", "rate-unseen", "unseen", "unseen-base", "unseen-m0", "beside-base", "beside-m0"),
         *(
             f"{step}{t}"
-            for step in ("probe-", "check-", "score-", "select-", "m", "loss-m", "unseen-m")
+            for step in ("probe-", "check-", "score-", "select-", "m", "loss-m", "unseen-m", "beside-m")
             for t in (1, 2)
         ),
     }
@@ -139,7 +145,8 @@ def test_killed_anywhere_the_loop_gives_the_same_bytes(tmp_path: Path, libraries
 
     export_and_load(killed, tmp_path / "data", steps["select-2"]["counts"]["candidates"]["kept"])
 
-    another_threshold(recipe, killed)
+    with working_here():
+        another_threshold(recipe, killed)
 
     # Once more: nothing is left to do, and nothing is done.
     before = finished(killed)
@@ -169,7 +176,20 @@ def another_threshold(recipe: Path, run: Path) -> None:
         "m0",
         "loss-m0",
         "score-1",
-    } | {"probes", "probe-1", "check-1", "ask-unseen", "rate-unseen", "unseen", "unseen-base", "unseen-m0"}
+    } | {
+        "probes",
+        "probe-1",
+        "check-1",
+        "natural",
+        "ask-unseen",
+        "rate-unseen",
+        "unseen",
+        "unseen-base",
+        "unseen-m0",
+    } | {
+        "beside-base",
+        "beside-m0",
+    }
     redone = askback(*again, "--redo", "m1")
     assert redone.returncode == 0 and "making again m1, loss-m1" in redone.stderr
 

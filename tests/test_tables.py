@@ -2,11 +2,13 @@
 that is added as CONTRIBUTING.md says goes through every command."""
 
 import json
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, get_args
@@ -22,7 +24,9 @@ from askback.curate.score import score
 from askback.curate.scorers import scorer
 from askback.curate.scorers.trial import PAIR, Noting, pair, tried, used_prompts
 from askback.engines import kind_of
+from askback.engines.http.capabilities import SERVED
 from askback.engines.protocol import CALLS
+from askback.execution import processes
 from askback.execution.forecast import Pairs, Ruler
 from askback.execution.shards import Records
 from askback.export import FORMATS
@@ -59,7 +63,7 @@ def test_smaller_tables_hold_nothing_that_the_larger_one_lacks() -> None:
     for name in ENGINES:
         counts = kind_of(name).counts
         assert "kind" in counts and "api_key_env" not in counts
-        assert set(counts) <= set(EngineOptions.model_fields) and kind_of(name).calls == CALLS
+        assert set(counts) <= set(EngineOptions.model_fields) and kind_of(name).calls in (CALLS, SERVED)
 
 
 @pytest.mark.parametrize("name", SCORERS)
@@ -275,24 +279,37 @@ def another_package(folder: Path) -> Path:
 class Copy(NamedTuple):
     """A copy of the package with one more of each kind, and a run of it."""
 
-    program: "subprocess.Popen[str]"
+    program: "Connection[Any, Any]"
     recipe: Path
     run: Path
     options: tuple[str, ...]
 
     def ask(self, *arguments: str, code: int = 0) -> str:
         "Call its command line; return what it prints, of a failure the message."
-        assert self.program.stdin
-        assert self.program.stdout
-        self.program.stdin.write(json.dumps(arguments) + "\n")
-        self.program.stdin.flush()
-        ended, said, told = json.loads(self.program.stdout.readline())
+        self.program.send(arguments)
+        ended, said, told = self.program.recv()
         assert ended == code, (arguments, told)
         return str(told if code else said)
 
 
+def serve(paths: list[str], folder: Path, commands: "Connection[Any, Any]") -> None:
+    """In a process with all libraries in it: be the command line of the package on these paths, until the pipe ends."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("askback", "tests")]:
+        del sys.modules[name]
+    sys.path[:0] = paths
+    os.chdir(folder)
+    from tests.commands import askback
+    from tests.run_here import working_here
+
+    assert sys.modules["askback"].__file__ == f"{folder}/src/askback/__init__.py"
+    with working_here(), suppress(EOFError):
+        while True:
+            done = askback(*commands.recv())
+            commands.send((done.returncode, done.stdout, done.stderr))
+
+
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+def copy(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """Add a file and a line for each kind, as CONTRIBUTING.md says, and make a run that uses them."""
     folder = tmp_path_factory.mktemp("copy")
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -327,20 +344,17 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     pairs, more = f"{{path: {folder}/seed.jsonl}}", f"{{format: flash-cards, path: {folder}/cards.jsonl}}"
     changes += [f"recipe.corpus.sources=[{pages}, {notes}]", f"recipe.seed.sources=[{pairs}, {more}]"]
     options = tuple(word for change in changes for word in ("--set", change))
-    sources = os.pathsep.join(map(str, (folder / "src", another_package(folder / "installed"), ROOT)))
-    program = subprocess.Popen(
-        [sys.executable, "-m", "tests.commands"],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": sources},
-        cwd=folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with program:
-        made = Copy(program, write_inputs(folder), folder / "runs/smoke", options)
-        made.ask("run", str(made.recipe), *options)
-        yield made
-        program.communicate()
+    sources = [str(path) for path in (folder / "src", another_package(folder / "installed"), ROOT)]
+    context: Any = multiprocessing.get_context(processes._start_method("askback.train.preload"))
+    program, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(sources, folder, theirs))
+    process.start()
+    theirs.close()
+    made = Copy(program, write_inputs(folder), folder / "runs/smoke", options)
+    made.ask("run", str(made.recipe), *options)
+    yield made
+    program.close()
+    process.join()
 
 
 @pytest.mark.timeout(600)

@@ -22,6 +22,34 @@ SENTENCES = [
     "A café in Zürich serves naïve travellers: 12 francs, 30 centimes, and 7 % for the house.",
 ]
 
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "Llama": {},
+    "Mistral": {"sliding_window": 16},
+    "GPT2": {"n_positions": 512, "num_key_value_heads": None},
+    "OPT": {"ffn_dim": 64, "word_embed_proj_dim": 32, "num_key_value_heads": None},
+    "GPTNeoX": {"num_key_value_heads": None},
+    "Gemma2": {"sliding_window": 16, "final_logit_softcapping": 2.0, "query_pre_attn_scalar": 16},
+    "Gemma3Text": {"sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
+    "Qwen3": {},
+    "Bloom": {},
+    "Lfm2": {"layer_types": ["conv", "full_attention"]},
+}
+"""Sliding windows, learnt positions with and without an offset, capped and biased attention, layers without attention."""
+
+
+def random_model(name: str) -> Any:
+    """Return a random model of one of `ARCHITECTURES`: two layers, 32 wide, in evaluation mode."""
+    import torch
+    import transformers
+
+    size: dict[str, Any] = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "head_dim": 8}
+    size |= {"num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 512, "vocab_size": 420}
+    special = {"initializer_range": 0.2, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    config = getattr(transformers, f"{name}Config")(**size | special | ARCHITECTURES[name])
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return transformers.AutoModelForCausalLM.from_config(config).eval()
+
 
 def build_tiny_model(folder: Path, system_role: bool = True) -> Path:
     """Write a random Llama (two layers, 64 wide, byte-level BPE) with its tokenizer into `folder`, and return that.

@@ -26,6 +26,7 @@ def copied(step: Step, options: Options, /, **inputs: Any) -> Model:
     for final, made in forms:
         owned.put(made, final)
     step.counts = {"examples": Counts(1, 1)}
+    step.metrics = {"steps": 2}
     return step.model
 
 
@@ -44,8 +45,8 @@ def make_run(folder: Path, base: Path, name: str = "made") -> Path:
     return run.folder
 
 
-def write_recipe(folder: Path, base: Path, name: str = "made") -> RecipeFile:
-    """Write pages and seed pairs, and return the recipe of a run of one round over them."""
+def write_recipe(folder: Path, base: Path, name: str = "made", pages: int = 6) -> RecipeFile:
+    """Write pages of six sections and seed pairs, and return the recipe of a run of one round over them."""
     draw = random.Random(3)
 
     def sentences(count: int) -> str:
@@ -54,7 +55,7 @@ def write_recipe(folder: Path, base: Path, name: str = "made") -> RecipeFile:
         )
 
     (folder / "pages").mkdir(parents=True)
-    for page in range(6):
+    for page in range(pages):
         parts = [f"<h2>About {draw.choice(WORDS)} {part}</h2><p>{sentences(14)}</p>" for part in range(6)]
         (folder / f"pages/{page}.html").write_text(f"<html><body><h1>Page</h1>{''.join(parts)}</body></html>")
     rows = [{"instruction": f"How about {draw.choice(WORDS)} {n}?", "output": sentences(2)} for n in range(60)]
@@ -76,3 +77,27 @@ def write_recipe(folder: Path, base: Path, name: str = "made") -> RecipeFile:
             "resources": {"runs": str(folder / "runs"), "engine": {"kind": "scripted"}},
         }
     )
+
+
+def as_prompted(file: RecipeFile, seed: bool = False, **recipe: Any) -> RecipeFile:
+    """Return the recipe of method prompted over the same documents, with or without the seed pairs."""
+    whole = file.recipe.model_dump(mode="json", include={"corpus", *(("seed",) if seed else ())})
+    made = {"method": "prompted", "select": {"min_score": 3}, "judge": {"minimum_auroc": 0.0}} | whole | recipe
+    return RecipeFile.model_validate({"name": file.name, "recipe": made, "resources": file.resources.model_dump()})
+
+
+def as_rewritten(file: RecipeFile, trained: bool = False, **recipe: Any) -> RecipeFile:
+    """Return the recipe of method back_and_forth over the same documents: of one that trains, or asks in words."""
+    include = {"corpus", "base", "seed", "backward", "forward"} if trained else {"corpus"}
+    whole = file.recipe.model_dump(mode="json", include=include)
+    own = {} if trained else {"base": "", "backward": {"mode": "prompted"}}
+    judged = {} if recipe.get("curate") == "none" else {"select": {"min_score": 2}}
+    made = {"method": "back_and_forth", "judge": {"minimum_auroc": 0.0}} | judged | own | whole | recipe
+    return RecipeFile.model_validate({"name": file.name, "recipe": made, "resources": file.resources.model_dump()})
+
+
+def as_answered(file: RecipeFile, **recipe: Any) -> RecipeFile:
+    """Return the recipe of method reinstruct over the same documents and seed pairs."""
+    whole = file.recipe.model_dump(mode="json", include={"corpus", "base", "seed", "backward"})
+    made = {"method": "reinstruct", **whole, "rewriter": {"steps": 2, "batch_size": 2}} | recipe
+    return RecipeFile.model_validate({"name": file.name, "recipe": made, "resources": file.resources.model_dump()})

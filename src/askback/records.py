@@ -61,7 +61,7 @@ class Provenance:
     date: str = ""
 
 
-Origin = Literal["seed", "augmented"]
+Origin = Literal["seed", "natural", "augmented"]
 Split = Literal["train", "held-out"]
 
 
@@ -91,6 +91,8 @@ class Segment:
     """Which part, from 1, of the text under the header, where that was too long and was cut; 0 is all of it."""
     split: Split = "train"
     """"held-out" of a document that is set aside: no model is trained on it, and all are measured on it."""
+    lead: bool = False
+    """Whether it is only the text before the first header below its own."""
 
 
 Role = Literal["system", "user", "assistant"]
@@ -133,15 +135,19 @@ class Conversation:
 class Example(Conversation):
     """A conversation to train or measure on.
 
-    `origin` tells who wrote the instructions: "seed" a person, "augmented" the backward model. Held-out examples are never
-    trained on. `quality`, as in "3 of 5", is the quantile of the score where `select.bins` is given; it is part of the
-    prompt.
+    `origin` tells who wrote the instructions: "seed" a person, as the user's pairs, "natural" a person, as the header of a
+    document (corpus/natural.py), "augmented" the backward model. Held-out examples are never trained on. `quality`, as in
+    "3 of 5", is the quantile of the score where `select.bins` is given; it is part of the prompt.
+    `human_reviewed`: a person has looked at the pair and wanted it (curate/label_file.py).
     """
 
     origin: Origin
     split: Split
     score: float | None = None
     quality: str = ""
+    human_reviewed: bool = False
+    original: str = ""
+    """The output as its document has it, where the output is a rewrite of that; "" else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +161,15 @@ class Lesson(Conversation):
 class Candidate(Conversation):
     """A segment with an instruction that the backward model wrote for it (the paper's set A).
 
-    `random_seed` is the seed with which the instruction was sampled.
+    `random_seed` is the seed with which the instruction was sampled, `style` the wording that was asked for (method
+    `prompted`), "" if none was.
     """
 
     header_path: list[str]
     prompt_id: str
     model_id: str
     random_seed: int
+    style: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +177,9 @@ class Probe(Conversation):
     """A conversation that a judge is tested on, in place of a candidate.
 
     `kind` is "true" for a pair as people wrote it, a kind of damage (curate/damage.py), "scrambled" for shuffled words,
-    or "labelled" for a user's pair, which has a `label`. Probes made of one pair share `pair_id`.
+    "labelled" for a pair that people rated, or "compared" for one of two that they compared; these have a `label`, of
+    those compared 1 of the better one, 0 of the other, and 0.5 of both in a tie. Probes made of one pair, and the two
+    compared, share `pair_id`.
     """
 
     pair_id: str
@@ -237,8 +247,9 @@ class Judgement:
 class Loss:
     """Loss of one held-out example under one model: `nats`, the sum over `tokens` output tokens.
 
-    `nats` is measured with the tag that the example's origin has in training, `nats_augmented` with S_w and
-    `nats_inference` with S_a + S_w, where the recipe asks for them (`evaluate.tags`).
+    `nats` is measured with the tag that the example's origin has in training, `nats_seed` with S_a, `nats_augmented` with
+    S_w and `nats_inference` with S_a + S_w, where the recipe asks for them (`evaluate.tags`). `set` names the pairs that it
+    is one of where these are measured beside the two sides that the gate looks at, "" else.
     """
 
     id: str
@@ -248,6 +259,8 @@ class Loss:
     tokens: int
     nats_augmented: float | None = None
     nats_inference: float | None = None
+    nats_seed: float | None = None
+    set: str = ""
 
 
 @dataclass(frozen=True, slots=True)

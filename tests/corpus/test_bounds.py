@@ -111,12 +111,12 @@ def test_attributes_are_counted_to_the_last() -> None:
 
 @pytest.mark.parametrize("kind", ["rst", "markdown", "html", "text"])
 def test_hostile_documents_fail_alone(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fifth of each; in full size, the fuzzer has them."""
-    monkeypatch.setattr(watched, "SECONDS", 3.0)
+    """A twelfth of each; in full size, the fuzzer has them."""
+    monkeypatch.setattr(watched, "SECONDS", 0.5)
     made = getattr(hostile, kind.upper())
     suffix = {"rst": ".rst", "markdown": ".md", "html": ".html", "text": ".txt"}[kind]
     for number, text in enumerate(made.values()):
-        (tmp_path / f"{number:03}-a{suffix}").write_text(text[:20_000], "utf-8")
+        (tmp_path / f"{number:03}-a{suffix}").write_text(text[:8_000], "utf-8")
         (tmp_path / f"{number:03}-good{suffix}").write_text(f"A text, number {number}, as people write them.\n")
     source = CorpusSource.model_validate({"format": "text" if kind == "rst" else kind, "path": str(tmp_path)})
     ((paths, span),) = pieces(source)
@@ -131,18 +131,18 @@ def test_hostile_documents_fail_alone(kind: str, tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("encoding", ["dictionary", "of bytes", "two columns", "with others", "of large text"])
 def test_a_parquet_value_is_in_memory_once(encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """400 rows of 3 MB in a few kB; the process that reads them takes no 200 MB."""
+    """100 rows of 3 MB in a few kB; the process that reads them takes no 200 MB."""
     monkeypatch.setattr(apart, "MEMORY", 200_000_000)
     value = "word " * 600_000
-    columns: dict[str, pa.Array] = {"text": pa.array([value] * 400)}
+    columns: dict[str, pa.Array] = {"text": pa.array([value] * 100)}
     if encoding == "of bytes":
-        columns = {"text": pa.array([value.encode()] * 400)}
+        columns = {"text": pa.array([value.encode()] * 100)}
     if encoding == "two columns":
-        columns["title"] = pa.array([value] * 400)
+        columns["title"] = pa.array([value] * 100)
     if encoding == "with others":
-        columns["date"] = pa.array(range(400))
+        columns["date"] = pa.array(range(100))
     if encoding == "of large text":
-        columns = {"text": pa.array([value] * 400, pa.large_string())}
+        columns = {"text": pa.array([value] * 100, pa.large_string())}
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table(columns), path, compression="zstd", dictionary_pagesize_limit=2**30)
     assert path.stat().st_size < 100_000
@@ -152,4 +152,4 @@ def test_a_parquet_value_is_in_memory_once(encoding: str, tmp_path: Path, monkey
         return [found.rule if isinstance(found, Rejection) else "read" for found in documents]
 
     found = [rule for lot in read_apart(Reading(source, [path], OPTIONS), count) for rule in lot]
-    assert found == ["read"] * 400
+    assert found == ["read"] * 100

@@ -1,7 +1,6 @@
 """What pages say of themselves: licences and dates, and nothing that a page can hold breaks it."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askback.corpus.readers.head import day, head, modified
+from tests.clock import ends_within
 
 
 def ld(*nodes: Any) -> str:
@@ -81,17 +81,15 @@ def test_any_json_ld_is_survived(tree: Any) -> None:
 
 
 def test_odd_json_ld_takes_no_time() -> None:
-    start = time.process_time()
     script = "<script type='application/ld+json'>"
-    for html in (
+    pages = (
         f"{script}{'[' * 100_000}</script>",
         script * 20_000,
         f"{script}{json.dumps({'@graph': [{'a': 1}] * 20_000})}</script>" * 20,
         "<script " * 100_000 + "ld+json",
         "<time " * 100_000,
-    ):
-        head(html)
-    assert time.process_time() - start < 10
+    )
+    assert ends_within(10, lambda: [head(html) for html in pages])
 
 
 def test_a_title_that_is_one_long_number_is_survived() -> None:

@@ -33,6 +33,23 @@ def why(candidates: list[Scored], options: Select) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
+        (Select(min_score=4.5), {"a", "d", "c"}),
+        (Select(top_n=2), {"c", "a"}),
+        (Select(top_fraction=0.2), {"c"}),
+        (Select(top_n=2, max_per_source=1), {"c"}),  # it takes its source's place
+        (Select(bins=2), {"a", "b", "c", "d"}),
+    ],
+)
+def test_those_that_people_want_come_first(options: Select, expected: set[str]) -> None:
+    candidates = [one(id, score) for id, score in SCORES.items()]
+    assert set(SCORES) - set(choose(candidates, options, 4, {"c"})) == expected
+    without_score = {candidate.id for candidate in candidates} - set(choose(candidates, options, 4, {"c", "unscored"}))
+    assert len(without_score) == len(expected) - (options.top_n == 2 and options.max_per_source is None)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
         (Select(min_score=4.5), {"a", "d"}),
         (Select(min_score=1), {"a", "b", "c", "d"}),
         (Select(top_n=1), {"a"}),  # a tie, broken by id

@@ -188,6 +188,24 @@ def test_the_figures_of_a_judge_made_up(tmp_path: Path) -> None:
     assert sum(count for _, count in rubric["histogram"]) == len(probes)
 
 
+def test_comparisons_by_hand() -> None:
+    """The judge is right of the first, wrong of the second, tied over the third; people tied over the fourth."""
+    texts = [("long one", "short"), ("x", "xyz"), ("a", "b"), ("c", "d")]
+    labels = [(1.0, 0.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.5)]
+    scores = [(5.0, 1.0), (4.0, 2.0), (3.0, 3.0), (1.0, 2.0)]
+    probes, judged = [], []
+    for n, (two, given, said) in enumerate(zip(texts, labels, scores, strict=True)):
+        for text, label, level in zip(two, given, said, strict=True):
+            id = f"{n}{text}"
+            probes.append(Probe(id, exchange("Why?", text), Provenance("u"), str(n), "compared", label))
+            judged.append(Judgement(id, id, "rubric", level, [], None, [], [], "p", "m"))
+    found = measure(probes, judged, {})
+    assert (found["labelled"], found["compared"]) == (0, 4)
+    figures = found["scorers"]["rubric"]["comparisons"]
+    assert figures["pairs"] == 3 and figures["agreement"][0] == 0.5 and figures["length"][0] == pytest.approx(2.5 / 3)
+    assert "labels" not in found["scorers"]["rubric"] and found["recommended"] is None
+
+
 def test_thresholds_by_hand() -> None:
     rows = thresholds([(float(at), at >= 8) for at in range(10)])
     assert [row["threshold"] for row in rows] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
@@ -197,7 +215,13 @@ def test_thresholds_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("labels", "good"),
-    [([0, 1, 1], 1), ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 9), ([0.5, 0.25, 0.75], 0.75), ([1] * 18 + [2, 3], 2)],
+    [
+        ([0, 1, 1], 1),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 9),
+        ([0.5, 0.25, 0.75], 0.75),
+        ([1] * 18 + [2, 3], 2),
+        ([1, 2, 3, 4, 5, 5], 4),
+    ],
 )
 def test_what_counts_as_good(labels: list[float], good: float) -> None:
     assert good_from(labels) == good

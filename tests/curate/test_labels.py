@@ -4,17 +4,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from askback.curate.labels import load_labels
+from askback.curate.label_file import pair_of, split_of
+from askback.curate.labels import load_labels, rated, teaching, verdicts, whole
+from askback.errors import InputError
 from askback.execution.run import Run
 from askback.execution.shards import rejections
 from askback.recipe import Labels, RecipeFile
+from askback.records import exchange
 
 
-def load(folder: Path, text: str) -> tuple[list[Any], list[str]]:
+def load(folder: Path, text: str, name: str = "labels") -> tuple[list[Any], list[str]]:
     """Return the probes, and the details of what was dropped."""
-    path = folder / "labels"
+    path = folder / name
     path.write_text(text)
     recipe = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [{"format": "installed-docs"}]}}
     file = RecipeFile.model_validate({"name": "x", "recipe": recipe, "resources": {"runs": str(folder / "runs")}})
@@ -56,3 +61,73 @@ def test_what_is_no_number(number: str, tmp_path: Path) -> None:
     row = '{"instruction": "Why?", "output": "So.", "label": %s}'
     probes, dropped = load(tmp_path, f"{row % 4}\n{row % number}")
     assert len(probes) == len(dropped) == 1
+
+
+def test_csv_with_its_own_separator_and_lines_in_cells(tmp_path: Path) -> None:
+    text = '\ufeffprompt;response;rating\r\nWhy?;"So;\nand ""so"".";4\r\nHow?;Thus.;5,5\r\nWho?;He.;good\r\n'
+    probes, (detail,) = load(tmp_path, text, "labels.CSV")
+    assert [(one.output, one.label) for one in probes] == [('So;\nand "so".', 4), ("He.", 1)]
+    assert "found text '5,5'" in detail
+    (tmp_path / "x.tsv").write_text("instruction\toutput\tlabel\na\tb\nc\td\t1\t2\n")
+    (_, short), (_, long) = rated(tmp_path / "x.tsv")
+    assert "found nothing" in str(short) and "1 values more" in str(long)
+
+
+def test_comparisons_are_two_probes_each(tmp_path: Path) -> None:
+    def row(preference: object) -> dict[str, Any]:
+        return {"instruction": "Why?", "output_1": "So.", "output_2": "Because.", "preference": preference}
+
+    rows = [row(1), row("output_2"), row("tie"), row(2.0), row("3"), row(None), {**row(1), "output_2": ""}]
+    probes, dropped = load(tmp_path, "\n".join(map(json.dumps, rows)))
+    assert [(one.output, one.label) for one in probes[:2]] == [("So.", 1), ("Because.", 0)]
+    assert [one.label for one in probes] == [1, 0, 0, 1, 0.5, 0.5, 0, 1]
+    assert [one.pair_id for one in probes[::2]] == [one.pair_id for one in probes[1::2]]
+    assert {one.kind for one in probes} == {"compared"} and len({one.pair_id for one in probes}) == 4
+    assert ["preference" in detail for detail in dropped] == [True, True, False] and "'output_2' holds" in dropped[2]
+
+
+def test_parquet(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"instruction": ["Why?"], "output": ["So."], "label": [3]}), tmp_path / "x")
+    assert [(one.label, one.messages) for one in whole(tmp_path / "x")] == [(3.0, exchange("Why?", "So."))]
+
+
+def test_records_of_argilla_and_tasks_of_label_studio(tmp_path: Path) -> None:
+    fields = {"instruction": "Why?", "output": "So."}
+    answers = {"label": [{"value": 4, "user_id": "u1"}, {"value": 2, "user_id": "u2"}]}
+    argilla = [{"id": "1", "fields": fields, "metadata": {}, "suggestions": {}, "responses": answers, "vectors": {}}]
+    (probe,), dropped = load(tmp_path, json.dumps(argilla))
+    assert (probe.label, probe.messages, dropped) == (3, exchange("Why?", "So."), []), "the mean of two people"
+
+    def annotation(by: object, value: dict[str, Any], cancelled: bool = False) -> dict[str, Any]:
+        result = [{"from_name": "label", "to_name": "output", "type": "rating", "value": value}]
+        return {"completed_by": by, "result": result, "was_cancelled": cancelled}
+
+    tasks = [
+        {"id": 7, "data": fields, "annotations": [annotation(3, {"rating": 5}), annotation({"id": 4}, {"rating": 9})]},
+        {"id": 8, "data": fields, "annotations": [annotation(3, {"choices": ["drop"]}), annotation(5, {}, True)]},
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    found = [one for _, one in rated(tmp_path / "tasks.json")]
+    assert [one if isinstance(one, str) else (one.label, one.by) for one in found] == [
+        (5.0, "3"),
+        "expected a level from 1 to 5, keep or drop, found a number '9'",
+        (1.0, "3"),
+    ]
+    with pytest.raises(InputError, match=r"tasks\.json.*expected a level"):
+        whole(tmp_path / "tasks.json")
+    kept = {split_of(pair_of(exchange("Why?", "So.")))} == {"dev"}
+    assert len(teaching(tmp_path / "tasks.json")) == 2 * kept
+
+
+def test_what_people_want_of_pairs(tmp_path: Path) -> None:
+    def wanted(*labels: object) -> list[bool | None]:
+        rows = [{"instruction": f"{n}?", "output": "So.", "label": label} for n, label in enumerate(labels)]
+        (tmp_path / "x").write_text("\n".join(map(json.dumps, rows)))
+        found = verdicts(tmp_path / "x")
+        said = [found.get(pair_of(exchange(row["instruction"], "So."))) for row in rows]  # type: ignore[arg-type]
+        return [one and one.keep for one in said]
+
+    assert wanted("good", "bad", True, 0) == [True, False, True, False]
+    assert wanted(1, 2, 3, 4, 5) == [False, False, None, True, True]
+    with pytest.raises(InputError, match=r"labels go from 0\.5 to 0\.7"):
+        wanted(0.5, 0.7)

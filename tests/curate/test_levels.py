@@ -125,7 +125,7 @@ def test_a_threshold_that_chooses_none_is_told_with_the_scores(
 def test_a_least_probability_that_means_nothing_is_refused(changes: list[str], said: str) -> None:
     demo = Path(__file__).parents[2] / "recipes/demo.yaml"
     with pytest.raises(RecipeError, match=said):
-        load_recipe(demo, ["recipe.select={min_probability: 0.5}", *changes])
+        load_recipe(demo, ["recipe.rounds=2", "recipe.select={min_probability: 0.5}", *changes])
 
 
 def test_a_least_probability_needs_an_engine_that_tells_probabilities() -> None:
@@ -140,6 +140,7 @@ def test_a_least_probability_needs_an_engine_that_tells_probabilities() -> None:
 def test_a_least_probability_may_be_one_for_each_round() -> None:
     demo = Path(__file__).parents[2] / "recipes/demo.yaml"
     changes = [
+        "recipe.rounds=2",
         "recipe.score.scorers=[rubric, ifd]",
         "recipe.select={min_probability: [0.5, 0.6], weights: {rubric: 1}}",
     ]

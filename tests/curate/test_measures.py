@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askback.curate.measures import auroc, kendall, separation, wilson
+from askback.curate.measures import (
+    auroc,
+    auroc_at_equal_length,
+    cohen_kappa,
+    kendall,
+    krippendorff_alpha,
+    separation,
+    wilson,
+)
 
 scores = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=12)
 
@@ -23,6 +31,16 @@ def test_auroc_is_the_share_of_pairs_won(good: list[float], bad: list[float]) ->
     won = sum((g > b) + (g == b) / 2 for g, b in product(good, bad))
     assert auroc(good, bad) == pytest.approx(won / (len(good) * len(bad)))
     assert auroc(bad, good) == pytest.approx(1 - auroc(good, bad))
+
+
+def test_auroc_at_equal_length_by_hand() -> None:
+    # Fifths of two: won in the first, lost in the second, tied in the third; the others have one side alone.
+    lengths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    good = [True, False, True, False, True, False, True, True, False, False]
+    scores = [2, 1, 1, 2, 5, 5, 9, 9, 0, 0]
+    assert auroc_at_equal_length(scores, good, lengths) == pytest.approx((1 + 0 + 0.5) / 3)
+    assert auroc_at_equal_length(lengths, [at >= 5 for at in range(10)], lengths) == 1.0, "the middle fifth alone"
+    assert auroc_at_equal_length([], [], []) is None
 
 
 def test_wilson_is_the_published_interval() -> None:
@@ -70,3 +88,22 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
         _, low, high = separation(good, {"kind": bad}, trial)["kind"]
         inside += low <= 0.5 <= high
     assert inside >= 51
+
+
+def test_kappa_by_hand() -> None:
+    # 35 of 50 agree; of 25 and 30 "yes", chance makes 0.5 x 0.6 + 0.5 x 0.4.
+    votes = [(True, True)] * 20 + [(True, False)] * 5 + [(False, True)] * 10 + [(False, False)] * 15
+    assert cohen_kappa(votes) == pytest.approx(0.4)
+    assert cohen_kappa([(1, 1)] * 3) is None and cohen_kappa([]) is None
+
+
+def test_alpha_is_the_published_one() -> None:
+    # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), C and D: four observers, twelve units, ordinal 0.815;
+    # A: two observers, ten units of two values, 0.095.
+    observers = ["123321412...", "1233224125.3", ".3332342251.", "12332441251."]
+    units = [[int(value) for value in unit if value != "."] for unit in zip(*observers, strict=True)]
+    assert krippendorff_alpha(units) == pytest.approx(0.815, abs=5e-4)
+    assert krippendorff_alpha(list(zip(map(int, "0100000010"), map(int, "1110010000"), strict=True))) == pytest.approx(
+        0.095, abs=5e-4
+    )
+    assert krippendorff_alpha([[1], [2]]) is None and krippendorff_alpha([[3, 3], [3, 3]]) is None

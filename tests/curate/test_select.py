@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from askback.curate.label_file import NAME, Event, LabelFile, Shown, now, pair_of
 from askback.curate.select import select
-from askback.errors import InputError
+from askback.errors import Drift, InputError
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections, write_records
 from askback.recipe import RecipeFile, Select
-from askback.records import Candidate, Example, Judgement, Provenance, exchange
+from askback.records import Candidate, Example, Judgement, Message, Provenance, exchange
 
 
 def judgement(number: int, score: float | None, scorer: str = "rubric", losses: list[float] | None = None) -> Judgement:
@@ -94,3 +95,61 @@ def test_bins_keep_all_that_have_a_score_with_their_quantile(tmp_path: Path) -> 
 def test_too_many_without_a_score_stop_the_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"1 of 6 candidates have no score"):
         run(tmp_path, [judgement(n, float(n) if n else None) for n in range(6)], Select(top_n=1), [])
+
+
+def say(path: Path, number: int, given: str, by: str = "ada", edited: tuple[Message, ...] = ()) -> None:
+    pair = candidates()[number].messages
+    shown, about = (Shown(pair_of(pair), pair),), {"by": by, "at": now()}
+    file = LabelFile(path)
+    if edited:
+        file.add(Event(id=f"e{number}{by}", kind="edit", pairs=shown, edited=edited, **about))  # type: ignore[arg-type]
+    file.add(Event(id=f"{number}{by}", kind="label", pairs=shown, given=given, **about))  # type: ignore[arg-type]
+
+
+def labelled(path: Path) -> None:
+    say(path, 0, "n")  # the judge's best is dropped,
+    say(path, 4, "4", edited=exchange("Ask better?", "y" * 600))  # its worst is wanted, in other words,
+    say(path, 5, "y")  # and so is what it left unscored;
+    say(path, 1, "3")  # of this one nothing is said,
+    say(path, 2, "5")
+    say(path, 2, "1", by="bob")  # and of this one people differ.
+
+
+def judged() -> list[Judgement]:
+    scores = [5.0, 4.0, 3.0, 2.0, 1.0, None]
+    return [judgement(n, score) for n, score in enumerate(scores)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "chosen"),
+    [
+        ({"top_n": 3}, {1, 4, 5}),
+        ({"min_score": 3.5}, {1, 4, 5}),
+        ({"top_n": 1}, {4, 5}),
+        ({"top_fraction": 0.5}, {1, 4, 5}),
+    ],
+    ids=str,
+)
+def test_what_people_say_goes(rule: dict[str, Any], chosen: set[int], tmp_path: Path) -> None:
+    labelled(tmp_path / NAME)
+    step = run(tmp_path, judged(), Select(**rule, labels=str(tmp_path / NAME), max_unscored=0.2), [])
+    kept = {one.id: one for one in Records[Example](tmp_path / "x/select-1", "")}
+    assert set(kept) == {f"c{n}" for n in chosen}
+    assert step["counts"]["candidates"] == {"entered": 6, "kept": len(kept), "rejected": 6 - len(kept), "failed": 0}
+    assert step["metrics"]["reviewed"] == {"kept": 2, "edited": 1, "dropped": 1}
+    rules = {drop.id: (drop.rule, drop.detail) for drop in rejections(tmp_path / "x/select-1")}
+    assert rules["c0"] == ("reviewed", "dropped by ada")
+    assert {id for id, one in kept.items() if one.human_reviewed} == {"c4", "c5"}
+    assert kept["c4"].instruction == "Ask better?" and kept["c4"].messages[-1].content == "y" * 600
+    assert kept["c5"].score is None and kept["c5"].instruction == "Ask 5?"
+
+
+def test_other_labels_are_drift_and_other_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("instruction,output,label\nAsk 3?," + "y" * 700 + ",good\nAsk 9?,elsewhere,bad\n")
+    options = Select(top_n=1, labels=str(path), max_unscored=0.2)
+    assert run(tmp_path, judged(), options, [])["metrics"]["reviewed"] == {"kept": 1, "edited": 0, "dropped": 0}
+    assert [one.id for one in Records[Example](tmp_path / "x/select-1", "")] == ["c3"]
+    path.write_text("instruction,output,label\nAsk 3?," + "y" * 700 + ",bad\n")
+    with pytest.raises(Drift, match=r"mine\.csv"):
+        run(tmp_path, judged(), options, [])

@@ -102,7 +102,7 @@ def test_the_last_round_that_these_scorers_judged_is_known(tmp_path: Path) -> No
 
 def test_a_plan_says_so_before_anything_is_made(tmp_path: Path) -> None:
     text = tmp_path / "page.md"
-    text.write_text("# Boats\n\n" + "".join(f"Boat number {n} went down the river to the market. " for n in range(20)))
+    text.write_text("# Boats\n\n" + "".join(f"Boat number {n} went down the river to the market. " for n in range(11)))
     changes = [
         f"recipe.corpus.sources=[{{format: markdown, path: {text}}}]",
         f"resources.runs={tmp_path}",

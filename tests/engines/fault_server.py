@@ -37,7 +37,7 @@ class FaultServer:
     `asked` and `delivered` count, by `request_id`, the tries and the good answers sent to the last byte.
     """
 
-    def __init__(self, answer: Answer, share: float = 0.0, seed: int = 0, delay: float = 0.0) -> None:
+    def __init__(self, answer: Answer, share: float = 0.0, seed: int = 0, delay: float = 0.0, port: int = 0) -> None:
         self.answer, self.share, self.seed, self.delay = answer, share, seed, delay
         self.asked: Counter[str] = Counter()
         self.delivered: Counter[str] = Counter()
@@ -54,7 +54,7 @@ class FaultServer:
             def handle_error(self, *_: object) -> None:
                 """A client that went away is no news here."""
 
-        self._server = Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"faults": self}))
+        self._server = Server(("127.0.0.1", port), type("Handler", (_Handler,), {"faults": self}))
         self.url = url_of(self._server)
 
     def __enter__(self) -> "FaultServer":

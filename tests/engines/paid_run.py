@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from askback.augment.write import write_instructions
+from askback.engines.http import endpoint
 from askback.errors import AskbackError
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
@@ -15,7 +16,8 @@ from askback.execution.step import Step
 from askback.recipe import Augment, RecipeFile, Select
 from askback.records import Provenance, Segment
 
-SEGMENTS = int(os.environ.get("SEGMENTS", "1000"))
+endpoint.FIRST_PAUSE = 0.02
+SEGMENTS = int(os.environ.get("SEGMENTS", "500"))
 
 
 @recorded(version=1)

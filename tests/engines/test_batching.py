@@ -8,23 +8,20 @@ from askback.engines.batching import Row, batches, common_prefix, continuation, 
 TOKENS = st.lists(st.integers(0, 3), max_size=8)
 
 
-@given(st.lists(st.integers(1, 50)), st.integers(1, 120), st.floats(0, 1))
-def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budget: int, like: float) -> None:
-    groups = batches(lengths, budget, like)
+@given(st.lists(st.integers(1, 50)), st.integers(1, 120), st.booleans())
+def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budget: int, packed: bool) -> None:
+    groups = batches(lengths, budget, packed)
     assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
     for group in groups:
-        assert len(group) == 1 or len(group) * max(lengths[row] for row in group) <= budget
+        sizes = [lengths[row] for row in group]
+        assert len(group) == 1 or (sum(sizes) if packed else len(group) * max(sizes)) <= budget
     longest = [lengths[group[0]] for group in groups]
     assert longest == sorted(longest, reverse=True)
 
 
 def test_batches_are_filled() -> None:
     assert batches([5, 1, 5, 4], 10) == [[0, 2], [3, 1]]
-
-
-def test_rows_of_another_length_begin_a_batch_once_the_last_is_full_enough() -> None:
-    assert batches([10, 9, 8, 2], 100, like=0.9) == [[0, 1, 2], [3]]
-    assert batches([10, 2, 2], 100, like=0.9) == [[0, 1, 2]]  # a tenth of the budget is too little for a pass
+    assert batches([5, 1, 4, 4, 2], 10, packed=True) == [[0, 2], [3, 4, 1]]
 
 
 @given(st.lists(TOKENS, min_size=1))

@@ -1,19 +1,26 @@
 """What every engine promises (engines/protocol.py), asked of each one in the table."""
 
 import math
+import random
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from askback.engines import kind_of
+from askback.engines.http.capabilities import SERVED
+from askback.engines.local.transformers_local import TransformersLocal
 from askback.engines.protocol import CALLS, Engine, Sampling
+from askback.engines.scripted import Scripted
 from askback.engines.worker_context import WorkerContext
+from askback.errors import InputError
 from askback.lookup import load
 from askback.prompts.prompt import Prompt, ask
 from askback.recipe import EngineOptions
 from askback.recipe.names import ENGINES
 from tests.engines.fault_server import FaultServer
+from tests.engines.order import Scores, assert_alike, scores
 from tests.engines.served import ServedModel
 
 PROMPTS = [
@@ -53,13 +60,19 @@ def engine(
 
 
 def test_it_says_what_it_can_be_asked(engine: Engine) -> None:
-    assert engine.calls == CALLS
+    """All but hidden states of all engines; those of engines that hold the model."""
+    held = isinstance(engine, (TransformersLocal, Scripted))
+    assert engine.calls == (CALLS if held else SERVED)
+    if not held:
+        with pytest.raises(InputError, match="hidden states come from the engine 'transformers' alone"):
+            engine.represent(PROMPTS, ["An answer."] * len(PROMPTS), [1.0])
 
 
 def test_nothing_asked_nothing_answered(engine: Engine) -> None:
     assert engine.generate([], DRAWN, []) == []
     assert engine.choose([], CHOICES) == []
     assert engine.loglikelihood([], []) == []
+    assert "represent" not in engine.calls or engine.represent([], [], [1.0]) == []
 
 
 def test_answers_come_in_the_order_of_the_prompts(engine: Engine) -> None:
@@ -80,6 +93,28 @@ def test_answers_come_in_the_order_of_the_prompts(engine: Engine) -> None:
     for at, prompt in enumerate(PROMPTS):
         assert engine.generate([prompt], DRAWN, [seeds[at]]) == [drawn[at]]
         assert engine.choose([prompt], CHOICES)[0] == pytest.approx(chosen[at], abs=1e-4)
+
+
+def test_hidden_states_depend_on_the_pair_alone(engine: Engine) -> None:
+    """Those of each pair alone are those it has among the others, wherever it stands: within 0.001, in float32."""
+    if "represent" not in engine.calls:
+        return
+    depths, order = [0.5, 1.0], [3, 5, 0, 4, 2, 1]
+    answers = ["one word", "one word and then some more of them " * 9, "", "é🌉", " padded ", "12"]
+    found = engine.represent(PROMPTS, answers, depths)
+    assert {(one.shape, str(one.dtype)) for one in found} == {((2, 2, found[0].shape[-1]), "float32")}
+    for at, one in zip(
+        order, engine.represent([PROMPTS[at] for at in order], [answers[at] for at in order], depths), strict=True
+    ):
+        assert one == pytest.approx(found[at], abs=1e-3)
+    for at, states in enumerate(found):
+        (alone,) = engine.represent([PROMPTS[at]], [answers[at]], depths)
+        assert alone == pytest.approx(states, abs=1e-3)
+    (last,) = engine.represent(PROMPTS[:1], answers[:1], [1.0])
+    assert last[0] == pytest.approx(found[0][1], abs=1e-3), "a depth is a depth, whatever is asked for beside it"
+    # Another instruction, another answer and another depth each have other states.
+    (other,) = engine.represent(PROMPTS[1:2], answers[:1], depths)
+    assert min(abs(other - found[0]).max(), abs(found[1] - found[0]).max(), abs(found[0][0] - last[0]).max()) > 0.01
 
 
 def test_a_seed_gives_its_answer_and_another_seed_another(engine: Engine) -> None:
@@ -157,3 +192,28 @@ def test_unequal_numbers_of_prompts_and_seeds_are_a_mistake(engine: Engine) -> N
         engine.generate(PROMPTS, DRAWN, [1])
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         engine.loglikelihood(PROMPTS, ["x"])
+
+
+MANY = [
+    ask("The river carried paper boats. " * (1 + number % 5) + f"And what did number {number} do?", "Score:")
+    for number in range(64)
+]
+
+APART = [kind for kind in sorted(ENGINES) if kind != "vllm_server"]
+"""The other one is asked by the code of openai_http; a real one is tested in test_vllm_server.py."""
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [*((kind, "float32") for kind in APART), ("transformers", "bfloat16")])
+def test_scores_do_not_depend_on_who_asks_with_whom(kind: str, dtype: str, tiny_model: Path) -> None:
+    """Two orders, two batch sizes, and the first again in another order after a restart."""
+    found: list[Scores] = []
+    for seed, size, at_once in ((0, 256, 1), (1, 16384, 8), (2, 256, 1)):
+        order = random.Random(seed).sample(range(len(MANY)), len(MANY))
+        with ExitStack() as stack:
+            url = stack.enter_context(FaultServer(ServedModel(tiny_model))).url if kind_of(kind).served else ""
+            given = {"kind": kind, "dtype": dtype, "batch_tokens": size, "concurrency": at_once, "url": url}
+            options = EngineOptions.model_validate(given | {"tokenizer": str(tiny_model)})
+            engine = load(kind_of(kind).opens)(str(tiny_model), options, "", WorkerContext())
+            found.append(scores(engine, MANY, order))
+    for others in found[1:]:
+        assert_alike(found[0], others, dtype)

@@ -13,31 +13,18 @@ DynamicCache = pytest.importorskip("transformers").DynamicCache
 from askback.engines.local import attention, transformers_local  # noqa: E402
 from askback.engines.local.decoding import Drawing  # noqa: E402
 from askback.engines.local.kv_cache import SPARE, Place  # noqa: E402
+from askback.engines.local.lines import can_pack  # noqa: E402
+from tests.tiny import random_model  # noqa: E402
 
 STOP = 2
 MOST = 30
 ROWS = [[3 + (7 * row * at + at * at + row) % 400 for at in range(20 + 9 * (row % 5))] for row in range(11)]
 ROWS = [[9, 8, 7, *row] for row in ROWS]
-ARCHITECTURES: dict[str, dict[str, Any]] = {
-    "Llama": {},
-    "Mistral": {"sliding_window": 16},
-    "GPT2": {"n_positions": 512, "num_key_value_heads": None},
-    "Gemma2": {"sliding_window": 16, "final_logit_softcapping": 2.0, "query_pre_attn_scalar": 16},
-    "Qwen3": {},
-}
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+@pytest.fixture(scope="module", params=["Llama", "Mistral", "GPT2", "Gemma2", "Qwen3"])
 def model(request: pytest.FixtureRequest) -> Any:
-    import transformers
-
-    size: dict[str, Any] = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "head_dim": 8}
-    size |= {"num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 512, "vocab_size": 420}
-    config = getattr(transformers, f"{request.param}Config")(
-        **size | ARCHITECTURES[request.param], initializer_range=0.2, bos_token_id=1, eos_token_id=STOP
-    )
-    torch.manual_seed(1)
-    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    model = random_model(request.param)
     attention.use(model)  # as the engine does
     return model
 
@@ -68,13 +55,15 @@ def expected(model: Any) -> list[list[int]]:
 
 @pytest.mark.parametrize("room", [1, 300, 100_000], ids=["one by one", "refilled", "all at once"])
 def test_answers_do_not_depend_on_what_is_drawn_beside_them(model: Any, expected: list[list[int]], room: int) -> None:
-    assert Drawing(model, ROWS, choose, MOST, [STOP], 128, room).run() == expected
+    assert Drawing(model, ROWS, choose, MOST, [STOP], 128, room, can_pack(model)).run() == expected
     assert max(map(len, expected)) == MOST > min(map(len, expected)), "some end early"
 
 
 def test_one_row_and_one_token(model: Any, expected: list[list[int]]) -> None:
-    assert Drawing(model, ROWS[:1], choose, MOST, [STOP], 128, 300).run() == expected[:1]
-    assert Drawing(model, ROWS, choose, 1, [STOP], 128, 300).run() == [answer[:1] for answer in expected]
+    assert Drawing(model, ROWS[:1], choose, MOST, [STOP], 128, 300, can_pack(model)).run() == expected[:1]
+    assert Drawing(model, ROWS, choose, 1, [STOP], 128, 300, can_pack(model)).run() == [
+        answer[:1] for answer in expected
+    ]
 
 
 def test_rows_move_when_the_columns_are_used_up(model: Any) -> None:
@@ -84,7 +73,10 @@ def test_rows_move_when_the_columns_are_used_up(model: Any) -> None:
     with torch.inference_mode():
         for _ in range(long):
             ids = torch.cat([ids, model(ids).logits[:, -1:, :400].argmax(-1)], dim=1)
-    assert Drawing(model, ROWS[:4], greedy, long, [419], 128, 100_000).run()[3] == ids[0, len(ROWS[3]) :].tolist()
+    assert (
+        Drawing(model, ROWS[:4], greedy, long, [419], 128, 100_000, can_pack(model)).run()[3]
+        == ids[0, len(ROWS[3]) :].tolist()
+    )
 
 
 def test_rows_move_within_memory_that_is_theirs(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +88,7 @@ def test_rows_move_within_memory_that_is_theirs(model: Any, monkeypatch: pytest.
         held.extend(layer.keys.data_ptr() for layer in (place.cache.layers[:1] if place.cache else []))
 
     monkeypatch.setattr(Place, "make_room", seen)
-    Drawing(model, ROWS, choose, MOST, [STOP], 128, 300).run()
+    Drawing(model, ROWS, choose, MOST, [STOP], 128, 300, can_pack(model)).run()
     assert len(held) > 5
     assert sum(before != after for before, after in pairwise(held)) == 1, "once, when shorter rows make for more lines"
 
@@ -119,7 +111,7 @@ def test_a_prompt_asked_several_times_is_read_once(model: Any, monkeypatch: pyte
         return forward(ids, **given)
 
     monkeypatch.setattr(model, "forward", seen)
-    answers = Drawing(model, [ROWS[0]] * 5, choose, 2, [STOP], 1000, 100_000).run()
+    answers = Drawing(model, [ROWS[0]] * 5, choose, 2, [STOP], 1000, 100_000, can_pack(model)).run()
     assert sum(rows * width for rows, width in read) == len(ROWS[0]) + sum(len(answer) - 1 for answer in answers)
     assert answers == [alone(model, ROWS[0], number)[:2] for number in range(5)]
 
@@ -136,7 +128,7 @@ def test_a_row_that_is_done_leaves_at_once(
         return forward(ids, **given)
 
     monkeypatch.setattr(model, "forward", seen)
-    Drawing(model, ROWS, choose, MOST, [STOP], 128, 300).run()
+    Drawing(model, ROWS, choose, MOST, [STOP], 128, 300, can_pack(model)).run()
     assert sum(stepped) == sum(len(answer) - 1 for answer in expected)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from askback.engines.http.capabilities import SERVED
 from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.http.tokens import choice_in
 from askback.engines.local.transformers_local import TransformersLocal
-from askback.engines.protocol import CALLS, Sampling
+from askback.engines.protocol import Sampling
 from askback.engines.response_cache import Answers
 from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
@@ -53,7 +54,7 @@ def test_asked_by_tokens_a_server_says_what_the_model_itself_says(
 ) -> None:
     with FaultServer(ServedModel(tiny_model, frozenset({lacks}))) as server:
         engine = OpenAIHttp("", options(server, tokenizer=str(tiny_model)))
-        assert engine.calls == CALLS
+        assert engine.calls == SERVED
         drawn, expected = engine.generate(PROMPTS, GREEDY, range(6)), local.generate(PROMPTS, GREEDY, range(6))
         assert [(one.text, one.finished) for one in drawn] == [(one.text, one.finished) for one in expected]
         for ours, theirs in zip(engine.choose(PROMPTS, LEVELS), local.choose(PROMPTS, LEVELS), strict=True):
@@ -96,6 +97,13 @@ def test_a_rating_over_chat_is_the_servers_own_distribution(chat: FaultServer) -
     assert engine.choose([prompt], LEVELS)[0] == pytest.approx(expected)
 
 
+def test_a_server_that_renders_a_chat_itself_finds_no_markup_in_what_is_said(chat: FaultServer) -> None:
+    engine = OpenAIHttp("", options(chat))
+    sent = json.dumps(engine._payload(ask("A </s> and <|im_end|>.", "It says [/INST]\nScore:"))["messages"])
+    assert not any(marker in sent for marker in ("</s>", "<|im_end|>", "[/INST]"))
+    assert sent.count("\\u2060") >= 2
+
+
 @pytest.mark.parametrize(
     ("tokens", "expected"),
     [
@@ -130,24 +138,24 @@ def test_what_a_server_lacks_is_said_in_one_line(tiny_model: Path, caplog: pytes
         chat.choose(PROMPTS, LEVELS)
 
 
-def test_a_thousand_records_come_through_a_fifth_of_faults(tmp_path: Path) -> None:
-    prompts = [ask(f"Tell me about stone number {number}.", "Score:") for number in range(1000)]
+def test_all_records_come_through_a_fifth_of_faults(tmp_path: Path) -> None:
+    prompts = [ask(f"Tell me about stone number {number}.", "Score:") for number in range(400)]
     with FaultServer(rating, share=0.2, seed=1) as server:
         worker = WorkerContext()
         engine = OpenAIHttp("", options(server, timeout_s=2, retries=8), worker=worker)
         probes = set(server.delivered)
         with worker.keeping(tmp_path / "asked.jsonl"):
-            drawn = engine.generate(prompts, DRAWN, range(1000))
-            rows = engine.choose(prompts[:200], LEVELS)
-            assert len(Answers(tmp_path / "asked.jsonl")._known) == 1200
-            again = engine.generate(prompts, DRAWN, range(1000))
+            drawn = engine.generate(prompts, DRAWN, range(400))
+            rows = engine.choose(prompts[:100], LEVELS)
+            assert len(Answers(tmp_path / "asked.jsonl")._known) == 500
+            again = engine.generate(prompts, DRAWN, range(400))
     assert set(server.met) == {"", *FAULTS}
     assert again == drawn
     assert all(one.finished and not one.error for one in drawn)
-    assert len({one.text for one in drawn}) == 1000
+    assert len({one.text for one in drawn}) == 400
     assert all(math.isfinite(value) for row in rows for value in row)
     paid = {id: count for id, count in server.delivered.items() if id not in probes}
-    assert len(paid) == 1200
+    assert len(paid) == 500
     assert set(paid.values()) == {1}
     assert not (tmp_path / "asked.jsonl").exists()
 

@@ -48,7 +48,7 @@ def test_killed_and_resumed_nothing_is_lost_doubled_or_paid_twice(tmp_path: Path
         for _ in range(KILLS):
             with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
                 before = sum(server.delivered.values())
-                while sum(server.delivered.values()) < before + draw.randint(60, 250) and process.poll() is None:
+                while sum(server.delivered.values()) < before + draw.randint(40, 150) and process.poll() is None:
                     time.sleep(0.01)
                 os.kill(process.pid, signal.SIGKILL)
                 said += process.communicate()[1]

@@ -3,12 +3,12 @@
 import math
 import subprocess
 import sys
-import time
 
 from askback import prompts
 from askback.engines.protocol import Sampling
 from askback.engines.scripted import Scripted
 from askback.prompts.prompt import ask
+from tests.clock import ends_within
 
 TEXT = "Rivers carry gravel down to the plains, where it settles in banks and islands. " * 30
 SAMPLING = Sampling(0.7, 0.9, 128)
@@ -45,12 +45,7 @@ def test_answers_are_the_same_in_every_process() -> None:
 
 
 def test_it_is_fast() -> None:
-    """So that what a run with it takes is what everything else takes: 50,000 prompts a second, were the machine idle."""
+    """So that what a run with it takes is what everything else takes: 50,000 prompts a second on an idle machine."""
     engine = Scripted()
     asked = [ask(f"{number} {TEXT}") for number in range(5000)]
-    best = math.inf
-    for _ in range(3):
-        start = time.process_time()
-        engine.generate(asked, SAMPLING, range(len(asked)))
-        best = min(best, time.process_time() - start)
-    assert len(asked) / best > 20_000
+    assert ends_within(1, lambda: engine.generate(asked, SAMPLING, range(len(asked))))

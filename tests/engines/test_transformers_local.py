@@ -105,12 +105,27 @@ def test_loglikelihood_is_the_models_probability(
     answers = [sentence * (1 + at % 3) for at, sentence in enumerate(SENTENCES)]
     # A limit on logits below one row's forces the smallest batches; the numbers stay.
     for most in (2**28, 400 * 200):
-        monkeypatch.setitem(transformers_local._LOGITS, "cpu", most)
+        monkeypatch.setitem(transformers_local._OUTPUTS, "cpu", most)
         for prompt, answer, found in zip(ASKED, answers, engine.loglikelihood(ASKED, answers), strict=True):
             context, tokens = prompts.render_pair(plain[1], prompt, answer)
             assert tokens[-1] == plain[1].eos_token_id
             assert found.tokens == len(tokens)
             assert found.logprob == pytest.approx(logprob(plain, context, tokens), rel=1e-5)
+
+
+def test_hidden_states_are_the_librarys_own_pooled_over_the_answer(
+    engine: TransformersLocal, plain: tuple[Any, Any]
+) -> None:
+    model, tokenizer = plain
+    answers = [sentence * (1 + at % 3) for at, sentence in enumerate(SENTENCES)]
+    found = engine.represent(ASKED, answers, [0.0, 0.5, 1.0])
+    for prompt, answer, states in zip(ASKED, answers, found, strict=True):
+        context, tokens = prompts.render_pair(tokenizer, prompt, answer)
+        with torch.no_grad():
+            layers = model(torch.tensor([context + tokens]), output_hidden_states=True).hidden_states
+        for own, layer in zip(states, layers, strict=True):  # two layers, and the embedding
+            assert own[0] == pytest.approx(layer[0, len(context) :].mean(0).numpy(), abs=1e-4)
+            assert own[1] == pytest.approx(layer[0, -1].numpy(), abs=1e-4)
 
 
 def test_greedy_answers_are_those_of_the_library(engine: TransformersLocal, plain: tuple[Any, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -13,14 +14,22 @@ from pathlib import Path
 import pytest
 
 from askback import prompts
+from askback.augment.write import write_instructions
+from askback.engines.http.capabilities import SERVED
 from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.local.transformers_local import TransformersLocal
-from askback.engines.protocol import CALLS, Sampling
+from askback.engines.protocol import Sampling
 from askback.engines.vllm.vllm_server import KEY_VARIABLE, Server, Serving, command_line, connected
 from askback.errors import InputError
 from askback.execution.identity import Model
+from askback.execution.run import Run
+from askback.execution.shards import rejections
+from askback.methods.humpback import make_corpus
 from askback.prompts.prompt import ask
-from askback.recipe import EngineOptions, Engines, Resources
+from askback.recipe import EngineOptions, Engines, RecipeFile, Resources
+from askback.records import Candidate, Rejection
+from tests.engines.order import Scores, assert_alike, scores
+from tests.untrained import write_recipe
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_vllm.py")))
 
@@ -149,6 +158,35 @@ def vllm_options() -> EngineOptions:
     return EngineOptions(kind="vllm_server", dtype="float32", command=command, arguments=arguments, ready_s=300)
 
 
+@pytest.mark.vllm
+@pytest.mark.timeout(1200)
+def test_two_workers_of_ray_have_a_vllm_each(
+    vllm_options: EngineOptions, builtin_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes out is what one server gives, but for draws that another batch changes; test_ray.py kills one."""
+    pytest.importorskip("ray")
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    tree = write_recipe(tmp_path / "in", builtin_model, pages=24).as_written()
+    tree["recipe"]["augment"] = {"max_new_tokens": 8}
+    arguments = (*vllm_options.arguments, "--no-enable-chunked-prefill")
+    engine = vllm_options.model_dump() | {"arguments": arguments}
+    tree["resources"] |= {"engine": engine, "runs": str(tmp_path / "one")}
+
+    def made(**resources: object) -> list[Candidate | Rejection]:
+        file = RecipeFile.model_validate({**tree, "resources": tree["resources"] | resources})
+        with Run(file) as run:
+            segments = make_corpus(file.recipe, run)
+            written = run.step("augment", write_instructions, file.recipe.augment, model=run.base(), segments=segments)
+            return sorted([*written, *rejections(written.folder)], key=lambda record: record.id)
+
+    one = made()
+    two = made(executor="ray", workers=2, runs=str(tmp_path / "two"))
+    assert len(list((tmp_path / "two/made/augment").glob("server-*.log"))) == 2
+    assert [record.id for record in two] == [record.id for record in one] and len(one) > 100
+    same = sum(record == other for record, other in zip(one, two, strict=True))
+    print(f"{same} of {len(one)} records are the same")  # noqa: T201
+
+
 @pytest.fixture(scope="module")
 def vllm(
     vllm_options: EngineOptions, builtin_model: Path, tmp_path_factory: pytest.TempPathFactory
@@ -168,7 +206,7 @@ def local(builtin_model: Path) -> TransformersLocal:
 @pytest.mark.vllm
 def test_greedy_answers_of_vllm_are_ours(vllm: OpenAIHttp, local: TransformersLocal) -> None:
     """In float32 on both sides. A near tie may fall the other way after some tokens, so one of six may differ."""
-    assert vllm.calls == CALLS
+    assert vllm.calls == SERVED
     greedy = Sampling(0, 1, 24)
     ours, theirs = local.generate(ASKED, greedy, [0] * 6), vllm.generate(ASKED, greedy, [0] * 6)
     assert sum(one.text == other.text for one, other in zip(ours, theirs, strict=True)) >= 5
@@ -193,6 +231,36 @@ def test_vllm_draws_by_seed(vllm: OpenAIHttp) -> None:
     first = vllm.generate(ASKED, drawn, range(6))
     assert [one.text for one in vllm.generate(ASKED, drawn, range(100, 106))] != [one.text for one in first]
     assert all(one.text and math.isfinite(one.tokens) for one in first)
+
+
+MANY = [
+    ask(
+        "The river carried paper boats past the old stone bridge. " * 12 + f"What is the number? It is {number}.",
+        "Score:",
+    )
+    for number in range(64)
+]
+"""Their common beginning is longer than a block of the cache of prefixes, 128 tokens on a CPU."""
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(1500)  # five minutes on two idle cores
+def test_scores_of_vllm_do_not_depend_on_who_asks_with_whom(
+    vllm: OpenAIHttp, vllm_options: EngineOptions, builtin_model: Path, tmp_path: Path
+) -> None:
+    """With prefix caching on, as it is by default: two orders, two numbers of requests at once, and after a restart."""
+
+    def measured(url: EngineOptions, at_once: int, seed: int) -> Scores:
+        order = random.Random(seed).sample(range(len(MANY)), len(MANY))
+        return scores(OpenAIHttp("", url.model_copy(update={"concurrency": at_once})), MANY, order)
+
+    first = measured(vllm._options, 1, 0)
+    assert_alike(first, measured(vllm._options, 16, 1), "float32")
+    server = Server(builtin_model, vllm_options, tmp_path / "log", lambda _: None)
+    try:
+        assert_alike(first, measured(connected(vllm_options, server), 16, 2), "float32")
+    finally:
+        server.close()
 
 
 @pytest.mark.vllm

@@ -58,6 +58,7 @@ SKEWED: Draw = lambda random, n: random.exponential(1, n) - 1  # noqa: E731
         *((HEAVY, pairs, 0.93) for pairs in (14, 60, 200, 1000)),
         (SKEWED, 14, 0.85),
         (SKEWED, 60, 0.90),
+        (SKEWED, 200, 0.91),
         (SKEWED, 1000, 0.92),
     ],
 )

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from askback.evaluate.gate import judge_rounds, keep_best
+from askback.evaluate.difference import loss_difference
+from askback.evaluate.gate import in_words, judge_rounds, keep_best
 from askback.execution.identity import Model, trained_model
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections, write_records
@@ -88,22 +89,38 @@ def test_a_model_that_is_worse_where_the_documents_are_fails_whatever_the_seed_s
     assert not gate["passed"] and gate["difference"] < 0
 
 
+@pytest.mark.parametrize("pairs", [14, 60, 200])
 @pytest.mark.parametrize(
     ("on_documents", "on_seed", "least", "most"),
-    [(-0.3, 0.0, 0.9, 1.0), (0.0, 0.0, 0.9, 1.0), (0.5, 0.0, 0.0, 0.1), (0.0, 0.7, 0.0, 0.1), (-0.5, 0.1, 0.9, 1.0)],
+    [
+        (0.0, -5.0, 0.955, 0.992),  # no change on the documents: failed by mistake with 2.5 %
+        (-5.0, 0.0, 0.955, 0.992),  # at the border of what is allowed on the seed: the same
+        (0.0, 0.0, 0.92, 0.975),  # both
+        (-3.24, -3.24, 0.985, 1.0),
+        (3.24, -5.0, 0.06, 0.24),  # a loss that is found nine times in ten, and with 14 pairs a little less often
+        (-5.0, 3.24, 0.06, 0.24),
+        (3.24, 3.24, 0.0, 0.06),
+    ],
 )
-def test_planted_models_pass_as_often_as_they_should(
-    on_documents: float, on_seed: float, least: float, most: float
+def test_planted_models_pass_at_the_rate_that_is_promised(
+    on_documents: float, on_seed: float, least: float, most: float, pairs: int
 ) -> None:
-    """Models that gain and lose by known amounts, in nats a pair with a standard deviation of 1, on 100 pairs a side."""
+    """Models that gain and lose by known amounts on either side, in standard errors beyond what is allowed there, over 400
+    draws of answers of very unequal length. The standard error of a rate of 0.95 over 400 draws is 0.011."""
     random = np.random.default_rng(0)
+    gain = 0.3
+    tokens = random.lognormal(5, 0.8, pairs).astype(int) + 5
+    error, lengths = 0.0176 * float(np.sqrt((tokens**2).sum())) / tokens.sum(), tokens.tolist()
+    before = losses((gain * tokens).tolist(), lengths), losses([0.0] * pairs, lengths)
 
-    def drawn(by: float) -> list[Loss]:
-        return losses([20.0 + float(value) for value in random.normal(by, 1.0, 100)])
+    def drawn(beyond: float, allowed: float) -> tuple[list[Loss], list[Loss], list[Loss]]:
+        """The base model, M_0 and M_1 on one side."""
+        change = (allowed + beyond * error + 0.0176 * random.normal(0, 1, pairs)) * tokens
+        return *before, losses(change.tolist(), lengths)
 
-    before = losses([20.0] * 100)
     passed = [
-        judged([before, drawn(on_seed)], [before, drawn(on_documents)], gain=10.0)[0]["passed"] for _ in range(60)
+        judge_rounds(drawn(on_seed, Gate().seed_share * gain), drawn(on_documents, 0.0), Gate())[0]["passed"]
+        for _ in range(400)
     ]
     assert least <= np.mean(passed) <= most
 
@@ -146,6 +163,14 @@ def test_the_step_links_the_model_that_passed_and_says_why(tmp_path: Path) -> No
         tmp_path / "x/result/model-bfloat16",
     ]
     step = json.loads((tmp_path / "x/result/step.json").read_text())
+    told = step["metrics"]["sides"]
+    assert told["documents"] == [], "none were measured"
+    _, _, m1, _ = told["seed"]
+    difference = loss_difference(shifted(0), shifted(-1), 0.95)
+    assert m1["loss"] == pytest.approx(sum(loss.nats for loss in shifted(-1)) / 500)
+    assert m1["against_m0"]["low"] == pytest.approx(difference.low)
+    assert step["metrics"]["said"].startswith("Against m0: better on held-out seed pairs (-0.1000 [")
+    assert step["metrics"]["said"].endswith("How it does on text like the documents is not measured.")
     assert step["metrics"]["round"] == 1 and step["counts"]["models"] == {
         "entered": 3,
         "kept": 1,
@@ -158,6 +183,19 @@ def test_the_step_links_the_model_that_passed_and_says_why(tmp_path: Path) -> No
 def test_the_gate_can_be_off(tmp_path: Path) -> None:
     model = gated(tmp_path, [shifted(0), shifted(1)], Gate(enabled=False))
     assert (model.path / "model.safetensors").read_text() == "weights 1 of model"
+
+
+def test_one_plain_sentence_tells_both_sides() -> None:
+    better = {"against": 0, "difference": -0.0183, "low": -0.025, "high": -0.0116}
+    level = {"against": 0, "difference": -0.0008, "low": -0.0038, "high": 0.0022}
+    said = in_words({"seed": level, "documents": better})
+    assert said == (
+        "Against m0: better on text like the documents (-0.0183 [-0.0250, -0.0116] nats per token), no clear difference "
+        "on held-out seed pairs (-0.0008 [-0.0038, +0.0022] nats per token)."
+    )
+    assert in_words({"seed": None, "documents": None}) == "", "M_0 is not compared with itself"
+    result = run_folder.Result(1, 1, 1, True, [gate(1, 0, True)], said)
+    assert summary.verdict(result)[-2:] == ["The result is m1.", said]
 
 
 def gate(t: int, against: int, passed: bool) -> dict[str, object]:

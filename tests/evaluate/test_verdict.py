@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from askback.engines.preference import parse
 from askback.engines.worker_context import WorkerContext
 from askback.evaluate.options import Answering, Judging, Questions
 from askback.evaluate.pairwise import Trio, compare_piece, win_rate
-from askback.evaluate.preference import parse
 from askback.execution.identity import Model
 from askback.execution.shards import Records
 from askback.recipe import EngineOptions, Resources

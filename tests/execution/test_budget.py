@@ -24,7 +24,7 @@ QUICK = [word for change in CHANGES for word in ("--set", change)]
 
 
 @pytest.fixture
-def recipe(tmp_path: Path, libraries: None) -> Path:
+def recipe(tmp_path: Path) -> Path:
     return write_inputs(tmp_path)
 
 
@@ -67,7 +67,9 @@ def test_a_budget_stops_cleanly_and_a_larger_one_gives_the_same_bytes(recipe: Pa
     assert step["train_tokens"] == step["tokens"] == step["metrics"]["tokens"]
 
 
-def test_hours_stop_a_run_in_the_middle_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hours_stop_a_run_in_the_middle_of_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker_processes: None
+) -> None:
     monkeypatch.setenv("SIFT_SECONDS", "0.6")
     with Run(small(tmp_path)) as run:
         segments = run.step("make", make, Select(top_n=30))

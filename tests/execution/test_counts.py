@@ -21,7 +21,7 @@ from askback.recipe import Corpus, Judge, Labels, RecipeFile, Seed, SeedSource, 
 from askback.records import Candidate, Example, Judgement, Provenance, Segment, Split, exchange
 from askback.seed.load import load_pairs, load_seed
 from askback.seed.ranked import load_ranked
-from askback.studies.scaling import take
+from askback.studies.sets import take
 from askback.studies.summary import funnel
 
 MANY = 2 * SAMPLED + 500

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -32,11 +33,13 @@ from askback.execution.step import Step
 from askback.methods.humpback import make_corpus
 from askback.recipe import RecipeFile, Resources, Select
 from askback.records import Segment
+from tests.engines.test_vllm_server import alive
 from tests.execution.test_step import fall, make, recipe, sift, sift_piece, stumble
-from tests.untrained import Untrained
+from tests.untrained import Untrained, write_recipe
 
 # Not imported here: Ray reads its variables when it is imported.
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (askback[ray])")
+SERVED = [sys.executable, str(Path(__file__).parents[1] / "engines/served_vllm.py")]
 NODE: dict[str, Any] = {
     "num_cpus": 1,
     "object_store_memory": 80 * 2**20,
@@ -134,10 +137,48 @@ def test_two_nodes_give_the_same_bytes_as_local_processes(two: Any, made_run: Pa
     local, ray = tmp_path / "local", tmp_path / "ray"
     tokens = curate(file.model_copy(update={"resources": file.resources.model_copy(update={"runs": str(local)})}))
     assert curate(on_ray(file, two, runs=str(ray))) == tokens and tokens["augment"] > 100, "every report has come"
-    assert files(ray) == files(local) and len(files(ray)) >= 12
+    assert files(ray) == files(local) and len(files(ray)) >= 8, "kept and rejected of four steps"
     # A few pieces may be done before the second worker is there; that both nodes work is in the next test.
     assert (ray / file.name / "augment/log.txt").read_text().count("begins") in (1, 2)
     assert not list(ray.rglob("*.tmp"))
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_a_worker_has_a_vllm_of_its_own_whose_death_costs_its_piece_alone(
+    two: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    """The server answers by hashes; tests/engines/test_vllm_server.py has a real vLLM on a cluster."""
+    base = shutil.copytree(tiny_model, tmp_path / "model")
+    tree = write_recipe(tmp_path / "in", base, pages=24).as_written()
+    tree["resources"] |= {
+        "engine": {"kind": "vllm_server", "command": SERVED, "concurrency": 4},
+        "runs": str(tmp_path / "local"),
+    }
+    file = RecipeFile.model_validate(tree)
+    tokens = curate(file)
+    assert len(served(tmp_path)) == 1, "both steps ask the base model"
+
+    step = tmp_path / "ray/made/augment"
+    killer = meanwhile(lambda: any(step.glob("asked-*.jsonl")), lambda: os.kill(served(tmp_path)[1], signal.SIGKILL))
+    assert curate(on_ray(file, two, runs=str(tmp_path / "ray"), workers=1)).keys() == tokens.keys()
+    killer.join()
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+    assert len(served(tmp_path)) == 1 + 2 + 1, (
+        "one here; that of the lost worker and of the one in its place; the next step's"
+    )
+    log = (step / "log.txt").read_text()
+    assert log.count("vLLM ended") == 1 and "a worker was lost" in log and len(list(step.glob("server-*.log"))) == 2
+    deadline = time.monotonic() + 30
+    while any(alive(pid) for pid in served(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(alive(pid) for pid in served(tmp_path)), "they end with their workers"
+
+
+def served(folder: Path) -> list[int]:
+    """Return the processes of all servers of the models in a folder, in the order of their starts."""
+    noted = folder / "servers"
+    return [int(line) for line in noted.read_text().splitlines()] if noted.exists() else []
 
 
 @pytest.mark.ray

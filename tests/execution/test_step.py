@@ -112,7 +112,7 @@ def test_a_step_is_made_once_and_counts_add_up(tmp_path: Path) -> None:
     assert (tmp_path / "run/sift/timings.jsonl").read_text().count("seconds") == 1, "made once"
 
 
-def test_two_workers_give_the_same_bytes_as_one(tmp_path: Path) -> None:
+def test_two_workers_give_the_same_bytes_as_one(tmp_path: Path, worker_processes: None) -> None:
     for workers in (1, 2):
         with Run(recipe(tmp_path / str(workers), workers)) as run:
             run.step("sift", sift, Select(top_n=1), segments=run.step("make", make, Select(top_n=30)))
@@ -198,7 +198,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_dead_worker_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_dead_worker_is_one_clear_line(tmp_path: Path, worker_processes: None) -> None:
     with Run(recipe(tmp_path)) as run:
         segments = run.step("make", make, Select(top_n=3))
         with pytest.raises(WorkerDied, match=r"log\.txt"):
@@ -214,7 +214,7 @@ def stumble(step: Step, options: Select, *, segments: Records[Any]) -> Records[A
     return step.map(fail_oddly, step.cut(segments, 4), Segment, "segments")
 
 
-def test_an_unforeseen_error_is_one_line_and_a_log(tmp_path: Path) -> None:
+def test_an_unforeseen_error_is_one_line_and_a_log(tmp_path: Path, worker_processes: None) -> None:
     with Run(recipe(tmp_path)) as run:
         segments = run.step("make", make, Select(top_n=3))
         with pytest.raises(WorkerDied, match="ZeroDivisionError: no such luck.*log.txt") as caught:  # noqa: RUF043

@@ -3,17 +3,14 @@
 import base64
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +20,7 @@ import yaml
 from askback import owned
 from askback.errors import InputError, RecipeError
 from askback.execution.outcome import Outcome
-from askback.execution.shards import Records, write_json, write_outcome
+from askback.execution.shards import Records, write_json, write_outcome, write_records
 from askback.export import FORMATS, FormatName, export
 from askback.export.folder import without_folders
 from askback.export.hub import push
@@ -85,10 +82,36 @@ def test_contract(
     assert rows[1]["licence"] == "CC0-1.0" and rows[0]["uri"] == "file:0" and rows[0]["score"] == 4.5
 
 
+@pytest.mark.parametrize("file_type", ["parquet", "jsonl"])
+def test_what_a_person_kept_is_marked(file_type: str, run: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    pairs = [replace(example(n, "augmented"), human_reviewed=n == 2) for n in range(4)]
+    (kept,) = (run / "select-1").glob("kept-*.parquet")
+    write_records(kept, Example, pairs)
+    export(run, tmp_path / "out", file_type=file_type)
+    rows = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert [row["human_reviewed"] for row in rows] == [False, False, True, False]
+
+
 def test_seed_pairs_come_along_only_when_asked_and_never_held_out_ones(run: Path, tmp_path: Path) -> None:
     assert export(run, tmp_path / "out", file_type="jsonl", with_seed=True) == 7
     rows = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
     assert [row["origin"] for row in rows].count("seed") == 3 and "seed3" not in {row["id"] for row in rows}
+
+
+def test_natural_pairs_come_along_where_they_served_as_seed(run: Path, tmp_path: Path) -> None:
+    sides: dict[str, Any] = {"natural0": "train", "natural1": "held-out"}
+    found = [
+        Example(id, exchange("What is osmosis?", "Water."), Provenance(), "natural", side) for id, side in sides.items()
+    ]
+    (run / "natural").mkdir()
+    write_records(run / "natural/kept-00000.parquet", Example, found)
+    for use, rows in (("seed", ["natural0"]), ("held-out", [])):
+        recipe = {"rounds": 1, "natural": {"use": use}}
+        (run / "recipe.yaml").write_text(yaml.safe_dump({"name": "x", "recipe": recipe}))
+        export(run, tmp_path / use, file_type="jsonl", with_seed=True)
+        made = [json.loads(line) for line in (tmp_path / use / "train.jsonl").read_text().splitlines()]
+        assert [row["id"] for row in made if row["origin"] == "natural"] == rows
 
 
 def test_card_licences_and_checksums(run: Path, tmp_path: Path) -> None:
@@ -150,33 +173,26 @@ def test_the_card_of_a_run_names_its_models_and_limits(made_run: Path, tmp_path:
     assert not [path.name for path in (tmp_path / "out").iterdir() if folder in path.read_text()]
 
 
-def test_the_card_says_how_trl_trains_on_it(run: Path, tmp_path: Path, tiny_model: Path) -> None:
-    """The printed program, run as it stands but for the number of steps and the model, for every format.
-
-    One process runs all, each in a namespace of its own, as it takes longer to import TRL than to train.
-    """
-    programs = []
-    for format in get_args(FormatName):
-        out = tmp_path / f"{format}-data"
-        export(run, out, format, "jsonl", validation=0.5)
-        program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
-        assert program, "the card has no program"
-        text = program[1].replace("model='base'", f"model={str(tiny_model)!r}")
-        text = text.replace('output_dir="trained"', 'output_dir="trained", max_steps=2, use_cpu=True, report_to="none"')
-        assert "max_steps" in text and str(tiny_model) in text
-        programs.append(text + f"print('{format}', trainer.state.global_step, trainer.state.log_history[-1])")
-    done = subprocess.run(
-        [sys.executable, "-c", f"for program in {programs!r}:\n    exec(program, {{}})"],
-        cwd=tmp_path,
-        env={**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    for format in get_args(FormatName):
-        assert f"\n{format} 2 {{" in f"\n{done.stdout}", done.stdout
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_card_says_how_trl_trains_on_it(
+    format: FormatName, run: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The printed program, run as it stands but for the number of steps and the model, for every format."""
+    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("trl")
+    out = tmp_path / f"{format}-data"
+    export(run, out, format, "jsonl", validation=0.5)
+    program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+    assert program, "the card has no program"
+    text = program[1].replace("model='base'", f"model={str(tiny_model)!r}")
+    text = text.replace('output_dir="trained"', 'output_dir="trained", max_steps=2, use_cpu=True, report_to="none"')
+    assert "max_steps" in text and str(tiny_model) in text
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(text, names)
+    state = names["trainer"].state
+    assert state.global_step == 2 and "train_loss" in state.log_history[-1]
 
 
 def test_a_split_is_drawn_by_id(run: Path, tmp_path: Path) -> None:

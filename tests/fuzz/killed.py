@@ -1,6 +1,7 @@
-"""A process that does what it is told in children of its own, and kills them: ``python -m tests.fuzz.killed INPUTS``.
+"""A process that runs commands in children of its own, and kills them: ``python -m tests.fuzz.killed``.
 
-A line of JSON on stdin is one attempt; the line that answers says how the child ended. What is imported is imported once.
+A line of JSON on stdin is one attempt at a command over a recipe; the line that answers says how the child ended. What is
+imported is imported once.
 """
 
 import json
@@ -9,31 +10,21 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch  # noqa: F401
-import torch  # noqa: F401
-
-from askback.engines.worker_context import WorkerContext
-from askback.execution import step as stepping
-from askback.execution.processes import Work
+from askback.engines.local.preload import preload
 from askback.execution.run import redo
 from askback.export import export
-from askback.methods.humpback import humpback
+from askback.methods import page_of
+from askback.plan import Plan
 from askback.recipe import RecipeFile
 from askback.report.html import write_report
+from tests.run_here import working_here
 from tests.untrained import Untrained
 
+preload("safetensors.torch", "pandas")  # pyarrow imports pandas where it is installed
 EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate"}
-
-
-def inline(work: Work[Any, Any], pieces: Iterable[Any], *_: Any) -> Iterator[Any]:
-    """Do pieces of work here: what is tried is what a kill leaves on disk, and processes would take a second each."""
-    worker = WorkerContext()
-    for piece in pieces:
-        yield work(worker, piece)
 
 
 def watch_files(most: int) -> list[int]:
@@ -63,8 +54,8 @@ def work(order: dict[str, Any], file: RecipeFile) -> None:
     else:
         with Untrained(file) as steps:
             if order["command"] == "redo":
-                redo(steps.folder, "augment", ["m1", "loss-m1", "score-1", "select-1", "result", "probe-1", "check-1"])
-            humpback(file.recipe, steps)
+                redo(steps.folder, "augment", Plan(file, forecast=False).dependants("augment"))
+            page_of(file.recipe)(file.recipe, steps)
 
 
 def attempt(order: dict[str, Any], file: RecipeFile) -> None:
@@ -83,11 +74,10 @@ def attempt(order: dict[str, Any], file: RecipeFile) -> None:
 
 
 def main() -> None:
-    """Serve attempts until stdin ends."""
-    setattr(stepping, "run_pieces", inline)  # noqa: B010
-    file = RecipeFile.model_validate_json(Path(sys.argv[1]).read_text())
+    """Serve attempts until stdin ends; what is tried is what a kill leaves on disk."""
     for line in sys.stdin:
         order = json.loads(line)
+        file = RecipeFile.model_validate_json(Path(order["recipe"]).read_text())
         child = os.fork()
         if child == 0:
             attempt(order, file)
@@ -99,4 +89,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with working_here():
+        main()

@@ -18,7 +18,7 @@ from askback.methods.humpback import humpback
 from askback.recipe import RecipeFile
 from askback.recipe.file import load_recipe
 from askback.report.html import write_report
-from askback.studies.scaling import Scaling, scale
+from askback.studies.study import Study, study
 from tests.fuzz import SIZE
 from tests.untrained import Untrained
 
@@ -26,7 +26,7 @@ FILES = """seed/step.json segment/step.json select-1/step.json loss-m0/step.json
 m0/step.json check-1/step.json probe-1/step.json seed/plan.json score-1/plan.json seed/timings.jsonl
 score-1/timings.jsonl metrics.jsonl recipe.yaml forecast.json rates.json .askback.jsonl select-1/.askback.jsonl
 select-1/kept-00000.parquet check-1/kept-00000.parquet loss-m1/kept-00000.parquet m1/metrics.jsonl
-evaluate/summary.json scaling/summary.json calibrate/0a/metrics.json""".split()
+evaluate/summary.json study/summary.json calibrate/0a/metrics.json""".split()
 ODD: list[Any] = [None, True, -1, 10**400, 1e308, "", "x" * 300, [], [1], {}, {"a": {}}, float("nan"), float("inf")]
 
 
@@ -94,7 +94,7 @@ COMMANDS: dict[str, Callable[[Path], Any]] = {
     "run --from": lambda run: go_on_from(run),
     "corpus": lambda run: making.corpus(run / "recipe.yaml", set=[f"resources.runs={run.parent}"]),
     "evaluate": lambda run: results.evaluate(run),
-    "scaling": lambda run: scale(run, Scaling((1000,))),
+    "study": lambda run: study(run, Study(sizes=(1000,))),
     "calibrate": calibrated,
 }
 
@@ -122,7 +122,14 @@ def whole(made_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "forecast.json": {"rates": "assumed", "steps": {"seed": {"seconds": 1.0, "tokens": {"train": 3}, "usd": 0}}},
         "rates.json": {"startup": 1.0, "engine": "scripted", "spent": {"loss": {"seconds": 1.0, "prompt": 3}}},
         "evaluate/summary.json": summary,
-        "scaling/summary.json": {"points": [], "fits": {}, "judge": ""},
+        "study/summary.json": {
+            "points": [],
+            "fits": {},
+            "contrasts": [],
+            "claims": [],
+            "conclusion": "",
+            "trainings": 1,
+        },
         "calibrate/0a/metrics.json": {"model": "m0", "taught": [], "pairs": 0, "scorers": {}},
         "m1/metrics.jsonl": {"step": 1, "loss": 2.0, "seconds": 1.0},
     }

@@ -13,12 +13,14 @@ import pytest
 
 from askback.owned.html_page import check_page
 from tests.fuzz import SIZE
-from tests.untrained import write_recipe
+from tests.untrained import as_answered, as_prompted, as_rewritten, write_recipe
 
 COMMANDS = ("run", "export", "report", "redo", "export")
 KILLS = max(5, int(5 * SIZE))
 VARYING = (".askback.jsonl", "README.md", "checksums.txt")
 """Files of an export that hold a random id, or the time that steps took."""
+ENOUGH = {"min_score": 3, "until": 25}
+"""More than the first block gives, and more than there are."""
 FOREIGN = (
     "notes.txt",
     ".notes.tmp",
@@ -29,18 +31,25 @@ FOREIGN = (
 )
 
 
-class Worker:
+@pytest.fixture(scope="module")
+def process() -> Iterator["subprocess.Popen[str]"]:
     """The process that forks and kills; see killed.py."""
+    command = [sys.executable, "-m", "tests.fuzz.killed"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.communicate(timeout=30)
 
-    def __init__(self, recipe: Path) -> None:
-        command = [sys.executable, "-m", "tests.fuzz.killed", str(recipe)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._told = recipe.parent / "told"
+
+class Worker:
+    """That process at work on one recipe."""
+
+    def __init__(self, process: "subprocess.Popen[str]", recipe: Path) -> None:
+        self._process, self._recipe, self._told = process, recipe, recipe.parent / "told"
 
     def __call__(self, here: Path, command: str, **order: Any) -> int:
         """Try a command; return how its process ended, which is -9 for a kill."""
         assert self._process.stdin and self._process.stdout
-        order |= {"here": str(here), "command": command, "told": str(self._told)}
+        order |= {"recipe": str(self._recipe), "here": str(here), "command": command, "told": str(self._told)}
         print(json.dumps(order), file=self._process.stdin, flush=True)
         return int(self._process.stdout.readline())
 
@@ -49,19 +58,21 @@ class Worker:
         """How many changes of files the last command took."""
         return int(self._told.read_text())
 
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(30)
 
-
-@pytest.fixture(scope="module")
-def worker(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    folder = tmp_path_factory.mktemp("inputs")
-    (folder / "file.json").write_text(write_recipe(folder, tiny_model).model_dump_json())
-    serving = Worker(folder / "file.json")
-    yield serving
-    serving.close()
+@pytest.fixture(params=["humpback", "prompted", "back_and_forth", "reinstruct"])
+def worker(
+    request: pytest.FixtureRequest, process: "subprocess.Popen[str]", tiny_model: Path, tmp_path: Path
+) -> Worker:
+    folder = tmp_path / "inputs"
+    file = write_recipe(folder, tiny_model)
+    if request.param == "prompted":
+        file = as_prompted(file, seed=True, backward={"shots": 2}, select=ENOUGH)
+    elif request.param == "back_and_forth":
+        file = as_rewritten(file)
+    elif request.param == "reinstruct":
+        file = as_answered(file, forward={"steps": 2, "batch_size": 2})
+    (folder / "file.json").write_text(file.model_dump_json())
+    return Worker(process, folder / "file.json")
 
 
 def results(here: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from askback.augment.write import write_piece
+from askback.augment.write import Writing, write_piece
 from askback.curate.score import score_piece
 from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.protocol import Likelihood, Sampling
@@ -162,7 +162,7 @@ def _round(worker: WorkerContext, resources: Resources, name: str) -> int:
     ]
     with worker.keeping(None):
         try:
-            made = write_piece(Augment(), resources, model, 0, "train", worker, segments)
+            made = write_piece(Writing(Augment()), resources, model, 0, worker, segments)
             assert all(count.balanced() and count.entered == RECORDS for count in made.counts.values())
             ended += 1
         except AskbackError as error:

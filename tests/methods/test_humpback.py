@@ -44,6 +44,9 @@ class Names:
         engine = self.resources.engine_for(role)
         return Model(Path(), engine.model, "") if engine.kind == "openai_http" else None
 
+    def has(self, records: Records[Any]) -> bool:
+        return False
+
     def step(self, name: str, function: Any, options: Any, *args: Any, **inputs: Any) -> Any:
         self.made[name], self.functions[name] = given(inputs), function
         if function.output == "model":
@@ -51,8 +54,11 @@ class Names:
         return Records[Any](Path(name), name)
 
 
+CORPUS: dict[str, Any] = {"sources": [{"format": "text", "path": "t"}]}
+
+
 def recipe(**changed: Any) -> RecipeOptions:
-    given = {"seed": {"sources": [{"path": "s"}]}, "corpus": {"sources": [{"format": "text", "path": "t"}]}}
+    given = {"seed": {"sources": [{"path": "s"}]}, "corpus": CORPUS}
     return RecipeOptions.model_validate({**given, **changed})
 
 
@@ -63,12 +69,45 @@ def walked(options: RecipeOptions, engines: Engines) -> tuple[Names, Model | Rec
 
 def test_the_papers_loop() -> None:
     names, result = walked(recipe(judge={"check": False}), Engines())
-    written = ["seed", "segment", "dedup", "backward", "augment", "ask-unseen", "rate-unseen"]
-    written += ["unseen", "loss-base", "unseen-base"]
-    loop = [f"{step}{t}" for t in (1, 2) for step in ("score-", "select-", "m", "loss-m", "unseen-m")]
-    assert list(names.made) == [*written, "m0", "loss-m0", "unseen-m0", *loop, "result"]
+    written = ["seed", "segment", "dedup", "natural", "backward", "augment", "ask-unseen", "rate-unseen"]
+    written += ["unseen", "loss-base", "unseen-base", "beside-base"]
+    loop = [f"{step}{t}" for t in (1, 2) for step in ("score-", "select-", "m", "loss-m", "unseen-m", "beside-m")]
+    assert list(names.made) == [*written, "m0", "loss-m0", "unseen-m0", "beside-m0", *loop, "result"]
     assert isinstance(result, Model) and result.id == "result"
     assert page_of(recipe()) is humpback
+
+
+@pytest.mark.parametrize("use", ["held-out", "seed", "none"])
+def test_natural_pairs_are_measured_on_and_learnt_from_by_choice(use: str) -> None:
+    names, _ = walked(recipe(natural={"use": use}), Engines())
+    assert ("natural" in names.made) == (use != "none")
+    measured, learnt = use != "none", use == "seed"
+    assert all(("natural" in names.made[step]) == measured for step in ("ask-unseen", "rate-unseen"))
+    assert ("natural" in names.made["augment"]) == learnt
+    for training in ("backward", "m0", "m1", "m2"):
+        assert ("natural" in [one.folder.name for one in names.made[training]["examples"]]) == learnt
+
+
+def test_natural_pairs_are_not_looked_for_where_nothing_is_measured_on_them() -> None:
+    assert "natural" not in walked(recipe(corpus=CORPUS | {"held_out": 0}), Engines())[0].made
+    assert "natural" not in walked(recipe(forward=None, rounds=1), Engines())[0].made
+
+
+def test_every_model_is_measured_on_further_sets_and_the_gate_does_not_see_them() -> None:
+    sets = [{"name": "tasks", "path": "tasks.jsonl"}]
+    names, _ = walked(recipe(evaluate={"sets": sets}, corpus=CORPUS | {"held_out": 0}), Engines())
+    assert [one.folder.name for one in names.made["set-tasks"]["taught"]] == ["seed", "augment"]
+    for model in ("base", "m0", "m1", "m2"):
+        assert [one.folder.name for one in names.made[f"beside-{model}"]["sets"]] == ["set-tasks"]
+        assert "counting" not in names.made[f"beside-{model}"] and f"unseen-{model}" not in names.made
+    assert not [one for one in names.made["result"]["losses"] if "beside" in one.folder.name]
+    with pytest.raises(ValidationError, match="two are named tasks"):
+        recipe(evaluate={"sets": sets * 2})
+
+
+def test_another_set_leaves_what_is_measured_as_it_is() -> None:
+    one, more = recipe().evaluate, recipe(evaluate={"sets": [{"name": "x", "path": "x.jsonl"}]}).evaluate
+    assert one.measuring == more.measuring and "sets" not in more.measuring.model_dump()
 
 
 def test_no_backward_model_is_trained_where_a_server_writes() -> None:

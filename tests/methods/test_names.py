@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from askback.methods import names
+from askback.methods.back_and_forth import back_and_forth
 from askback.recipe import Engines
-from tests.methods.test_humpback import recipe, walked
+from tests.methods.test_humpback import Names, recipe, walked
 
 SOURCE = Path(__file__).parents[2] / "src/askback"
 WRITTEN = re.compile(r"""["'](?:(?:select|score|check|probe)-|loss-["'mb]|dedup["']|m0["'](?!\))|m\{)""")
@@ -22,7 +23,10 @@ def test_every_step_of_the_page_has_its_round_and_role() -> None:
         assert names.rounds(name, made) == [1, 2]
     assert names.measured(made) == [names.BASE, *map(names.model, range(3))]
     assert {names.round_of(step) for step in made if step not in ("m0", "loss-m0")} == {0, 1, 2}
-    assert {function.engine for function in page.functions.values()} - {""} == set(names.ROLES)
+    rewriting = Names(Engines())
+    back_and_forth(recipe(method="back_and_forth"), rewriting)
+    asked = {one.engine for walk in (page, rewriting) for one in walk.functions.values()}
+    assert asked - {""} == set(names.ROLES) and {names.REWRITTEN, names.GROUNDED} <= set(rewriting.made)
 
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))

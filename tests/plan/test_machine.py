@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from askback.engines.usage import Tokens
+from askback.errors import InputError
 from askback.models.size import parameters
 from askback.plan import Plan
-from askback.plan.machine import CARDS, CPU, card_of, does_not_fit, found_here, prior
+from askback.plan.card_rates import measured_rates
+from askback.plan.machine import CARDS, CPU, card_of, cards_asking, cards_of_server, does_not_fit, found_here, prior
+from askback.plan.rates import rates_for
 from askback.recipe import Launch, Lora, Resources, Training
 from askback.recipe.file import load_recipe
 from askback.recipe.resources import Resources as ResourcesOptions
@@ -106,8 +110,20 @@ def test_rates_are_two_and_six_operations_a_parameter_at_a_share_of_the_peak(car
     reached = 0.4 * CARDS[card].tflops * 1e12
     assert rates.prompt * 2 * 7e9 == pytest.approx(reached) and rates.train * 6 * 7e9 == pytest.approx(reached)
     assert card in said and "7 billion" in said and "40%" in said
-    several = Launch(processes=4)
-    assert prior(7_000_000_000, Resources(device=card, training=several))[0].train == pytest.approx(4 * rates.train)  # type: ignore[arg-type]
+    given = {"device": card, "training": {"processes": 4}, "executor": "ray", "workers": 8}
+    several = ResourcesOptions.model_validate(given)
+    assert prior(7_000_000_000, several)[0].train == pytest.approx(4 * rates.train)
+    assert cards_asking(several, "augment") == 8
+    assert cards_asking(ResourcesOptions.model_validate(given | {"gpus_per_worker": 0.5}), "augment") == 4
+    alone = ResourcesOptions.model_validate({"device": card})
+    one, eight = (
+        rates_for(Path(), options, {"augment": "augment"}, size=7_000_000_000) for options in (alone, several)
+    )
+    work = Tokens(10_000_000, 1_000_000)
+    assert one.seconds("augment", work) - one.startup == pytest.approx(
+        8 * (eight.seconds("augment", work) - one.startup)
+    )
+    assert str(eight).endswith("8 to ask, 4 to train")
 
 
 def test_on_a_cpu_a_larger_model_is_slower_by_its_size() -> None:
@@ -211,3 +227,44 @@ def test_the_papers_recipe_takes_what_its_tokens_take(
     over = [note for note in plan.notes if "card's memory" in note]
     assert len(over) == 1 and card in over[0] and "fsdp" in over[0]
     assert all(step.forecast.memory > 100 for step in plan.steps if step.role == "train")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cards"),
+    [
+        ((), (1, 1)),
+        (("--tensor-parallel-size", "8", "--max-model-len", "4096"), (8, 1)),
+        (("-tp=4", "--pipeline-parallel-size=2", "-dp", "3"), (8, 3)),
+        (("--max-model-len", "8", "--tensor-parallel-size"), (1, 1)),
+    ],
+)
+def test_the_cards_of_a_server_are_known_by_its_arguments(arguments: tuple[str, ...], cards: tuple[int, int]) -> None:
+    assert cards_of_server(arguments) == cards
+    engine = {"kind": "vllm_server", "arguments": arguments}
+    assert (
+        cards_asking(ResourcesOptions.model_validate({"device": "h100", "engine": engine}), "score")
+        == cards[0] * cards[1]
+    )
+
+
+def test_rates_of_a_card_are_those_of_the_model_nearest_in_size(tmp_path: Path) -> None:
+    figures = [
+        {"work": "score", "parameters": 10**9, "prompt": 100_000, "output": 0, "train": 0, "seconds": 1.0},
+        {"work": "score", "parameters": 7 * 10**9, "prompt": 20_000, "output": 0, "train": 0, "seconds": 1.0},
+        {"work": "augment", "parameters": 7 * 10**9, "prompt": 20_000, "output": 3000, "train": 0, "seconds": 3.0},
+        {"work": "train", "parameters": 7 * 10**9, "prompt": 0, "output": 0, "train": 6000, "seconds": 2.0},
+    ]
+    path = tmp_path / "gpu.jsonl"
+    path.write_text("\n".join(json.dumps({"card": "H100", **one}) for one in figures))
+    eight = ResourcesOptions.model_validate({"training": {"processes": 8}})
+    rates, said = measured_rates(path, 14 * 10**9, eight)
+    assert rates == pytest.approx((10_000, 750, 12_000)) and said == f"measured on H100 ({path})"
+    assert measured_rates(path, 2 * 10**9, eight)[0].prompt == pytest.approx(50_000)
+    path.write_text(json.dumps({"card": "H100", **figures[0]}))
+    with pytest.raises(InputError, match="there is no line for augment, train"):
+        measured_rates(path, 0, eight)
+    path.write_text(json.dumps({"card": "H100", **figures[0], "seconds": 0}))
+    with pytest.raises(InputError, match=r"gpu.jsonl:1: seconds Input should be greater than 0; give what"):
+        measured_rates(path, 0, eight)
+    with pytest.raises(InputError, match="No such file"):
+        measured_rates(tmp_path / "none", 0, eight)

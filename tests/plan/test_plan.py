@@ -23,7 +23,7 @@ ONE_ROUND = [word for change in CHANGES for word in ("--set", change)]
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, libraries: None) -> Path:
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_inputs(tmp_path_factory.mktemp("inputs"))
 
 
@@ -113,7 +113,7 @@ def test_rates_are_learnt_by_what_was_done() -> None:
     assert rates.rates["augment"] == PerSecond(100, 50, CPU.train)  # 20 s of 30 were reading
     assert rates.seconds("augment", Tokens(prompt=400, output=100)) == rates.startup + 4 + 2
     assert rates.seconds("train", Tokens()) == 0
-    assert str(rates) == "augment, loss: measured; score, train: assumed"
+    assert str(rates) == "augment, loss: measured; score, rewrite, train: assumed"
 
 
 def test_money_is_reckoned_by_the_prices_given(recipe: Path) -> None:

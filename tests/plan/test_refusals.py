@@ -205,7 +205,7 @@ def test_steps_that_pass_over_most_examples_are_said() -> None:
     notes = Plan(
         load_recipe(demo, ["recipe.forward.steps=3", "recipe.corpus.sources.0={format: text, path: README.md}"])
     ).notes
-    assert "m0: 3 steps of 8 go over 24 of 106 examples; leave steps out for the paper's number" in notes
+    assert "m0: 3 steps of 8 go over 24 of 96 examples; leave steps out for the paper's number" in notes
 
 
 def test_more_than_the_disk_has_is_said(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 from askback.errors import InputError, RecipeError
 from askback.plan.servers import ask_servers
 from askback.recipe import RecipeFile
-from tests.commands import askback_apart
+from tests.commands import askback
 from tests.engines.oddities import OddServer, Reply, reply, said
 from tests.engines.served import Body, rating
 
@@ -77,7 +77,7 @@ def test_a_judge_that_tells_no_score_is_refused_and_a_scorer_that_cannot_be_had(
             ask_servers(recipe(server, score={"scorers": ["ifd"]}, select={"top_n": 9}), ("score",))
 
 
-def test_plan_probe_repeats_a_refusals_words(tmp_path: Path) -> None:
+def test_plan_probe_repeats_a_refusals_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     message = "Unsupported value: 'seed' is not supported with this model."
 
     def odd(path: str, payload: Body, number: int) -> Reply:
@@ -88,11 +88,11 @@ def test_plan_probe_repeats_a_refusals_words(tmp_path: Path) -> None:
         tree["resources"]["runs"] = str(tmp_path)
         (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tree))
         command = ("plan", tmp_path / "recipe.yaml", "--probe")
-        refused = askback_apart(*command)
+        refused = askback(*command)
         assert refused.returncode == 3 and message in refused.stderr.splitlines()[-1], refused.stderr
         assert "leave_out: [seed]" in refused.stderr
         for role in ("augment", "score", "compare"):
             tree["resources"]["engines"][role]["leave_out"] = ["seed"]
         (tmp_path / "recipe.yaml").write_text(json.dumps(tree))
-        allowed = askback_apart(*command)
-        assert "left out: seed" in allowed.stderr, allowed.stderr
+        askback(*command)
+        assert "left out: seed" in caplog.text

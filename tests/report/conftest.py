@@ -2,16 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from askback.evaluate.options import Answering, Questions
 from askback.methods.humpback import humpback
 from askback.recipe import RecipeFile
-from askback.studies import evaluation, scaling
+from askback.studies import evaluation, study
 from askback.studies.calibration import calibrate
 from tests.untrained import Untrained, copied
 
@@ -19,13 +17,6 @@ PLANTED = (
     '</script><script>document.title = "owned"</script><img src="https://example.org/x.png" onerror="document.title=1">'
 )
 WORDS = [f"{word}{n}" for n in range(4) for word in ("river", "market", "lantern", "engine", "garden")]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +30,16 @@ def planted(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         calibrate(file, made, file.recipe.score.model_copy(update={"scorers": ["rubric", "ifd"]}))
     evaluation.evaluate(made.folder, Questions(prompts=("held-out",), limit=12, answering=Answering(max_new_tokens=16)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scaling, "train_forward", copied)
-        scaling.scale(made.folder, scaling.Scaling((2, 4, 8), ("uncurated", "seed"), "base", limit=4))
+        patch.setattr(study, "train_forward", copied)
+        wanted = study.Study(
+            sets=("uncurated", "seed"),
+            contrasts=(("uncurated", "seed"),),
+            sizes=(2, 4, 8),
+            seeds=2,
+            judge="base",
+            limit=4,
+        )
+        study.study(made.folder, wanted)
     return made.folder
 
 
@@ -89,17 +88,3 @@ def other(planted: Path, tmp_path: Path) -> Path:
     summary["models"]["m1"] = "m1-00000000"
     (copy / "evaluate/summary.json").write_text(json.dumps(summary))
     return copy
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("no chromium on this machine, so the report is not looked at in a browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield opened
-        opened.close()

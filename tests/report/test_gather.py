@@ -35,7 +35,7 @@ def test_what_a_run_holds(planted: Path) -> None:
     asked = view.diversity["seed"]
     assert asked.looked_at == 60 and asked.coverage == 1 and list(asked.top[0][:2]) == ["write", 60]
     assert view.losses["held-out"]["m1"]["against_m0"]["difference"] == 0, "copies of one model"
-    assert [len(found["points"]) for found in (view.scaling,)] == [6] and len(view.calibrations) == 1
+    assert len(view.study["points"]) == 6 and len(view.calibrations) == 1
     assert view.evaluation["win_rates"]
     kinds = {(one.kind, one.why) for one in view.samples}
     assert {("moved", "left in round 2"), ("rejected", "not-chosen"), ("chosen", "")} <= kinds

@@ -16,8 +16,9 @@ FIGURES = (
     "Loss on held-out seed pairs",
     "Each model against M_0",
     "Win rates",
-    "Scaling: held-out loss",
-    "Scaling: win rate",
+    "Growth: held-out seed pairs",
+    "Growth: win rate against M_0",
+    "Comparisons on held-out seed pairs",
     "True pairs against damaged",
     "True pairs against damaged: additive alone",
     "Scores by round: rubric",
@@ -78,7 +79,10 @@ def test_in_a_browser(browser: Any, planted: Path, tmp_path: Path, size: dict[st
 def test_samples_are_found(browser: Any, planted: Path, tmp_path: Path) -> None:
     write_report([planted], tmp_path / "report.html")
     page = opened(browser, tmp_path / "report.html", DESKTOP, "light")
-    samples, count = page.locator("article"), page.locator("#count")
+    opening = page.locator(".cards .about").all_inner_texts()
+    scores = [float(one.split()[1]) for one in opening]
+    assert len(opening) == 3 and scores == sorted(scores, reverse=True), "it opens with the best of the chosen pairs"
+    samples, count = page.locator("#list article"), page.locator("#count")
     assert samples.count() == 20 and count.inner_text().startswith("20 of ")
     page.locator("#more").click()
     assert samples.count() > 20
@@ -93,7 +97,7 @@ def test_samples_are_found(browser: Any, planted: Path, tmp_path: Path) -> None:
     page.locator("#kind").select_option("rejected")
     page.locator("#why").select_option("select-2: not-chosen")
     assert 0 < samples.count() <= 9
-    assert all("select-2: not-chosen" in one for one in page.locator("article .about").all_inner_texts())
+    assert all("select-2: not-chosen" in one for one in page.locator("#list article .about").all_inner_texts())
     page.locator("#words").fill("no such word anywhere")
     assert samples.count() == 0
     assert page.title() == "planted · askback report", "nothing planted ran when it was shown"
@@ -113,7 +117,7 @@ def test_two_runs_beside_each_other(browser: Any, planted: Path, other: Path, tm
     assert "evaluation, which is left out" in page.locator("#run-2").inner_text()
     assert "evaluation, which is left out" not in page.locator("#run-1").inner_text()
     page.locator("#run").select_option("other")
-    assert all(one.startswith("other · ") for one in page.locator("article .about").all_inner_texts())
+    assert all(one.startswith("other · ") for one in page.locator("#list article .about").all_inner_texts())
     page.close()
 
 
@@ -135,8 +139,8 @@ def test_a_run_just_begun(planted: Path, tmp_path: Path) -> None:
     shutil.copytree(planted / "seed", tmp_path / "begun/seed")
     write_report([tmp_path / "begun", tmp_path / "begun"], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    assert "What it cost" in page and "begun (2)" in page
-    for missing in ("Did it help?", "What the judge said", "Gate decisions"):
+    assert ">Cost<" in page and "begun (2)" in page
+    for missing in ("Did it help?", ">Judge<", "Gate decisions"):
         assert missing not in page, "a section without anything in it is left out"
 
 

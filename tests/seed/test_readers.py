@@ -10,12 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from askback.errors import InputError
+from askback.execution.identity import recorded
+from askback.execution.outcome import Outcome
 from askback.execution.run import Run
+from askback.execution.shards import Records, rejections
+from askback.execution.step import Step
 from askback.inputs.rows import read_rows
-from askback.recipe import RecipeFile, Seed, SeedSource
+from askback.recipe import HumanSet, RecipeFile, Seed, SeedSource
 from askback.recipe.names import PAIRS
-from askback.records import Rejection
-from askback.seed.load import gather, load_seed, sources
+from askback.records import Candidate, Provenance, Rejection, exchange
+from askback.seed.load import gather, load_seed, load_set, sources
 from askback.seed.readers import Pair, reader
 
 
@@ -254,3 +258,43 @@ def test_files_of_evaluation_prompts_are_part_of_the_seed(tmp_path: Path) -> Non
     assert set(sources(options)) == {"builtin:demo", f"decontaminate:{tmp_path / 'eval.jsonl'}"}
     with pytest.raises(InputError, match=r"none.jsonl: cannot be read"):
         sources(Seed(sources=[SeedSource(path="builtin:demo")], decontaminate=["none.jsonl"]))
+
+
+def test_a_set_to_measure_on_leaves_out_what_is_trained_on(tmp_path: Path) -> None:
+    def rows(name: str, *instructions: str) -> str:
+        found = [{"instruction": text, "output": "Yes."} for text in instructions]
+        (tmp_path / name).write_text("\n".join(map(json.dumps, found)))
+        return str(tmp_path / name)
+
+    long = "Tell me in a few plain words how a ship of that size gets through the lock at night"
+    seed = {"path": rows("seed.jsonl", "Is it wet?", f"Please: {long}?"), "split": "train"}
+    held_out = {"path": rows("held.jsonl", "Is it deep?"), "split": "held-out"}
+    written = ["What grows in the harbour of this town in winter, and why?"]
+    own = rows("tasks.jsonl", "IS IT WET?", "Is it deep?", f"{long}, and by day.", written[0], "Is it far?")
+    tree = {"seed": {"sources": [seed, held_out]}, "corpus": {"sources": [{"format": "text", "path": "x"}]}}
+    file = RecipeFile.model_validate({"name": "x", "recipe": tree, "resources": {"runs": str(tmp_path)}})
+
+    @recorded(version=1)
+    def candidates(step: Step, options: Seed) -> Records[Candidate]:
+        outcome = Outcome[Candidate]()
+        for text in written:
+            outcome.keep("instructions", Candidate("c", exchange(text, "Kelp."), Provenance("page"), [], "", "", 0))
+        return step.write(Candidate, [outcome])
+
+    with Run(file) as run:
+        taught = run.step("seed", load_seed, file.recipe.seed), run.step("augment", candidates, file.recipe.seed)
+        found = run.step("set-tasks", load_set, HumanSet(name="tasks", path=own), taught=taught)
+        kept = [(one.instruction, one.split, one.origin) for one in found]
+    assert kept == [("Is it deep?", "held-out", "seed"), ("Is it far?", "held-out", "seed")]
+    assert [(drop.rule, drop.stage) for drop in rejections(run.folder / "set-tasks")] == [("learnt", "pairs")] * 3
+
+
+def test_tasks_of_self_instruct_have_a_pair_for_each_instance(tmp_path: Path) -> None:
+    instances = [{"input": "One two", "output": "Two one"}, {"input": "", "output": "Nothing"}]
+    row = {"id": "t", "instruction": "Turn this round.", "instances": instances}
+    (tmp_path / "tasks.jsonl").write_text(json.dumps(row))
+    found = gather(Seed.model_validate({"sources": [{"path": str(tmp_path / "tasks.jsonl")}]})).kept
+    assert [(one.instruction, one.output) for one in found] == [
+        ("Turn this round.\n\nOne two", "Two one"),
+        ("Turn this round.", "Nothing"),
+    ]

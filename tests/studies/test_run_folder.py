@@ -14,9 +14,9 @@ from askback.export import export
 from askback.methods.humpback import humpback
 from askback.recipe import RecipeFile
 from askback.report.gather import gather
-from askback.studies import scaling
 from askback.studies.evaluation import evaluate
 from askback.studies.run_folder import chosen, data_round, finished, look
+from askback.studies.sets import set_of
 from tests.untrained import Untrained, write_recipe
 
 
@@ -76,8 +76,8 @@ def test_where_m0_is_the_result_all_name_the_same_data(seed_alone: Path, tmp_pat
     assert sum(sample.kind == "chosen" for sample in view.samples) == len(wanted)
     assert len(view.texts["output"]["chosen"]) == len(wanted)
     assert evaluate(seed_alone, Questions())["data"]["chosen"]["pairs"] == len(wanted)
-    with made.inside("scaling", None) as run:
-        assert scaling._set("curated", made, run).folder.name == "select-1"
+    with made.inside("study", None) as run:
+        assert set_of("curated", made, run).folder.name == "select-1"
 
 
 def test_an_unfinished_run_has_the_data_of_its_last_round(two_rounds: Path, tmp_path: Path) -> None:

@@ -1,13 +1,9 @@
-"""worker.py, where accelerate takes the CPU for one of the devices that it knows FSDP on; PyTorch's own knows it here."""
+"""Importing this has accelerate take the CPU for a device that it knows FSDP on; PyTorch's own FSDP knows the CPU."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 from accelerate import state
 from accelerate.utils import DistributedType
-
-from askback.train.worker import main
 
 
 def on_cpu(*_: Any, **__: Any) -> tuple[str, DistributedType]:
@@ -22,6 +18,3 @@ def without_cpu(self: state.PartialState, cpu: bool = False, **given: Any) -> No
 begin = state.PartialState.__init__
 state.PartialState._prepare_backend = on_cpu
 state.PartialState.__init__ = without_cpu
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

@@ -70,6 +70,14 @@ def stopping_after(steps: int) -> Any:
     return report
 
 
+@pytest.fixture(scope="module")
+def straight(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `job_of` done at once."""
+    folder = tmp_path_factory.mktemp("straight") / "m0"
+    finetune(job_of(tiny_model, folder), ignore)
+    return folder
+
+
 def test_a_job_leaves_a_model_that_engines_load(
     tiny_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,7 +199,7 @@ def train_seven_steps(job: Job, done: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_and_resumed_is_as_never_killed(tiny_model: Path, tmp_path: Path, kind: str) -> None:
+def test_killed_and_resumed_is_as_never_killed(libraries: None, tiny_model: Path, tmp_path: Path, kind: str) -> None:
     """kill -9 after the seventh step; the sixth step's checkpoint is the last that is whole."""
     straight = job_of(tiny_model, tmp_path / "straight/m0", options=KINDS[kind])
     finetune(straight, ignore)
@@ -221,7 +229,7 @@ def test_killed_and_resumed_is_as_never_killed(tiny_model: Path, tmp_path: Path,
 
 @pytest.mark.parametrize("written", ["nothing", "half", "all"])
 def test_a_kill_while_the_bfloat16_form_is_written_leaves_none_of_it(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+    straight: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     from askback.train import finetune as module
 
@@ -232,37 +240,34 @@ def test_a_kill_while_the_bfloat16_form_is_written_leaves_none_of_it(
             os.truncate(target / "model.safetensors", 1000)
         raise KeyboardInterrupt
 
-    straight, job = (job_of(tiny_model, tmp_path / name / "m0") for name in ("straight", "killed"))
-    finetune(straight, ignore)
+    job = job_of(tiny_model, tmp_path / "killed/m0")
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(sys.modules[module.__module__], "write_bfloat16", killed)
         finetune(job, ignore)
     assert not (tmp_path / "killed/m0/model-bfloat16").exists()
     finetune(job, ignore)
-    assert contents(tmp_path / "killed/m0") == contents(tmp_path / "straight/m0")
+    assert contents(tmp_path / "killed/m0") == contents(straight)
     assert not list((tmp_path / "killed/m0").glob("*.tmp"))
     shutil.rmtree(tmp_path / "killed/m0/model-bfloat16")
     finetune(job, ignore)  # a job is finished with both forms alone
-    assert contents(tmp_path / "killed/m0") == contents(tmp_path / "straight/m0")
+    assert contents(tmp_path / "killed/m0") == contents(straight)
 
 
 @pytest.mark.parametrize("step", [3, 10])
-def test_an_interrupted_job_saves_first(tiny_model: Path, tmp_path: Path, step: int) -> None:
-    straight, stopped = job_of(tiny_model, tmp_path / "straight"), job_of(tiny_model, tmp_path / "stopped")
-    finetune(straight, ignore)
+def test_an_interrupted_job_saves_first(straight: Path, tiny_model: Path, tmp_path: Path, step: int) -> None:
+    stopped = job_of(tiny_model, tmp_path / "stopped")
     with pytest.raises(Interrupted, match="stopped by the test"):
         finetune(stopped, stopping_after(step))
     assert not (tmp_path / "stopped/model").exists()
     told: list[tuple[int, int]] = []
     metrics = finetune(stopped, lambda steps, tokens: told.append((steps, tokens)))
     assert [steps for steps, _ in told] == [step] + [1] * (10 - step)
-    assert sha256(tmp_path / "stopped") == sha256(tmp_path / "straight")
-    assert metrics["first_loss"] == lines_of(tmp_path / "straight")[0]["loss"]
+    assert sha256(tmp_path / "stopped") == sha256(straight)
+    assert metrics["first_loss"] == lines_of(straight)[0]["loss"]
 
 
-def test_a_half_written_checkpoint_is_passed_over(tiny_model: Path, tmp_path: Path) -> None:
-    straight, job = job_of(tiny_model, tmp_path / "straight"), job_of(tiny_model, tmp_path / "job")
-    finetune(straight, ignore)
+def test_a_half_written_checkpoint_is_passed_over(straight: Path, tiny_model: Path, tmp_path: Path) -> None:
+    job = job_of(tiny_model, tmp_path / "job")
     with pytest.raises(Interrupted):
         finetune(job, stopping_after(4))
     broken = tmp_path / "job/checkpoints/checkpoint-5"
@@ -273,8 +278,8 @@ def test_a_half_written_checkpoint_is_passed_over(tiny_model: Path, tmp_path: Pa
     told: list[tuple[int, int]] = []
     finetune(job, lambda steps, tokens: told.append((steps, tokens)))
     assert told[0] == (4, 0)
-    assert sha256(tmp_path / "job") == sha256(tmp_path / "straight")
-    assert lines_of(tmp_path / "job") == lines_of(tmp_path / "straight")
+    assert sha256(tmp_path / "job") == sha256(straight)
+    assert lines_of(tmp_path / "job") == lines_of(straight)
 
 
 def test_nothing_of_another_job_is_taken_up(tiny_model: Path, tmp_path: Path) -> None:

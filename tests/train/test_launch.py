@@ -16,7 +16,7 @@ from askback import owned
 from askback.errors import InputError, Interrupted, MissingExtra, RecipeError
 from askback.execution.shards import write_json
 from askback.recipe import Backward, Launch, Lora, Training
-from askback.train import Job, finetune
+from askback.train import Job, finetune, launch
 from askback.train.launch import (
     CONFIG,
     FOLDER,
@@ -31,6 +31,7 @@ from askback.train.launch import (
     write_job,
 )
 from askback.train.training_rows import Taught
+from tests.train import forked_launch
 from tests.train.examples import example, examples, lesson
 
 torch = pytest.importorskip("torch")
@@ -106,7 +107,7 @@ train_together(pickle.load(sys.stdin.buffer), Launch(processes=2), report, lambd
 """
 
 
-def test_two_processes_killed_and_resumed_are_as_one(tiny_model: Path, tmp_path: Path) -> None:
+def test_two_processes_killed_and_resumed_are_as_one(forked: None, tiny_model: Path, tmp_path: Path) -> None:
     straight, job = job_of(tiny_model, tmp_path / "one"), job_of(tiny_model, tmp_path / "two")
     expected = finetune(straight, ignore)
     with subprocess.Popen([sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -138,7 +139,7 @@ def test_two_processes_killed_and_resumed_are_as_one(tiny_model: Path, tmp_path:
     assert left[1] == sorted([*left[0], FOLDER])
 
 
-def test_two_nodes_stop_together_and_one_process_goes_on(tiny_model: Path, tmp_path: Path) -> None:
+def test_two_nodes_stop_together_and_one_process_goes_on(forked: None, tiny_model: Path, tmp_path: Path) -> None:
     """An adapter, trained by a process on each of two nodes that meet here."""
     straight, job = job_of(tiny_model, tmp_path / "one", LORA), job_of(tiny_model, tmp_path / "run/m0", LORA)
     finetune(straight, ignore)
@@ -151,13 +152,13 @@ def test_two_nodes_stop_together_and_one_process_goes_on(tiny_model: Path, tmp_p
     from askback.engines.vllm.vllm_server import _free_port
 
     devices = Launch(nodes=2, main_address=f"127.0.0.1:{_free_port()}")
-    other = [sys.executable, "-m", "askback", "join", str(tmp_path / "run"), "--node", "1"]
-    with subprocess.Popen(other) as node:
-        try:
-            with pytest.raises(Interrupted, match="checkpoint is saved"):
-                train_together(job, devices, count, lambda: done >= 2)
-        finally:
-            node.terminate()
+    other = forked_launch.joining(tmp_path / "run", node=1)
+    try:
+        with pytest.raises(Interrupted, match="checkpoint is saved"):
+            train_together(job, devices, count, lambda: done >= 2)
+    finally:
+        other.terminate()
+        other.join()
     assert 2 <= done < 8
     told: list[tuple[int, int]] = []
     finetune(job, lambda *more: told.append(more))
@@ -165,8 +166,14 @@ def test_two_nodes_stop_together_and_one_process_goes_on(tiny_model: Path, tmp_p
     assert_same(tiny_model, tmp_path / "one", tmp_path / "run/m0")
 
 
+@pytest.fixture
+def forked(libraries: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `train_together` launch by forks."""
+    monkeypatch.setattr(launch, "launched", forked_launch.launched)
+
+
 @pytest.mark.parametrize("kind", ["full", "lora"])
-def test_fsdp_is_as_one(tiny_model: Path, tmp_path: Path, kind: str) -> None:
+def test_fsdp_is_as_one(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """Stopped after a few steps, and resumed."""
     options = LORA if kind == "lora" else FULL.model_copy(update={"steps": 8})
     straight, job = job_of(tiny_model, tmp_path / "one", options), job_of(tiny_model, tmp_path / "two", options)
@@ -175,20 +182,21 @@ def test_fsdp_is_as_one(tiny_model: Path, tmp_path: Path, kind: str) -> None:
     folder = owned.whole(tmp_path / "two" / FOLDER)
     write_json(folder / CONFIG, accelerate_config(Launch(processes=2, strategy="fsdp")))
     write_job(folder / JOB, job)
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(folder / CONFIG)]
-    command += ["-m", "tests.train.fsdp_on_cpu", str(folder / JOB)]
+    monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "cpu")
     if kind == "full":
         (folder / STOP).touch()
-        subprocess.run(command, check=True, env=os.environ | {"ACCELERATE_TORCH_DEVICE": "cpu"})
+        with forked_launch.launched(folder, cpu_has_fsdp=True) as process:
+            assert process.wait() == 0
         assert json.loads((folder / "failed-0.json").read_text("utf-8"))["kind"] == "Interrupted"
         assert not (tmp_path / "two/model").exists()
         assert len(losses_of(tmp_path / "two")) == 1
         (folder / STOP).unlink()
-    subprocess.run(command, check=True, env=os.environ | {"ACCELERATE_TORCH_DEVICE": "cpu"})
+    with forked_launch.launched(folder, cpu_has_fsdp=True) as process:
+        assert process.wait() == 0
     assert_same(tiny_model, tmp_path / "one", tmp_path / "two")
 
 
-def test_what_goes_wrong_in_one_process_is_told(tiny_model: Path, tmp_path: Path) -> None:
+def test_what_goes_wrong_in_one_process_is_told(forked: None, tiny_model: Path, tmp_path: Path) -> None:
     options = Training(steps=8, batch_size=4, learning_rate=1e30, trl={"bf16": False})
     with pytest.raises(InputError, match=r"training loss is (nan|inf) at step \d.*lower learning_rate"):
         train_together(job_of(tiny_model, tmp_path, options), TWO, ignore, never)

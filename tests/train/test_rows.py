@@ -14,6 +14,7 @@ from askback.engines.scripted import Scripted
 from askback.prompts.prompt import Prompt, ask
 from askback.recipe import Score, Training
 from askback.records import Origin, exchange
+from askback.rewrite.answer import ANSWERING
 from askback.train import batch_size_for, steps_for
 from askback.train.training_rows import (
     PAPER_STEPS,
@@ -22,6 +23,8 @@ from askback.train.training_rows import (
     Schedule,
     arrange,
     micro_batch_for,
+    padding_of,
+    rewritten,
     row_of,
     schedule,
     tokenize,
@@ -29,7 +32,7 @@ from askback.train.training_rows import (
 from tests.tiny import build_tokenizer
 from tests.train.examples import asked_of, example, examples, learnt_of, lesson
 
-BACKWARD_WORDS = "Treat it as an answer that an assistant gave"
+BACKWARD_WORDS = "Which question or instruction from a user does the text below answer best?"
 
 
 @pytest.fixture(scope="module", params=["system role", "no system role"])
@@ -99,6 +102,16 @@ def test_judgements_share_batches_and_each_batch_is_in_order_of_length() -> None
     short = [row._replace(judgement=False) for row in rows]
     alike = [row._replace(learnt=[False] * (row.tokens - 9) + [True] * 9) for row in short]
     assert arrange(short, 16, 8, seed=3) == arrange(alike, 16, 8, seed=3), "a short answer is no judgement"
+
+
+def test_a_triple_is_trained_as_the_rewriter_is_asked_and_is_whole_or_not_at_all(tokenizer: Any) -> None:
+    one = replace(example(3), original="The text says that it carries three boats.")
+    row = tokenize(tokenizer, one, "rewrite", 2048)
+    assert row and asked_of(row) == prompts.render(tokenizer, ANSWERING.asks(one.instruction, one.original))
+    assert tokenizer.decode(learnt_of(row)) == one.output + "<|im_end|>"
+    assert tokenize(tokenizer, one, "rewrite", row.tokens) == row
+    assert tokenize(tokenizer, one, "rewrite", row.tokens - 1) is None
+    assert not rewritten(tokenizer, one, "rewrite")
 
 
 @pytest.mark.parametrize("direction", ["backward", "forward"])
@@ -252,14 +265,24 @@ def test_batches_are_full_and_even(count: int, steps: int, batch_size: int, seed
     assert sum(len(set(batch)) < batch_size for batch in batches) <= borders
 
 
-@given(st.lists(st.lists(st.integers(1, 400), min_size=12, max_size=12).map(sorted), min_size=1), st.integers(1, 3000))
-def test_a_micro_batch_is_the_largest_that_fits(lengths: list[list[int]], limit: int) -> None:
+@given(
+    st.lists(st.lists(st.integers(1, 400), min_size=12, max_size=12).map(sorted), min_size=1),
+    st.integers(1, 3000),
+    st.booleans(),
+)
+def test_a_micro_batch_is_the_largest_that_fits(lengths: list[list[int]], limit: int, packed: bool) -> None:
     def widest(size: int) -> int:
-        return max(size * max(batch[at : at + size]) for batch in lengths for at in range(0, 12, size))
+        parts = [batch[at : at + size] for batch in lengths for at in range(0, 12, size)]
+        return max(sum(part) if packed else size * max(part) for part in parts)
 
-    size = micro_batch_for(lengths, limit)
+    size = micro_batch_for(lengths, limit, packed=packed)
     assert size == 1 or widest(size) <= limit
     assert all(widest(larger) > limit for larger in (2, 3, 4, 6, 12) if larger > size)
+
+
+def test_padding_is_what_the_rows_of_a_micro_batch_lack_of_its_longest() -> None:
+    assert padding_of([[1, 2, 3, 5], [2, 2, 4, 4]], 2) == 1 + 2 + 0 + 0
+    assert padding_of([[1, 2, 3, 5], [2, 2, 4, 4]], 1) == 0
 
 
 @pytest.mark.parametrize(("processes", "expected"), [(1, 12), (2, 6), (4, 3), (12, 1)])

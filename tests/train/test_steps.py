@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from askback.execution.run import Run
-from askback.execution.shards import Records
+from askback.execution.shards import Records, write_records
 from askback.recipe import Backward, RecipeFile
+from askback.records import Example
 from askback.seed.load import load_seed
-from askback.train.steps import train_backward
+from askback.train.steps import taught_by, train_backward
+from tests.train.examples import example, examples
 
 
 def test_refusals_are_taught_beside_the_seed(tiny_model: Path, tmp_path: Path) -> None:
@@ -28,3 +30,14 @@ def test_refusals_are_taught_beside_the_seed(tiny_model: Path, tmp_path: Path) -
     step = json.loads((run.folder / "backward/step.json").read_text())
     taught = sum(pair.split == "train" for pair in Records[Any](run.folder / "seed", ""))
     assert taught < 40 and step["counts"]["examples"]["entered"] == taught + math.ceil(0.1 * taught)
+
+
+def test_a_seed_that_is_given_twice_is_learnt_twice_by_ids_of_its_own(tmp_path: Path) -> None:
+    """Batches are drawn by ids, so copies of one id would share a batch."""
+    given = [*examples(4), example(9, split="held-out")]
+    write_records(tmp_path / "kept-00000.parquet", Example, given)
+    seed = Records[Example](tmp_path, "seed")
+    once, twice = taught_by([seed]), taught_by([seed, seed])
+    assert once == twice[:4] == given[:4]
+    assert [one.messages for one in twice[4:]] == [one.messages for one in once]
+    assert len({one.id for one in twice}) == 8 and twice == taught_by([seed, seed])

@@ -1,18 +1,20 @@
 import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from askback import owned
+from askback.engines.local import attention
+from askback.engines.local.lines import can_pack
 from askback.errors import RecipeError
 from askback.recipe import Training
 from askback.train import Job, check_options, finetune
 from askback.train.checkpoints import Watch
 from askback.train.trainer import MASKED, build_trainer, label_loss, labels
-from askback.train.training_rows import Row, arrange, tokenize
+from askback.train.training_rows import Row, arrange, row_of, tokenize
+from tests.tiny import ARCHITECTURES, random_model
 from tests.train.examples import asked_of, examples, learnt_of, lesson
 
 torch = pytest.importorskip("torch")
@@ -40,18 +42,20 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_the_labels_are_the_answer_and_its_stop_token(tiny_model: Path, tmp_path: Path) -> None:
-    """What reaches the model, in the order planned: batches of 6 in passes of 2."""
+    """What reaches the model, in the order planned: batches of 6 in passes of 2, which are one line each."""
     trainer, rows, batches = trainer_on(tiny_model, tmp_path, Training(trl={"per_device_train_batch_size": 2}))
     expected = [rows[index] for batch in batches for index in batch]
     seen = 0
     for inputs in trainer.get_train_dataloader():
-        assert len(inputs["input_ids"]) == 2
-        for ids, found, mask in zip(inputs["input_ids"], inputs["labels"], inputs["attention_mask"], strict=True):
+        sizes = inputs["cu_seq_lens_q"].diff().tolist()
+        assert len(sizes) == 2
+        parts = (inputs[name][0].split(sizes) for name in ("input_ids", "labels", "position_ids"))
+        for ids, found, place in zip(*parts, strict=True):
             row = expected[seen]
-            assert ids[mask == 1].tolist() == row.ids
-            assert found[mask == 1].tolist() == [MASKED] * len(asked_of(row)) + learnt_of(row)
-            assert found[found != MASKED].tolist()[-1] == trainer.processing_class.eos_token_id
-            assert (found[mask == 0] == MASKED).all()
+            assert ids.tolist() == row.ids
+            assert found.tolist() == [MASKED] * len(asked_of(row)) + learnt_of(row)
+            assert found.tolist()[-1] == trainer.processing_class.eos_token_id
+            assert place.tolist() == list(range(row.tokens))
             seen += 1
     assert seen == len(expected)
 
@@ -62,10 +66,11 @@ def test_the_label_loss_and_its_gradients_are_the_models_own(tiny_model: Path, t
     ours = trainer.model
     theirs = copy.deepcopy(ours)
     theirs.__dict__.pop("forward", None)  # TRL puts its own in its place
+    theirs.set_attn_implementation("sdpa")
     tokens = (inputs["labels"][:, 1:] != MASKED).sum()
     assert tokens == sum(len(learnt_of(rows[index])) for index in batches[0])
     loss = label_loss(ours, inputs, tokens)
-    reference = theirs(**inputs).loss
+    reference = theirs(**padded([rows[index] for index in batches[0]])).loss
     torch.autograd.backward(loss)
     torch.autograd.backward(reference)
     torch.testing.assert_close(loss, reference, atol=1e-5, rtol=0)
@@ -73,34 +78,65 @@ def test_the_label_loss_and_its_gradients_are_the_models_own(tiny_model: Path, t
         torch.testing.assert_close(one.grad, other.grad, atol=1e-5, rtol=1e-4)
 
 
+def collated(rows: list[Row], padding_free: bool) -> dict[str, Any]:
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    given = [{"input_ids": row.ids, "labels": labels(row)} for row in rows]
+    inputs: dict[str, Any] = DataCollatorForLanguageModeling(0, padding_free=padding_free)(given)
+    return inputs
+
+
+def padded(rows: list[Row]) -> dict[str, Any]:
+    return collated(rows, padding_free=False)
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES.keys() - {"Gemma2", "Bloom", "Lfm2"}))
+def test_rows_in_one_line_give_the_loss_and_gradients_of_padded_ones(name: str) -> None:
+    ours = random_model(name)
+    theirs = copy.deepcopy(ours)
+    attention.use(ours)
+    assert can_pack(ours)
+    lengths = enumerate((30, 9, 70, 70, 17))
+    rows = [row_of("", [([3 + at * of % 400 for at in range(long)], [7 + of, 9])], False) for of, long in lengths]
+    loss, expected = label_loss(ours, collated(rows, padding_free=True), None), label_loss(theirs, padded(rows), None)
+    torch.testing.assert_close(loss, expected, atol=1e-4, rtol=0)
+    torch.autograd.backward([loss, expected])
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-4, rtol=1e-3)
+
+
+def test_rows_are_padded_where_attention_cannot_keep_them_apart(tiny_model: Path, tmp_path: Path) -> None:
+    from askback.engines.local import lines
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_tried", lambda _: False)
+        trainer, rows, batches = trainer_on(tiny_model, tmp_path, Training(trl=FLOAT32))
+    inputs = next(iter(trainer.get_train_dataloader()))
+    assert inputs["attention_mask"].sum() == sum(rows[index].tokens for index in batches[0])
+    assert "cu_seq_lens_q" not in inputs
+
+
 def test_a_prefix_read_once_gives_the_same_loss_and_gradients(tiny_model: Path) -> None:
     from askback.engines.local.loading import load
 
     model, tokenizer = load(tiny_model, torch.float32)
+    attention.use(model)
     taught = [lesson(one, float(at % 5 + 1)) for at, one in enumerate(examples(5))]
     rows = [row for one in taught if (row := tokenize(tokenizer, one, "forward", 2048))]
-    width = max(row.tokens for row in rows)
-
-    def padded(of: Callable[[Row], list[int]], with_: int) -> Any:
-        return torch.tensor([of(row) + [with_] * (width - row.tokens) for row in rows])
-
-    inputs = {
-        "input_ids": padded(lambda row: row.ids, 0),
-        "attention_mask": padded(lambda row: [1] * row.tokens, 0),
-        "labels": padded(lambda row: labels(row), MASKED),
-    }
     losses, gradients, read = [], [], []
     model.get_input_embeddings().register_forward_hook(lambda _, given, __: read.append(given[0].numel()))
-    for share in (False, True):
+    for inputs, share in ((padded(rows), True), (collated(rows, True), False), (collated(rows, True), True)):
         model.zero_grad()
         loss = label_loss(model, inputs, None, share)
         torch.autograd.backward(loss)
         losses.append(loss)
         gradients.append([one.grad.clone() for one in model.parameters()])
-    torch.testing.assert_close(losses[1], losses[0], atol=1e-6, rtol=0)
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
-    assert read[0] == 5 * width and sum(read[1:]) < read[0] / 2
+    for found, their in zip(losses[1:], gradients[1:], strict=True):
+        torch.testing.assert_close(found, losses[0], atol=1e-5, rtol=0)
+        for one, other in zip(their, gradients[0], strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    assert read[:2] == [5 * max(row.tokens for row in rows), sum(row.tokens for row in rows)]
+    assert sum(read[2:]) < read[1] / 2
 
 
 @pytest.mark.parametrize("passes", [1, 4])
@@ -123,7 +159,7 @@ def test_the_first_loss_is_the_mean_over_the_label_tokens(tiny_model: Path, tmp_
         for at, token in enumerate(learnt_of(row), start=len(asked_of(row))):
             total -= log_probabilities[at - 1, token].item()
         count += len(learnt_of(row))
-    assert metrics["label_tokens"] == count
+    assert (metrics["label_tokens"], metrics["padding"]) == (count, 0)
     assert metrics["first_loss"] == pytest.approx(total / count, abs=1e-4)
 
 

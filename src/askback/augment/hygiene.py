@@ -27,14 +27,22 @@ def fault(completion: Completion, segment: Segment, options: Augment) -> tuple[s
     instruction = completion.text.strip()
     if not words(instruction):
         return "empty", "no word in it"
+    if _declines(instruction, options):
+        return "no-instruction", "the model that writes instructions found none"
     if not completion.finished:
         return "unfinished", f"not ended within {options.max_new_tokens} tokens"
-    if _spoken(instruction) == _NO_INSTRUCTION:
-        return "no-instruction", "the backward model found none"
     for name, rule in RULES.items():
         if name not in options.skip_rules and (detail := rule(instruction, segment, options)):
             return name, detail
     return None
+
+
+def _declines(instruction: str, options: Augment) -> bool:
+    """Return whether the answer is that no instruction fits; a model that was not trained on these words may go on."""
+    spoken = _spoken(instruction)
+    return spoken == _NO_INSTRUCTION or (
+        options.prompt == "writer" and spoken[: len(_NO_INSTRUCTION)] == _NO_INSTRUCTION
+    )
 
 
 def too_long(instruction: str, segment: Segment, options: Augment) -> str:
@@ -45,17 +53,21 @@ def too_long(instruction: str, segment: Segment, options: Augment) -> str:
 
 PROMPT_WORDS = 6
 """Number of words in a row from the backward prompt that count as a leak (ours)."""
+_MARK = re.compile(r"\b(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8}\b")
+"""The form of the marks around a text in a prompt (`prompts.marker`), but for one in forty, which is a number."""
 
 
 def template_leak(instruction: str, segment: Segment, options: Augment) -> str:
-    """Find words of the prompt, a tag or chat-template markup in an instruction (method.md 6.3, 6.4)."""
+    """Find words of the prompt, a tag, a mark or chat-template markup in an instruction (method.md 6.3, 6.4)."""
     if prompts.inert(instruction) != instruction:
         return "holds chat-template markup"
     lower = instruction.lower()
     for tag in (prompts.SEED_TAG, prompts.WEB_TAG):
         if tag.lower().rstrip(".") in lower:
             return f"holds the tag {tag!r}"
-    copied = _shared_run(instruction, _PROMPT, PROMPT_WORDS)
+    if mark := next((mark for mark in _MARK.findall(instruction) if mark not in segment.text), ""):
+        return f"holds a mark: {mark}"
+    copied = _shared_run(instruction, _PROMPTS[options.prompt], PROMPT_WORDS)
     return f"repeats the prompt: {copied!r}" if copied else ""
 
 
@@ -268,5 +280,9 @@ _SPOKEN_WORDS = re.compile(r"\w+(?:'\w+)?")
 _QUESTION_ENDS = re.compile(rf"\?(?=[\s\"”')\]]|$)|[{QUESTIONS[1:]}]")
 _SENTENCE_ENDS = re.compile(rf"[\n{re.escape(''.join(FINAL))}{QUESTIONS}]+|{PHRASE_SPACE}")
 _CLAUSE_ENDS = re.compile(r"[.!:;,\n]+")
-_PROMPT = prompts.backward("").user
+_PROMPTS = {
+    "backward": prompts.backward("").user,
+    "writer": "\n".join(prompts.writer("", style, [("", "")]).user for style in prompts.STYLES),
+}
+"""The words of each prompt that asks for an instruction."""
 _NO_INSTRUCTION = _spoken(prompts.NO_INSTRUCTION)

@@ -20,8 +20,8 @@ app = typer.Typer(
     "9 a worker died, 10 the judge is no better than chance, 11 budget reached, 130 interrupted.",
 )
 COMMANDS: list[Callable[..., None]] = [
-    *(making.init, making.plan, making.corpus, making.run, making.join, making.status),
-    *(results.export, results.report, results.evaluate, results.scaling, results.calibrate),
+    *(making.init, making.plan, making.preview, making.corpus, making.run, making.join, making.status),
+    *(results.export, results.report, results.review, results.evaluate, results.study, results.calibrate),
     *(making.demo, making.models),
 ]
 for command in COMMANDS:

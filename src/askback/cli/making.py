@@ -9,31 +9,75 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from askback import owned
-from askback.cli.shared import Json, RecipePath, Redo, RunPath, Set, closing, console, load, recipes
+from askback.cli.shared import (
+    Json,
+    MaxHours,
+    MaxTokens,
+    MaxUsd,
+    RecipePath,
+    Redo,
+    RunPath,
+    Set,
+    closing,
+    console,
+    load,
+    recipes,
+    stopping,
+)
 from askback.errors import InputError, Interrupted, RecipeError
 
 if TYPE_CHECKING:
     from askback.recipe import RecipeFile
 
 
+TEMPLATES = {"humpback": "template"}
+"""The shipped recipe that a method's own is made from, where that is not called as the method is."""
+SERVER, KEY = "url: http://localhost:8000/v1", 'api_key_env: ""'
+"""Lines of a template that --url and --key-env fill in."""
+
+
 def init(
     name: Annotated[str, typer.Argument(help="Name of the run and of its folder.")] = "my-run",
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("recipe.yaml"),
+    method: Annotated[
+        str, typer.Option(help="Method: humpback, prompted, back_and_forth or reinstruct.", metavar="NAME")
+    ] = "humpback",
+    url: Annotated[
+        str, typer.Option(help="Server to ask, as https://host/v1; not for method humpback.", metavar="URL")
+    ] = "",
+    key_env: Annotated[
+        str, typer.Option(help="NAME of the environment variable that holds that server's key.", metavar="NAME")
+    ] = "",
     list: Annotated[bool, typer.Option("--list", help="List the recipes that come with askback.")] = False,
 ) -> None:
-    """Write a commented recipe to edit."""
+    """Write a commented recipe to edit. Without --method, it shows every option there is."""
     if list:
         for path in sorted(recipes().glob("*.yaml")):
             typer.echo(f"{path.stem:12} {path.read_text('utf-8').splitlines()[0].lstrip('# ')}")
         return
+    from askback.lookup import nearest
     from askback.recipe import NAME
+    from askback.recipe.names import METHODS
 
+    if method not in METHODS:
+        raise RecipeError(
+            f"--method {method}: no such method; allowed: {', '.join(METHODS)}.{nearest(method, METHODS)}"
+        )
     if not re.fullmatch(NAME, name):
         raise RecipeError(
             f"{name}: not a name for a run; use letters, digits, '.', '_' and '-', a letter or digit first"
         )
-    template = (recipes() / "template.yaml").read_text("utf-8")
-    owned.create(out, template.replace("name: my-run", f"name: {json.dumps(name)}", 1))
+    text = (recipes() / f"{TEMPLATES.get(method, method)}.yaml").read_text("utf-8")
+    given = {"name: my-run": f"name: {json.dumps(name)}"}
+    given |= {SERVER: f"url: {json.dumps(url)}"} if url else {}
+    given |= {KEY: f"api_key_env: {json.dumps(key_env)}"} if key_env else {}
+    for line, own in given.items():
+        if line not in text:
+            raise RecipeError(
+                f"--url and --key-env: method {method} asks models that it trains; name a server in {out}"
+            )
+        text = text.replace(line, own, 1)
+    owned.create(out, text)
     typer.echo(f"Wrote {out}. Edit it, then: askback plan {out}")
 
 
@@ -49,6 +93,10 @@ def plan(
     source: Annotated[
         Path | None, typer.Option("--from", help="Estimate times from the speed of this run's steps.", metavar="RUN")
     ] = None,
+    rates: Annotated[
+        Path | None,
+        typer.Option(help="Estimate times from what benchmarks/gpu.py --json measured on a card.", metavar="FILE"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a recipe and show its steps, records, tokens, time, disk and, where the recipe gives prices, money.
@@ -56,14 +104,16 @@ def plan(
     Runs nothing, and loads no model without --measure, which saves the measured speeds in the run folder.
     """
     from askback.plan import Plan
-    from askback.plan.servers import ROLES, ask_servers
+    from askback.plan.servers import ask_servers
+    from askback.recipe.resources import ASKED
     from askback.report.terminal import show_plan
 
-    looked = Plan(load(recipe, set), source=source)
+    looked = Plan(load(recipe, set), source=source, of_card=rates)
     if measure:
         typer.echo("Measuring the base model's speed on this machine: about a minute.", err=True)
         looked.measure()
-    for offer in ask_servers(looked.file, (*ROLES, "compare")) if probe else []:
+    roles = tuple(role for role in ASKED if role in {step.engine for step in looked.steps})
+    for offer in ask_servers(looked.file, (*roles, "compare")) if probe else []:
         for line in (offer.description, *looked.check_offer(offer)):
             typer.echo(line, err=True)
     if as_json:
@@ -74,6 +124,29 @@ def plan(
             typer.echo(f"\nNext: askback run {recipe}")
     looked.refusals.refuse()
     looked.drift()
+
+
+def preview(
+    recipe: RecipePath,
+    set: Set = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=100, help="Number of segments to ask about.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Show a few pairs of a recipe that trains nothing, and what all would cost.
+
+    Makes the corpus, and asks about its first segments. The run takes these answers over, so that nothing is paid twice.
+    """
+    from askback.execution.progress import Progress
+    from askback.plan.preview import preview as look
+    from askback.report.terminal import show_preview
+
+    with stopping():
+        found = look(load(recipe, set), count, Progress())
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, default=str))
+        return
+    show_preview(found, console())
+    typer.echo(f"\nNext: askback run {recipe}")
 
 
 def corpus(
@@ -114,13 +187,9 @@ def run(
     source: Annotated[
         Path | None, typer.Option("--from", help="Take over identical finished steps from this run.", metavar="RUN")
     ] = None,
-    max_hours: Annotated[float | None, typer.Option(min=0, help="Hours of work after which the run stops.")] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(min=0, help="Tokens read, written and trained on after which the run stops.")
-    ] = None,
-    max_usd: Annotated[
-        float | None, typer.Option(min=0, help="US dollars, by the recipe's prices, after which the run stops.")
-    ] = None,
+    max_hours: MaxHours = None,
+    max_tokens: MaxTokens = None,
+    max_usd: MaxUsd = None,
 ) -> None:
     """Run a recipe, or resume it. Ctrl-C finishes the work in flight and saves; the same command resumes the run.
 
@@ -180,39 +249,65 @@ def status(run: RunPath, as_json: Json = False) -> None:
     show_losses(run, console())
 
 
-def demo(out: Annotated[Path, typer.Option(help="Folder for the exported data set.")] = Path("data/demo")) -> None:
-    """Run a small example of the whole loop: this machine's documentation, a bundled seed, the embedded model."""
-    from askback.execution.progress import Progress
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Folder for the exported data set; by default data/demo.")] = None,
+    docs: Annotated[
+        Path | None,
+        typer.Option(help="Folder of your own documents: HTML, Markdown, text, PDF.", metavar="FOLDER"),
+    ] = None,
+    set: Set = None,
+) -> None:
+    """Run the whole loop in a few minutes: this machine's documentation or yours, a bundled seed, the embedded model.
+
+    What is done is said in plain words, and pairs are shown as they are written.
+    """
     from askback.export import check_out, export
     from askback.plan import running
-    from askback.recipe.file import load_recipe
-    from askback.report.terminal import show_pairs
+    from askback.plan.demo import check_corpus, expected, load_demo
+    from askback.report.guide import Guide, show_best
+    from askback.report.html import write_report
+    from askback.studies.run_folder import result
+    from askback.studies.summary import learnt
 
-    file = load_recipe(recipes() / "demo.yaml")
-    check_out(Path(file.resources.runs) / file.name, out)  # not after ten minutes
-    folder = running.run(file, progress=Progress())
+    file = load_demo(recipes() / "demo.yaml", docs, set)
+    out = out or Path("data") / file.name
+    check_out(Path(file.resources.runs) / file.name, out)  # not after five minutes
+    screen = console()
+    guide = Guide(screen)
+    guide.say("Measuring for some twenty seconds how fast this machine learns …")
+    guide.say(expected(file))
+    check_corpus(file, guide)
+    folder = running.run(file, progress=guide)
     count = export(folder, out)
-    show_pairs(folder, console())
-    closing(folder)
-    typer.echo(
-        f"\nRun folder:  {folder}\nData set:    {out}  ({count:,} pairs; datasets.load_dataset({str(out)!r}))\n"
-        f"\nNext:  askback status {folder}\n"
-        "       askback init my-run        # a recipe for your own documents and seed pairs\n"
-        "       askback plan recipe.yaml"
+    report = folder / "report.html"
+    write_report([folder], report)
+    guide.say("")
+    show_best(folder, screen)
+    if (found := result(folder)) is not None:
+        guide.say(learnt(found, count))
+    guide.say(
+        f"\nReport:    {report}\nData set:  {out}  ({count:,} pairs; datasets.load_dataset({str(out)!r}))\n"
+        f"\nNext:  askback demo --docs FOLDER    # the same with documents of your own\n"
+        f"       askback status {folder}     # every step, every figure\n"
+        "       askback init my-run           # a recipe for your own documents and seed pairs"
     )
 
 
 def models(
     fetch: Annotated[str | None, typer.Option(help="Download this model now.", metavar="NAME")] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept the terms of a model that has its own.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the models that come with askback, or download one."""
     from askback.models import builtin
 
     if fetch:
-        if builtin.cached(fetch) is None:
-            typer.echo(f"Fetching {fetch}, about 100 MB, and unpacking it: half a minute or so.", err=True)
-        typer.echo(f"{fetch}: {builtin.fetch(fetch)}")
+        wanted = builtin.find(fetch)
+        if builtin.cached(fetch) is None and (accept_licence or not wanted.terms):
+            typer.echo(f"Fetching {fetch}, {wanted.megabytes} MB, and unpacking it: half a minute or so.", err=True)
+        typer.echo(f"{fetch}: {builtin.fetch(fetch, accept=accept_licence)}")
         return
     rows = [
         {"name": f"builtin:{name}", "licence": model.licence, "parameters": model.parameters}

@@ -1,4 +1,4 @@
-"""The commands about a run's results: export, report, calibrate, evaluate, scaling."""
+"""The commands about a run's results: export, report, calibrate, evaluate, study."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from askback.cli.shared import Json, Limit, RecipePath, RunPath, Set, console, listed, load, stopping
+from askback.cli.shared import (
+    Json,
+    Limit,
+    MaxHours,
+    MaxTokens,
+    MaxUsd,
+    RecipePath,
+    RunPath,
+    Set,
+    console,
+    listed,
+    load,
+    stopping,
+)
 from askback.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -62,11 +75,56 @@ def report(
     typer.echo(f"Wrote {out}")
 
 
+def review(
+    run: RunPath,
+    by: Annotated[str, typer.Option("--as", help="Your name, which stands beside your labels.", metavar="NAME")] = "",
+    pairs: Annotated[int, typer.Option(min=1, help="Number of pairs to ask about, the first of a queue.")] = 100,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes one that is free.")] = 0,
+    labels: Annotated[
+        Path | None, typer.Option(help="Serve no page; add the labels of this file to the run's.", metavar="FILE")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Serve no page; write the pairs to this file, to be labelled elsewhere.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="Format of --out: argilla or label-studio.")] = "label-studio",
+    as_json: Json = False,
+) -> None:
+    """Read a run's pairs on a page of this machine and say what you think; labels go to labels.jsonl in the run folder.
+
+    The judge's score and choice are not shown before you have labelled a pair. At the end, and with --json at once, the
+    number of labels is printed, and how far people agree.
+    """
+    import getpass
+
+    from askback.curate.label_file import NAME, read_labels
+    from askback.report.review_view import show_labels
+    from askback.review import exchange, start
+
+    by = by.strip() or getpass.getuser()
+    if out:
+        typer.echo(f"{exchange.write_out(run, out, format, pairs):,} pairs in {out}")
+        return
+    if labels:
+        typer.echo(f"{exchange.take_in(run, labels, by):,} labels added to {run / NAME}")
+    elif not as_json:
+        start(run, by, pairs, port)
+    found = read_labels(run / NAME).agreement()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        show_labels(run / NAME, found, console())
+
+
 def calibrate(
     recipe: RecipePath,
     set: Set = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Pairs you have rated: rows of instruction, output, label.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="Pairs people rated or compared: a review's labels.jsonl, CSV, JSON or Parquet; rows of instruction, "
+            "output, label, or of instruction, output_1, output_2, preference.",
+            metavar="FILE",
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option(help="Judge: m0, m1, …, base, or a model folder; by default m0 if there is one.")
@@ -74,7 +132,7 @@ def calibrate(
     scorers: Annotated[str, typer.Option(help="Scorers, with commas between, or all; by default the recipe's.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Measure the judge on held-out pairs, true and damaged, and on pairs you have rated."""
+    """Measure the judge on held-out pairs, true and damaged, and on pairs that people have rated or compared."""
     from askback.execution.on_disk import read_json
     from askback.execution.progress import Progress
     from askback.execution.run import Run
@@ -172,15 +230,24 @@ def evaluate(
     typer.echo(f"\nAll figures: {run / 'evaluate' / 'summary.json'}")
 
 
-def scaling(
+def study(
     recipe: Annotated[Path, typer.Argument(help="A recipe whose run is finished, or its folder.", metavar="RECIPE")],
-    sizes: Annotated[str, typer.Option(help="Numbers of examples, with commas between.")] = "100,200,400",
     sets: Annotated[
         str,
         typer.Option(
-            help="Sets: curated, uncurated, seed or FORMAT:FILE, as in alpaca:a.json; seed+SET adds the whole seed."
+            help="Sets: seed, curated, uncurated, random (of the same lengths), swapped (another's instruction), round-T, "
+            "A_K (scores from K), FILE or FORMAT:FILE; seed+SET adds the whole seed."
         ),
-    ] = "curated,uncurated,seed",
+    ] = "seed+curated,seed+random,seed+swapped",
+    sizes: Annotated[str, typer.Option(help="Numbers of examples, with commas between; by default all curated.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of trainings of each set, each with another seed.")] = 3,
+    contrasts: Annotated[
+        str, typer.Option(help="Comparisons, as SET:SET,SET:SET; by default those the paper claims, and the controls.")
+    ] = "",
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option(help="File of people's pairs to measure on too, as FILE or FORMAT:FILE.", metavar="FILE"),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(min=1, help="Optimiser steps of each training; by default the recipe's, or the paper's table."),
@@ -193,32 +260,63 @@ def scaling(
     judge_key_env: JudgeKeyEnv = "",
     prompts: Annotated[str, typer.Option(help="Prompt set of the win rate: a file, or held-out.")] = "held-out",
     limit: Limit = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be trained and how long it takes; no more.")
+    ] = False,
+    max_hours: MaxHours = None,
+    max_tokens: MaxTokens = None,
+    max_usd: MaxUsd = None,
     as_json: Json = False,
 ) -> None:
-    """Train on growing parts of each set, at equal steps, and fit loss and win rate to the number of examples."""
+    """Train on each set with several seeds, at equal steps, and compare: does the data help, and what of it does?"""
+    from askback.execution.budget import Budget
     from askback.execution.progress import Progress
-    from askback.report.evaluation_view import show_scaling
-    from askback.report.pictures import write_curves
-    from askback.studies.scaling import Scaling, scale
+    from askback.report.evaluation_view import show_study
+    from askback.report.pictures import write_figures
+    from askback.studies import study as studies
 
-    try:
-        numbers = tuple(map(int, listed(sizes)))
-    except ValueError:
-        raise RecipeError(f"--sizes {sizes}: expected whole numbers with commas between, as in 100,200,400") from None
     folder = recipe
     if not (recipe / "recipe.yaml").is_file():
         file = load(recipe, None)
         folder = Path(file.resources.runs) / file.name
-    judge_engine = _server(judge_url, judge_model, judge_key_env)
-    wanted = Scaling(numbers, tuple(listed(sets)), judge, prompts, limit, steps, judge_engine)
+    wanted = studies.Study(
+        sets=tuple(listed(sets)),
+        sizes=_whole_numbers(sizes),
+        seeds=seeds,
+        contrasts=tuple(map(_contrast, listed(contrasts))),
+        pairs=tuple(pairs or ()),
+        steps=steps,
+        judge=judge,
+        prompts=prompts,
+        limit=limit,
+        judge_engine=_server(judge_url, judge_model, judge_key_env),
+    )
+    progress = Progress()
+    progress.say(f"study: {studies.planned(folder, wanted)}")
+    if plan:
+        return
     with stopping():
-        found = scale(folder, wanted, Progress())
-    curves = write_curves(folder / "scaling", found)
+        found = studies.study(folder, wanted, progress, Budget(max_hours, max_tokens, max_usd))
+    figures = write_figures(folder / studies.FOLDER, found)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    show_scaling(found, console())
-    typer.echo(f"\nCurves: {', '.join(map(str, curves))}")
+    show_study(found, console())
+    typer.echo(f"\nFigures: {', '.join(map(str, figures))}")
+
+
+def _whole_numbers(sizes: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, listed(sizes)))
+    except ValueError:
+        raise RecipeError(f"--sizes {sizes}: expected whole numbers with commas between, as in 100,200,400") from None
+
+
+def _contrast(text: str) -> tuple[str, str]:
+    first, colon, second = text.partition(":")
+    if not (first and colon and second):
+        raise RecipeError(f"--contrasts {text}: expected SET:SET, as in seed+curated:seed+random")
+    return first, second
 
 
 def _source(path: str, format: str) -> "SeedSource":

@@ -22,6 +22,13 @@ Set = Annotated[
 ]
 Redo = Annotated[list[str] | None, typer.Option(help="Make this step and all that depend on it again.", metavar="STEP")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Largest number of prompts to take of a set.")]
+MaxHours = Annotated[float | None, typer.Option(min=0, help="Hours of work after which the run stops.")]
+MaxTokens = Annotated[
+    int | None, typer.Option(min=0, help="Tokens read, written and trained on after which the run stops.")
+]
+MaxUsd = Annotated[
+    float | None, typer.Option(min=0, help="US dollars, by the recipe's prices, after which the run stops.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

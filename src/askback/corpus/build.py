@@ -15,6 +15,7 @@ from askback.corpus.cut import cut
 from askback.corpus.dedup import Signatures, Signer, decide, parts_to_decide
 from askback.corpus.filters.word_lists import words_of
 from askback.corpus.forecast import forecast_of_segments, forecast_of_unique
+from askback.corpus.natural import is_natural
 from askback.corpus.presidio import installed
 from askback.corpus.readers import pieces, reader, splits
 from askback.corpus.repeated_paragraphs import Boilerplate, paragraphs_on_pages, repeated
@@ -64,7 +65,7 @@ def _fingerprint(source: CorpusSource) -> str:
     return fingerprint(remote) if remote else str(file_fingerprint(*(file for file in files if isinstance(file, Path))))
 
 
-@recorded(version=6, sources=sources, forecast=forecast_of_segments)
+@recorded(version=7, sources=sources, forecast=forecast_of_segments)
 def cut_documents(step: Step, options: Corpus) -> Records[Segment]:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
     found = [(source, *piece) for source in options.sources for piece in pieces(source)]
@@ -113,10 +114,11 @@ def _check_unchanged(paths: list[File], stamps: list[Stamp]) -> None:
             )
 
 
-@recorded(version=6, forecast=forecast_of_unique)
+@recorded(version=7, forecast=forecast_of_unique)
 def drop_duplicates(step: Step, options: Corpus, *, segments: Records[Segment]) -> Records[Segment]:
     """Drop exact and near duplicates over the whole corpus, keeping the first; set documents aside; then draw
-    `options.limit` segments of the others, and `options.held_out_limit` of those set aside.
+    `options.limit` segments of the others, and of those set aside `options.held_out_limit` that are natural pairs, if
+    there are as many, and as many that are none.
 
     Before that, paragraphs that are on `options.boilerplate_pages` pages of a host are taken out of its segments. What
     is compared is on disk while the step runs (`scratch`); a step that was stopped goes on with it.
@@ -134,8 +136,7 @@ def drop_duplicates(step: Step, options: Corpus, *, segments: Records[Segment]) 
     with step.progress.bar(step.name, parts, 0, "parts of the comparison") as bar:
         kept = decide(signatures, options.duplicate_jaccard, bar.add)
     aside = _set_aside(signatures, kept, options)
-    limits = options.limit, options.held_out_limit
-    highest = [_highest(signatures, kept, aside, bool(side), limit) for side, limit in enumerate(limits)]
+    highest = [_highest(signatures, kept, aside, side, limit) for side, limit in enumerate(_limits(options))]
     work = partial(_sift, options, aside, highest, signatures)
     unique = step.map(work, pieces, Segment, "segments")
     owned.remove(signatures.folder)
@@ -175,7 +176,7 @@ def _sign(
         groups.append(_groups(segment, random_seed))
         if number % 256 == 0:
             worker.report(256)
-    write_array(signatures.path("groups", piece.number), np.array(groups, np.uint64).reshape(-1, 2))
+    write_array(signatures.path("groups", piece.number), np.array(groups, np.uint64).reshape(-1, 3))
     signer.write(signatures, piece.number)
     worker.report(len(piece) % 256)
 
@@ -197,11 +198,12 @@ def _too_little(segment: Segment, gone: int, options: Corpus) -> str | None:
     return f"{detail}or more pages of the site, at least {options.min_chars} wanted"
 
 
-def _groups(segment: Segment, random_seed: int) -> tuple[int, int]:
-    """Return draws for the document that a segment is from, and for its site; a document without one is its own."""
+def _groups(segment: Segment, random_seed: int) -> tuple[int, int, int]:
+    """Return draws for the document that a segment is from, and for its site, and whether it is a natural pair (1, 0); a
+    document without a site is its own."""
     document = draw(random_seed, "held-out", segment.provenance.uri)
     site = host(segment.provenance.uri)
-    return document, draw(random_seed, "held-out", site) if site else document
+    return document, draw(random_seed, "held-out", site) if site else document, is_natural(segment)
 
 
 SITES = 20
@@ -219,6 +221,20 @@ class Aside(NamedTuple):
         found: Array = groups[:, self.column] < np.uint64(self.below)
         return found
 
+    def sides(self, groups: Array) -> Array:
+        """Return the side of each segment, as in `_limits`: 0 not set aside, 1 set aside, 2 that as a natural pair."""
+        found: Array = self.of(groups) * (np.uint64(1) + groups[:, NATURAL])
+        return found
+
+
+NATURAL = 2
+"""The column of groups that tells natural pairs."""
+
+
+def _limits(options: Corpus) -> tuple[int | None, int, int]:
+    """Return the largest number of segments to keep of each side."""
+    return options.limit, options.held_out_limit, options.held_out_limit
+
 
 def _set_aside(signatures: Signatures, kept: Array, options: Corpus) -> Aside:
     """Return what is set aside; nothing where it would be all there is."""
@@ -235,7 +251,7 @@ def _kept_groups(signatures: Signatures, kept: Array) -> Iterator[Array]:
     return (np.load(path, mmap_mode="r")[kept[first:stop]] for path, first, stop in pieces)
 
 
-def _highest(signatures: Signatures, kept: Array, aside: Aside, held_out: bool, limit: int | None) -> int:
+def _highest(signatures: Signatures, kept: Array, aside: Aside, side: int, limit: int | None) -> int:
     """Return the highest draw that a segment of one side may have, so that at most `limit` of those kept do."""
     if limit is None:
         return DRAWS
@@ -243,7 +259,7 @@ def _highest(signatures: Signatures, kept: Array, aside: Aside, held_out: bool, 
     found = []
     for number, (first, stop, groups) in enumerate(pieces):
         drawn = np.load(signatures.path("rows", number), mmap_mode="r")["draw"][kept[first:stop]]
-        found.append(drawn[aside.of(groups) == held_out])
+        found.append(drawn[aside.sides(groups) == side])
     draws = np.concatenate(found)
     if len(draws) <= limit:
         return DRAWS
@@ -266,9 +282,10 @@ def _sift(
     earlier = verdicts["earlier"][verdicts["earlier"] >= 0]
     earlier = iter(signatures.rows("rows", earlier)["id"].tolist() if len(earlier) else [])
     stripped = _stripped(options, signatures, piece)
-    sides = aside.of(np.load(signatures.path("groups", piece.number))).tolist()
+    sides = aside.sides(np.load(signatures.path("groups", piece.number))).tolist()
+    limits = _limits(options)
     found = zip(stripped, draws, sides, verdicts.tolist(), strict=True)
-    for (whole, segment, gone), drawn, held_out, (number, similarity) in found:
+    for (whole, segment, gone), drawn, side, (number, similarity) in found:
         if gone:
             outcome.tally("boilerplate paragraphs", gone)
         if detail := _too_little(segment, gone, options):
@@ -277,12 +294,11 @@ def _sift(
             rule = "duplicate" if similarity == 1 else "near-duplicate"
             detail = f"similarity {similarity:.2f} to {next(earlier).decode()}, limit {options.duplicate_jaccard}"
             outcome.drop(reject(segment.id, STAGE, rule, detail, uri=segment.provenance.uri, text=segment.text))
-        elif drawn > highest[held_out]:
-            limit = options.held_out_limit if held_out else options.limit
-            detail = f"draw {drawn / DRAWS:.6f}, at most {highest[held_out] / DRAWS:.6f} for {limit} segments"
+        elif drawn > highest[side]:
+            detail = f"draw {drawn / DRAWS:.6f}, at most {highest[side] / DRAWS:.6f} for {limits[side]} segments"
             outcome.drop(reject(segment.id, STAGE, "over-limit", detail, uri=segment.provenance.uri, text=segment.text))
         else:
-            outcome.keep(STAGE, replace(segment, split="held-out") if held_out else segment)
-            outcome.tally("held-out segments", held_out)
+            outcome.keep(STAGE, replace(segment, split="held-out") if side else segment)
+            outcome.tally("held-out segments", side > 0)
     worker.report(len(piece))
     return outcome

@@ -156,7 +156,7 @@ def _judge(
         result: Segment | Rejection = reject(identity, "segments", *broken, uri=document.uri, text=text)
     else:
         about = Provenance(document.uri, document.source, document.licence, code, title, document.author, document.date)
-        result = Segment(identity, text, path, about, part)
+        result = Segment(identity, text, path, about, part, lead=lead)
     return Offer(section, lead, result, redacted, characters, part)
 
 

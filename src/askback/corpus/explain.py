@@ -9,6 +9,7 @@ from pathlib import Path
 from askback.corpus.apart import read_apart
 from askback.corpus.cut import NO_PLACE, Offer, offers, sections_of
 from askback.corpus.filters import navigation_header
+from askback.corpus.natural import fault, request
 from askback.corpus.readers import reader
 from askback.corpus.segment import Section, blocks_of, with_text
 from askback.corpus.watched import Reading
@@ -24,7 +25,8 @@ class Explained:
     that was cut as it is too long), and what became of it.
 
     `verdict` is "kept"; "dropped", with the rule and what it found; "in the above", for a part of a section that is kept;
-    "left out", for navigation within one; or "not offered", when the section around it was dropped for good.
+    "left out", for navigation within one; or "not offered", when the section around it was dropped for good. Of a header
+    that asks, `rule` also says whether it and what is kept make a natural pair (corpus/natural.py).
     """
 
     header: str
@@ -132,4 +134,14 @@ def _row(section: Section, offer: Offer | None, above: str) -> Explained:
     about = (section.header, section.level, offer.lead, offer.characters)
     if isinstance(offer.result, Rejection):
         return Explained(*about, "dropped", offer.result.rule, offer.result.detail, offer.part)
-    return Explained(*about, "kept", part=offer.part)
+    rule, detail = _asked(offer.result)
+    return Explained(*about, "kept", rule, detail, offer.part)
+
+
+def _asked(segment: Segment) -> tuple[str, str]:
+    """Return what the header of a segment asks, or why that is not taken; twice "" if it does not ask."""
+    asked = request(segment.header_path[-1]) if segment.header_path else ""
+    if not asked:
+        return "", ""
+    found = fault(asked, segment)
+    return ("no natural pair", ": ".join(found)) if found else ("natural pair", asked)

@@ -10,6 +10,7 @@ from typing import Any
 from askback.corpus import cut
 from askback.corpus.apart import read_apart
 from askback.corpus.dedup import deduplication_bytes
+from askback.corpus.natural import is_natural
 from askback.corpus.readers import pieces as pieces_of
 from askback.corpus.readers import reader
 from askback.corpus.watched import Reading
@@ -33,7 +34,7 @@ def forecast_of_segments(options: Corpus, context: ForecastContext) -> Forecast:
     Where all of it is looked at, and nothing is kept, that is refused.
     """
     documents: dict[str, int] = {}
-    segments, found_pairs, whole_corpus = 0.0, list[Pair](), True
+    segments, found_pairs, natural, whole_corpus = 0.0, list[Pair](), 0, True
     cut_so_far = Outcome[Segment]()
     for source in options.sources:
         pieces = pieces_of(source)
@@ -45,11 +46,12 @@ def forecast_of_segments(options: Corpus, context: ForecastContext) -> Forecast:
         documents[hide(f"{source.format} {source.path}".strip())] = count
         segments += len(kept) / max(1, sampled) * count
         found_pairs += [("", segment.text) for segment in kept]
+        natural += sum(map(is_natural, kept))
     with context.refusals.noted():
         if whole_corpus and not found_pairs:
             raise nothing_kept(context.folder, cut_so_far.counts, cut_so_far.reasons)
     notes = (_more(segments, len(found_pairs), cut_so_far),) if options.preset == "paper" and found_pairs else ()
-    made = Pairs(round(segments), spread(found_pairs))
+    made = Pairs(round(segments), spread(found_pairs), natural=natural / max(1, len(found_pairs)))
     return Forecast(made, sum(documents.values()), documents=documents, notes=notes)
 
 

@@ -12,6 +12,8 @@ from askback.recipe import Check
 from askback.records import Judgement, Probe, Separation, record_id
 
 MEAN = "mean"
+HELD_OUT, SWAPPED = "held-out pairs", "candidates, against their outputs with swapped instructions"
+"""What a judge is tried on: pairs that people wrote, true and damaged; or, without any, what it is to judge."""
 
 
 @recorded(version=3)
@@ -19,7 +21,7 @@ def check(step: Step, options: Check, *, probes: Records[Probe], judgements: Rec
     """Measure how well the combined score, as `select` uses it, separates true pairs from each kind of damage.
 
     Of several scorers each is measured too, for the report. With fewer than `FEWEST` held-out pairs the run warns and
-    goes on.
+    goes on. Where there are no seed pairs, the probes are of candidates (swap.py), and every message says so.
 
     Raises:
         JudgeTooWeak: the lower end of the interval of the mean AUROC over kinds is not above `minimum_auroc`, which is
@@ -29,15 +31,14 @@ def check(step: Step, options: Check, *, probes: Records[Probe], judgements: Rec
     found = separations(tried, combine(judgements, options.weights), "combined", step.random_seed)
     found = found or [Separation(record_id("combined", MEAN), "combined", MEAN, 0, 0.5, 0.0, 1.0)]
     mean = next(one for one in found if one.kind == MEAN)
-    figures = (
-        f"mean AUROC {mean.auroc:.2f} (95 % from {mean.low:.2f} to {mean.high:.2f}) over {mean.pairs} held-out pairs"
-    )
+    of_people = any(probe.kind == "scrambled" for probe in tried)
+    what = HELD_OUT if of_people else SWAPPED
+    figures = f"mean AUROC {mean.auroc:.2f} (95 % from {mean.low:.2f} to {mean.high:.2f}) over {mean.pairs} {what}"
     if (pairs := sum(probe.kind == "true" for probe in tried)) < FEWEST:
-        step.progress.say(
-            f"{step.name}: too few held-out pairs to check the judge ({pairs}, at least {FEWEST}); going on"
-        )
+        step.progress.say(f"{step.name}: too few {what} to check the judge ({pairs}, at least {FEWEST}); going on")
     elif 0 < options.minimum_auroc >= mean.low:
-        raise JudgeTooWeak(_too_weak(step.name, figures, options, found, {one.scorer for one in judgements}))
+        advice = _teaching({one.scorer for one in judgements}) if of_people else ANOTHER_JUDGE
+        raise JudgeTooWeak(_too_weak(step.name, figures, options, found, advice))
     step.progress.say(f"{step.name}: {figures}")
     outcome = Outcome[Separation]()
     for one in [*found, *_each(tried, list(judgements), step.random_seed)]:
@@ -54,15 +55,27 @@ def _each(probes: list[Probe], judgements: list[Judgement], random_seed: int) ->
     return [one for name, scores in several.items() for one in separations(probes, scores, name, random_seed)]
 
 
-def _too_weak(name: str, figures: str, options: Check, found: list[Separation], scorers: set[str]) -> str:
+ANOTHER_JUDGE = (
+    "give a stronger judge (engines.score), let it reason first (score.reasoning: true), or have it tried on pairs that "
+    "people wrote (seed)"
+)
+"""Advice where no model is trained."""
+
+
+def _teaching(scorers: set[str]) -> str:
+    ifd = "" if "ifd" in scorers else "add ifd to score.scorers (--redo probe-1, and --redo score-1 if that is made), "
+    return (
+        f"{ifd}teach the judge, or more (judge.examples: contrast, judge.pairs; --redo teach, or --redo m0 if it was not "
+        "taught), give more held-out pairs (--redo seed)"
+    )
+
+
+def _too_weak(name: str, figures: str, options: Check, found: list[Separation], advice: str) -> str:
     kinds = ", ".join(f"{one.kind} {one.auroc:.2f}" for one in found if one.kind != MEAN)
-    ifd = "add ifd to score.scorers (--redo probe-1, and --redo score-1 if that is made), "
     return (
         f"{name}: the judge does not separate good pairs from damaged ones well enough: {figures}; the lower end must be "
-        f"above judge.minimum_auroc {options.minimum_auroc}. By kind: {kinds or 'none'}. Now "
-        f"{'' if 'ifd' in scorers else ifd}teach the judge, or more (judge.examples: contrast, judge.pairs; --redo teach, "
-        "or --redo m0 if it was not taught), give more held-out pairs (--redo seed), or go on all the same with "
-        "judge.check: false."
+        f"above judge.minimum_auroc {options.minimum_auroc}. By kind: {kinds or 'none'}. Now {advice}, or go on all the "
+        "same with judge.check: false."
     )
 
 

@@ -3,11 +3,11 @@
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from askback.inputs.remote import host
-from askback.recipe import Select
+from askback.recipe import Select, Selection
 from askback.records import Candidate
 from askback.text.similarity import NearCopies
 from askback.text.words import word_set
@@ -44,13 +44,16 @@ def source_of(uri: str) -> str:
     return uri.partition("#")[0] if "#" in uri else uri.rpartition("/")[0] or uri
 
 
-def choose(candidates: Sequence[Scored], options: Select, total: int) -> dict[str, tuple[str, str]]:
+def choose(
+    candidates: Sequence[Scored], options: Select, total: int, kept: Collection[str] = ()
+) -> dict[str, tuple[str, str]]:
     """Return (rule, detail) for each candidate that is not chosen, by id. The order of `candidates` does not matter.
 
     Candidates are visited from the highest score down, ties by id; with `spread`, the best of each source or document
     before the second of any. The first of these rules that holds skips a candidate, else it is chosen:
 
-    1. "not-chosen": the score is below `min_score` or `min_probability`, or the wanted number is chosen already;
+    1. "not-chosen": the score is below `min_score` or `min_probability`, or the wanted number is chosen already; where that
+       is `until`, and the score is not below, "not-needed";
     2. "near-copy": the instruction is too similar to one chosen before (`max_similarity`);
     3. "source-cap", "licence-cap": the largest number from the source or licence is chosen already;
     4. "length-quota": the quota of the output's fifth of lengths is filled (`match_lengths`).
@@ -61,16 +64,27 @@ def choose(candidates: Sequence[Scored], options: Select, total: int) -> dict[st
 
     Args:
         total: number of candidates that `top_fraction` is a fraction of.
+        kept: ids of those that people want, also some without a score: they are chosen before all others, and no rule
+            skips them.
     """
     ranked = sorted(candidates, key=lambda one: (-one.score, one.id))
-    wanted = _wanted(ranked, options, total)
     least = least_score(options)
+    first = [one for one in ranked if one.id in kept]
+    wanted = _wanted(ranked, options, total)
+    if options.top_n is None and options.top_fraction is None:
+        wanted += len(kept) - sum(least is None or one.score >= least for one in first)
     rules = _rules(ranked, options, wanted)
     reasons: dict[str, tuple[str, str]] = {}
-    chosen = 0
+    chosen = len(kept)
+    for one in first:
+        for _, _, note in rules:
+            note(one)
     for one in _in_turns(ranked, options.spread):
+        if one.id in kept:
+            continue
         if (least is not None and one.score < least) or chosen >= wanted:
-            reasons[one.id] = "not-chosen", f"score {one.score:.3f}"
+            reached = least is not None and one.score >= least
+            reasons[one.id] = "not-needed" if reached else "not-chosen", f"score {one.score:.3f}"
             continue
         found = next(((name, detail) for name, allows, _ in rules if (detail := allows(one))), None)
         if found:
@@ -106,7 +120,8 @@ def _wanted(ranked: Sequence[Scored], options: Select, total: int) -> int:
     least, most, fraction = least_score(options), options.top_n, options.top_fraction
     assert not isinstance(most, list) and not isinstance(fraction, list)
     if least is not None:
-        return sum(one.score >= least for one in ranked)
+        until = options.until if isinstance(options, Selection) else None
+        return min(sum(one.score >= least for one in ranked), until or len(ranked))
     if most is not None:
         return min(most, len(ranked))
     # Rounded up: any fraction of something is something.

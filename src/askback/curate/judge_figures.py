@@ -8,12 +8,15 @@ from typing import Any
 from askback.curate.agreement import spearman
 from askback.curate.check import MEAN, separations
 from askback.curate.combine import combine
+from askback.curate.label_file import KEEP
 from askback.curate.levels import spreads
 from askback.curate.measures import auroc, kendall, separation, wilson
 from askback.records import Judgement, Probe, draw
 
 DECILES = tuple(share / 10 for share in range(1, 10))
 COMBINED = "combined"
+TIE = 0.5
+"""The label of both pairs of a comparison that ended in a tie."""
 
 
 def measure(
@@ -21,7 +24,7 @@ def measure(
 ) -> dict[str, Any]:
     """Return, as plain values, the figures of every scorer and of the combination of several by `weights`."""
     names = list(dict.fromkeys(one.scorer for one in judgements))
-    good = good_from([probe.label for probe in probes if probe.label is not None])
+    good = good_from([probe.label or 0.0 for probe in probes if probe.kind == "labelled"])
     columns = {name: {one.candidate_id: one.score for one in judgements if one.scorer == name} for name in names}
     if len(names) > 1:
         used = {name: weight for name, weight in weights.items() if name in names}
@@ -36,6 +39,7 @@ def measure(
     return {
         "pairs": sum(probe.kind == "true" for probe in probes),
         "labelled": sum(probe.kind == "labelled" for probe in probes),
+        "compared": sum(probe.kind == "compared" for probe in probes) // 2,
         "scorers": found,
         "recommended": recommend(probes, judgements, good, random_seed),
     }
@@ -60,10 +64,36 @@ def _figures(
     }
     true = {probe.id: value for probe, value in present.items() if probe.kind == "true"}
     figures["length"] = spearman(true, {probe.id: len(probe.output) for probe in present if probe.id in true})
-    labelled = [(value, probe) for probe, value in present.items() if probe.label is not None]
+    labelled = [(value, probe) for probe, value in present.items() if probe.kind == "labelled"]
     if labelled:
         figures["labels"] = _against_labels(labelled, good, random_seed)
+    if comparisons := _compared(present):
+        figures["comparisons"] = _against_comparisons(present, comparisons)
     return figures
+
+
+def _compared(present: Mapping[Probe, float]) -> list[tuple[Probe, Probe]]:
+    """Return the comparisons, the better pair first, of which both pairs have a score and neither tied."""
+    found: dict[str, list[Probe]] = {}
+    for probe in present:
+        if probe.kind == "compared" and probe.label != TIE:
+            found.setdefault(probe.pair_id, []).append(probe)
+    ordered = (sorted(two, key=lambda probe: -(probe.label or 0.0)) for two in found.values() if len(two) == 2)
+    return [(better, other) for better, other in ordered]
+
+
+def _against_comparisons(scores: Mapping[Probe, float], comparisons: Sequence[tuple[Probe, Probe]]) -> dict[str, Any]:
+    """Return the share of comparisons in which the better pair scores higher, and in which its output is longer."""
+    return {"pairs": len(comparisons)} | {
+        name: share_won([(of(better), of(other)) for better, other in comparisons])
+        for name, of in (("agreement", scores.__getitem__), ("length", lambda probe: float(len(probe.output))))
+    }
+
+
+def share_won(values: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the share of (one, other) in which one is higher, ties half, with Wilson's 95 % interval."""
+    won = sum((one > other) + (one == other) / 2 for one, other in values)
+    return [won / len(values), *wilson(won, len(values))]
 
 
 def _kinds(kinds: Iterable[Any]) -> list[str]:
@@ -71,7 +101,8 @@ def _kinds(kinds: Iterable[Any]) -> list[str]:
 
 
 def good_from(labels: Sequence[float]) -> float:
-    """Return the label from which on a pair counts as good: the higher of two labels, or the best fifth of more; else 0.
+    """Return the label from which on a pair counts as good: of levels from 1 to 5 the level that the review page keeps
+    from, else the higher of two labels, or the best fifth of more; 0 without labels.
 
     The lowest label is never good where there is another, even if nine in ten pairs have it. A fifth of the paper's own
     labelled set is good (method.md 1.8).
@@ -79,6 +110,8 @@ def good_from(labels: Sequence[float]) -> float:
     levels = sorted(set(labels))
     if len(levels) <= 2:
         return levels[-1] if levels else 0.0
+    if set(levels) <= {1.0, 2.0, 3.0, 4.0, 5.0} and levels[-1] >= KEEP:
+        return max(levels[1], float(KEEP))
     return max(levels[1], sorted(labels)[-max(1, len(labels) // 5)])
 
 
@@ -166,7 +199,7 @@ def recommend(
     scored = [
         (value, probe.kind == "true")
         for probe in probes
-        if probe.kind not in ("scrambled", "labelled") and (value := scores.get(probe.id)) is not None
+        if probe.kind not in ("scrambled", "labelled", "compared") and (value := scores.get(probe.id)) is not None
     ]
     rows = [row for row in thresholds(scored) if row["recall"][0] >= 0.5]
     chosen = max(rows, key=lambda row: row["precision"][1], default=None)
@@ -196,7 +229,7 @@ def point_aurocs(probes: Sequence[Probe], scores: Mapping[str, float | None], go
     sides: dict[str, list[float]] = {}
     for probe in probes:
         value = scores.get(probe.id)
-        if value is not None:
+        if value is not None and probe.kind != "compared":
             kind = probe.kind if probe.label is None else "good" if probe.label >= good else "labelled"
             sides.setdefault(kind, []).append(value)
     against = {kind: sides.get("good" if kind == "labelled" else "true", []) for kind in sides}

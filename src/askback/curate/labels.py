@@ -1,48 +1,325 @@
-"""Pairs that a user has rated, as probes."""
+"""Pairs that people have rated or compared: any file of them, as they stand and as probes.
 
+Read are ``labels.jsonl`` of the review page (label_file.py), records of Argilla, tasks of Label Studio, and rows of CSV,
+JSON or Parquet: of instruction, output and label, or of instruction, output_1, output_2 and preference.
+"""
+
+import csv
 import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from askback.curate.label_file import (
+    DROP,
+    KEEP,
+    LEVELS,
+    Event,
+    Verdict,
+    event_of,
+    events,
+    pair_of,
+    read_labels,
+    split_of,
+)
+from askback.errors import InputError
 from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.inputs.json_values import as_text, filled, kind
-from askback.inputs.rows import BrokenRow, read_rows
+from askback.inputs.packed import open_bytes, unpacked_name
+from askback.inputs.rows import BrokenRow, Rows, read_rows
 from askback.recipe import Labels
-from askback.records import Probe, Provenance, exchange, fail, record_id
+from askback.records import Message, Probe, Provenance, exchange, fail, record_id
 
-WORDS = {"good": 1.0, "bad": 0.0}
+WORDS = {"good": 1.0, "bad": 0.0, "true": 1.0, "false": 0.0, "keep": 1.0, "drop": 0.0}
+FIELDS = {
+    "instruction": ("instruction", "prompt", "question"),
+    "output": ("output", "response", "answer", "completion"),
+    "label": ("label", "rating", "quality"),
+}
+"""Names under which rows have a text or a label."""
+PREFERENCES = {
+    **dict.fromkeys(("1", "1.0", "output_1", "a", "first"), (1.0, 0.0)),
+    **dict.fromkeys(("2", "2.0", "output_2", "b", "second"), (0.0, 1.0)),
+    **dict.fromkeys(("0", "0.0", "1.5", "tie", "draw", "equal", "both", "same"), (0.5, 0.5)),
+}
 
 
-@recorded(version=3, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
-def load_labels(step: Step, options: Labels) -> Records[Probe]:
-    """Read pairs that a user has rated, as probes with a label."""
-    outcome = Outcome[Probe]()
-    for where, row in read_rows(Path(options.path)):
-        if options.limit is not None and len(outcome.kept) == options.limit:
-            break
-        found = _labelled(where, row)
-        if isinstance(found, Probe):
-            outcome.keep("labels", found)
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A pair with the label that one person gave it, as that person saw it; `pair` is the id of the pair as it was made.
+
+    Of two pairs that were compared, both have the same `comparison`; the label is 1 of the better one, 0 of the other, 0.5
+    of both in a tie.
+    """
+
+    pair: str
+    messages: tuple[Message, ...]
+    label: float
+    where: str
+    by: str = ""
+    comparison: str = ""
+
+
+def teaching(path: Path) -> list[Rated]:
+    """Return the pairs of a file that may teach a judge: those of the split "dev" (label_file.py).
+
+    Of two pairs that were compared, both have to be in it. Rows that are no label are passed over; `rated` tells which.
+    """
+    found = [one for _, one in rated(path) if isinstance(one, Rated)]
+    tested = {one.comparison or one.pair for one in found if split_of(one.pair) == "test"}
+    return [one for one in found if (one.comparison or one.pair) not in tested]
+
+
+def verdicts(path: Path) -> dict[str, Verdict]:
+    """Return pair → whether people want it, of a file whose labels are good or bad, 0 or 1, or levels from 1 to 5.
+
+    Raises:
+        InputError: the labels are something else, or a row is none.
+    """
+    if is_label_file(path):
+        return read_labels(path).verdicts()
+    found = [one for one in whole(path) if not one.comparison]
+    keys = keys_of(found, path)
+    votes: dict[str, list[int]] = defaultdict(list)
+    for one in found:
+        level = LEVELS[keys[one.label]]
+        votes[one.pair].append((level >= KEEP) - (level <= DROP))
+    return {pair: Verdict(sum(of) > 0, ("people",)) for pair, of in votes.items() if sum(of)}
+
+
+def keys_of(found: Sequence[Rated], path: Path) -> dict[float, str]:
+    """Return label → the key of the review page that means it: y and n of good and bad, or 1 to 5.
+
+    Raises:
+        InputError: the labels of the file are something else.
+    """
+    labels = {one.label for one in found}
+    if labels <= {0.0, 1.0}:
+        return {0.0: "n", 1.0: "y"}
+    if labels <= {1.0, 2.0, 3.0, 4.0, 5.0}:
+        return {label: f"{label:.0f}" for label in labels}
+    raise InputError(
+        f"{path}: labels go from {min(labels):g} to {max(labels):g}; what people want of a pair is told by good or bad, 0 "
+        "or 1, or levels from 1 to 5"
+    )
+
+
+def whole(path: Path) -> list[Rated]:
+    """Return all pairs of a file.
+
+    Raises:
+        InputError: the file cannot be read, or has a row that is no label; the message names the first.
+    """
+    found, broken = [], []
+    for where, one in rated(path):
+        if isinstance(one, str):
+            broken.append(f"{where}: {one}")
         else:
-            outcome.drop(fail(record_id(where), "labels", "broken", found, uri=where))
+            found.append(one)
+    if broken:
+        raise InputError(f"{broken[0]}" + (f" (and {len(broken) - 1:,} rows more)" if broken[1:] else ""))
+    return found
+
+
+def rated(path: Path) -> Iterator[tuple[str, Rated | str]]:
+    """Yield (where, a rated pair, or why a row is none); a row may hold several."""
+    if is_label_file(path):
+        yield from _of_events(path)
+        return
+    named = unpacked_name(path.name).lower()
+    for where, row in _csv_rows(path) if named.endswith((".csv", ".tsv")) else read_rows(path):
+        if isinstance(row, BrokenRow):
+            yield where, str(row)
+            continue
+        read = next(read for wanted, read in FORMS if wanted <= row.keys())
+        for one in read(where, row):
+            yield where, one
+
+
+def is_label_file(path: Path) -> bool:
+    """Return whether a file was written by the review page."""
+    try:
+        with path.open("rb") as file:
+            return any(event_of(line) for line in (file.readline(100_000_000), file.readline(100_000_000)))
+    except OSError:
+        return False
+
+
+def _of_events(path: Path) -> Iterator[tuple[str, Rated | str]]:
+    labels = read_labels(path)
+    counting = {event.id for event in labels.standing.values()} | {one.id for one in labels.comparisons.values()}
+    for event in events(path):
+        if event.id in counting:
+            for one in _of_event(event, str(path)):
+                yield f"{path}:{event.id}", one
+
+
+def _of_event(event: Event, path: str) -> Iterator[Rated]:
+    where = f"{path}:{event.id}"
+    if event.kind == "label":
+        (shown,) = event.pairs
+        yield Rated(shown.pair, shown.messages, float(event.level), where, event.by)
+        return
+    values = {"left": (1.0, 0.0), "right": (0.0, 1.0), "tie": (0.5, 0.5)}[event.given]
+    for shown, label in zip(event.pairs, values, strict=True):
+        yield Rated(shown.pair, shown.messages, label, where, event.by, event.id)
+
+
+def _csv_rows(path: Path) -> Rows:
+    """Yield the rows of a CSV file; its first line, the names of the columns, tells what stands between two values."""
+    csv.field_size_limit(100_000_000)
+    try:
+        with open_bytes(path) as file:
+            text = file.read().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        yield f"{path}:1", BrokenRow("unreadable", f"cannot be read as CSV in UTF-8: {error}")
+        return
+    head = text.partition("\n")[0]
+    lines = csv.DictReader(text.splitlines(keepends=True), delimiter=max(",;\t", key=head.count))
+    try:
+        for row in lines:
+            extra = row.pop(None, None)
+            broken = BrokenRow("broken-csv", f"{len(extra)} values more than there are columns") if extra else None
+            yield f"{path}:{lines.line_num}", broken or dict(row)
+    except csv.Error as error:
+        yield f"{path}:{lines.line_num}", BrokenRow("broken-csv", f"is no CSV from here on: {error}")
+
+
+def _ratings(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:
+    """Yield the pair of a row of instruction, output and label."""
+    given = _given(row, "label")
+    label = _number(given)
+    if label is None:
+        shown = f"{kind(given)} {str(given)[:40]!r}" if filled(given) else "nothing"
+        yield f"expected a number (or good, bad) under 'label' or 'rating', found {shown}"
+    else:
+        messages = _messages(row, "output")
+        yield messages if isinstance(messages, str) else Rated(pair_of(messages), messages, label, where)
+
+
+def _comparison(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:
+    """Yield the two pairs of a row of instruction, output_1, output_2 and preference."""
+    given = row.get("preference")
+    values = PREFERENCES.get(str(given).strip().lower())
+    texts = [_messages(row, name) for name in ("output_1", "output_2")]
+    if values is None:
+        shown = f"{kind(given)} {str(given)[:40]!r}" if filled(given) else "nothing"
+        yield f"expected 1, 2 or tie under 'preference', found {shown}"
+    elif wrong := next((text for text in texts if isinstance(text, str)), ""):
+        yield wrong
+    else:
+        for messages, label in zip(texts, values, strict=True):
+            assert not isinstance(messages, str)
+            yield Rated(pair_of(messages), messages, label, where, "", record_id("comparison", where))
+
+
+def _argilla(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:
+    """Yield a pair for each answer to the question "rating" or "label" of a record, which is one of `Record.to_dict`."""
+    fields, responses = row["fields"], row["responses"]
+    answers = [
+        (answer.get("value"), str(answer.get("user_id") or ""))
+        for name in FIELDS["label"]
+        for answer in (responses or {}).get(name) or []
+    ]
+    yield from _answered(where, fields, answers)
+
+
+def _label_studio(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:
+    """Yield a pair for each annotation of a task: its stars, or else its choice of keep or drop."""
+    answers = []
+    for annotation in row["annotations"] or []:
+        by = annotation.get("completed_by", "")
+        by = str((by.get("email") or by.get("id") or "") if isinstance(by, dict) else by)
+        values = [one.get("value") or {} for one in annotation.get("result") or []]
+        found = [one["rating"] for one in values if "rating" in one] + [
+            c for one in values for c in one.get("choices", [])
+        ]
+        if found and not annotation.get("was_cancelled"):
+            answers.append((found[0], by))
+    yield from _answered(where, row["data"], answers)
+
+
+def _answered(where: str, fields: dict[str, Any], answers: list[tuple[Any, str]]) -> Iterator[Rated | str]:
+    """Yield a pair for each (level from 1 to 5, keep or drop; name)."""
+    messages = _messages(fields, "output")
+    if isinstance(messages, str):
+        yield messages
+        return
+    for value, by in answers:
+        word = {"keep": "y", "good": "y", "drop": "n", "bad": "n"}.get(str(value).lower(), str(value))
+        if word in LEVELS:
+            yield Rated(pair_of(messages), messages, float(LEVELS[word]), where, by)
+        else:
+            yield f"expected a level from 1 to 5, keep or drop, found {kind(value)} {str(value)[:40]!r}"
+
+
+FORMS = (
+    (frozenset(["fields", "responses"]), _argilla),
+    (frozenset(["data", "annotations"]), _label_studio),
+    (frozenset(["output_1", "output_2"]), _comparison),
+    (frozenset[str](), _ratings),
+)
+"""What a row has, and how it is then read."""
+
+
+def _given(row: dict[str, Any], name: str) -> Any:
+    return next((row[one] for one in FIELDS.get(name, (name,)) if one in row), None)
+
+
+def _number(given: object) -> float | None:
+    """Return a label as a number, None if it is none."""
+    label = WORDS.get(str(given).strip().lower(), given)
+    if isinstance(label, str):
+        try:
+            label = float(label)
+        except ValueError:
+            return None
+    return float(label) if isinstance(label, (int, float)) and math.isfinite(label) else None
+
+
+def _messages(row: dict[str, Any], output: str) -> tuple[Message, ...] | str:
+    """Return the messages of a row, or what is missing."""
+    texts = []
+    for name in ("instruction", output):
+        given = _given(row, name)
+        if not isinstance(given, str) or not given.strip():
+            there = any(one in row for one in FIELDS.get(name, (name,)))
+            found = f"'{name}' holds {kind(given)}" if there else f"found keys {', '.join(map(str, row))[:200]}"
+            return f"expected text under '{name}', {found}"
+        texts.append(given)
+    instruction = "\n\n".join(part for part in (texts[0], as_text(row.get("input"))) if part)
+    return exchange(instruction, texts[1])
+
+
+@recorded(version=4, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
+def load_labels(step: Step, options: Labels) -> Records[Probe]:
+    """Read pairs that people have rated or compared, as probes; of what several people rated, the mean counts."""
+    outcome = Outcome[Probe]()
+    named: dict[str, list[Rated]] = defaultdict(list)
+    for number, (where, one) in enumerate(rated(Path(options.path))):
+        if options.limit is not None and len(outcome.kept) + len(named) == options.limit:
+            break
+        if isinstance(one, str):
+            outcome.drop(fail(record_id(where, str(number)), "labels", "broken", one, uri=where))
+        elif one.by and not one.comparison:
+            named[one.pair].append(one)
+        else:
+            outcome.keep("labels", _probe([one]))
+    for several in named.values():
+        outcome.keep("labels", _probe(several))
     return step.write(Probe, [outcome])
 
 
-def _labelled(where: str, row: dict[str, Any] | BrokenRow) -> Probe | str:
-    if isinstance(row, BrokenRow):
-        return str(row)
-    given = row.get("label", row.get("rating"))
-    label = WORDS.get(str(given).lower(), given)
-    if not isinstance(label, (int, float)) or not math.isfinite(label):
-        shown = f"{kind(given)} {str(given)[:40]!r}" if filled(given) else "nothing"
-        return f"expected a number (or good, bad) under 'label' or 'rating', found {shown}"
-    for name in ("instruction", "output"):
-        if not isinstance(row.get(name), str) or not row[name].strip():
-            found = f"'{name}' holds {kind(row[name])}" if name in row else f"found keys {', '.join(row)[:200]}"
-            return f"expected text under '{name}', {found}"
-    instruction = "\n\n".join(part for part in (row["instruction"], as_text(row.get("input"))) if part)
-    id = record_id("labelled", where, instruction, row["output"])
-    return Probe(id, exchange(instruction, row["output"]), Provenance(where), id, "labelled", float(label))
+def _probe(several: Sequence[Rated]) -> Probe:
+    """Return the probe of a pair that one person has rated, or several."""
+    one = several[-1]
+    shown = (part.content for part in one.messages)
+    about = "compared" if one.comparison else "labelled"
+    id = record_id(about, one.where, *shown)
+    label = sum(each.label for each in several) / len(several)
+    return Probe(id, one.messages, Provenance(one.where), one.comparison or id, about, label)

@@ -1,8 +1,10 @@
-"""The statistics that a judge is measured by: AUROC, its interval, Wilson's interval, Kendall's tau. Ties count half."""
+"""The statistics that a judge is measured by: AUROC, its interval, Wilson's interval, Kendall's tau, where ties count half;
+and those of how far people agree: Cohen's kappa, Krippendorff's alpha."""
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from random import Random
 from statistics import NormalDist
 from typing import Any
@@ -19,6 +21,26 @@ def auroc(good: Sequence[float], bad: Sequence[float]) -> float:
     ordered = sorted(bad)
     below = sum(bisect_left(ordered, score) + bisect_right(ordered, score) for score in good)
     return below / (2 * len(good) * len(bad))
+
+
+PARTS = 5
+"""Number of parts, from the shortest to the longest, within which lengths count as equal."""
+
+
+def auroc_at_equal_length(scores: Sequence[float], good: Sequence[bool], lengths: Sequence[float]) -> float | None:
+    """Return the AUROC over pairs of a good and a bad score of the same fifth of length; None without any.
+
+    Two scores of different fifths are not compared, so a score that knows nothing but the length is near 0.5.
+    """
+    won, compared = 0.0, 0
+    order = sorted(range(len(scores)), key=lambda at: (lengths[at], at))
+    for part in range(PARTS):
+        places = order[part * len(order) // PARTS : (part + 1) * len(order) // PARTS]
+        goods, bads = ([scores[at] for at in places if good[at] == side] for side in (True, False))
+        if goods and bads:
+            pairs = len(goods) * len(bads)
+            won, compared = won + auroc(goods, bads) * pairs, compared + pairs
+    return won / compared if compared else None
 
 
 def separation(
@@ -68,7 +90,7 @@ def _middle(values: Any) -> tuple[float, float]:
     return ordered[cut], ordered[-1 - cut]
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
+def wilson(hits: float, of: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of the share hits / of; (0, 1) where `of` is 0."""
     if not of:
         return 0.0, 1.0
@@ -91,3 +113,36 @@ def kendall(one: Sequence[float], other: Sequence[float]) -> float | None:
         apart_second += int(np.count_nonzero(b))
     spread = math.sqrt(apart_first * apart_second)
     return agree / spread if spread else None
+
+
+def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
+    """Return Cohen's kappa of two people's choices, of (one's, the other's); None where chance alone would agree."""
+    agreed = sum(one == other for one, other in pairs)
+    left, right = (Counter(pair[side] for pair in pairs) for side in (0, 1))
+    by_chance = sum(left[value] * right[value] for value in left)
+    room = len(pairs) ** 2 - by_chance
+    return (agreed * len(pairs) - by_chance) / room if room else None
+
+
+def krippendorff_alpha(units: Sequence[Sequence[int]]) -> float | None:
+    """Return Krippendorff's alpha of levels in an order (ordinal), of any number of people; None where all are alike.
+
+    Args:
+        units: for each thing, the levels that those who judged it gave; of one alone nothing is learnt.
+    """
+    pairable = [unit for unit in units if len(unit) > 1]
+    counts = Counter(value for unit in pairable for value in unit)
+    levels = sorted(counts)
+    # The distance of two levels is the number of values between them, and half of those that are on either.
+    below = {level: sum(counts[one] for one in levels if one < level) + counts[level] / 2 for level in levels}
+    apart = {(a, b): (below[a] - below[b]) ** 2 for a in levels for b in levels}
+    observed = sum(
+        apart[a, b] * many * others / (len(unit) - 1)
+        for unit in pairable
+        for own in (Counter(unit),)
+        for a, many in own.items()
+        for b, others in own.items()
+    )
+    expected = sum(apart[a, b] * counts[a] * counts[b] for a in levels for b in levels)
+    total = counts.total()
+    return 1 - (total - 1) * observed / expected if expected else None

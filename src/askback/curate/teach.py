@@ -18,7 +18,7 @@ from askback.execution.outcome import Outcome, R
 from askback.execution.shards import Records
 from askback.execution.step import Step
 from askback.recipe import Judge
-from askback.records import Example, Lesson, Probe, Rejection, draw, exchange, record_id, reject
+from askback.records import Candidate, Example, Lesson, Probe, Rejection, draw, exchange, record_id, reject
 from askback.text.words import join, pieces
 
 BEST = 5
@@ -88,14 +88,14 @@ def make_probes(step: Step, options: Judge, *, seed: Records[Example]) -> Record
     pairs = _short_enough(found, options.probes, options.max_chars, outcome)
     check_length(len(found), len(pairs), options.max_chars, step.folder)
     for at, pair in enumerate(pairs):
-        outcome.keep("probes", _probe(pair, "true", Pair(pair.instruction, pair.output)))
+        outcome.keep("probes", probe(pair, "true", Pair(pair.instruction, pair.output)))
         for kind in KINDS:
             damaged = damage(pairs, at, kind, step.random_seed, TRIED, "probes")
             if isinstance(damaged, Rejection):
                 outcome.drop(damaged)
             else:
-                outcome.keep("probes", _probe(pair, kind, damaged))
-        outcome.keep("probes", _probe(pair, "scrambled", _scrambled(pair, step.random_seed)))
+                outcome.keep("probes", probe(pair, kind, damaged))
+        outcome.keep("probes", probe(pair, "scrambled", _scrambled(pair, step.random_seed)))
     return step.write(Probe, [outcome])
 
 
@@ -150,7 +150,8 @@ def _lesson(pair: Example, shown: Pair, level: int) -> Lesson:
     return Lesson(record_id("judgement", pair.id, *shown), exchange(*shown), pair.provenance, level)
 
 
-def _probe(pair: Example, kind: str, shown: Pair) -> Probe:
+def probe(pair: Example | Candidate, kind: str, shown: Pair) -> Probe:
+    """Return a probe made of a pair."""
     return Probe(record_id(kind, pair.id, *shown), exchange(*shown), pair.provenance, pair.id, kind)
 
 

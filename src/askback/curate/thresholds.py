@@ -15,7 +15,7 @@ from askback.curate.scorers import scorer
 from askback.execution.forecast import Forecast, ForecastContext
 from askback.execution.on_disk import MEASURED
 from askback.execution.shards import Records
-from askback.recipe import Score, Select
+from askback.recipe import Score, Select, Selection
 from askback.records import Judgement
 
 SMALL = 1_000_000_000
@@ -44,7 +44,10 @@ def forecast(options: Select, context: ForecastContext) -> Forecast:
     if least_score(options) is not None:
         known = known_scores(context.pairs("judgements").folder, context.source, recipe.score, options)
     found, note = chosen(options, candidates.count, counting, known, context.base.parameters)
-    return Forecast(replace(candidates, count=found), candidates.count, notes=(note,) if note else ())
+    until = options.until if isinstance(options, Selection) else None
+    return Forecast(
+        replace(candidates, count=min(found, until or found)), candidates.count, notes=(note,) if note else ()
+    )
 
 
 def known_scores(judged: Path, source: Path | None, options: Score, select: Select) -> Known | None:

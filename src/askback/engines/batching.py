@@ -17,30 +17,20 @@ def continuation(context: list[int], answer: list[int]) -> Row:
     return Row(context + answer[:-1], [(len(context) + at - 1, token) for at, token in enumerate(answer)])
 
 
-LIKE = 0.9
-"""Smallest length of a row in a batch, as a share of the longest: 4 % padding in place of 9 % for 32 pairs."""
-FULL_ENOUGH = 0.25
-"""Share of the budget from which on a batch is full enough that a further batch costs little more."""
-
-
-def batches(lengths: Sequence[int], budget: int, like: float = 0.0) -> list[list[int]]:
-    """Group row numbers, longest row first, so that rows × longest is at most `budget` tokens.
+def batches(lengths: Sequence[int], budget: int, packed: bool = False) -> list[list[int]]:
+    """Group row numbers, longest row first, so that rows × longest, or their sum where `packed`, is at most `budget`.
 
     Rows of similar length share a batch, so there is little padding, and the batch that needs the most memory is first. A
     row longer than the budget has a batch of its own.
-
-    Args:
-        like: a row shorter than this share of the longest begins a new batch, if the last is full enough. Reading costs
-            time per token, padding included, so a share near 1 pays there; sampling costs time per pass.
     """
     groups: list[list[int]] = []
+    longest = room = 0
     for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
-        rows, longest = (len(groups[-1]), lengths[groups[-1][0]]) if groups else (0, 0)
-        alike = lengths[number] >= like * longest or rows * longest < FULL_ENOUGH * budget
-        if groups and alike and (rows + 1) * longest <= budget:
-            groups[-1].append(number)
-        else:
-            groups.append([number])
+        if not groups or (lengths[number] if packed else longest) > room:
+            groups.append([])
+            longest, room = lengths[number], budget
+        groups[-1].append(number)
+        room -= lengths[number] if packed else longest
     return groups
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 from typing import IO
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KINDLY = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -22,6 +23,11 @@ def main(command: list[str]) -> int:
     """Run `command` until it ends or standard input does; return its exit status."""
     # Our worker processes block these signals, and the command would inherit that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+    # Ray kills the children of a worker that ends, and this process with them; its own child lives to end the command.
+    if guarding := os.fork():
+        for number in SIGNALS:
+            signal.signal(number, lambda number, _: os.kill(guarding, number))
+        return os.waitstatus_to_exitcode(os.waitpid(guarding, 0)[1])
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
@@ -29,7 +35,7 @@ def main(command: list[str]) -> int:
     key = os.environ.get("VLLM_API_KEY", "").encode()
     copying = threading.Thread(target=_copy, args=(child.stdout, key), daemon=True)
     copying.start()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, lambda *_: _end(child))
     while child.poll() is None:
         if select.select([0], [], [], 0.2)[0] and not os.read(0, 1024):

@@ -1,11 +1,18 @@
-"""The engine protocol: the three calls that the method needs of a model."""
+"""The engine protocol: the four calls that the method needs of a model."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from askback.prompts.prompt import Prompt
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    States = NDArray[np.float32]
+    """Pooled hidden states of an answer, layer × 2 × width: the mean over its tokens, and those of its last token."""
 
 NEXT_TO_IMPOSSIBLE = math.log(1e-30)
 """Log-probability below which the order of choices means nothing; servers write -9999 for missing values."""
@@ -64,7 +71,7 @@ def why_none(row: Sequence[float]) -> str:
     return ""
 
 
-CALLS = frozenset({"generate", "choose", "loglikelihood"})
+CALLS = frozenset({"generate", "choose", "loglikelihood", "represent"})
 """Names of the calls of an engine."""
 
 
@@ -89,6 +96,13 @@ class Engine(Protocol):
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
         """Return, per prompt, the likelihood of its continuation as the whole answer."""
+        ...
+
+    def represent(self, prompts: Sequence[Prompt], answers: Sequence[str], depths: Sequence[float]) -> "list[States]":
+        """Return, per prompt, the pooled hidden states of its answer, stop token included, at these depths of the model.
+
+        A depth of 1 is the last layer, 0.5 the middle one. States depend on the prompt and answer alone.
+        """
         ...
 
     def truncate(self, text: str, max_tokens: int) -> str:

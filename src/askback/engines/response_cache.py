@@ -14,22 +14,33 @@ from typing import Any
 from askback import owned
 from askback.errors import StorageError
 
+PREVIEW = "preview.jsonl"
+"""File in a run folder with the answers that a preview got, which the run takes from there."""
+
 
 class Answers:
-    """Answers by the key of their request; with a path, on disk too. The first answer creates the file."""
+    """Answers by the key of their request; with a path, on disk too. The first answer creates the file.
 
-    def __init__(self, path: Path | None = None) -> None:
+    Args:
+        earlier: another file of answers, which is only read.
+    """
+
+    def __init__(self, path: Path | None = None, earlier: Path | None = None) -> None:
         self._path = path
         self._known: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._file: Any = None
-        for line in path.read_bytes().splitlines() if path is not None and path.exists() else []:
+        files = [file for file in (earlier, path) if file is not None and file.exists()]
+        for line in (line for file in files for line in file.read_bytes().splitlines()):
             try:
                 key, value = json.loads(line)
             except (ValueError, TypeError, RecursionError):
                 continue
             if isinstance(key, str):
                 self._known[key] = value
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def __contains__(self, key: str) -> bool:
         return key in self._known

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from askback.engines import EngineKind
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
@@ -15,8 +16,14 @@ from askback.engines.worker_context import WorkerContext
 from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions
 
+if TYPE_CHECKING:
+    from askback.engines.protocol import States
+
 _CHARS_PER_TOKEN = 4
 _WORD = re.compile(r"[^\W\d_]{4,}")
+_TAG = re.compile(r"<\w+>")
+_ANSWERED = "--- question "
+"""Shows a text with a question whose answer is wanted (prompts/answer.txt)."""
 _ASKED = (
     "What should I know about {0} and {1}?",
     "Explain how {0} relates to {1}.",
@@ -47,11 +54,13 @@ class Scripted:
         self._usage = (worker or WorkerContext()).usage
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
-        """Return a question about two words of each prompt."""
-        answers = [
-            _complete(_question(prompt.text, seed if sampling.temperature > 0 else 0), sampling.max_new_tokens)
-            for prompt, seed in zip(prompts, seeds, strict=True)
-        ]
+        """Return a question about two words of each prompt; where an answer is wanted, a text of the prompt, between tags
+        where it begins with one."""
+        answers = []
+        for prompt, seed in zip(prompts, seeds, strict=True):
+            made = _between if _TAG.fullmatch(prompt.answer_start) or _ANSWERED in prompt.text else _question
+            text = made(prompt, seed if sampling.temperature > 0 else 0)
+            answers.append(_complete(text, sampling.max_new_tokens))
         self._usage.count(_read(prompts), sum(answer.tokens for answer in answers))
         return answers
 
@@ -69,6 +78,18 @@ class Scripted:
             answers.append(Likelihood(-(1 + 3 * share) * tokens, tokens))
         self._usage.count(_read(prompts) + sum(answer.tokens for answer in answers))
         return answers
+
+    def represent(self, prompts: Sequence[Prompt], answers: Sequence[str], depths: Sequence[float]) -> "list[States]":
+        """Return states of a width of 8, between 0 and 1."""
+        import numpy as np
+
+        found = []
+        for prompt, text in zip(prompts, answers, strict=True):
+            digests = [_hash(f"{prompt.text}\0{prompt.answer_start}\0{text}\0{depth}") for depth in depths]
+            numbers = np.frombuffer(b"".join(digests), np.uint8).reshape(len(depths), 2, 8)
+            found.append((numbers / 255).astype(np.float32))
+        self._usage.count(_read(prompts) + sum(_length(text.strip()) + 1 for text in answers))
+        return found
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the whole words at the start of `text` that take at most four characters per token."""
@@ -94,7 +115,18 @@ def _read(prompts: Sequence[Prompt]) -> int:
     return sum(_length(prompt.text) + _length(prompt.answer_start) for prompt in prompts)
 
 
-def _question(text: str, seed: int) -> str:
+def _between(prompt: Prompt, seed: int) -> str:
+    """Return the longest line of a prompt, less its first sentence, and a closing tag: one in eight is unclosed, and one
+    has an invented number."""
+    kind = _hash(prompt.text, seed)[0] % 8
+    line = max(prompt.text.splitlines(), key=len)
+    text = line.partition(". ")[2] or line
+    closing = prompt.answer_start.replace("<", "</")
+    return text if kind == 0 else f"{text}{' It took 4711 years.' * (kind == 1)}{closing}"
+
+
+def _question(prompt: Prompt, seed: int) -> str:
+    text = prompt.text
     digest = _hash(text, seed)
     # Two windows rather than all words: a prompt is thousands of characters long.
     words = []

@@ -1,7 +1,7 @@
 """The context of a worker process that a piece of work gets; no module holds any of it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,10 @@ class WorkerContext:
         self.stopping = stopping
         self.usage = Usage()
         self.answers = Answers()
+        self.folder = Path()
+        """The folder of the step whose pieces it does."""
+        self.held = ExitStack()
+        """What its model holds open, closed with it."""
         self.idle: list[Any] = []
         """Child processes that are kept for the next piece (corpus/apart.py)."""
         self._asked: Any = None
@@ -60,18 +64,25 @@ class WorkerContext:
     def close(self) -> None:
         """Release the model."""
         self._engine = None
+        self.held.close()
 
     @contextmanager
-    def keeping(self, path: Path | None) -> Iterator[None]:
+    def keeping(self, path: Path | None, earlier: Path | None = None) -> Iterator[None]:
         """Cache the answers that engines get in the `with` block in `path`; leaving without an error deletes the file.
 
-        Without a path they are cached in memory.
+        Without a path they are cached in memory. Those in the file `earlier` are known too.
         """
-        before, self.answers = self.answers, Answers(path)
-        try:
+        with self.answering(Answers(path, earlier)):
             yield
             if path is not None:
                 owned.remove(path)
+
+    @contextmanager
+    def answering(self, answers: Answers) -> Iterator[Answers]:
+        """Have engines take answers from these, and add theirs, in the `with` block."""
+        before, self.answers = self.answers, answers
+        try:
+            yield answers
         finally:
-            self.answers.close()
+            answers.close()
             self.answers = before

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from askback.records import Loss
 
@@ -11,9 +12,6 @@ HOLDS = (
     "differ too, by about as much or more."
 )
 """What an interval of `loss_difference` covers, and what it does not; shown beside every interval."""
-
-ANGLES = 100_001
-"""Points of the grid on which Student's t is integrated; the relative error of a quantile is below 2e-6."""
 
 
 class Interval(NamedTuple):
@@ -58,15 +56,30 @@ def loss_difference(before: Sequence[Loss], after: Sequence[Loss], confidence: f
     return Interval(difference, difference - reach, difference + reach)
 
 
+@lru_cache(maxsize=256)
 def student_t(probability: float, degrees: float) -> float:
     """Return the quantile of Student's t at a `probability` of at least a half, for any number of degrees of freedom >= 1.
 
-    With t = sqrt(degrees) · tan(angle), the density is a power of the angle's cosine, integrated by the trapezoidal rule.
+    With t = sqrt(degrees) · tan(angle), the density is a power of the angle's cosine. Its integral from 0 is concave, so
+    Newton's method comes to the angle from below. The relative error is below 1e-9 up to 100,000 degrees of freedom and a
+    probability of 0.995.
     """
     import numpy as np
 
-    angles = np.linspace(0, math.pi / 2, ANGLES)
-    heights = np.cos(angles) ** (degrees - 1)
-    area = np.concatenate([[0.0], np.cumsum((heights[1:] + heights[:-1]) / 2)])
-    angle = np.interp(2 * probability - 1, area / area[-1], angles)
-    return float(math.sqrt(degrees) * math.tan(angle))
+    nodes, weights = _gauss_legendre()
+    whole = math.sqrt(math.pi) / 2 * math.exp(math.lgamma(degrees / 2) - math.lgamma((degrees + 1) / 2))
+    angle, step = 0.0, 1.0
+    while step > 1e-12 * angle:
+        inside = angle * float(weights @ np.cos(nodes * angle) ** (degrees - 1))
+        step = ((2 * probability - 1) * whole - inside) / math.cos(angle) ** (degrees - 1)
+        angle += step
+    return math.sqrt(degrees) * math.tan(angle)
+
+
+@lru_cache
+def _gauss_legendre() -> tuple[Any, Any]:
+    """Return the nodes and weights of Gauss and Legendre's rule of 32 points on the interval from 0 to 1."""
+    import numpy as np
+
+    nodes, weights = np.polynomial.legendre.leggauss(32)
+    return (nodes + 1) / 2, weights / 2

@@ -6,10 +6,11 @@ worse than M_0 (method.md 6.1). Ours.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from askback.evaluate.difference import Interval, loss_difference
+from askback.evaluate.loss import summary
 from askback.execution.forecast import Forecast
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Counts
@@ -21,7 +22,7 @@ from askback.records import Loss, Rejection, reject
 STAGE = "models"
 
 
-@recorded(version=4, output="model", forecast=lambda _, context: Forecast(entered=len(context.inputs["losses"]) - 1))
+@recorded(version=7, output="model", forecast=lambda _, context: Forecast(entered=len(context.inputs["losses"]) - 1))
 def keep_best(
     step: Step,
     options: Gate,
@@ -33,13 +34,18 @@ def keep_best(
     """Link the result among M_0 … M_T, in both its forms, as this step's model.
 
     `losses`, on held-out seed pairs, and `unseen`, on pairs of documents that are set aside, if any are, are of the base
-    model, M_0 … M_T. In `step.json`, metrics: `round` of the result, and `gates`, the entries of `judge_rounds`.
+    model, M_0 … M_T. In `step.json`, metrics: `round` of the result, `gates`, the entries of `judge_rounds`, `sides`, of
+    the base model, M_0 … M_T the loss on either side and the difference to M_0's, and `said`, how the result compares with
+    M_0, in words.
     """
-    gates = judge_rounds([list(records) for records in losses], [list(records) for records in unseen or ()], options)
+    on_seed, on_documents = [list(records) for records in losses], [list(records) for records in unseen or ()]
+    gates = judge_rounds(on_seed, on_documents, options)
     passed = [0, *(gate["round"] for gate in gates if gate["passed"])]
     result = passed[-1] if options.enabled else len(models) - 1
     made = step.take_over(models[result])
-    step.metrics = {"round": result, "enabled": options.enabled, "gates": gates}
+    sides = {"seed": _side(on_seed, options), "documents": _side(on_documents, options)}
+    said = in_words({name: side[1 + result].get("against_m0") for name, side in sides.items() if side})
+    step.metrics = {"round": result, "enabled": options.enabled, "gates": gates, "sides": sides, "said": said}
     others = [
         reject(model.id, STAGE, "later-is-no-worse" if t in passed else "worse", f"the result is m{result}")
         for t, model in enumerate(models)
@@ -94,3 +100,40 @@ def judge_rounds(
 def _plain(against: int, found: Interval) -> dict[str, Any]:
     low, high = (end if math.isfinite(end) else None for end in (found.low, found.high))
     return {"against": against, "difference": found.difference, "low": low, "high": high}
+
+
+def _side(losses: Sequence[Sequence[Loss]], options: Gate) -> list[dict[str, Any]]:
+    """Return each model's loss on one side, and its difference to that of M_0; nothing where that side has no pairs."""
+    if not losses or not all(losses):
+        return []
+    found: list[dict[str, Any]] = [dict(summary(own, ())) for own in losses]
+    for row, own in zip(found[2:], losses[2:], strict=True):
+        row["against_m0"] = _plain(0, loss_difference(losses[1], own, options.confidence))
+    return found
+
+
+def in_words(sides: Mapping[str, Mapping[str, Any] | None]) -> str:
+    """Return a sentence on how a model compares with M_0 on both sides, "" for M_0 itself.
+
+    Args:
+        sides: "seed" and "documents" → the difference and its interval; without a side where that was not measured.
+    """
+    where = {"documents": "on text like the documents", "seed": "on held-out seed pairs"}
+    told = [
+        f"{outcome(found)} {place} ({figures(found)})" for name, place in where.items() if (found := sides.get(name))
+    ]
+    unknown = "" if "documents" in sides else " How it does on text like the documents is not measured."
+    return f"Against m0: {', '.join(told)}.{unknown}" if told else ""
+
+
+def outcome(found: Mapping[str, Any]) -> str:
+    """Return what an interval of a difference in loss says."""
+    if found["low"] is not None and found["low"] > 0:
+        return "worse"
+    return "better" if found["high"] is not None and found["high"] < 0 else "no clear difference"
+
+
+def figures(found: Mapping[str, Any]) -> str:
+    """Return a difference in loss and its interval."""
+    bounds = "no interval" if found["low"] is None else f"[{found['low']:+.4f}, {found['high']:+.4f}]"
+    return f"{found['difference']:+.4f} {bounds} nats per token"

@@ -86,6 +86,8 @@ class Subset(Options):
     """A part of a set to train on."""
 
     size: Annotated[int, Field(ge=1)]
+    added: bool = False
+    """Tag the pairs as augmented ones, and put them on top of M_0's batches, whoever wrote them."""
 
 
 class Questions(Options):

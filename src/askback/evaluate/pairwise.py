@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from askback import prompts as words
+from askback.engines.preference import read_verdicts
 from askback.engines.worker_context import WorkerContext
 from askback.evaluate.length_control import LengthControlled, length_controlled
 from askback.evaluate.options import Judging
-from askback.evaluate.preference import read_verdicts
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records

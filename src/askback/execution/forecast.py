@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from askback.engines.local.loading import load_tokenizer
 from askback.engines.usage import Tokens
@@ -50,8 +50,12 @@ class Pairs:
     origin: str = "seed"
     tried: tuple[Pair, ...] = ()
     """Of the seed, all held-out pairs."""
+    natural: float = 0.0
+    """Of segments, the share that is a natural pair."""
     folder: Path = Path()
     """Of the step that makes them."""
+    texts: tuple[str, ...] = ()
+    """Of triples, the text of each of the sample."""
 
     @property
     def disk(self) -> int:
@@ -60,7 +64,10 @@ class Pairs:
         return round(self.count * (ROW_BYTES + PACKED * chars))
 
 
-def spread(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+T = TypeVar("T")
+
+
+def spread(pairs: Sequence[T]) -> tuple[T, ...]:
     """Return `SAMPLE_PAIRS` of these at most, from all over."""
     return tuple(pairs[:: -(-len(pairs) // SAMPLE_PAIRS) or 1])
 
@@ -132,13 +139,15 @@ class Ruler:
 
     def __init__(self, tokenizer: Any = None) -> None:
         self._tokenizer = tokenizer
-        self._known: dict[Prompt, float] = {}
+        self._known: dict[Prompt | str, float] = {}
 
     def text(self, text: str) -> float:
         """Return the length of a text, cut nowhere."""
         if self._tokenizer is None:
             return len(text) / CHARS_PER_TOKEN
-        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        if text not in self._known:
+            self._known[text] = len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        return self._known[text]
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return about the first `max_tokens` tokens of a text."""
@@ -167,6 +176,8 @@ class Base:
     def folder(self) -> Path | None:
         """Where it is, None if it is not here."""
         name = self._recipe.base
+        if not name:
+            return None
         if name.startswith("builtin:"):
             return cached(name)
         return folder if (folder := Path(name).expanduser()).is_dir() else None
@@ -224,12 +235,13 @@ def finished(folder: Path) -> Forecast:
     first = next(iter(kept), None)
     origin = first.origin if isinstance(first, Example) else "judgement" if isinstance(first, Lesson) else "augmented"
     # What people wrote is read whole, as each pair says on which side it is.
-    rows = list(kept if origin == "seed" else islice(kept, 4 * SAMPLE_PAIRS))
+    rows = list(kept if origin in ("seed", "natural") else islice(kept, 4 * SAMPLE_PAIRS))
     pairs = [("", one.text) for one in rows if isinstance(one, Segment)]
     pairs += [(one.instruction, one.output) for one in rows if isinstance(one, Conversation)]
     held_out = [one for one in rows if isinstance(one, Example) and one.split == "held-out"]
     tried = tuple((one.instruction, one.output) for one in held_out)
+    texts = spread([one.original for one in rows if isinstance(one, Example)])
     aside = round(len(kept) * mean(one.split == "held-out" for one in rows if isinstance(one, Segment)))
-    made = Pairs(len(kept) - len(tried) - aside, spread(pairs), len(tried) + aside, origin, tried)
+    made = Pairs(len(kept) - len(tried) - aside, spread(pairs), len(tried) + aside, origin, tried, texts=texts)
     files = [path.stat() for path in folder.glob(f"{MODEL}*/*")]
     return Forecast(made, entered, model_bytes=sum(file.st_size // file.st_nlink for file in files))

@@ -52,6 +52,9 @@ class Model:
         return replace(self, path=self.bfloat16, bfloat16=None, fingerprint=mark)
 
 
+NO_MODEL = Model(Path(), "none", "none")
+"""The base model of a recipe that needs none."""
+
 Input = Records[Any] | Model | Sequence[Records[Any]] | Sequence[Model]
 Wanted = TypeVar("Wanted", bound=Options)
 """The options of a step function."""
@@ -61,33 +64,31 @@ T = TypeVar("T", bound=Records[Any] | Model)
 """Its output."""
 
 
+@dataclass(eq=False)
 class StepFunction(Generic[Wanted, P, T]):
     """A function that makes a step, called as it is written, with what it declares about itself; see `recorded`."""
 
-    def __init__(
-        self,
-        function: "Callable[Concatenate[Step, Wanted, P], T]",
-        version: int,
-        output: str,
-        engine: str,
-        prompts: tuple[str, ...] | Callable[[Any], dict[str, str]],
-        sources: Callable[[Any], dict[str, str]],
-        check: Callable[[Any, Recipe, str, frozenset[str]], list[str]],
-        forecast: "Callable[[Any, ForecastContext], Forecast]",
-        may_be_empty: bool,
-    ) -> None:
-        update_wrapper(self, function)
-        self._function: Callable[..., T] = function
-        self.name = function.__name__
-        self.version, self.output, self.engine, self.prompts, self.sources = version, output, engine, prompts, sources
-        self.check, self.forecast, self.may_be_empty = check, forecast, may_be_empty
+    function: "Callable[Concatenate[Step, Wanted, P], T]"
+    version: int
+    output: str
+    engine: str
+    prompts: tuple[str, ...] | Callable[[Any], dict[str, str]]
+    sources: Callable[[Any], dict[str, str]]
+    check: Callable[[Any, Recipe, str, frozenset[str]], list[str]]
+    forecast: "Callable[[Any, ForecastContext], Forecast]"
+    may_be_empty: bool
+
+    def __post_init__(self) -> None:
+        update_wrapper(self, self.function)
+        self.name = self.function.__name__
 
     def __call__(self, step: "Step", options: Wanted, *args: P.args, **inputs: P.kwargs) -> T:
-        return self._function(step, options, *args, **inputs)
+        return self.function(step, options, *args, **inputs)
 
     def make(self, step: "Step", options: Wanted, inputs: Mapping[str, Input]) -> T:
         """Call it with inputs whose types are not known here."""
-        return self._function(step, options, **inputs)
+        function: Callable[..., T] = self.function
+        return function(step, options, **inputs)
 
 
 def recorded(
@@ -105,8 +106,8 @@ def recorded(
     Args:
         version: bump it when the same options and inputs would give another result.
         output: "records" or "model".
-        engine: the role in which it asks its input `model` ("augment", "score", "compare", "answer", "loss"); the engine of
-            that role then counts.
+        engine: the role in which it asks its input `model` ("augment", "score", "rewrite", "compare", "answer", "loss");
+            the engine of that role then counts.
         prompts: names of the prompts it uses, or from its options, their ids by name; their text is part of its identity.
         sources: from its options, the outside inputs: what it reads → a fingerprint of that.
         check: from its options, the recipe, and the name of its engine with the calls that it answers: what the step has to

@@ -126,6 +126,7 @@ class ResultRecord(TypedDict):
     round: Count
     enabled: bool
     gates: list[Gate]
+    said: NotRequired[str]
 
 
 class Agreement(TypedDict):

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,13 @@ class Progress:
         if self._console is not None:
             self._console.print(hide(line), highlight=False, markup=False)
             sys.stderr.flush()
+
+    def made(self, step: str, words: str) -> None:
+        """Say that a step is done, and what became of its records."""
+        self.say(f"{step}: {words}")
+
+    def wrote(self, step: str, path: Path) -> None:
+        """Called when a piece of a step's records is on disk, in `path`."""
 
     def bar(self, name: str, total: int | None, done: int = 0, unit: str = "records") -> Bar:
         """Return the progress of one step, to be used in a `with`."""

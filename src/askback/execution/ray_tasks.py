@@ -30,6 +30,8 @@ TRIES = 3
 """Number of workers lost at the same piece from which on the piece is taken for the cause."""
 SAY_S, START_S = 15.0, 900.0
 """Seconds without any worker until a message, and until an error: a cluster that grows needs minutes."""
+CLOSE_S = 30.0
+"""Seconds that workers have to release their models at a step's end."""
 _START = -1
 """The number, in place of a piece's, of a worker's start."""
 
@@ -257,7 +259,12 @@ class _Crew:
         self._desk.stop.remote()
 
     def end(self) -> None:
-        """End all workers; busy ones are left only after an error."""
+        """End all workers; busy ones are left only after an error.
+
+        Idle ones release their models first, so that the next step finds the GPUs' memory free.
+        """
+        if closing := [worker.close.remote() for worker in self._idle]:
+            self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_S)
         workers = [*self._idle, *self._starting.values(), *(worker for worker, _ in self.busy.values())]
         for worker in workers:
             self._ray.kill(worker)
@@ -299,7 +306,7 @@ class _Crew:
         message = (
             f"no node of the Ray cluster has started a worker yet; one takes {wanted}, free in the cluster are {found}"
         )
-        if now - self._alone_since >= START_S:
+        if self._warned and now - self._alone_since >= START_S:
             raise InputError(f"{message}. Change cpus_per_worker or gpus_per_worker, or the cluster")
         self._say(message)
         self._warned = True

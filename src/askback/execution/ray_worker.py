@@ -79,8 +79,13 @@ class Worker:
                 f"{node} does not see the run folder, {Path(mark).parent}; put it (resources.runs) on a file system that "
                 "all nodes see under the same path"
             )
+        self._context.folder = Path(log).parent
         processes.begin(log, threads)
         return None
+
+    def close(self) -> None:
+        """Release the model, and end the server that was started for it."""
+        self._context.close()
 
     def work(self, number: int, work: Work[A, B], log: Path, piece: A) -> B | AskbackError:
         """Do a piece and return its result, or the error."""

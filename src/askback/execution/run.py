@@ -17,10 +17,11 @@ from typing import Any, Protocol
 
 from askback import owned
 from askback.engines.usage import Tokens
-from askback.engines.vllm.vllm_server import Serving
+from askback.engines.vllm.vllm_server import LOGS, Serving, log_name
 from askback.errors import Interrupted, RunBusy, storage_error
 from askback.execution.budget import TIMINGS, Budget, Meter, Spending
 from askback.execution.identity import (
+    NO_MODEL,
     Model,
     P,
     StepFunction,
@@ -44,12 +45,9 @@ from askback.execution.outcome import Counts
 from askback.execution.processes import Drain
 from askback.execution.progress import Progress, duration
 from askback.execution.ray_tasks import Cluster
-from askback.execution.shards import write_json
+from askback.execution.shards import Records, write_json
 from askback.execution.step import Step, nothing_kept
 from askback.recipe import RecipeFile
-
-SERVER_LOG = "server.log"
-"""File, in the folder of the step that starts a server, with the server's output, also of later steps."""
 
 
 def claim_run(folder: Path) -> None:
@@ -75,6 +73,10 @@ class Steps(Protocol):
 
     def server(self, role: str) -> Model | None:
         """Return the model of the server of a role, None where the role's engine runs the run's own models."""
+        ...
+
+    def has(self, records: Records[Any]) -> bool:
+        """Return whether the records of a step are there to be read: always, but in a plan that looks ahead."""
         ...
 
     def step(
@@ -153,12 +155,17 @@ class Run:
 
         self.begin()
         recipe = self.file.recipe
+        if not recipe.base:
+            return NO_MODEL
         if recipe.base.startswith("builtin:") and cached(recipe.base) is None:
             self.progress.say(f"base: fetching {recipe.base}, about 100 MB, once")
         return base_model(recipe.base, recipe.chat_template, resolve(recipe.base, recipe.chat_template))
 
     def server(self, role: str) -> Model | None:
         return server_model(self.file.resources.engine_for(role))
+
+    def has(self, records: Records[Any]) -> bool:
+        return True
 
     def step(
         self, name: str, function: StepFunction[Wanted, P, T], options: Wanted, *args: P.args, **inputs: P.kwargs
@@ -188,7 +195,7 @@ class Run:
         if not holds_work(folder):
             write_json(folder / "plan.json", {"identity": identity})
         resources = self._serving.ready(
-            function.engine, found, self.file.resources, folder / SERVER_LOG, self.progress.say
+            function.engine, found, self.file.resources, folder / log_name(), self.progress.say
         )
         meter = Meter(folder / TIMINGS, resources.engine, self.spending)
         random_seed = self.file.recipe.random_seed
@@ -214,7 +221,7 @@ class Run:
         step.counts = step.counts or {"records": Counts()}
         if next(reversed(step.counts.values())).kept == 0 and not may_be_empty:
             raise nothing_kept(step.folder, step.counts, reasons)
-        owned.close(step.folder, but=(SERVER_LOG,))
+        owned.close(step.folder, but={path.name for path in step.folder.glob(LOGS)})
         spent = step.meter.totals()
         write_json(
             step.folder / "step.json",
@@ -235,7 +242,7 @@ class Run:
             },
         )
         write_metrics(self.folder)
-        self.progress.say(f"{step.name}: {_summary(step.counts)} in {duration(spent.seconds)}")
+        self.progress.made(step.name, f"{_summary(step.counts)} in {duration(spent.seconds)}")
 
 
 def _summary(counts: dict[str, Counts]) -> str:

@@ -7,6 +7,7 @@ piece is done. Any Parquet reader (pyarrow, DuckDB, pandas, datasets) opens them
 
 import json
 import typing
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
@@ -18,7 +19,7 @@ from askback.execution.on_disk import reading
 from askback.execution.outcome import Counts, Outcome, R, sampled
 from askback.owned import atomic
 from askback.recipe.variables import any_hidden, hide, hide_in
-from askback.records import RECORDS, Provenance, Rejection, exchange, schema
+from askback.records import RECORDS, Provenance, Rejection, draw, exchange, schema
 
 ROW_GROUP = 2048
 """Number of records in a row group, so that a piece of a large file is read without the rest."""
@@ -74,6 +75,29 @@ class Records(Generic[R_co]):
                 room -= stop - start
                 start = stop
         return [Piece(ranges, number) for number, ranges in enumerate(pieces)]
+
+    def cut_drawn(self, random_seed: int, first: int, stop: int | None, size: int) -> "list[Piece[R_co]]":
+        """Return pieces of `size` records: those from place `first` to `stop` in an order that is drawn by their ids.
+
+        Within a piece they are in the order of their files.
+        """
+        import numpy as np
+        import pyarrow.parquet as pq
+
+        parts, starts, draws = self.parts(), [0], []
+        for part in parts:
+            with reading(part):
+                ids = pq.read_table(part, columns=["id"])["id"].to_pylist()
+            draws += [draw(random_seed, "order", id) for id in ids]
+            starts.append(starts[-1] + len(ids))
+        order = np.argsort(np.array(draws, np.uint64), kind="stable")[first:stop]
+        pieces = []
+        for number, at in enumerate(range(0, len(order), size)):
+            places = sorted(order[at : at + size].tolist())
+            files = [(bisect_right(starts, place) - 1, place) for place in places]
+            ranges = [(parts[file], place - starts[file], place - starts[file] + 1) for file, place in files]
+            pieces.append(Piece[R_co](ranges, number))
+        return pieces
 
 
 @dataclass(frozen=True)
@@ -183,7 +207,7 @@ def write_outcome(folder: Path, piece: int, kind: type[R], outcome: Outcome[R]) 
     for name, numbers in (("reasons", outcome.reasons), ("tallies", outcome.tallies)):
         if numbers:
             metadata[f"askback.{name}"] = json.dumps(numbers, sort_keys=True)
-    write_records(_kept(folder, piece), kind, _hidden(outcome.kept), metadata)
+    write_records(kept_path(folder, piece), kind, _hidden(outcome.kept), metadata)
 
 
 def _hidden(records: list[Any]) -> list[Any]:
@@ -203,12 +227,12 @@ def _without_values(record: Any) -> Any:
 
 def is_done(folder: Path, piece: int) -> bool:
     """Return whether a piece of work is finished."""
-    return _kept(folder, piece).exists()
+    return kept_path(folder, piece).exists()
 
 
 def piece_outcome(folder: Path, piece: int) -> Outcome[Any]:
     """Return the counts, reasons and tallies of a finished piece, without its records."""
-    with reading(path := _kept(folder, piece)):
+    with reading(path := kept_path(folder, piece)):
         stored = _metadata(path).metadata
         counts, reasons, tallies = (
             json.loads(stored.get(f"askback.{name}".encode(), b"{}")) for name in ("counts", "reasons", "tallies")
@@ -217,7 +241,15 @@ def piece_outcome(folder: Path, piece: int) -> Outcome[Any]:
     return Outcome(counts=made, reasons=reasons, tallies=tallies)
 
 
-def _kept(folder: Path, piece: int) -> Path:
+def whole_outcomes(folder: Path) -> Iterator[Outcome[Any]]:
+    """Yield the outcome of each piece of a finished step, with the records that are written of it."""
+    for number in range(len(Records[Any](folder, "").parts())):
+        kept, dropped = (list(read_records(folder / f"{name}-{number:05d}.parquet")) for name in ("kept", "rejected"))
+        yield replace(piece_outcome(folder, number), kept=kept, dropped=dropped)
+
+
+def kept_path(folder: Path, piece: int) -> Path:
+    """Return the file of the records that one piece of work keeps."""
     return folder / f"kept-{piece:05d}.parquet"
 
 

@@ -13,6 +13,7 @@ from typing import Any, Never
 
 from askback import owned
 from askback.engines import kind_of
+from askback.engines.response_cache import PREVIEW
 from askback.engines.usage import Tokens
 from askback.engines.worker_context import WorkerContext
 from askback.errors import Drift, EmptyStep
@@ -24,7 +25,16 @@ from askback.execution.outcome import Counts, Outcome
 from askback.execution.processes import A, B, Drain, Report, Work, run_pieces
 from askback.execution.progress import Bar, Progress
 from askback.execution.ray_tasks import Cluster
-from askback.execution.shards import Piece, Records, is_done, piece_outcome, rejections, write_json, write_outcome
+from askback.execution.shards import (
+    Piece,
+    Records,
+    is_done,
+    kept_path,
+    piece_outcome,
+    rejections,
+    write_json,
+    write_outcome,
+)
 from askback.recipe import Resources
 
 
@@ -56,6 +66,11 @@ class Step:
         """
         return records.cut(self._recall("piece_size", larger(piece_size, len(records))))
 
+    def cut_drawn(self, records: Records[A], first: int, stop: int | None, piece_size: int) -> list[Piece[A]]:
+        """Return pieces as `cut` does, of the records at these places of a drawn order (`Records.cut_drawn`)."""
+        size = larger(piece_size, (len(records) if stop is None else min(stop, len(records))) - first)
+        return records.cut_drawn(self.random_seed, first, stop, self._recall("piece_size", size))
+
     def map(self, work: Work[A, Outcome[B]], pieces: Sequence[A], kind: type[B], unit: str) -> Records[B]:
         """Call ``work(worker, piece)`` for every piece that is not done, and write each outcome as it comes.
 
@@ -73,8 +88,8 @@ class Step:
         arguments = [(number, pieces[number]) for number in todo]
         with self.progress.bar(self.name, total, before, unit) as bar:
             if todo:
-                for _ in self._share_out(task, arguments, workers, self._reporter(bar), self._models, preload):
-                    pass
+                for number in self._share_out(task, arguments, workers, self._reporter(bar), self._models, preload):
+                    self.progress.wrote(self.name, kept_path(self.folder, number))
         for number in range(len(pieces)):
             outcome = piece_outcome(self.folder, number)
             self._count(outcome.counts, outcome.reasons)
@@ -216,8 +231,12 @@ def larger(piece_size: int, total: int) -> int:
 
 def _do_piece(
     work: Work[A, Outcome[B]], folder: Path, kind: type[B], worker: WorkerContext, numbered: tuple[int, A]
-) -> None:
-    """In a worker: do one piece and write its outcome; until then, a server's answers are cached in a file beside it."""
+) -> int:
+    """In a worker: do one piece, write its outcome, and return its number.
+
+    Until then, a server's answers are cached in a file beside it, and those of a preview are known.
+    """
     number, piece = numbered
-    with worker.keeping(folder / f"asked-{number:05d}.jsonl"):
+    with worker.keeping(folder / f"asked-{number:05d}.jsonl", folder.parent / PREVIEW):
         write_outcome(folder, number, kind, work(worker, piece))
+    return number

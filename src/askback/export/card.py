@@ -1,13 +1,13 @@
-"""The data card: what the data is, how it was made, whose it is, and what it is not."""
+"""The data card: what the data are, how they were made, their licences and their limits."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from askback.execution.on_disk import step_record
 from askback.execution.shards import Records
 from askback.export.languages import code
 from askback.export.snippets import snippets
@@ -15,17 +15,18 @@ from askback.methods import names
 from askback.models.builtin import BUILTIN
 from askback.prompts import QUALITY_TAG, SEED_TAG, WEB_TAG
 from askback.records import Example
+from askback.studies import sides
 from askback.studies.limits import limits
-from askback.studies.run_folder import losses, recipe_tree, result
-from askback.studies.summary import PROMPTS, agreements, checked, checks, funnel, lengths, verdict
+from askback.studies.run_folder import recipe_tree, result
+from askback.studies.summary import agreements, checked, checks, funnel, lacking, lengths, verdict
 from askback.text.plain import plain
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 
 COLUMNS = """\
-`id` (of the text and of what it was made from), `origin` (seed or augmented), `score` (the judge's, of augmented pairs),
-`quality` (its quantile, where the recipe asks for it), `uri` and `title` (of the document), `source` (what it was read
-as), `licence`, `language` and `date`.
+`id` (of the text and of what it was made from), `origin` (seed, natural or augmented), `score` (the judge's, of augmented
+pairs), `quality` (its quantile, where the recipe asks for it), `human_reviewed` (a person has read the pair and kept it),
+`uri` and `title` (of the document), `source` (what it was read as), `licence`, `language` and `date`.
 """
 
 
@@ -50,9 +51,9 @@ def card(
         f"---\n{_head(pairs, splits, file_type, features)}---\n",
         f"# {_plain(run.name)}\n",
         f"{len(pairs):,} instruction-output pairs ({', '.join(f'{n:,} {origin}' for origin, n in origins.items())}), "
-        f"in {format} form, made by instruction backtranslation with askback. The outputs are text of the "
-        "documents and of the seed, unchanged; the instructions of augmented pairs were written and the pairs "
-        "chosen by the models that are named below.\n",
+        f"in {format} form, made by instruction backtranslation with askback. {_outputs(run, pairs)}; the instructions of "
+        "augmented pairs were written and the pairs chosen by the models that are named below; those of natural pairs are "
+        "headers of the documents.\n",
         f"Splits: {', '.join(f'{split} {count:,}' for split, count in splits.items())}. Beside the pair, each record has",
         COLUMNS,
         "## How it was made\n",
@@ -76,17 +77,28 @@ def card(
         "\n## Known limits\n",
         *(f"- {one}" for one in limits(_base(run))),
         "- An instruction may ask for less, or for more, than its output gives; `score` is the judge's opinion of that.",
-        f'- Training of the recipe\'s own models appended "{SEED_TAG}" to seed instructions and "{WEB_TAG}" to augmented '
-        "ones; the paper appends both at inference. The data here are without them.",
+        *_tags(run),
         *_quality(pairs),
         *_not_looked_for(run),
         "- A licence is what the source states about itself.\n",
         "## Train on it\n",
-        snippets(format, Path(out.name), f"{next(iter(splits))}.{file_type}", _base(run)),
+        snippets(format, Path(out.name), f"{next(iter(splits))}.{file_type}", _base(run) or "owner/model"),
         "## Recipe\n",
         f"```yaml\n{_recipe(run)}```",
     ]
     return "\n".join(rows) + "\n"
+
+
+def _outputs(run: Path, pairs: list[Example]) -> str:
+    """Return in words what the outputs are."""
+    if any(pair.original for pair in pairs):
+        said = "The outputs of augmented pairs are text of the documents that a model rewrote for the instruction"
+        if "all" in recipe_tree(run).get("grounded", {}).get("skip_rules", []):
+            return said
+        return (
+            f"{said}; rules dropped those with names, numbers, dates, quotations, links or code that the text has not"
+        )
+    return "The outputs are text of the documents and of the seed, unchanged"
 
 
 def _head(pairs: list[Example], splits: dict[str, int], file_type: str, features: list[dict[str, Any]]) -> str:
@@ -110,26 +122,16 @@ def _head(pairs: list[Example], splits: dict[str, int], file_type: str, features
 
 
 def _losses(run: Path) -> list[str]:
-    """Return the tables of losses on held-out seed pairs, and on pairs of documents that were set aside."""
-    documents = losses(run, names.unseen)
+    """Return the table of losses on each set of pairs that models were measured on."""
+    found = sides.measured(sides.recorded(run))
+    heads, rows = sides.table(found)
+    if not rows:
+        return []
     return [
-        *_loss_table("held-out seed pairs", "S_a", losses(run)),
-        *(_loss_table("pairs of documents that were set aside", "S_w", documents) if documents else []),
-    ]
-
-
-def _loss_table(what: str, tag: str, measured: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return a table of losses, a column for each tag they were measured under."""
-    heads = {**PROMPTS, "loss": f"nats per token, {tag}"}
-    shown = [name for name in heads if any(name in metrics for metrics in measured.values())]
-    cells = {
-        model: [f"{metrics[name]:.4f}" if name in metrics else "" for name in shown]
-        for model, metrics in measured.items()
-    }
-    return [
-        f"\nLoss on {what}:\n\n| model | {' | '.join(heads[name] for name in shown)} |",
-        f"| --- |{' ---: |' * len(shown)}",
-        *(f"| {model} | {' | '.join(row)} |" for model, row in cells.items()),
+        f"\n{sides.TITLE}:\n\n| {' | '.join(heads)} |",
+        f"| --- | --- |{' ---: |' * (len(heads) - 2)}",
+        *(f"| {' | '.join([_plain(row[0]), *row[1:]])} |" for row in rows),
+        *(f"\n{note}" for note in sides.notes(found, told=result(run) is not None)),
     ]
 
 
@@ -138,9 +140,12 @@ def _models(run: Path) -> list[str]:
     tree = recipe_tree(run)
     base = str(tree.get("base", ""))
     known = BUILTIN.get(base.removeprefix("builtin:"))
-    lines = [f"- base: {_plain(_base(run))}" + (f" ({known.licence})" if known else "; see its own licence")]
+    licence = f" ({known.licence})" if known else "; see its own licence"
+    lines = [f"- base: {_plain(_base(run))}{licence}"] if base else []
     if candidates := _first(run / names.CANDIDATES):
         lines.append(f"- wrote the instructions: {_plain(candidates.model_id)}, prompt {candidates.prompt_id}")
+    if rewritten := _rewriter(run):
+        lines.append(f"- rewrote the outputs: {_plain(rewritten[0])}, prompt {rewritten[1]}")
     found = result(run)
     for t in range(1, found.rounds + 1 if found else 2):
         if judged := _first(run / names.judgements(t)):
@@ -152,6 +157,17 @@ def _models(run: Path) -> list[str]:
         "stochastically, as a training is partly undone where its weights are rounded to nearest on loading"
     )
     return lines
+
+
+def _rewriter(run: Path) -> tuple[str, str] | None:
+    """Return the model that rewrote the outputs, and the id of its prompt; None where nothing was rewritten."""
+    if not (run / names.REWRITTEN / "step.json").exists():
+        return None
+    identity: dict[str, Any] = step_record(run / names.REWRITTEN).get("identity", {})
+    engine = identity.get("engine", {})
+    own = "a model trained to answer from a text" if (run / names.REWRITER).is_dir() else "the model that judged"
+    (prompt,) = identity["prompts"].values()
+    return engine.get("model") or engine.get("url") or own, prompt
 
 
 def _trains(run: Path) -> bool:
@@ -178,7 +194,8 @@ def _rounds(run: Path) -> list[str]:
     """Return the round of the pairs, the gate's decisions, and the agreement of rounds, in words."""
     found = result(run)
     if not _trains(run):
-        return ["\nThe pairs are those of the one round there is; no model was trained on them."]
+        said = "\nThe pairs are those of the one round there is; no model was trained on them."
+        return ["  \n".join([said, *lacking(run), *checked(checks(run))])]
     if found is None:
         return ["\nThe run was not finished when this was exported: the pairs are those of its last round so far."]
     lines = [f"\nThe pairs are those of round {found.data_round} of {found.rounds}.", *verdict(found)]
@@ -186,6 +203,16 @@ def _rounds(run: Path) -> list[str]:
     for t, values in agreements(run).items():
         lines.append(f"Of round {t}'s pairs, {values['shared']:.0%} were chosen in the round before too.")
     return ["  \n".join(lines)]
+
+
+def _tags(run: Path) -> list[str]:
+    """Return a line on the tags with which the recipe's own models were trained, if any were."""
+    if not _trains(run):
+        return []
+    return [
+        f'- Training of the recipe\'s own models appended "{SEED_TAG}" to seed instructions and "{WEB_TAG}" to augmented '
+        "and natural ones; the paper appends both at inference. The data here are without them."
+    ]
 
 
 def _quality(pairs: list[Example]) -> list[str]:
@@ -232,12 +259,12 @@ def _without_paths(value: Any) -> Any:
 
 
 _KIND = re.compile(r"file://|[\w-]{2,}:(?=[~/])|")
-"""What tells the kind of a source before its path, as in ``jsonl:/data/x``."""
+"""Pattern of the kind of a source, which precedes its path, as in ``jsonl:/data/x``."""
 _LOCAL = re.compile(r"~|[A-Za-z]:[\\/]|/(?!/)")
 
 
 def without_path(text: str) -> str:
-    """Return a text less the folders of a path of this machine that it is, or that follows the kind of what is there."""
+    """Return a text without the folders of the local path that it is, alone or after the kind of a source."""
     chain, mark, rest = text.rpartition("::")
     found = _KIND.match(rest)
     kind = found[0] if found else ""

@@ -12,16 +12,16 @@ from askback.records import Example
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OWN = ("id", "origin", "score", "quality")
+OWN = ("id", "origin", "score", "quality", "human_reviewed")
 PROVENANCE = (*OWN, "uri", "source", "licence", "language", "title", "date")
 
 BATCH = 10 * 2**20
-"""Bytes of a JSON Lines file of which `datasets` finds out the types at once."""
+"""Bytes of a JSON Lines file from which `datasets` infers types at a time."""
 TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:?\d\d(:?\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
 
 
 def provenance(pair: Example) -> dict[str, Any]:
-    """Return where a pair comes from."""
+    """Return a pair's columns beside its conversation: where it comes from, and its score."""
     return {name: getattr(pair if name in OWN else pair.provenance, name) for name in PROVENANCE}
 
 
@@ -33,15 +33,15 @@ def schema(format: str, dates: bool = False) -> "pa.Schema":
         (name, pa.list_(pa.struct([(field, pa.string()) for field in fields])) if fields else pa.string())
         for name, fields in exporter(format).columns.items()
     ]
-    types = {"score": pa.float64()} | ({"date": pa.date32()} if dates else {})
+    types = {"score": pa.float64(), "human_reviewed": pa.bool_()} | ({"date": pa.date32()} if dates else {})
     return pa.schema(found + [(name, types.get(name, pa.string())) for name in PROVENANCE])
 
 
 def declared(columns: "pa.Schema") -> list[dict[str, Any]]:
-    """Return the types as `datasets` reads them in a card: else a column without a value has none, or that of its split."""
+    """Return the types for the card, where `datasets` reads them: it cannot infer that of a column without a value."""
     import pyarrow as pa
 
-    names = {pa.float64(): "float64", pa.string(): "string", pa.date32(): "date32"}
+    names = {pa.float64(): "float64", pa.bool_(): "bool", pa.string(): "string", pa.date32(): "date32"}
     return [
         {"name": field.name, "dtype": names[field.type]}
         if field.type in names
@@ -59,7 +59,7 @@ def json_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def times(rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Return the columns that `datasets` would take for times in JSON Lines, as all texts in a batch look like times."""
+    """Return the columns that `datasets` would read as times from JSON Lines, as all texts in a batch look like times."""
     found: set[str] = set()
     texts: dict[str, bool] = {}
     size = 0
@@ -82,7 +82,7 @@ def _texts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def dated(files: dict[str, list[dict[str, Any]]]) -> bool:
-    """Have the rows of JSON Lines hold dates where text would be read as times; tell whether they do.
+    """Return whether the column `date` would be read as times from JSON Lines; if so, make its empty texts None.
 
     Raises:
         InputError: another column would be read as times.
@@ -90,8 +90,8 @@ def dated(files: dict[str, list[dict[str, Any]]]) -> bool:
     found = set().union(*map(times, files.values()))
     if others := sorted(found - {"date"}):
         raise InputError(
-            f"--file-type jsonl: every text under '{others[0]}' looks like a time, and readers of JSON Lines make times of "
-            "such; take --file-type parquet"
+            f"--file-type jsonl: every text under '{others[0]}' looks like a time, and readers of JSON Lines convert "
+            "such texts; take --file-type parquet"
         )
     for row in (row for rows in files.values() for row in rows) if found else ():
         row["date"] = row["date"] or None

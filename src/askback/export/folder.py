@@ -1,4 +1,4 @@
-"""Write the export folder: the data, a card that says what it is and whose, and checksums."""
+"""Write the export folder: the data, a card that describes them, licences and checksums."""
 
 import csv
 import io
@@ -6,18 +6,17 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from askback import owned
 from askback.errors import InputError
 from askback.execution.shards import Records
 from askback.export.card import card
-from askback.export.exporters import FormatName, exporter
+from askback.export.exporters import PREFERENCE, FormatName, exporter
 from askback.export.features import dated, declared, json_lines, provenance, schema
 from askback.export.snippets import dataset_info
-from askback.methods import names
 from askback.records import DRAWS, Example, Provenance, draw
-from askback.studies.run_folder import chosen, recipe_tree
+from askback.studies.run_folder import chosen, preferred, recipe_tree, trained_on
 from askback.text.plain import plain
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ CHECKSUMS = "checksums.txt"
 def export(
     run: Path,
     out: Path,
-    format: FormatName = "messages",
+    format: FormatName | Literal["preference"] = "messages",
     file_type: str = "parquet",
     with_seed: bool = False,
     validation: float = 0.0,
@@ -37,21 +36,22 @@ def export(
     """Write the run's data (studies/run_folder.py) to `out`, a folder that ``datasets.load_dataset(out)`` reads.
 
     Args:
-        with_seed: add the seed pairs that were trained on.
+        with_seed: add the seed pairs that were trained on, and natural pairs that served as such.
         validation: share of the pairs that goes into a split of its own, drawn by their ids.
 
     Returns:
         The number of pairs.
 
     Raises:
-        InputError: nothing is selected yet, or `out` is a folder that is not an unchanged export of ours.
+        InputError: nothing is selected yet, or, for `preference`, preferred; or `out` is a folder that is not an unchanged
+            export of ours.
         RecipeError: there is no such format.
     """
     shape = exporter(format).row
     check_out(run, out)
-    pairs = sorted(chosen(run), key=lambda pair: pair.id)
+    pairs = sorted(_data(run, format), key=lambda pair: pair.id)
     if with_seed:
-        pairs += [pair for pair in Records[Example](run / names.SEED, "") if pair.split == "train"]
+        pairs += [pair for pair in trained_on(run) if pair.split == "train"]
     pairs = without_folders(pairs, run)
     files = _split(pairs, validation)
     rows = {split: [{**shape(pair), **provenance(pair)} for pair in some] for split, some in files.items()}
@@ -77,6 +77,10 @@ def export(
 
 
 ADVICE = "Give an empty or new folder with --out; an export of version 0.1 you may delete yourself."
+
+
+def _data(run: Path, format: str) -> Records[Example]:
+    return preferred(run) if format == PREFERENCE else chosen(run)
 
 
 def check_out(run: Path, out: Path) -> None:
@@ -109,7 +113,7 @@ def _put_in_place(made: Path, out: Path) -> None:
 
 
 def _split(pairs: list[Example], validation: float) -> dict[str, list[Example]]:
-    """Return the pairs by split, both in order; a pair is in the same split whatever the others are."""
+    """Return the pairs by split, both in order; the split of a pair does not depend on other pairs."""
     held = {pair.id for pair in pairs if draw(0, "validation", pair.id) < validation * DRAWS}
     files = {"train": [pair for pair in pairs if pair.id not in held]}
     files |= {"validation": [pair for pair in pairs if pair.id in held]}
@@ -127,7 +131,7 @@ def _write(path: Path, rows: list[dict[str, Any]], columns: "pa.Schema") -> None
 
 
 def without_folders(pairs: list[Example], run: Path) -> list[Example]:
-    """Return the pairs with their `uri` and `source` from the recipe's files on, less the folders of this machine."""
+    """Return the pairs with `uri` and `source` relative to the folders of the recipe's files: no paths of this machine."""
     recipe = recipe_tree(run)
     sources = [one for room in ("seed", "corpus") for one in recipe.get(room, {}).get("sources", [])]
     paths = [re.split(r"[*?\[]", str(Path(one.get("path", "")).expanduser()))[0] for one in sources]
@@ -159,6 +163,6 @@ def _licences(pairs: list[Example]) -> str:
 
 
 def _no_formula(cell: str) -> str:
-    """Return a cell in one line that no spreadsheet takes for a formula: an apostrophe goes before what begins like one."""
+    """Return a cell as one line that no spreadsheet takes for a formula: an apostrophe precedes one that begins like it."""
     line = plain(re.sub(r"[\s\x00-\x1f]+", " ", cell))
     return f"'{line}" if re.match(r"[=+\-@＝＋－＠ ]", line) else line

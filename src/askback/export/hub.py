@@ -8,8 +8,8 @@ from askback.errors import InputError, MissingExtra
 def push(folder: Path, name: str, private: bool = True) -> str:
     """Upload an export as it stands and return the data set's address.
 
-    The token is huggingface_hub's own affair: `hf auth login`, or the variable HF_TOKEN. It is never an option here, so it
-    is in no file of a run and in no shell history.
+    huggingface_hub finds the token itself: of `hf auth login`, or in the variable HF_TOKEN. It is no option here, so that
+    it is in no file of a run and in no shell history.
 
     Raises:
         MissingExtra: huggingface_hub is not installed.
@@ -26,7 +26,7 @@ def push(folder: Path, name: str, private: bool = True) -> str:
         api.upload_folder(repo_id=name, repo_type="dataset", folder_path=folder, commit_message="Export from askback")
     except HFValidationError as error:
         raise InputError(f"--push-to-hub {name}: not a name of a data set; it is written OWNER/NAME") from error
-    except Exception as error:  # its HTTP client's errors have no class of the hub's own
+    except Exception as error:  # errors of its HTTP client are of no class of huggingface_hub
         raise InputError(
             f"--push-to-hub {name}: {' '.join(str(error).split())[:300]}. The export in {folder} is whole; log in with "
             "`hf auth login` or set HF_TOKEN, and run the same command again."

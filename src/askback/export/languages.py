@@ -1,4 +1,4 @@
-"""Codes of languages that a hub takes in a card: ISO 639-1, and of ISO 639-3 those of languages that have no other."""
+"""Language codes that a hub accepts in a card: ISO 639-1, and ISO 639-3 for languages that have no other."""
 
 TWO_LETTERS = frozenset(
     """
@@ -19,6 +19,6 @@ THREE_LETTERS = frozenset(
 
 
 def code(language: str) -> str:
-    """Return the code of a language as a hub takes it: of "en-GB" or "EN" it is "en"; "" for what is no code."""
+    """Return the code of a language as a hub accepts it: "en" for "en-GB" and "EN", "" for what is no code."""
     first = language.strip().replace("_", "-").partition("-")[0].lower()
     return first if first in TWO_LETTERS | THREE_LETTERS else ""

@@ -1,4 +1,4 @@
-"""What to write to train on an export with the field's tools; the file's columns are named as each of them wants."""
+"""Programs and configurations that train on an export with TRL, Axolotl and LLaMA-Factory."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,10 @@ from askback.export.exporters import exporter
 
 TRL = """\
 from datasets import load_dataset
-from trl import SFTConfig, SFTTrainer
+from trl import {trainer}Config, {trainer}Trainer
 
 data = load_dataset({folder!r}, split="train"){as_pairs}
-trainer = SFTTrainer(model={base!r}, args=SFTConfig(output_dir="trained"), train_dataset=data)
+trainer = {trainer}Trainer(model={base!r}, args={trainer}Config(output_dir="trained"), train_dataset=data)
 trainer.train()
 """
 AS_PAIRS = """
@@ -21,11 +21,11 @@ data = data.map(
     }},
     remove_columns=data.column_names,
 )"""
-"""TRL's loss is on the completion alone in this form, whatever the chat template."""
+"""Converts rows to the form in which TRL's loss is on the completion alone, with any chat template."""
 
 
 def snippets(format: str, folder: Path, file: str, base: str) -> str:
-    """Return Markdown that says how TRL, Axolotl and LLaMA-Factory train on the export."""
+    """Return Markdown with what TRL, Axolotl and LLaMA-Factory need to train on the export."""
     return "\n".join(
         f"{name}:\n\n```{language}\n{text}```\n"
         for name, language, text in (
@@ -42,10 +42,10 @@ def snippets(format: str, folder: Path, file: str, base: str) -> str:
 
 
 def trl(format: str, folder: Path, base: str) -> str:
-    """Return a Python program that trains with TRL, with the loss on the answers alone."""
+    """Return a Python program that trains with TRL, with the loss on the answers alone, or on their preference."""
     pair = exporter(format).as_pair
     as_pairs = AS_PAIRS.format(user=pair[0], assistant=pair[1]) if pair else ""
-    return TRL.format(folder=str(folder), base=base, as_pairs=as_pairs)
+    return TRL.format(folder=str(folder), base=base, as_pairs=as_pairs, trainer=exporter(format).trainer)
 
 
 def axolotl(format: str, folder: Path, file: str) -> str:

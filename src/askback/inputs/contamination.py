@@ -1,6 +1,6 @@
 """Evaluation prompts in what a model is to be trained on (method.md 6.4; the paper has no such check)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -43,16 +43,23 @@ class EvaluationPrompts:
 
         None if it shares neither. A text that equals a prompt is found whatever its length.
         """
+        for where, shared, whole in self.all_in(text):
+            if not shared:
+                return f"is the prompt {where}, none wanted"
+            limit = ", all of it," if whole else ""
+            return f"{len(shared)} words in a row{limit} as in {where}, none wanted: {join(shared)!r}"
+        return None
+
+    def all_in(self, text: str) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+        """Yield, of each prompt that `text` shares something with, its place, the words, and whether these are all of it;
+        no words where the text is the prompt."""
         mine = tuple(words(text))
         if mine in self._whole:
-            return f"is the prompt {self._whole[mine]}, none wanted"
+            yield self._whole[mine], (), True
         for at in range(len(mine) - SHORTEST + 1):
             for prompt, shared in self._starts.get(mine[at : at + SHORTEST], ()):
                 if mine[at : at + len(shared)] == shared:
-                    limit = ", all of it," if shared == prompt else ""
-                    quoted = join(shared)
-                    return f"{len(shared)} words in a row{limit} as in {self._whole[prompt]}, none wanted: {quoted!r}"
-        return None
+                    yield self._whole[prompt], shared, shared == prompt
 
 
 def evaluation_prompts(paths: tuple[str, ...]) -> EvaluationPrompts:

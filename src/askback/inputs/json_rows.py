@@ -1,8 +1,8 @@
-"""Rows of a JSON text, whose form its content tells: JSON Lines, one array, objects one after another, or a list wrapped
-in an object, as in ``{"data": [...]}``; in UTF-8, UTF-16 or UTF-32, with or without a byte-order mark.
+"""Rows of a JSON text in any form, recognised by content: JSON Lines, one array, objects one after another, or a list
+wrapped in an object, as in ``{"data": [...]}``; in UTF-8, UTF-16 or UTF-32, with or without a byte-order mark.
 
-A line, or an element, that is no JSON costs one row and names its place; those after it are read. Of JSON Lines, one line
-is in memory at a time; of the other forms, one element and about as much again.
+A line or element that is not JSON becomes one broken row that names its place; the rows after it are read. Of JSON Lines,
+one line is in memory at a time; of the other forms, one element and about as much again.
 """
 
 import codecs
@@ -16,15 +16,15 @@ from askback.inputs.json_text import CHUNK, Text
 from askback.inputs.json_values import BrokenRow, Row, Rows, decode, row_of
 
 HEAD = 65_536
-"""Bytes that tell the form, as far as whole lines go."""
+"""Bytes from which the form is recognised, rounded up to whole lines."""
 PART = 1 << 16
-"""Bytes read from a file at once, and the most that are lost where a packed one breaks off."""
+"""Bytes per read of a file; a compressed file that breaks off loses at most these."""
 TRIED = 20
-"""Lines of the head that are tried: one that is an object by itself makes a file JSON Lines, whatever precedes it."""
+"""Lines of the head that are parsed: one that is a whole object makes a file JSON Lines, whatever precedes it."""
 WRAPPERS = frozenset(
     ["data", "rows", "train", "training", "test", "validation", "examples", "records", "items", "documents", "samples"]
 )
-"""Where the rows of a file are, if it is one object that holds a list of objects under such a name."""
+"""Keys under which a file that is one object may hold its list of rows."""
 _RECORD_FIELDS = frozenset(["instruction", "prompt", "question", "text", "messages", "conversations", "output"])
 _ARRAY = re.compile(rb"\[\s*(?:[\[{\"\]0-9tfn-]|\Z)")
 _KEY = re.compile(r'\s*+(?:,\s*+)?"(\w+)"\s*:\s*')
@@ -32,8 +32,8 @@ _LIST = re.compile(r"\[\s*[{\]]")
 
 
 def rows_of(stream: IO[bytes], longest: int) -> Rows:
-    """Yield the rows of a JSON text with their places, ``:line`` or ``#element``; one of more than `longest` bytes (in a
-    list, characters) is broken."""
+    """Yield the rows of a JSON text with their places, ``:line`` or ``#element``; a line of more than `longest` bytes, or
+    an element of more than `longest` characters, is broken."""
     lines = io.BufferedReader(_Utf8(stream), CHUNK)
     head, first = _head(lines, longest)
     if not first:
@@ -49,7 +49,7 @@ def rows_of(stream: IO[bytes], longest: int) -> Rows:
 
 
 class _Utf8(io.RawIOBase):
-    """A stream of JSON in the encoding that its first bytes show, as UTF-8."""
+    """A stream of JSON, converted to UTF-8 from the encoding that its first bytes show."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._read = getattr(stream, "read1", stream.read)
@@ -76,8 +76,7 @@ class _Utf8(io.RawIOBase):
 
 
 def _head(lines: IO[bytes], longest: int) -> tuple[bytes, bytes]:
-    """Return whole lines from the beginning, and the same without what is blank before them; of an array the first line
-    need not be whole."""
+    """Return the first lines, whole, and the same without blank text before them; the first line of an array may be cut."""
     head = b""
     while len(head) < HEAD and (line := lines.readline(HEAD)):
         first = (head + line).removeprefix(codecs.BOM_UTF8).lstrip()
@@ -92,8 +91,8 @@ def _is_array(first: bytes) -> bool:
 
 
 def _is_lines(head: bytes) -> bool:
-    """Return whether a text that begins with an object is JSON Lines: a line is an object by itself, or the first line is
-    not the beginning of an object that goes on."""
+    """Return whether a text that begins with an object is JSON Lines: a line is a whole object, or the first line is not
+    the beginning of an object that continues on the next."""
     lines = [line for line in head.removeprefix(codecs.BOM_UTF8).split(b"\n") if line.strip()]
     start = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     one_line = len(lines) > 1 and isinstance(row_of(lines[0]), dict)
@@ -115,7 +114,7 @@ def _is_lines(head: bytes) -> bool:
 
 
 def _lines(head: bytes, rest: IO[bytes], longest: int) -> Rows:
-    """Yield a row per line; blank lines are nothing."""
+    """Yield a row per line; blank lines are skipped."""
     first, number = io.BytesIO(head), 0
     while line := first.readline(longest + 1) or rest.readline(longest + 1):
         number += 1
@@ -128,7 +127,7 @@ def _lines(head: bytes, rest: IO[bytes], longest: int) -> Rows:
 
 
 def _rows(text: Text) -> Rows:
-    """Yield the elements of arrays, and objects, that stand one after another."""
+    """Yield the objects, and the elements of the arrays, that follow one another."""
     number = 0
     while sign := text.sign():
         list_at = _wrapped_at(text.text, text.at) if sign == "{" else None
@@ -151,7 +150,7 @@ def _elements(text: Text) -> Iterator[Row]:
     row: Row = {}
     while (sign := text.sign()) != "]":
         if not sign and isinstance(row, BrokenRow):
-            return  # which has yielded that
+            return  # that row has reported it
         if not sign:
             yield BrokenRow("clipped", "the list has no end: the file was cut off, or a bracket is missing")
             return
@@ -168,7 +167,7 @@ def _elements(text: Text) -> Iterator[Row]:
 
 
 def _wrapped_at(text: str, at: int) -> int | None:
-    """Return where the list of objects begins that the object at a place wraps, None if it seems to be a row itself."""
+    """Return the offset of the list of rows that the object at `at` wraps, None if the object seems to be a row itself."""
     at += 1
     while (key := _KEY.match(text, at)) and key[1] not in _RECORD_FIELDS:
         if key[1] in WRAPPERS and _LIST.match(text, key.end()):
@@ -181,7 +180,7 @@ def _wrapped_at(text: str, at: int) -> int | None:
 
 
 def _wrapped(text: Text) -> Iterator[Row]:
-    """Yield the elements of a wrapped list, and say what other lists stand beside it; they are not read."""
+    """Yield the elements of a wrapped list, and a broken row for each further list of the object, which is not read."""
     yield from _elements(text)
     while text.sign() == ",":
         key = _KEY.match(text.text, text.at)

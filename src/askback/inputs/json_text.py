@@ -1,4 +1,4 @@
-"""A JSON text that is taken apart value by value while it is read."""
+"""An incremental parser of JSON: one value at a time, while the text is read."""
 
 import codecs
 import io
@@ -9,9 +9,9 @@ from typing import Any
 from askback.inputs.json_values import BrokenRow, Row, decode, row_of, why_broken
 
 CHUNK = 1_000_000
-"""Bytes that are read at once."""
+"""Bytes per read."""
 BACK = 200
-"""Characters before an element that are looked at for the beginning of its line."""
+"""Characters kept before an element, in which the beginning of its line is looked for."""
 _SPACE = re.compile(r"[\s\ufeff]*")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NEXT_OBJECT = re.compile(r"\}\s*(?=,\s*\{)")
@@ -19,7 +19,7 @@ _NESTING = re.compile(r'"(?:[^"\\]|\\.?)*+("|\Z)|[{}\[\]]', re.DOTALL)
 
 
 def _read(stream: "io.BufferedReader[Any]", size: int) -> bytes:
-    """Read `size` bytes, or what there is before the stream breaks off."""
+    """Read `size` bytes, or fewer where the stream ends or breaks off."""
     parts = []
     try:
         while size > 0 and (data := stream.read1(size)):
@@ -27,12 +27,12 @@ def _read(stream: "io.BufferedReader[Any]", size: int) -> bytes:
             size -= len(data)
     except OSError:
         if not parts:
-            raise  # else the next call meets it again
+            raise  # otherwise the next call meets the error again
     return b"".join(parts)
 
 
 class Text:
-    """A JSON text that is read as far as it is needed; `at` is the place up to which it is understood."""
+    """A JSON text that is read as far as needed; `at` is the offset up to which it has been parsed."""
 
     def __init__(self, head: bytes, rest: "io.BufferedReader[Any]", longest: int) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
@@ -41,7 +41,7 @@ class Text:
         self.more()
 
     def more(self) -> bool:
-        """Read on, as much again as is not yet understood; tell whether there was anything."""
+        """Read on, at least as much as is not parsed yet; return whether anything was read."""
         data = _read(self._rest, max(CHUNK, len(self.text) - self.at))
         done = max(0, self.at - BACK)
         self._line += self.text.count("\n", 0, done)
@@ -50,7 +50,7 @@ class Text:
         return bool(data)
 
     def sign(self) -> str:
-        """Return the next character that is not blank, "" at the end."""
+        """Move to the next character that is not blank and return it, "" at the end."""
         while True:
             if blank := _SPACE.match(self.text, self.at):
                 self.at = blank.end()
@@ -60,12 +60,12 @@ class Text:
                 return ""
 
     def place(self, at: int) -> str:
-        """Return a place in words."""
+        """Return the line and column of an offset in words."""
         column = at - self.text.rfind("\n", 0, at)
         return f"line {self._line + self.text.count(chr(10), 0, at)} column {column}"
 
     def row(self) -> Row:
-        """Return the value that begins here as a row, and go on behind it, be it broken or not."""
+        """Return the value that begins here as a row, and move behind it, whether it is broken or not."""
         while True:
             try:
                 value, end = decode(self.text, self.at)
@@ -90,7 +90,7 @@ class Text:
         return row_of(value)
 
     def _skip(self) -> None:
-        """Go on behind a broken element: to the next line that begins as its own does, else to where its brackets close."""
+        """Move behind a broken element: to the next line of its indentation, else to where its brackets close."""
         line_start = self.text.rfind("\n", max(0, self.at - BACK), self.at) + 1
         indent = self.text[line_start : self.at]
         own_line = line_start > 0 and not indent.strip()
@@ -108,7 +108,7 @@ class Text:
 
 
 def _closed(text: str, at: int) -> int | None:
-    """Return where the brackets that open at a place are all closed, None if they are not."""
+    """Return the offset behind the brackets that open at `at`, None if they are not closed."""
     depth = 0
     for found in _NESTING.finditer(text, at):
         if found[1] == "":

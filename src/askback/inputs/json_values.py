@@ -1,7 +1,7 @@
-"""One JSON value as people write it: what Python's reader refuses or lets pass by mistake is settled here.
+"""Single JSON values, with rules for what Python's decoder refuses or accepts by mistake.
 
-NaN and infinities, and whole numbers of more than 4,300 digits, are no values (None); half a surrogate pair, which is no
-text, becomes a question mark; a key that stands twice with different values makes its row broken.
+NaN, infinities and integers of more than 4,300 digits become null (None); an unpaired surrogate, which is no text,
+becomes a question mark; a key that occurs twice with different values makes its row broken.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class BrokenRow(ValueError):
-    """A row that cannot be read: the rule it breaks (``too-large``, ``broken-json`` …) and, as its text, why."""
+    """A row that cannot be read: `rule` is the rule it breaks (``too-large``, ``broken-json`` …), its text the reason."""
 
     def __init__(self, rule: str, why: str) -> None:
         super().__init__(" ".join(why.split())[:300])
@@ -24,7 +24,7 @@ NAMES = {"dict": "an object", "list": "a list", "str": "text", "NoneType": "null
 
 
 def kind(value: object) -> str:
-    """Return what kind of value one is, in JSON's words."""
+    """Return the JSON type of a value in words."""
     return NAMES.get(type(value).__name__, "a number" if isinstance(value, (int, float)) else type(value).__name__)
 
 
@@ -32,7 +32,7 @@ _NO_INPUT = ("<noinput>", "<no input>", "noinput")
 
 
 class _Twice(dict[str, Any]):
-    """An object in which a key stands twice, with different values."""
+    """An object in which `key` occurs twice, with different values."""
 
     key = ""
 
@@ -62,10 +62,10 @@ _LONG_NUMBERS = json.JSONDecoder(strict=False, parse_constant=_no_value, object_
 
 
 def decode(text: str, at: int = 0) -> tuple[Any, int]:
-    """Return the JSON value that begins at a place, and where it ends.
+    """Return the JSON value that begins at an offset, and the offset of its end.
 
     Raises:
-        ValueError: there is none; a `json.JSONDecodeError` knows the place.
+        ValueError: there is none; a `json.JSONDecodeError` has the offset.
         RecursionError: it is nested too deeply.
     """
     try:
@@ -81,7 +81,7 @@ def decode(text: str, at: int = 0) -> tuple[Any, int]:
 
 
 def _whole(value: Any) -> Any:
-    """Return a value without halves of surrogate pairs."""
+    """Return a value with a question mark for each unpaired surrogate."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, list):
@@ -110,7 +110,7 @@ def read_value(text: str) -> Any:
 
 
 def why_broken(error: Exception, place: Callable[[int], str] | None = None) -> str:
-    """Return why a text is no JSON."""
+    """Return why a text is not valid JSON."""
     if isinstance(error, RecursionError):
         return "not valid JSON: nested too deeply"
     if isinstance(error, UnicodeDecodeError):
@@ -121,14 +121,14 @@ def why_broken(error: Exception, place: Callable[[int], str] | None = None) -> s
 
 
 def row_of(given: Any) -> Row:
-    """Return a row: of a line of JSON as it stands in a file, or of a value that is an object."""
+    """Return a row from a line of JSON, as bytes, or from a decoded value, which has to be an object."""
     if isinstance(given, bytes):
         try:
             given = read_value(given.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
             return BrokenRow("broken-json", why_broken(error, lambda at: f"column {at + 1}"))
     if isinstance(given, _Twice):
-        return BrokenRow("broken-json", f"key '{given.key[:40]}' stands twice, with different values")
+        return BrokenRow("broken-json", f"key '{given.key[:40]}' occurs twice, with different values")
     if not isinstance(given, dict):
         return BrokenRow("not-a-record", f"expected an object, found {kind(given)}")
     inner = given.get("row")
@@ -136,14 +136,14 @@ def row_of(given: Any) -> Row:
 
 
 def filled(value: object) -> bool:
-    """Return whether a field holds anything: no null, no blank text, nothing empty."""
+    """Return whether a field has a value: neither null, nor blank text, nor an empty list or object."""
     if isinstance(value, str):
         return value.strip() not in ("", "[]", "{}", "null")
     return value is not None and not (hasattr(value, "__len__") and len(value) == 0)
 
 
 def as_text(value: object) -> str:
-    """Return what a field holds as text: numbers, lists and objects as JSON; nothing for null and for "no input"."""
+    """Return a field's value as text: numbers, lists and objects as JSON; "" for null and for "no input"."""
     if isinstance(value, str):
         return "" if value.strip().lower() in _NO_INPUT else value.strip()
     return json.dumps(value, ensure_ascii=False, default=str) if filled(value) else ""

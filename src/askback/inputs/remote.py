@@ -1,4 +1,4 @@
-"""Files behind a URL: whatever fsspec has a file system for, s3://, gs://, https://, memory:// and zip:// among them."""
+"""Files behind a URL, of any protocol that fsspec has: s3://, gs://, https://, memory:// and zip:// among them."""
 
 import io
 import re
@@ -22,29 +22,29 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|::)")
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:\[\]]+|\[[0-9A-Fa-f:.]+\])")
 _STATED = ("etag", "checksum", "md5", "md5hash", "content-md5", "digest", "crc", "crc32c", "last-modified")
 _TIMES = ("mtime", "lastmodified", "last_modified", "updated", "created", "date_time")
-"""What a file system may say of a file's content, in lower case; it is known by the first group, else by the second."""
+"""Keys, in lower case, under which file systems state a content's checksum, and those of its time, used without one."""
 _WEB = ("http", "https")
 _SECRET = {"key", "sig", "signature", "token", "access_token", "api_key", "apikey"}
 _SIGNED = ("x-amz-", "x-goog-")
-"""Parts of a query that let in whoever has them, and how the names of more of them begin."""
+"""Names of query parameters that grant access, and prefixes of further names."""
 _DAMAGED = (zlib.error, zipfile.BadZipFile, tarfile.TarError, EOFError)
 
 
 class Unreachable(OSError):
-    """A file that is there, as far as is known, and cannot be read now."""
+    """A file that exists, as far as is known, and cannot be read now."""
 
 
 def host(uri: str) -> str:
-    """Return the host that an address names, in lower case, "" if it names none; it may be broken, as a crawl's are."""
+    """Return the host of a URL in lower case, "" if it has none; the URL may be malformed, as in a crawl."""
     found = _HOST.match(uri)
     return found[1].lower() if found else ""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file behind a URL, with as much of `Path` as readers use; `size` is -1 where the server does not tell.
+    """A file behind a URL, with the methods of `Path` that readers use; `size` is -1 if the server does not state it.
 
-    `mark` is a hash of what the server says of the content: checksum or ETag, else the time of the last change.
+    `mark` is a hash of what the server states of the content: checksum or ETag, else the time of the last change.
     """
 
     url: str
@@ -74,7 +74,7 @@ class Remote:
         """Open the file for reading bytes.
 
         Raises:
-            OSError: it cannot be opened, `Unreachable` if that may pass; reading from it raises nothing else either.
+            OSError: it cannot be opened, `Unreachable` if a later attempt may succeed; reading raises the same.
         """
         return io.BufferedReader(_Stream(*_as_os_error(lambda: _opened(self.url, mode))), 1 << 16)
 
@@ -97,12 +97,12 @@ def find(pattern: str, suffixes: tuple[str, ...], kind: str) -> tuple[Remote, ..
     """Return the files that a URL names, in order of name: the file itself, those a glob matches, those in a folder.
 
     A URL that ends as files of this kind do is a file, with ``*`` or ``[`` a glob. Hidden files of a folder are left out.
-    On the web, where a page of links is all there is of a folder, a URL without a glob is a file, and a glob stands for the
-    last part of a path. A listing is kept, until `forget`.
+    On the web, where a folder is known by a page of links alone, a URL without a glob is a file, and a glob is allowed in
+    the last part of a path. Listings are cached until `forget`.
 
     Raises:
         MissingExtra: fsspec, or what it needs for this protocol, is not installed.
-        InputError: nothing is there, nothing fits, it cannot be reached, or the URL is none or holds a secret.
+        InputError: no file is found, the server cannot be reached, or the URL is invalid or holds a secret.
     """
     _check(pattern)
     system, path = _file_system(pattern)
@@ -114,13 +114,13 @@ def find(pattern: str, suffixes: tuple[str, ...], kind: str) -> tuple[Remote, ..
 
 
 def forget() -> None:
-    """From now on, look again at what is behind each URL."""
+    """Clear the cached listings and close the archives."""
     find.cache_clear()
     _archive.cache_clear()
 
 
 def is_same(file: Remote) -> bool:
-    """Ask again, and tell whether the file is still what it was when it was found.
+    """Ask the server again, and return whether the file has the size and mark with which it was found.
 
     Raises:
         InputError: it cannot be reached.
@@ -132,12 +132,12 @@ def is_same(file: Remote) -> bool:
 
 
 def fingerprint(files: Sequence[Remote]) -> str:
-    """Return a hash of names, sizes and what servers say of the content; without that, a new size is what is noticed."""
+    """Return a hash of names, sizes and marks; of a file without a mark, only another size is noticed."""
     return f"{len(files)} remote file(s) {record_id(*(f'{file.name} {file.size} {file.mark}' for file in files))}"
 
 
 def _check(pattern: str) -> None:
-    """Refuse a URL that holds what records would give away, in any of its links; and what is no URL."""
+    """Refuse an invalid URL, and one with a secret in any of its links, which records would give away."""
     for link in pattern.split("::"):
         scheme, _, rest = link.partition("://")
         web = scheme.lower() in _WEB
@@ -156,7 +156,7 @@ def _check(pattern: str) -> None:
 
 
 def _links(url: str) -> tuple[str, str, str]:
-    """Return what is before the link of a chain that has the files (``simplecache::``), that link, and what is behind."""
+    """Return the links of a chain before the one that has the files (``simplecache::``), that link, and those behind it."""
     links = url.split("::")
     at = next((number for number, link in enumerate(links) if "://" in link), 0)
     return "".join(f"{link}::" for link in links[:at]), links[at], "".join(f"::{link}" for link in links[at + 1 :])
@@ -200,7 +200,7 @@ def _remote(system: Any, pattern: str, name: str, info: dict[str, Any]) -> Remot
 
 
 def _stated(info: dict[str, Any]) -> tuple[int, str]:
-    """Return the size of a file and the mark of its content, as a file system states them."""
+    """Return the size of a file and the mark of its content, by what its file system states."""
     stated = {key.lower(): str(value) for key, value in info.items() if value}
     marks = [stated[key] for key in _STATED if key in stated] or [stated[key] for key in _TIMES if key in stated]
     size = info.get("size")
@@ -208,7 +208,7 @@ def _stated(info: dict[str, Any]) -> tuple[int, str]:
 
 
 def _file_system(url: str) -> tuple[Any, str]:
-    """Return the file system of a URL, and the path in it; an archive stays open for the next of its members."""
+    """Return the file system of a URL, and the path in it; an archive stays open for its other members."""
     before, link, behind = _links(url)
     if before or not behind:
         return _new_file_system(url)
@@ -263,7 +263,7 @@ def _as_os_error(ask: Callable[[], T]) -> T:
 
 
 class _Stream(io.RawIOBase):
-    """What fsspec opened, as a stream that `io` can buffer; what a network library raises becomes an OSError."""
+    """A file that fsspec opened, as a stream that `io` can buffer; errors of network libraries become `OSError`."""
 
     def __init__(self, file: Any, system: Any) -> None:
         self._file = file

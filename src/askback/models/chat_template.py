@@ -1,9 +1,9 @@
-"""Chat templates: strangers' Jinja, rendered without reach and within bounds, the same on every day and machine.
+"""Chat templates: untrusted Jinja, rendered in a sandbox and within bounds, alike on every day and machine.
 
 A template comes with a model that somebody else made. It sees plain text and nothing else: no files, no imports, no
-attributes of Python's objects. Rounds of loops, calls of macros and the length of what is written are counted, which does
-not depend on the machine; what a count cannot bound (one filter that asks for a gigabyte) ends with the process of
-`outputs`, which has a clock in CPU seconds and a limit of memory, before the template is used.
+attributes of Python's objects. Rounds of loops, calls of macros and characters of output are counted, which does not
+depend on the machine. What counting cannot bound (one filter that asks for a gigabyte) is found before the template is
+used: `outputs` renders in a process with a limit of CPU seconds and of memory.
 """
 
 import json
@@ -22,41 +22,41 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 TODAY = datetime(2026, 1, 1)
-"""The date of every rendering, for templates that write one: a training and its use must not differ by the day."""
+"""The date of every rendering, for templates that write one: training and inference must not differ by the day."""
 THINKING_OFF = {"enable_thinking": False, "thinking": False}
-"""For templates that offer to switch a model's reasoning off: what is taught here is an answer without one."""
+"""Switches a model's reasoning off, in templates that can: what is taught here is an answer without reasoning."""
 MOST_SOURCE = 256 * 1024
-"""Characters of a template; the longest in use have 30,000."""
+"""Largest number of characters of a template; the longest in use have 30,000."""
 MOST_ROUNDS = 100_000
-"""Rounds of all loops and calls of macros in one rendering."""
+"""Largest number of rounds of loops and calls of macros in one rendering."""
 MOST_OUTPUT = 1_000_000
-"""Characters that one rendering may have beyond four times those of its messages."""
+"""Largest number of characters of one rendering, beyond four times those of its messages."""
 MOST_BITS = 256
-"""Of a whole number."""
+"""Largest number of bits of an integer."""
 CPU_SECONDS, MEMORY = 5, 2**29
-"""Of the process that tries a template: time on a core, and bytes beyond those it starts with."""
+"""Limits of the process that tries a template: CPU seconds, and bytes of memory beyond those it starts with."""
 
 BUILTIN = {"builtin:inst": Path(__file__).parent / "inst.jinja"}
-"""Templates that come along, for base models that have none."""
+"""Templates that come with askback, for base models that have none."""
 
 Turns = Sequence[dict[str, str]]
 
 
 class TemplateFault(Exception):
-    """A template cannot be used; says why, in a clause."""
+    """A template cannot be used; the text is the predicate of a sentence about it."""
 
 
 def template_path(name: str) -> Path:
-    """Return the file of a chat template: one that comes along (`BUILTIN`), or the path that `name` is."""
+    """Return the file of a chat template, given one of `BUILTIN` or a path."""
     return BUILTIN.get(name) or Path(name).expanduser()
 
 
 def render_chat(source: str, turns: Turns, special: dict[str, str], generation: bool) -> str:
-    """Return what a template makes of a conversation.
+    """Return a conversation as a template renders it.
 
     Args:
         special: the special tokens that templates name, such as ``eos_token``.
-        generation: ask for the beginning of an answer after the last turn.
+        generation: whether the beginning of an answer follows the last turn.
 
     Raises:
         TemplateFault: it cannot be compiled or rendered, or exceeds a bound.
@@ -81,14 +81,15 @@ def render_chat(source: str, turns: Turns, special: dict[str, str], generation: 
 
 
 def outputs(source: str, conversations: Sequence[Turns], special: dict[str, str]) -> list[str]:
-    """Return what a template makes of each conversation, tried first in a process with limits of time and memory.
+    """Return each conversation as a template renders it, first in a process with limits of time and memory.
 
     Raises:
-        TemplateFault: as `render_chat`; or the process met a limit, or rendered otherwise than this one does.
+        TemplateFault: as `render_chat`; or the process met a limit, or its renderings differ from those made here.
     """
     if len(source) > MOST_SOURCE:
         raise TemplateFault(f"has {len(source):,} characters, at most {MOST_SOURCE:,}")
-    work = json.dumps({"source": source, "conversations": conversations, "special": special})
+    limits = {"cpu_seconds": CPU_SECONDS, "memory": MEMORY}
+    work = json.dumps({"source": source, "conversations": conversations, "special": special, **limits})
     child = subprocess.run(
         [sys.executable, "-P", __file__],
         input=work.encode("utf-8", "surrogatepass"),
@@ -112,9 +113,9 @@ def outputs(source: str, conversations: Sequence[Turns], special: dict[str, str]
 
 
 def _main() -> None:
-    """In the process: render what stdin holds within the limits, and write the outputs or the fault."""
-    _limit()
+    """In that process: render the conversations of stdin within the limits, and write the renderings or the fault."""
     work = json.loads(sys.stdin.buffer.read())
+    _limit(work["cpu_seconds"], work["memory"])
     try:
         found = [render_chat(work["source"], turns, work["special"], False) for turns in work["conversations"]]
         answer: dict[str, Any] = {"outputs": found}
@@ -123,15 +124,15 @@ def _main() -> None:
     sys.stdout.write(json.dumps(answer))
 
 
-def _limit() -> None:
+def _limit(cpu_seconds: int, memory: int) -> None:
     try:
         import resource
     except ImportError:
-        return  # not on Windows: the counts alone hold there
+        return  # Windows has no such limits; counting is all there
     used = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + CPU_SECONDS,) * 2)
-    # Address space is what is limited, and a little of it is taken before anything is read.
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY + 2**28,) * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + cpu_seconds,) * 2)
+    # The limit is on address space, part of which is taken before anything is read.
+    resource.setrlimit(resource.RLIMIT_AS, (memory + 2**28,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -163,7 +164,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             raise TemplateFault(f"takes more than {MOST_ROUNDS:,} rounds of its loops")
 
     def counted(self, parts: Iterable[str]) -> Iterator[str]:
-        """Yield parts of an output while they are short enough together."""
+        """Yield the parts of an output, while their characters are at most `most`."""
         length = 0
         for part in parts:
             length += len(part)
@@ -172,7 +173,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             yield part
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Refuse powers and products that grow beyond what a template can want."""
+        """Refuse powers, products and sums beyond the bounds."""
         if operator == "**" and not (isinstance(right, int | float) and abs(right) <= 64):
             raise TemplateFault("raises a number to a power that is too large")
         if operator == "*" and not (_is_number(left) and _is_number(right)):
@@ -185,7 +186,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return made
 
     def joined(self, *parts: Any) -> str:
-        """Return what ``~`` makes of its operands."""
+        """Return the operands of ``~`` as one text."""
         texts = [str(part) for part in parts]
         self._check(sum(map(len, texts)))
         return "".join(texts)
@@ -210,7 +211,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _Generation(Extension):
-    """The tag that marks what a model learns; here it renders its body and nothing else."""
+    """The tag that marks the tokens with loss; here only its body is rendered."""
 
     tags = {"generation"}  # noqa: RUF012
 
@@ -261,7 +262,7 @@ def _strftime(pattern: str) -> str:
 def _tojson(
     value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
 ) -> str:
-    """Jinja's own writes for HTML."""
+    """Return a value as JSON without escapes for HTML, which Jinja's own filter writes."""
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 

@@ -80,7 +80,7 @@ def read_json(path: Path, kind: type = dict) -> Any:
 
 
 def _values(tree: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every string of a tree with its key; strings inside a kernel's mapping, or in a list, have the key of that."""
+    """Yield every string of a tree with its key; a string in a kernel's mapping, or in a list, has the key of that."""
     if isinstance(tree, str):
         yield key, tree
     elif isinstance(tree, dict):

@@ -1,4 +1,4 @@
-"""The size of a model, by its files or its name."""
+"""The number of a model's parameters, by its files or its name."""
 
 import json
 import re
@@ -7,8 +7,8 @@ from typing import Any
 
 
 def parameters(folder: Path | None, name: str = "") -> int:
-    """Return how many numbers a model's weights are: by the headers of its files or its configuration, whichever is more
-    (packed weights are fewer, larger numbers), or else by its name, as in owner/model-7b; 0 if nothing says so."""
+    """Return a model's number of parameters: by the headers of its files or by its configuration, whichever is larger
+    (packed weights are fewer, larger numbers), else by its name, as in owner/model-7b; 0 if unknown."""
     if folder is not None and (found := max(_by_headers(folder), _by_config(folder))):
         return found
     sizes = re.findall(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())

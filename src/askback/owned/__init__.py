@@ -2,8 +2,8 @@
 
 A folder that askback makes holds a marker (marker.py): a random id, and a list of its files with their hashes. A file is
 listed before it gets its name, so that a kill leaves no file of ours that is not listed. A file that is not listed, or
-was changed since, is somebody's own: it is neither replaced nor removed. Unfinished files and folders carry the id in
-their names, and go when the work goes on. No symbolic link is followed out of such a folder.
+was changed since, belongs to somebody else and is neither replaced nor removed. Unfinished files and folders have the id
+in their names, and are removed when the work is resumed. No symbolic link is followed out of such a folder.
 """
 
 import os
@@ -70,14 +70,14 @@ def put(made: Path, path: Path) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """Return a hidden name beside `path` for what is not finished; in a folder of ours, `clear` knows it after a kill."""
+    """Return a hidden temporary path beside `path`; in a folder of ours, `clear` recognises it after a kill."""
     marker = owner(path)
     id = marker.id if marker else secrets.token_hex(8)
     return path.with_name(f".{path.name}.{id}.{gethostname()}.{os.getpid()}.tmp")  # two machines may share a disk
 
 
 def scratch(path: Path) -> Path:
-    """Make, or take up after a kill, a folder for what is needed while the work goes on; all in it is ours."""
+    """Make a folder for temporary files, or reuse the one that a kill has left; all in it is ours."""
     marker = owner(path)
     assert marker, f"{path}: scratch lies in a folder of ours"
     folder = path.with_name(f"{path.name}.{marker.id}.tmp")
@@ -86,7 +86,7 @@ def scratch(path: Path) -> Path:
 
 
 def whole(folder: Path) -> Path:
-    """Make a folder that another program fills, and list it with all that will be in it.
+    """Make a folder that another program fills, and list it: all that will be in it is ours.
 
     Raises:
         InputError: there is something of this name that is not ours.
@@ -102,7 +102,7 @@ def create(path: Path, text: str) -> None:
     """Write a new file.
 
     Raises:
-        InputError: there is something of this name, be it a link to nowhere.
+        InputError: the path exists, if only as a broken link.
         StorageError: it cannot be written.
     """
     try:
@@ -115,7 +115,7 @@ def create(path: Path, text: str) -> None:
 
 
 def append(path: Path) -> FileIO:
-    """Open a file to add to, unbuffered; it is listed before it is made.
+    """Open a file for appending, unbuffered; it is listed before it is made.
 
     Raises:
         InputError: there is something of this name that is not ours.
@@ -134,7 +134,7 @@ _growing: set[str] = set()
 
 
 def close(folder: Path, but: Collection[str] = ()) -> None:
-    """List the files of a folder that have grown, all but these, with the bytes they have: nothing is added any more."""
+    """List the growing files of a folder, except `but`, with the hashes they have now: they will not grow any more."""
     marker = read_marker(folder)
     assert marker, f"{folder}: is ours"
     for name, hashes in listing(marker).items():
@@ -185,14 +185,14 @@ def clear(folder: Path) -> None:
 
 
 def enlist(folder: Path) -> None:
-    """List all files that are in a folder now, where another program has written them."""
+    """List all files of a folder that another program has filled."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != MARKER:
             note(path, sha256(path))
 
 
 def copy(source: Path, target: Path, but: Collection[str] = ()) -> None:
-    """Link the files of a folder into another, which lists them; where links cannot be had, copy them.
+    """Hard-link the files of a folder into another, which lists them; copy them where the disk has no hard links.
 
     Symbolic links, markers and what is unfinished are left out.
     """
@@ -208,7 +208,7 @@ def copy(source: Path, target: Path, but: Collection[str] = ()) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Hard-link a file, as nothing in a finished step is ever written again; copy it where links cannot be had."""
+    """Hard-link a file, as no file of a finished step is ever written again; copy it where the disk has no hard links."""
     try:
         target.hardlink_to(source)
     except OSError:
@@ -216,7 +216,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Remove a folder, under another name first: a kill on the way must not leave a part that looks like work done."""
+    """Rename a folder, then remove it: a kill in between must not leave a part that looks finished."""
     aside = unfinished(folder.with_name(f"gone-{folder.name}"))
     if aside.exists():
         shutil.rmtree(aside)

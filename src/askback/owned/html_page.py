@@ -1,4 +1,4 @@
-"""A page of HTML that is known as ours by its last line, wherever it lies."""
+"""HTML pages that askback wrote, recognised by their last line in any folder."""
 
 import hashlib
 import os
@@ -14,10 +14,10 @@ SIGNATURE = re.compile(rb"<!-- askback [a-z]+ [0-9a-f]{16} ([0-9a-f]{64}) -->\n\
 
 
 def check_page(path: Path) -> None:
-    """Refuse to write a page where there is something else than an unchanged page of ours, known by its last line.
+    """Check that a page may be written: `path` is free, or holds an unchanged page of ours by its last line.
 
     Raises:
-        InputError: it is something else, or a link.
+        InputError: it holds something else, or is a link.
     """
     if not os.path.lexists(path):
         return
@@ -33,7 +33,7 @@ def check_page(path: Path) -> None:
 
 
 def write_page(path: Path, kind: str, text: str) -> None:
-    """Write a page of HTML with a last line by which it is known again: its kind, a random id, the SHA-256 of the rest.
+    """Write an HTML page whose last line identifies it: its kind, a random id, the SHA-256 of the lines before.
 
     Raises:
         InputError: there is something of this name that is no page of ours.

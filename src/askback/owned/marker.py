@@ -1,4 +1,4 @@
-"""The marker of a folder that askback made, and what it says is ours.
+"""The marker of a folder that askback made, which lists the files that are ours.
 
 The marker is the file ``.askback.jsonl``. Its first line names the kind of folder and a random id. Each further line
 names a file of the folder, with the SHA-256 of its bytes.
@@ -17,7 +17,7 @@ from askback.errors import InputError, storage_error
 
 MARKER = ".askback.jsonl"
 GROWS, GONE = "grows", "gone"
-"""In place of a hash: the file is added to while the work goes on, so any bytes are ours; the file was removed."""
+"""In place of a hash: the file is appended to while the work goes on, so its bytes are not compared; it was removed."""
 PUT_RIGHT = "Move it elsewhere, and run the same command again."
 
 
@@ -46,7 +46,7 @@ def check_claim(folder: Path, kind: str, advice: str = PUT_RIGHT) -> Marker | No
     """Return the marker of a folder of our own, None where there is no such folder yet, or an empty one.
 
     Args:
-        advice: what the user is to do where the folder is somebody else's.
+        advice: what the user is to do if the folder is not ours.
 
     Raises:
         InputError: it holds something and is no folder of this kind, or is a link or a file.
@@ -133,11 +133,11 @@ def refuse_foreign(folder: Path, advice: str = PUT_RIGHT) -> None:
 
 
 _made_here: dict[Path, str] = {}
-"""What this process has made in folders that are not ours, as in a temporary one."""
+"""SHA-256 of each file that this process has made in a folder that is not ours, such as a temporary one."""
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse to write over what we did not write.
+    """Refuse to overwrite what askback did not write.
 
     Raises:
         InputError: there is something of this name that is not ours.
@@ -154,7 +154,7 @@ def check_replaceable(path: Path) -> None:
 def note(path: Path, hash: str, folder: bool = False) -> None:
     """List a file as ours, with the bytes it will have, or a folder with all that will be in it.
 
-    Where no folder above is ours, this process alone knows.
+    If no folder above is ours, only this process remembers it.
     """
     marker = owner(path)
     if marker is None:
@@ -168,7 +168,7 @@ def is_unfinished(name: Path, id: str) -> bool:
 
 
 def listing(marker: Marker) -> dict[str, list[str]]:
-    """Return, for each file of a marker's list, what it is listed with since it was last removed."""
+    """Return the hashes of each listed file, since it was last removed."""
     found = (marker.folder / MARKER).stat()
     return _read_list(marker.folder / MARKER, found.st_size, found.st_mtime_ns)
 
@@ -201,7 +201,7 @@ def add_lines(marker: Marker, *lines: object) -> None:
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
-        # What a full disk cut short has no end of line; an empty line does no harm.
+        # A line that a full disk cut short has no line end; an empty line is harmless.
         os.write(file, (f"\n{text}" if isinstance(lines[0], list) else text).encode("utf-8", "surrogateescape"))
     finally:
         os.close(file)
@@ -214,6 +214,6 @@ def sha256(path: Path) -> str:
 
 
 def what(path: Path) -> str:
-    """Return the kind of a path in words."""
+    """Return in words what a path is: a link, folder, file, or something else."""
     kinds = {"is_symlink": "a symbolic link", "is_dir": "a folder", "is_file": "a file"}
     return next((name for test, name in kinds.items() if getattr(path, test)()), "a device or pipe")

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from askback.engines import Offer, kind_of
-from askback.errors import Drift
+from askback.errors import Drift, RecipeError
 from askback.execution.budget import cost
 from askback.execution.forecast import Base, ForecastContext, Pairs, Refusals, finished
 from askback.execution.identity import (
+    NO_MODEL,
     Input,
     Model,
     P,
@@ -32,7 +33,7 @@ from askback.execution.processes import Drain
 from askback.execution.shards import Records
 from askback.methods import Page, names, page_of
 from askback.models import check_model, is_remote, resolve
-from askback.plan.machine import card_of, check_packages, does_not_fit, no_room
+from askback.plan.machine import card_of, cards_asking, cards_of_server, check_packages, does_not_fit, no_room
 from askback.plan.planned_step import PlannedStep
 from askback.plan.rates import rates_for
 from askback.recipe import RecipeFile
@@ -42,13 +43,19 @@ class Plan:
     """The steps of a recipe, in order."""
 
     def __init__(
-        self, file: RecipeFile, forecast: bool = True, source: Path | None = None, page: Page | None = None
+        self,
+        file: RecipeFile,
+        forecast: bool = True,
+        source: Path | None = None,
+        page: Page | None = None,
+        of_card: Path | None = None,
     ) -> None:
         """Walk a page, by default that of the recipe's method. With `forecast`, sample the inputs for counts and lengths;
         without, only names and states.
 
         Args:
             source: a run folder whose finished steps tell how fast things go, where nothing nearer does.
+            of_card: what ``benchmarks/gpu.py --json`` printed, where nothing else tells.
         """
         self.file = file
         self.folder = Path(file.resources.runs) / file.name
@@ -63,7 +70,7 @@ class Plan:
         self._base = Base(file.recipe, self.refusals)
         self._known: dict[str, Pairs] = {}
         self._checks: list[tuple[str, Callable[[frozenset[str]], list[str]]]] = []
-        self._source = source
+        self._source, self._of_card = source, of_card
         if forecast:
             check_packages(file, self.refusals)
         (page or page_of(file.recipe))(file.recipe, self)
@@ -74,7 +81,9 @@ class Plan:
     def base(self) -> Model:
         """Return the base model's handle, checked as far as that goes without fetching it."""
         recipe = self.file.recipe
-        if recipe.base and Path(recipe.base).expanduser().is_dir():
+        if not recipe.base:
+            return NO_MODEL
+        if Path(recipe.base).expanduser().is_dir():
             with self.refusals.noted():
                 check_model(Path(recipe.base).expanduser(), recipe.chat_template)
         elif not is_remote(recipe.base):
@@ -84,6 +93,10 @@ class Plan:
     def server(self, role: str) -> Model | None:
         """Return the model of the server that is asked in this role, None where one of the run's own is asked."""
         return server_model(self.file.resources.engine_for(role))
+
+    def has(self, records: Records[Any]) -> bool:
+        """Return whether the step is finished."""
+        return any(step.name == records.folder.name and step.state == "done" for step in self.steps)
 
     def step(
         self, name: str, function: StepFunction[Wanted, P, T], options: Wanted, *args: P.args, **inputs: P.kwargs
@@ -138,18 +151,29 @@ class Plan:
 
     @property
     def device_hours(self) -> float:
-        """Hours in which a model is at work, on one device."""
-        return sum(step.seconds for step in self.steps if any(step.forecast.tokens)) / 3600
+        """Hours in which a model is at work, of all devices together."""
+        resources, working = self.file.resources, [step for step in self.steps if any(step.forecast.tokens)]
+        devices = [
+            resources.training.total if step.forecast.tokens.train else cards_asking(resources, step.role)
+            for step in working
+        ]
+        return sum(step.seconds * number for step, number in zip(working, devices, strict=True)) / 3600
 
     def measure(self) -> None:
         """Have the base model work for a minute to see how fast it is, and reckon with that (plan/measure.py).
 
         Raises:
             InputError: the base model cannot be had.
+            RecipeError: the recipe trains none.
             Interrupted: Ctrl-C.
         """
         from askback.plan.measure import measure
 
+        if self.file.recipe.forward is None:
+            raise RecipeError(
+                "plan --measure measures a model that is trained, and this recipe trains none; askback preview asks for a "
+                "few pairs and tells what all will cost"
+            )
         with Drain(lambda _: None) as drain:
             pairs, candidates = (list(self._known[step].sample) for step in (names.SEED, names.CANDIDATES))
             measure(self.file.recipe, self.file.resources, pairs, candidates, self.folder, drain)
@@ -159,7 +183,7 @@ class Plan:
         """Work out time and money from tokens and rates."""
         resources = self.file.resources
         roles = {step.name: step.engine for step in self.steps}
-        self.rates = rates_for(self.folder, resources, roles, self._source, self._base.parameters)
+        self.rates = rates_for(self.folder, resources, roles, self._source, self._base.parameters, self._of_card)
         for step in self.steps:
             if step.state != "done":
                 step.seconds = self.rates.seconds(step.role, step.forecast.tokens)
@@ -169,7 +193,9 @@ class Plan:
         """Note what does not fit the memory of the card."""
         if (card := card_of(self.file.resources)) is not None:
             engines = [self.file.resources.engine_for(role) for role in names.ROLES]
-            asked = self._base.parameters * max(kind_of(engine.kind).weight_bytes for engine in engines)
+            asked = self._base.parameters * max(
+                kind_of(engine.kind).weight_bytes / cards_of_server(engine.arguments)[0] for engine in engines
+            )
             trainings = {step.name: step.forecast.memory for step in self.steps if step.forecast.memory}
             self._note(*does_not_fit(card, trainings, asked / 1e9))
         needed = sum(step.forecast.disk for step in self.steps if step.state != "done")

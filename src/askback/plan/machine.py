@@ -1,8 +1,11 @@
 """A machine: how fast its card is and what that holds, where nothing was measured; packages and disk that a run needs."""
 
+import math
 import re
 import shutil
+from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +14,14 @@ from askback.errors import MissingExtra
 from askback.execution.forecast import Refusals
 from askback.methods import names
 from askback.models import is_remote
-from askback.recipe import RecipeFile, Resources
+from askback.recipe import RecipeFile, Resources, Training
+from askback.recipe.names import scorer
 from askback.train.trackers import check_installed
 
+STARTUP = 6.0
+"""Seconds to assume until a small model is at work."""
+LOADED = 1e9
+"""Bytes of weights that are loaded in a second."""
 USED = 0.4
 """Share of a card's peak that work with a model reaches."""
 READ_FLOPS, TRAIN_FLOPS = 2, 6
@@ -76,8 +84,37 @@ def found_here(driver: Path = Path("/proc/driver/nvidia/gpus")) -> Card | None:
     return None
 
 
+def cards_of_server(arguments: Sequence[str]) -> tuple[int, int]:
+    """Return the number of cards that vLLM spreads a model over by its arguments, and the number of copies of it; another
+    engine has no arguments."""
+    found = dict.fromkeys(("tensor", "pipeline", "data"), 1)
+    for name, value in pairwise([*arguments, ""]):
+        option, _, given = name.partition("=")
+        kind = next((kind for kind in found if option in (f"--{kind}-parallel-size", f"-{kind[0]}p")), "")
+        if kind and (given or value).isdecimal():
+            found[kind] = max(1, int(given or value))
+    return found["tensor"] * found["pipeline"], found["data"]
+
+
+def cards_asking(resources: Resources, role: str) -> float:
+    """Return the number of cards at work in a step that asks a model: those that vLLM's arguments name, of each worker of a
+    Ray cluster."""
+    if card_of(resources) is None:
+        return 1.0
+    if resources.executor == "ray":
+        return resources.workers * (resources.gpus_per_worker or 1.0)
+    engine = resources.engine_for(role)
+    return float(math.prod(cards_of_server(engine.arguments)))
+
+
+def loading(parameters: int) -> float:
+    """Return the seconds to assume until a model is loaded and at work."""
+    return STARTUP + 2 * parameters / LOADED
+
+
 def prior(parameters: int, resources: Resources) -> tuple[PerSecond, str]:
-    """Return tokens per second to assume for a model of `parameters` (0: unknown), and where that is from."""
+    """Return tokens per second to assume for a model of `parameters` (0: unknown), and where that is from: of one card that
+    asks it, and of all processes that train it."""
     card, size = card_of(resources), parameters or CPU_PARAMETERS
     processes = resources.training.total
     what = f"a model of {size / 1e9:.2g} billion parameters" if size >= 1e9 else f"a {size / 1e6:.0f}M model"
@@ -115,16 +152,21 @@ def check_packages(file: RecipeFile, refusals: Refusals) -> None:
     """Look for what a recipe needs installed."""
     recipe, resources = file.recipe, file.resources
     needed: list[tuple[str, MissingExtra]] = []
-    if is_remote(recipe.base) and not recipe.base.startswith("builtin:"):
+    if recipe.base and is_remote(recipe.base) and not recipe.base.startswith("builtin:"):
         needed.append(("huggingface_hub", MissingExtra("huggingface_hub", "local", f"downloading {recipe.base}")))
-    needed += [(name, MissingExtra(name, "local", "training")) for name in ("torch", "transformers", "trl", "datasets")]
-    for training in filter(None, (recipe.backward, recipe.forward)):
+    trainings = [one for one in (recipe.backward, recipe.forward) if isinstance(one, Training)]
+    libraries = ("torch", "transformers", "trl", "datasets") if trainings else ()
+    needed += [(name, MissingExtra(name, "local", "training")) for name in libraries]
+    for training in trainings:
         if training.lora and training.lora.quantised:
             purpose = f"lora.quantised: {training.lora.quantised}"
             needed.append(("bitsandbytes", MissingExtra("bitsandbytes", "quantised", purpose)))
     for role in names.ROLES:
         if needs := kind_of(kind := resources.engine_for(role).kind).needs:
             needed.append((needs[0], MissingExtra(*needs, f"the engine '{kind}'")))
+    for name in recipe.score.scorers:
+        if needs := scorer(name).needs:
+            needed.append((needs[0], MissingExtra(*needs, f"the scorer '{name}'")))
     if resources.executor == "ray":
         needed.append(("ray", MissingExtra("ray", "ray", "executor 'ray'")))
     for package, missing in needed:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from askback.augment.write import write_piece
+from askback.augment.write import Writing, write_piece
 from askback.curate.score import score_piece
 from askback.engines import kind_of
 from askback.engines.worker_context import WorkerContext
@@ -23,6 +23,7 @@ from askback.models import resolve
 from askback.owned import atomic
 from askback.recipe import Recipe, Resources
 from askback.records import Candidate, Example, Judgement, Provenance, Segment, Split, exchange
+from askback.seed.load import gather
 
 SECONDS = 10.0
 """For each kind of work, about: as many records are taken as a first few let expect."""
@@ -48,10 +49,28 @@ def measure(
     claim_run(folder)
     work = (recipe, resources, str(base), pairs, candidates)
     (found,) = run_pieces(
-        work_a_little, [work], 1, folder / "rates.log", drain, lambda *_: None, preload="askback.train.preload"
+        work_a_little, [work], 1, folder / "rates.log", drain, lambda *_: None, "askback.train.preload"
     )
     with atomic(folder / MEASURED) as path:
         path.write_text(json.dumps(found, indent=2), "utf-8")
+
+
+def training_rate(recipe: Recipe, folder: Path, drain: Drain, seconds: float = 4.0) -> float:
+    """Return the tokens per second of the recipe's training on this machine, from a few steps on seed pairs.
+
+    It takes about `seconds` and the loading of the base model.
+    """
+    pairs = [(pair.instruction, pair.output) for pair in gather(recipe.seed).kept[: 4 * BATCH]]
+    base = resolve(recipe.base, recipe.chat_template)
+    claim_run(folder)
+    work = (recipe, str(base), pairs, seconds)
+    (rate,) = run_pieces(_rate, [work], 1, folder / "rates.log", drain, lambda *_: None, "askback.train.preload")
+    return rate
+
+
+def _rate(worker: WorkerContext, given: tuple[Recipe, str, list[Pair], float]) -> float:
+    spent = _trained(*given)
+    return spent.train / spent.seconds
 
 
 def work_a_little(
@@ -77,14 +96,16 @@ def work_a_little(
         ),
         "score": _timed(worker, judge_some, candidates),
         "augment": _timed(
-            worker, lambda some: write_piece(augment, resources, model, 0, "train", worker, _segments(some)), candidates
+            worker,
+            lambda some: write_piece(Writing(augment), resources, model, 0, worker, _segments(some)),
+            candidates,
         ),
     }
     own = not kind_of(judge.kind).served  # else it is another model that will judge
     judged = judge_some(pairs[:MOST]) if own else []
     worker.close()
     gc.collect()
-    spent["train"] = _trained(recipe, base, pairs)
+    spent["train"] = _trained(recipe, base, pairs, 2 * SECONDS)
     shown = {role: asdict(one) for role, one in spent.items()}
     scores = [(one.scorer, one.candidate_id, one.score, one.distribution) for one in judged]
     return {"engine": local.kind, "startup": round(startup, 2), "spent": shown, "scores": scores}
@@ -102,13 +123,13 @@ def _timed(worker: WorkerContext, work: Callable[[list[Pair]], Any], pairs: list
     return Spent(time.monotonic() - began, *counted)
 
 
-def _trained(recipe: Recipe, base: str, pairs: list[Pair]) -> Spent:
+def _trained(recipe: Recipe, base: str, pairs: list[Pair], seconds: float) -> Spent:
     from askback.train.finetune import Job, rehearse
 
     options = recipe.training.model_copy(update={"batch_size": BATCH, "steps": None})
     examples = _examples(pairs, "train")
     job = Job(base, recipe.chat_template, "forward", options, examples, "", recipe.random_seed)
-    tokens, seconds = rehearse(job, 2 * SECONDS)
+    tokens, seconds = rehearse(job, seconds)
     return Spent(seconds, train=tokens)
 
 

@@ -15,6 +15,7 @@ from askback.owned import atomic
 from askback.plan import Plan
 from askback.plan.servers import ask_servers
 from askback.recipe import RecipeFile
+from askback.recipe.resources import ASKED
 from askback.train.trackers import check_installed
 
 
@@ -67,11 +68,12 @@ def check(made: Run, page: Page) -> None:
     """
     plan = Plan(made.file, forecast=False, page=page)
     plan.drift()
-    to_do = [step.name for step in plan.steps if step.state != "done"]
-    keep_forecast(made.file, page, to_do)
+    to_do = [step for step in plan.steps if step.state != "done"]
+    keep_forecast(made.file, page, [step.name for step in to_do])
     if to_do:
         check_installed(made.file.resources.trackers)
-        for offer in ask_servers(made.file):
+        engines = {step.engine for step in to_do}
+        for offer in ask_servers(made.file, tuple(role for role in ASKED if role in engines)):
             made.progress.say(offer.description)
             for note in plan.check_offer(offer):
                 made.progress.say(f"{offer.role}: {note}")

@@ -4,8 +4,9 @@ Training, sampling, scoring and evaluation all go through `render`, so the prefi
 token, the prefix it is used with. A public reproduction of the method used one template in training and another at
 inference, with the tags swapped; the golden files in tests/golden hold every rendered prompt so that this cannot happen.
 
-Text from documents is data. `inert` disables anything in it that a chat template or tokenizer would read as markup, and
-the marker around it is derived from the text itself (`marker`), so no document can close its own quotation.
+Text from documents is data. No text becomes a control token (encoding.py), nor does a server that renders a chat itself
+find markup in it (`inert`); and the marker around it is derived from the text itself (`marker`), so no document can close
+its own quotation.
 """
 
 import hashlib
@@ -17,14 +18,16 @@ from pathlib import Path
 from string import Template
 
 from askback.models.chat_template import TODAY
-from askback.prompts.judge_injection import FORMS, without_votes
+from askback.prompts.judge_injection import FORMS, VERSION, without_numbered, without_votes
 from askback.prompts.prompt import Prompt, ask
 from askback.prompts.reasoning import without_reasoning
 from askback.prompts.rendering import Exchange, check_template, read, render, render_exchanges, render_pair, rewrites
 from askback.prompts.scaffolding import MARKUP, inert
+from askback.prompts.styles import STYLES
 from askback.records import Message
 
 __all__ = [
+    "STYLES",
     "Exchange",
     "check_template",
     "inert",
@@ -33,6 +36,7 @@ __all__ = [
     "render_exchanges",
     "render_pair",
     "rewrites",
+    "without_numbered",
     "without_reasoning",
 ]
 
@@ -42,13 +46,17 @@ WEB_TAG = "Answer with knowledge from web search."
 """S_w (method.md 1.6): appended to augmented instructions in training, and second at inference."""
 
 NO_INSTRUCTION = "No instruction fits this text."
-"""The backward model's answer to a text that no instruction fits; taught by `backward.refusals`, rejected by hygiene."""
+"""The answer of the model that writes instructions to a text that none fits; taught by `backward.refusals`, or asked for
+in its prompt, and rejected by hygiene."""
 
 ANSWER_START = "Score:"
 """The beginning of a judge's answer, given in the prompt; the digit follows."""
 
 BETTER_START = "Better answer:"
 """The beginning of an answer that compares two answers, given in the prompt; A or B follows."""
+
+REWRITTEN = ("<answer>", "</answer>")
+"""What a rewrite stands between; the first is given in the prompt as the beginning of the answer."""
 
 REPLY = "Reply with the word Score, a colon and one digit from {} to {}."
 REASONED_REPLY = (
@@ -57,11 +65,12 @@ REASONED_REPLY = (
 )
 """The form in which a judge has to answer; the last sentence of its prompt."""
 
-RENDERING = 2
-"""Version of rendering.py, part of every prompt's id."""
+RENDERING = 3
+"""Version of rendering.py and encoding.py, part of every prompt's id."""
 
-TAGS = {"seed": SEED_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
-"""`Example.origin` → tag; "inference" is the concatenation, never seen in training, that the paper found best."""
+TAGS = {"seed": SEED_TAG, "natural": WEB_TAG, "augmented": WEB_TAG, "inference": f"{SEED_TAG} {WEB_TAG}"}
+"""`Example.origin` → tag, which goes by where the output is from; "inference" is the concatenation, never seen in training,
+that the paper found best."""
 QUALITY_TAG = "Answer quality: {}."
 """After the tag of an augmented pair that has a quality, as in "3 of 5" (method.md 4, after HintedBT)."""
 
@@ -79,7 +88,7 @@ def forward(turns: Sequence[Message], origin: str, quality: str = "") -> Prompt:
 
 
 def _tagged(turn: Message, tag: str) -> Message:
-    text = inert(turn.content.strip())
+    text = turn.content.strip()
     return Message(turn.role, f"{text}\n\n{tag}" if turn.role == "user" else text)
 
 
@@ -89,6 +98,23 @@ def backward(output: str) -> Prompt:
     The seed tag ends it, as there. Departure: the output stands inside a marker.
     """
     return _fill(_text("backward"), marker(output), output=output.strip(), tag=SEED_TAG)
+
+
+def writer(output: str, style: str, examples: Sequence[tuple[str, str]] = ()) -> Prompt:
+    """Return the prompt that asks a model that is not trained for it what somebody would have asked to get `output`.
+
+    In our own words, after LongForm's and MAmmoTH2's ideas (method.md 4): a style is wanted, and the model may answer that
+    nobody would ask for this text.
+
+    Args:
+        examples: (instruction, output) of seed pairs.
+    """
+    mark = marker(output, *(text for pair in examples for text in pair))
+    shown = "".join(
+        f"--- text {mark}\n{text.strip()}\n--- request {mark}\n{asked.strip()}\n" for asked, text in examples
+    )
+    given = {"style": STYLES[style], "none": NO_INSTRUCTION, "examples": _text("examples") + shown if examples else ""}
+    return _fill(_text("writer"), mark, output=output.strip(), **given)
 
 
 def rubric(instruction: str, output: str, reasoning: bool = False) -> Prompt:
@@ -108,10 +134,10 @@ _SPACED = re.compile(r"[^\w.!?]")
 def after_reasoning(prompt: Prompt, reasoning: str) -> Prompt:
     """Return the prompt whose answer continues with the digit after the model's own reasoning.
 
-    A score in its last line is removed, as the digit would copy it. The reasoning may quote a document, so it is inert.
+    A score in its last line is removed, as the digit would copy it.
     """
     kept = _without_own_score(reasoning.rstrip())
-    return replace(prompt, answer_start=f"{inert(kept.strip())}\n{ANSWER_START}".lstrip())
+    return replace(prompt, answer_start=f"{kept.strip()}\n{ANSWER_START}".lstrip())
 
 
 def _without_own_score(reasoning: str) -> str:
@@ -151,13 +177,31 @@ def pairwise(instruction: str, first: str, second: str) -> Prompt:
     return replace(_fill(_text("pairwise"), marker(*shown.values()), **shown), answer_start=BETTER_START)
 
 
+def rewriting(instruction: str, output: str) -> Prompt:
+    """Return the prompt that asks for an answer to be rewritten for its request (method.md 2.3), in our own words.
+
+    Departures: request and draft stand inside a marker, and the answer is begun with the first of its markers.
+    """
+    opening, closing = REWRITTEN
+    given = {"instruction": instruction.strip(), "output": output.strip(), "opening": opening, "closing": closing}
+    return replace(_fill(_text("rewrite"), marker(instruction, output), **given), answer_start=opening)
+
+
+def answering(instruction: str, text: str) -> Prompt:
+    """Return the prompt that asks for the answer to a question from a text (method.md 3.3), in our own words.
+
+    The text stands first, then the question, as there; departure: both are inside a marker.
+    """
+    return _fill(_text("answer"), marker(instruction, text), instruction=instruction.strip(), output=text.strip())
+
+
 def marker(*texts: str) -> str:
     """Return a marker that `texts` cannot contain, as it is their own hash."""
     return hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _fill(words: str, mark: str, **fields: str) -> Prompt:
-    filled = _form(words) % ({key: inert(value) for key, value in fields.items()} | {"marker": mark})
+    filled = _form(words) % (fields | {"marker": mark})
     return ask(filled.strip())
 
 
@@ -178,8 +222,10 @@ def prompt_id(name: str, words: str = "") -> str:
     """Return the id of a prompt: its name and a hash of all its words (see `rating`), as in ``rubric-1f0c9a2b``."""
     text = QUALITY_TAG if name == "forward" else words or _text(name)
     parts = [f"{RENDERING} {TODAY:%Y-%m-%d}", *TAGS.values(), ANSWER_START, REPLY, REASONED_REPLY, MARKUP.pattern, text]
+    parts += REWRITTEN if name == "rewrite" else []
     parts += [BETTER_START] if name == "pairwise" else []
-    parts += FORMS if name == "pairwise" or "$reply" in text else []
+    parts += [NO_INSTRUCTION, *STYLES.values(), _text("examples")] if name == "writer" else []
+    parts += [*FORMS, str(VERSION)] if name == "pairwise" or "$reply" in text else []
     return f"{name}-{_mark(tuple(parts))}"
 
 

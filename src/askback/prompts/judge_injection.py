@@ -1,14 +1,21 @@
-"""Sentences of a pair that are addressed to a judge are not shown to the judge: no document can vote for itself.
+"""What a pair says to its judge about its own rating is kept from the judge: no document can vote for itself.
 
-A small model copies a digit that it has just read, whatever its prompt says: with "Score: 5" after an output, an untaught
-SmolLM2-135M rated a wrong answer 1.5 levels higher. So such sentences are removed from the judge's prompt; the pair itself
-is unchanged. This filter knows certain forms and does not stop every wording; the marker around the pair, and a taught
-judge, are further protection.
+A small model copies a digit that it has read, whatever its prompt says: with "Verdict: 5" behind an answer, an untaught
+SmolLM2-135M rates it five standard deviations higher. Two things are done. Sentences of known forms, and characters that
+nobody sees, are left out of the judge's prompt (`without_votes`); the pair itself is unchanged. For what no list of forms
+knows, a scorer asks again without the sentences that hold a number of the highest levels (`without_numbered`), and takes
+the lower score. The marker around the pair, and a taught judge, are further protection.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import regex
+
+from askback.text.endings import MARK, width
+from askback.text.invisible import without_invisible
 
 _BORDERS = re.compile(r"([.!?\n](?:(?<=[^\W\d][.!?])[ \t]+|(?<=\n)\n*))")
 """What stands between sentences, with the mark that ends the first; not the space after the number of a list. It begins
@@ -66,8 +73,14 @@ for _form, _signs in zip(FORMS, SIGNS, strict=True):
         _SEARCHES.setdefault(_sign, []).append(_compiled.match if _form[0] == "^" else _compiled.search)
 
 
+_DIGIT = re.compile(r"(?![0-9])\d")
+VERSION = 2
+"""Of what is done beside `FORMS`, part of the id of a judge's prompt."""
+
+
 def without_votes(text: str) -> str:
-    """Return a text without the sentences and lines that are addressed to a judge; numbers of lists stay."""
+    """Return a text without invisible characters and the sentences and lines of known forms; numbers of lists stay."""
+    text, _ = without_invisible(text)
     plain = _plain(text)
     likely = [(sign, search) for sign, searches in _SEARCHES.items() if sign in plain for search in searches]
     if not likely:
@@ -86,5 +99,74 @@ def without_votes(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text in lower case, with Latin letters in place of those that look like them."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower().translate(_LOOK_ALIKE)
+    """Return a text in lower case, with Latin letters in place of those that look like them, and the digits 0 to 9."""
+    if text.isascii():
+        return text.lower()
+    latin = unicodedata.normalize("NFKC", text).lower().translate(_LOOK_ALIKE)
+    return _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), latin)
+
+
+_MARKS = re.compile(r"^[^\w\n]*(\d{1,3})[.)][ \t]", re.MULTILINE)
+"""Numbers of lists."""
+_AGAIN = r"(?:[ \t]+\w{1,20}){1,2}[ \t]+(?P=number)(?!\w)"
+"""What follows the first number of "5 out of 5"."""
+_COUNTS = r"[ \t]+(?:[\p{L}'-]{1,20}[ \t]+){0,2}(?!this\b)\p{L}{2,20}s\b"
+"""What follows a number that counts: a plural, with at most two words before it."""
+_ENDS = re.compile("(?<=[.!?。！？।][ \t])")
+_GAP = re.compile("\n{3,}")
+SHORT = 60
+"""Width of the longest sentence that is left out for a number in it."""
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def without_numbered(text: str, numbers: Sequence[int]) -> str:
+    """Return a text without its short sentences that hold one of these numbers, and longer ones without the numbers.
+
+    Digits of any script count, and English words, where they stand for themselves: not where they count something
+    ("5 minutes"), in a list or a series, or as a part of a number or word. What `without_votes` leaves out goes too. A text
+    without such a number, or of nothing else, stays.
+    """
+    found = _numbers(tuple(numbers))
+    if not found.search(without_invisible(text)[0]):
+        return text
+    shown = without_votes(text)
+    opening = set(map(int, _MARKS.findall(shown)))
+
+    def kept(number: regex.Match[str]) -> str:
+        # "5." is the number of a list where a line begins with "4." too.
+        listed = number["mark"] and unicodedata.numeric(number["mark"]) - 1 in opening
+        return number[0] if listed else number["before"] or ""
+
+    def silent(sentence: str) -> str:
+        left = found.sub(kept, sentence)
+        return left if left == sentence or width(sentence) > SHORT else ""
+
+    lines = shown.split("\n")
+    left = ["".join(map(silent, _sentences(line))) for line in lines]
+    if left == lines:
+        return shown
+    left = [now.rstrip() for now, before in zip(left, lines, strict=True) if now.strip() or not before.strip()]
+    return _GAP.sub("\n\n", "\n".join(left)).strip() or text
+
+
+def _sentences(line: str) -> list[str]:
+    """Return the sentences of a line, each with the space behind it; the mark of a list is a part of the first."""
+    mark = MARK.match(line)
+    first = mark.end() if mark else 0
+    head, *rest = _ENDS.split(line[first:])
+    return [line[:first] + head, *rest]
+
+
+@lru_cache
+def _numbers(numbers: tuple[int, ...]) -> regex.Pattern[str]:
+    """Return the pattern of numbers by their Unicode value; `mark` is a digit that begins a line, as in a list."""
+    named = [level for level in numbers if 0 <= level < len(_WORDS)]
+    digit = "|".join(rf"\p{{nv={level}}}" for level in named) or "(?!)"
+    others = [str(level) for level in numbers if level > 9]
+    number = "|".join([digit, *(rf"\b{_WORDS[level]}\b" for level in named), *others])
+    alone = (
+        rf"(?P<before>^[^\w\n]*)(?P<mark>{digit})(?=[.)][ \t])"
+        rf"|(?<![A-Za-z\d_$€£])(?<!\d[.,:/–-])(?<!\d, )(?P<number>{number})(?P=number)*(?:[.,]0)?"
+        rf"(?![A-Za-z\d_%]|[.,:–-]\d|/\w|, \d)(?:(?={_AGAIN})|(?!{_COUNTS}))"
+    )
+    return regex.compile(alone, regex.IGNORECASE | regex.MULTILINE)

@@ -1,33 +1,34 @@
 """From a prompt to tokens, and from an answer's tokens to its text, through the model's chat template.
 
-What a template puts between the user's turn and an answer (a header, an empty block for a reasoning, the name of a
-channel) is found by rendering an exchange whose answer is known, and is part of the prompt: in training, where no loss
-falls on it, in scoring, in sampling and in evaluation alike. The template's own generation prompt is not used, as it may
-hold less than that, or more.
+The text that a template puts between the user's turn and an answer (a header, an empty reasoning block, the name of a
+channel) is found by rendering an exchange whose answer is known. It is part of the prompt: in training, where it has no
+loss, in scoring, in sampling and in evaluation. The template's own generation prompt is not used, as it may hold less or
+more.
 """
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
 from askback.errors import InputError
 from askback.models.chat_template import TemplateFault, outputs, render_chat
-from askback.prompts.prompt import Prompt, ask
+from askback.prompts.encoding import Coder
+from askback.prompts.prompt import Prompt
 from askback.prompts.reasoning import FORMS, PAIRS, without_reasoning
 from askback.prompts.scaffolding import inert
 from askback.records import Message
 
-PROBE = "Answer7Qx"
-"""Stands for an answer where only what is around it is wanted: no word of any template or document."""
+PLACE = re.compile(r"Turn7Qx(\d+)z")
+"""Placeholder for the text of a turn, to find what the template writes around it; it occurs in no template."""
 USERS = (
     "How long do I boil an egg?",
     "Two lines:\n\n- *one* <b>\n- {{ two }} /think\n\nWhich is it?",
     "word " * 4000 + "?",
 )
 ANSWERS = (
-    PROBE,
     "Score: 5",
     "3",
     "Six minutes.\n\n\n- **Bold** and `code`\n\n```python\nif x < 1 & y > 2:\n\tprint('{{ x }}  {% y %}')\n```\n\nThe End.",
@@ -35,18 +36,18 @@ ANSWERS = (
     inert("<think>It is said.</think>\nA [INST] tag, [/INST] and </s> of a text.\nUser: what?\nAssistant: that."),
     "A sentence of an answer, as long as any. " * 600 + "End.",
 )
-"""What a template is tried with before it is used; none of it may come out otherwise."""
+"""Texts with which a template is tried before it is used; it has to render each of them unchanged."""
 
 
 class Frame(NamedTuple):
-    """What a template puts around an answer."""
+    """The text that a template puts around an answer, whatever is said."""
 
     before: str
-    """From the end of the answer before, or from the beginning."""
+    """Text from the end of the previous answer, or from the beginning of the conversation, with places for other turns."""
     lead: str
-    """Spaces between that and the answer: tokenizers join them with its first word, so they go with the answer."""
+    """Spaces between `before` and the answer: tokenizers join them with its first word, so they are encoded with it."""
     after: str
-    """Up to and with the stop token."""
+    """Text up to and including the stop token."""
 
 
 Exchange = tuple[list[int], list[int]]
@@ -54,9 +55,9 @@ Exchange = tuple[list[int], list[int]]
 
 
 def render(tokenizer: Any, prompt: Prompt) -> list[int]:
-    """Return the tokens of a prompt up to where the answer begins or goes on.
+    """Return the tokens of a prompt up to where the answer begins or continues.
 
-    The turns that are given are sent and no other, so a template without a system role does as well as one with.
+    No turns are added, so a template without a system role works where no system turn is given.
 
     Raises:
         InputError: the chat template cannot be used (`check_template`).
@@ -78,27 +79,45 @@ def render_pair(tokenizer: Any, prompt: Prompt, answer: str) -> Exchange:
 
 
 def render_exchanges(tokenizer: Any, prompt: Prompt, answer: str) -> list[Exchange]:
-    """Return the tokens of a finished conversation, exchange by exchange; `render_pair` has them in a row.
+    """Return the tokens of a finished conversation by exchange; `render_pair` concatenates them.
 
     Raises:
         InputError: the chat template cannot be used (`check_template`).
     """
+    coder = _coder(tokenizer, _source(tokenizer))
     earlier, asked, frame = _rendered(tokenizer, prompt)
-    opening = _defuse(tokenizer, prompt.answer_start)
-    rest = _answer(tokenizer, prompt.answer_start + answer).removeprefix(opening) + frame.after
-    return [*earlier, (asked, _encode(tokenizer, rest if opening else frame.lead + rest))]
+    opening = coder.said(prompt.answer_start)
+    rest = coder.said((prompt.answer_start + answer).strip()).removeprefix(opening) + coder.own(frame.after)
+    return [*earlier, (asked, coder.encode(rest if opening else frame.lead + rest))]
+
+
+def encode_said(tokenizer: Any, text: str) -> list[int]:
+    """Return the tokens of a text as it stands in a prompt, where it holds no control token."""
+    coder = _coder(tokenizer, _source(tokenizer))
+    return coder.encode(coder.said(text))
+
+
+def spans_of(tokenizer: Any, text: str) -> list[tuple[int, int]]:
+    """Return where each token of a text begins and ends; with markup in it, `encode_said` may make some more."""
+    return _coder(tokenizer, _source(tokenizer)).spans(text)
 
 
 def _rendered(tokenizer: Any, prompt: Prompt) -> tuple[list[Exchange], list[int], Frame]:
-    """Return the exchanges before the one that is asked for, what asks for that, and what is around its answer."""
-    *frames, last = _frames(tokenizer, prompt.turns)
-    given = [_answer(tokenizer, turn.content) for turn in prompt.turns if turn.role == "assistant"]
+    """Return the tokens of the earlier exchanges, the prompt tokens of the last one, and the frame of its answer."""
+    coder = _coder(tokenizer, _source(tokenizer))
+    *frames, last = _frames(tokenizer, _roles(prompt))
+    texts = [coder.said(_shown(turn)) for turn in prompt.turns]
+    given = [text for text, turn in zip(texts, prompt.turns, strict=True) if turn.role == "assistant"]
     earlier = [
-        (_encode(tokenizer, frame.before), _encode(tokenizer, frame.lead + text + frame.after))
+        (
+            coder.encode(_filled(coder.own(frame.before), texts)),
+            coder.encode(frame.lead + text + coder.own(frame.after)),
+        )
         for frame, text in zip(frames, given, strict=True)
     ]
-    opening = _defuse(tokenizer, prompt.answer_start)
-    return earlier, _encode(tokenizer, last.before + last.lead + opening if opening else last.before), last
+    opening = coder.said(prompt.answer_start)
+    before = _filled(coder.own(last.before), texts)
+    return earlier, coder.encode(before + last.lead + opening if opening else before), last
 
 
 def _joined(exchanges: list[Exchange]) -> Iterator[int]:
@@ -106,26 +125,31 @@ def _joined(exchanges: list[Exchange]) -> Iterator[int]:
 
 
 def rewrites(tokenizer: Any, prompt: Prompt, answer: str) -> bool:
-    """Return whether the template would render these turns, or this answer, otherwise than as they are.
+    """Return whether the template changes the text of these turns or of this answer.
 
     Raises:
         InputError: the chat template cannot be used (`check_template`).
     """
-    frames = _frames(tokenizer, prompt.turns)
-    given = [turn.content for turn in prompt.turns if turn.role == "assistant"]
-    answers = [_answer(tokenizer, text) for text in (*given, prompt.answer_start + answer)]
-    whole = _chat(tokenizer, prompt.turns, answers[-1])
-    expected = [frame.before + frame.lead + text + frame.after for frame, text in zip(frames, answers, strict=True)]
-    system = [_defuse(tokenizer, turn.content) for turn in prompt.turns if turn.role == "system"]
+    frames = _frames(tokenizer, _roles(prompt))
+    texts = [inert(_shown(turn)) for turn in prompt.turns]
+    given = [text for text, turn in zip(texts, prompt.turns, strict=True) if turn.role == "assistant"]
+    answers = [*given, inert((prompt.answer_start + answer).strip())]
+    roles = [*_roles(prompt), "assistant"]
+    whole = _chat(_source(tokenizer), _special_map(tokenizer), roles, [*texts, answers[-1]])
+    expected = [
+        _filled(frame.before, texts) + frame.lead + text + frame.after
+        for frame, text in zip(frames, answers, strict=True)
+    ]
+    system = [text for text, role in zip(texts, _roles(prompt), strict=True) if role == "system"]
     return not whole.startswith("".join(expected)) or not all(text in whole for text in system)
 
 
 def read(tokenizer: Any, answer: list[int]) -> str:
-    """Return the text of an answer's tokens, without what is no part of it: reasoning, scaffolding, special tokens."""
+    """Return the text of an answer's tokens, without reasoning, scaffolding and special tokens."""
     special = set(tokenizer.all_special_ids)
     if not special.intersection(answer):
         return read_text(tokenizer, str(tokenizer.decode(answer)))
-    # A special token may be what opens or closes a reasoning, so it goes after that.
+    # A special token may open or close a reasoning, so special tokens are removed after it.
     text = read_text(tokenizer, str(tokenizer.decode(answer, skip_special_tokens=False)))
     for token in _special_tokens(tokenizer):
         text = text.replace(token, "")
@@ -133,7 +157,7 @@ def read(tokenizer: Any, answer: list[int]) -> str:
 
 
 def read_text(tokenizer: Any, text: str) -> str:
-    """Return an answer without reasoning, and without the template's own scaffolding where a model repeats that."""
+    """Return an answer without reasoning, and without the template's own scaffolding if the model has repeated it."""
     scaffold, closing, forms = _scaffold(tokenizer, _source(tokenizer))
     if scaffold and text.lstrip().startswith(scaffold):
         text = text.lstrip().removeprefix(scaffold).lstrip()
@@ -145,11 +169,11 @@ def check_template(tokenizer: Any, name: str) -> None:
     """Try a tokenizer's chat template, within limits of time and memory (chat_template.py), before it is used.
 
     Args:
-        name: where it is from, for the error.
+        name: origin of the template, for the error message.
 
     Raises:
-        InputError: it cannot be rendered, or not within the limits; it rewrites what is said, does not end an answer with
-            the stop token, or puts something before an answer that cannot be told from it.
+        InputError: the template cannot be rendered within the limits, changes the text of a turn, does not end an answer
+            with the stop token, or puts text around an answer that depends on the answer.
     """
     source = _source(tokenizer)
     if not source.strip():
@@ -162,28 +186,40 @@ def check_template(tokenizer: Any, name: str) -> None:
         raise InputError(f"{name}: the chat template {fault}; give another with chat_template:") from fault
 
 
-def _turns(user: str, answer: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
+def _place(number: int) -> str:
+    return f"Turn7Qx{number}z"
+
+
+def _filled(text: str, texts: Sequence[str]) -> str:
+    """Return what a template writes with the text of each turn in its place."""
+    return PLACE.sub(lambda found: texts[int(found[1])], text)
+
+
+def _turns(roles: Sequence[str], texts: Sequence[str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
 
 
 @lru_cache(maxsize=8)
 def _try(source: str, special: tuple[tuple[str, str], ...], stop: str) -> None:
-    """Raises `TemplateFault` unless users and answers come out as they are, and alike around different answers."""
+    """Raise `TemplateFault` unless turns and answers are rendered unchanged, in the same frame whatever they say."""
+    roles = ("user", "assistant")
     exchanges = [(user, answer) for user in USERS for answer in ANSWERS]
-    rendered = outputs(source, [_turns(*one) for one in exchanges], dict(special))
+    conversations = [_turns(roles, one) for one in ((_place(0), _place(1)), *exchanges)]
+    first, *rendered = outputs(source, conversations, dict(special))
+    (frame,) = _around(first, roles, stop)
     for (user, answer), whole in zip(exchanges, rendered, strict=True):
-        if answer == PROBE:
-            (frame,) = _around(whole, PROBE, stop, 1)
-            if user not in frame.before:
-                raise TemplateFault("rewrites a user's turn, or leaves it out")
-        if not whole.startswith(frame.before + frame.lead + answer + frame.after):
+        before = _filled(frame.before, [user])
+        if user not in before or not whole.startswith(before):
+            raise TemplateFault("rewrites a user's turn, or leaves it out")
+        if not whole.startswith(before + frame.lead + answer + frame.after):
             raise TemplateFault("rewrites an answer, or puts before it what depends on it")
 
 
-def _around(whole: str, mark: str, stop: str, count: int) -> list[Frame]:
-    """Return what is around each of `count` marks, which stand for answers."""
-    before, *parts = whole.split(mark)
-    if len(parts) != count:
+def _around(whole: str, roles: Sequence[str], stop: str) -> list[Frame]:
+    """Return the frame of each answer in a rendered conversation of places."""
+    marks = [_place(number) for number, role in enumerate(roles) if role == "assistant"]
+    before, *parts = re.split("|".join(marks), whole)
+    if len(parts) != len(marks):
         raise TemplateFault("rewrites an answer, or leaves it out")
     frames = []
     for part in parts:
@@ -196,33 +232,46 @@ def _around(whole: str, mark: str, stop: str, count: int) -> list[Frame]:
     return frames
 
 
-def _frames(tokenizer: Any, turns: Sequence[Message]) -> list[Frame]:
-    """Return what is around each answer among the turns, and around the one that is to follow them."""
-    mark = PROBE
-    while any(mark in turn.content for turn in turns):
-        mark += "x"
-    shown = [replace(turn, content=mark) if turn.role == "assistant" else turn for turn in turns]
+@lru_cache(maxsize=256)
+def _layout(source: str, special: tuple[tuple[str, str], ...], stop: str, roles: tuple[str, ...]) -> list[Frame]:
+    """Return the frame of each answer of a conversation in which these roles speak."""
+    frames = _around(_chat(source, dict(special), roles, [_place(number) for number in range(len(roles))]), roles, stop)
+    if len({frame.after for frame in frames}) > 1:
+        raise TemplateFault("does not end the answers of a conversation alike")
+    return frames
+
+
+def _frames(tokenizer: Any, roles: tuple[str, ...]) -> list[Frame]:
+    """Return the frame of each answer among turns of these roles, and of the answer that follows them."""
+    special = tuple(sorted(_special_map(tokenizer).items()))
     try:
-        count = 1 + sum(turn.role == "assistant" for turn in turns)
-        frames = _around(_chat(tokenizer, shown, mark), mark, tokenizer.eos_token, count)
-        if len({frame.after for frame in frames}) > 1:
-            raise TemplateFault("does not end the answers of a conversation alike")
+        return _layout(_source(tokenizer), special, tokenizer.eos_token, (*roles, "assistant"))
     except TemplateFault as fault:
         raise InputError(
             f"{tokenizer.name_or_path}: its chat template {fault}; give another with chat_template:"
         ) from fault
-    return frames
 
 
-def _answer(tokenizer: Any, text: str) -> str:
-    return _defuse(tokenizer, inert(text.strip()))
+def _roles(prompt: Prompt) -> tuple[str, ...]:
+    return tuple(turn.role for turn in prompt.turns)
+
+
+@lru_cache(maxsize=8)
+def _coder(tokenizer: Any, source: str) -> Coder:
+    frames = list(_frames(tokenizer, ("user",)))
+    border = PLACE.split(frames[0].before)[-1]
+    for roles in (("user", "assistant", "user"), ("system", "user")):
+        with suppress(InputError):  # a template may take one exchange alone, or no system turn
+            frames += _frames(tokenizer, roles)
+    own = [text for frame in frames for text in (*PLACE.split(frame.before)[::2], frame.after)]
+    return Coder(tokenizer, own, border)
 
 
 @lru_cache(maxsize=8)
 def _scaffold(tokenizer: Any, source: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    """Return what stands before an answer beyond the generation prompt, what ends it, and how a reasoning looks."""
-    user = USERS[0]
-    (frame,), special = _frames(tokenizer, ask(user).turns), _special_map(tokenizer)
+    """Return the text between generation prompt and answer, the text that closes an answer, and the tags of a reasoning."""
+    user = _place(0)
+    (frame,), special = _frames(tokenizer, ("user",)), _special_map(tokenizer)
     try:
         opened = render_chat(source, [{"role": "user", "content": user}], special, True)
     except TemplateFault:
@@ -235,15 +284,12 @@ def _scaffold(tokenizer: Any, source: str) -> tuple[str, str, tuple[tuple[str, s
     return frame.before[same:].strip(), frame.after.removesuffix(tokenizer.eos_token).strip(), FORMS + forms
 
 
-def _chat(tokenizer: Any, turns: Sequence[Message], answer: str) -> str:
-    """Return what the template makes of turns and an answer to them, which are data."""
-    shown = [{"role": turn.role, "content": _shown(tokenizer, turn)} for turn in turns]
-    answered = [*shown, {"role": "assistant", "content": answer}]
-    return render_chat(_source(tokenizer), answered, _special_map(tokenizer), False)
+def _chat(source: str, special: dict[str, str], roles: Sequence[str], texts: Sequence[str]) -> str:
+    return render_chat(source, _turns(roles, texts), special, False)
 
 
-def _shown(tokenizer: Any, turn: Message) -> str:
-    return _answer(tokenizer, turn.content) if turn.role == "assistant" else _defuse(tokenizer, turn.content)
+def _shown(turn: Message) -> str:
+    return turn.content.strip() if turn.role == "assistant" else turn.content
 
 
 def _source(tokenizer: Any) -> str:
@@ -255,20 +301,7 @@ def _special_map(tokenizer: Any) -> dict[str, str]:
     return {name: str(token) for name, token in tokenizer.special_tokens_map.items() if not isinstance(token, list)}
 
 
-def _defuse(tokenizer: Any, text: str) -> str:
-    """Do as `inert` to the special tokens of this very tokenizer, whatever they look like."""
-    for token in _special_tokens(tokenizer):
-        if token in text:
-            text = text.replace(token, f"{token[0]}\u2060{token[1:]}")
-    return text
-
-
 @lru_cache(maxsize=8)
 def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
     added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     return tuple(sorted(token for token in added.union(tokenizer.all_special_tokens) if len(token) > 1))
-
-
-def _encode(tokenizer: Any, text: str) -> list[int]:
-    # The template has written every special token already.
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

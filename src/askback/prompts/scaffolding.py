@@ -1,4 +1,4 @@
-"""Markup of chat templates and tokenizers, and how text from documents is made inert."""
+"""Markup of chat templates and tokenizers, and how it is made inert where it cannot be encoded apart (encoding.py)."""
 
 import re
 
@@ -9,10 +9,15 @@ MARKUP = re.compile(
 
 
 def inert(text: str) -> str:
-    """Insert a word joiner (U+2060, invisible) into text that a chat template or tokenizer may read as markup.
+    """Insert a word joiner (U+2060, invisible) into text that a server may read as markup when it renders a chat.
 
     A document about chat templates stays readable, and cannot end its turn.
     """
     if "<" not in text and "[" not in text:
         return text
-    return MARKUP.sub(lambda match: f"{match[0][0]}\u2060{match[0][1:]}", text)
+    return MARKUP.sub(lambda match: joined(match[0]), text)
+
+
+def joined(marker: str) -> str:
+    """Return a marker with a word joiner after its first character."""
+    return f"{marker[0]}\u2060{marker[1:]}"

@@ -20,7 +20,9 @@ class Score(Options):
     70B model), worth a try where `rubric` puts everything on one level. `ifd` measures how much the instruction lowers the
     loss of the output, which needs no tuned model, and is the one to take for a small model; it finds a mismatch, not a
     bad text. `instruction` rates the instruction alone; `whole` is a rule that finds outputs that break off, which a small
-    judge overlooks; both go beside another scorer. Several are combined by `select.weights`. An installed package may add
+    judge overlooks; both go beside another scorer. `probe` is the probability that a person would keep the pair, which a
+    linear model reads from the judge's hidden states: it learns the taste of the labels it is given (`judge.labels`), on
+    their kind of data alone. Several are combined by `select.weights`. An installed package may add
     others (entry points of "askback.scorers").
     """
 
@@ -39,6 +41,9 @@ class Score(Options):
     """Temperature and top-p with which reasonings are sampled; the paper samples everything so."""
     max_output_tokens: Annotated[int, Field(ge=16)] = 1024
     """Number of tokens of the output that the judge reads."""
+    probe: FilePath = ""
+    """Folder of a judge that another run taught for the scorer `probe`, as ``runs/NAME/teach-probe-1``, on the same model;
+    "" has each round's judge taught from the seed pairs and `judge.labels`."""
 
     @model_validator(mode="after")
     def _sensible(self) -> "Score":
@@ -49,12 +54,18 @@ class Score(Options):
                 f"reasoning is of no use to {', '.join(self.scorers)}, which asks for no rating; add another scorer "
                 "or leave it out"
             )
+        if self.probe and "probe" not in self.scorers:
+            raise ValueError("probe is the judge of the scorer probe, which scorers lacks; add it, or leave probe out")
         if self.samples > 1 and not (self.reasoning and self.temperature > 0):
             raise ValueError(
                 f"samples {self.samples} would all be the same without reasoning: true and a temperature above 0; "
                 "give those, or samples: 1"
             )
         return self
+
+    def asked(self) -> "Score":
+        """Return the options that judgements depend on; a judge that was taught before counts by its content."""
+        return self.model_copy(update={"probe": ""})
 
 
 PAPERS_LEAST = 4.5
@@ -102,6 +113,11 @@ class Select(Options):
     """Choose outputs whose lengths are spread as those of all candidates are, by fifths, so that rounds do not drift to
     longer text (ours; the paper's drifted, method.md 1.8). For top_n and top_fraction."""
 
+    labels: FilePath = ""
+    """File of labels, as ``runs/NAME/labels.jsonl`` of `askback review`, or another that `calibrate --labels` reads: a pair
+    that people want is chosen, with the text that they made of it, and one that they do not want is not, whatever the judge
+    says (ours). Of top_n and top_fraction, those that people want are a part."""
+
     @model_validator(mode="after")
     def _one_rule(self) -> "Select":
         names = ("min_score", "min_probability", "top_fraction", "top_n", "bins")
@@ -131,6 +147,36 @@ class Select(Options):
         names = ("min_score", "min_probability", "top_fraction", "top_n")
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if isinstance(value, list)}
+
+
+class Selection(Select):
+    """`Select`, and the number of pairs at which method `prompted` stops making candidates."""
+
+    until: Annotated[int, Field(ge=1)] | None = None
+    """Number of pairs wanted. Segments are asked about in blocks, in an order drawn by `Recipe.random_seed`, until that
+    number reaches the threshold, which has to be absolute: `min_score` or `min_probability` of one scorer. The rest counts
+    as "not-needed"."""
+    max_candidates: Annotated[int, Field(ge=1)] | None = None
+    """With `until`: largest number of instructions to ask for; by default, until the segments are used up."""
+
+    @model_validator(mode="after")
+    def _absolute(self) -> "Selection":
+        if self.until is None and self.max_candidates is not None:
+            raise ValueError(
+                "max_candidates bounds how long to go on until there are enough; give until, or leave it out"
+            )
+        if self.until is not None and self.min_score is None and self.min_probability is None:
+            raise ValueError(
+                f"until {self.until} needs a threshold that does not move with the number of candidates; give min_score or "
+                "min_probability"
+            )
+        return self
+
+    def of_round(self, t: int) -> Select:
+        """Return the options of round `t`; as a plain `Select` where no number is wanted."""
+        if self.until is not None:
+            return super().of_round(t)
+        return Select(**{name: getattr(self, name) for name in Select.model_fields}).of_round(t)
 
 
 class Gate(Options):
@@ -163,6 +209,9 @@ class Judge(Options):
     ranked: list[SeedSource] = []
     """OpenAssistant files whose lower-ranked human replies are taught too: rank 1 as a 4, lower ones as a 3. Replies to a
     held-out pair's instruction are left out."""
+    labels: FilePath = ""
+    """File of labels that teach the scorer `probe`, as ``runs/NAME/labels.jsonl`` of `askback review`, or another that
+    `calibrate --labels` reads; those set aside to measure judges teach nothing. A few hundred are needed."""
     probes: Annotated[int, Field(ge=2)] = 60
     """Number of held-out pairs that the judge is tried on, each as it is and with every kind of damage."""
     check: bool = True
@@ -194,11 +243,18 @@ class Judge(Options):
 
     def teaching(self) -> "Judge":
         """Return the options that the examples depend on: another way to check leaves trained models as they are."""
-        return Judge(**self.model_dump(exclude={"probes", "check", "minimum_auroc"}))
+        return Judge(**self.model_dump(exclude={"probes", "check", "minimum_auroc", "labels"}))
 
     def probing(self) -> "Judge":
         """Return the options that the probes depend on."""
         return Judge(probes=self.probes, max_chars=self.max_chars)
+
+
+class TeachProbe(Options):
+    """What the scorer `probe` is taught by: options of `Judge` and `Score` together."""
+
+    labels: FilePath = ""
+    max_output_tokens: Annotated[int, Field(ge=16)] = 1024
 
 
 class Check(Options):
@@ -209,9 +265,11 @@ class Check(Options):
 
 
 class Labels(Options):
-    """Pairs that a user has rated, to measure a judge against (`askback calibrate --labels`)."""
+    """Pairs that people have rated or compared, to measure a judge against (`askback calibrate --labels`)."""
 
     path: FilePath
-    """Rows of instruction, output, and label or rating: a number, true or false, or good or bad."""
+    """CSV, JSON or Parquet. Rows of instruction, output, and label or rating: a number, true or false, or good or bad; or
+    of instruction, output_1, output_2, and preference: 1, 2 or tie. Or labels.jsonl of the review page, records of
+    Argilla, or tasks of Label Studio."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Number of rows to read, from the first on."""

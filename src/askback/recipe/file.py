@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from askback.errors import InputError, RecipeError
 from askback.lookup import nearest
 from askback.recipe import RecipeFile
+from askback.recipe.training import MODE
 from askback.recipe.variables import VARIABLE, fill, hide
 from askback.recipe.yaml_subset import DEEPEST, MOST_BYTES, read_yaml
 
@@ -129,14 +130,15 @@ MAY_HOLD_SECRETS = {"api_key_env", "url", "command", "arguments"}
 
 def _problem(detail: dict[str, Any], written: dict[Place, str]) -> str:
     """Return the message of a validation error: place, problem, value found (as written), nearest allowed name."""
-    where = _shown(".".join(str(part) for part in detail["loc"])) or "the file"
+    place = tuple(part for part in detail["loc"] if not str(part).startswith(MODE))
+    where = _shown(".".join(map(str, place))) or "the file"
     if detail["type"] == "extra_forbidden":
         allowed = _fields_at(detail["loc"][:-1])
         name = _shown(str(detail["loc"][-1]))
         return f"{where}: unknown key; allowed: {', '.join(allowed)}.{nearest(name, allowed)}"
     if detail["type"] == "missing":
         return f"{where}: missing and required"
-    found = written.get(tuple(detail["loc"]), detail["input"])
+    found = written.get(place, detail["input"])
     secret = not MAY_HOLD_SECRETS.isdisjoint(detail["loc"])
     shown = "" if secret or isinstance(found, (dict, list)) else f"; found {_shown(repr(found))}"
     hint = nearest(_shown(str(found)), re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", ""))))
@@ -146,12 +148,15 @@ def _problem(detail: dict[str, Any], written: dict[Place, str]) -> str:
 def _fields_at(location: tuple[str | int, ...]) -> list[str]:
     """Return the keys allowed at a place in the recipe."""
     kind: Any = RecipeFile
+    alternatives: tuple[Any, ...] = ()
     for part in location:
         if isinstance(part, int):
             continue
-        field = kind.model_fields[part].annotation
-        while not (isinstance(field, type) and issubclass(field, BaseModel)):
-            inner = [arg for arg in get_args(field) if arg is not type(None)]
-            field = inner[0]
-        kind = field
+        if str(part).startswith(MODE):
+            kind = next(one for one in alternatives if part in str(one))
+        else:
+            alternatives = get_args(kind.model_fields[part].annotation)
+            kind = kind.model_fields[part].annotation
+        while not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            kind = next(arg for arg in get_args(kind) if arg is not type(None))
     return sorted(kind.model_fields)

@@ -18,6 +18,7 @@ ScorerName = Literal[
     "ifd",
     "instruction",
     "whole",
+    "probe",
 ]
 """Files in curate/scorers/."""
 
@@ -52,7 +53,7 @@ EngineName = Literal[
 ]
 """Files in engines/."""
 
-MethodName = Literal["humpback"]
+MethodName = Literal["humpback", "prompted", "back_and_forth", "reinstruct"]
 """Files in methods/."""
 
 DOCUMENTS = table("askback.corpus.readers", DocumentFormat, "READER")
@@ -75,6 +76,8 @@ class Scale(Protocol):
     def highest(self) -> float: ...
     @property
     def rated(self) -> bool: ...
+    @property
+    def needs(self) -> tuple[str, str] | None: ...
 
 
 def scorers() -> dict[str, str]:

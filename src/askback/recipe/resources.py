@@ -13,15 +13,16 @@ class EngineOptions(Options):
     """The engine that runs a model for augment, score and evaluation."""
 
     kind: EngineName = "transformers"
-    """`transformers` runs the run's models in this process, `vllm_server` in a vLLM it starts and stops; `openai_http`
-    asks a server's own model, so it is for the roles under `engines` alone; `scripted` has no model."""
+    """`transformers` runs the run's models in this process, `vllm_server` in a vLLM it starts and stops (on a Ray cluster,
+    one for each worker); `openai_http` asks a server's own model, so where models are trained it is for the roles under
+    `engines` alone; `scripted` has no model."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """`auto` is float32 to measure losses, else bfloat16; of a trained model, bfloat16 is the form that training rounded
     stochastically. `bfloat16` is for a model that is too large to measure its loss in float32. Where the machine does not
     multiply bfloat16 itself, the embedded engine reckons with the same weights in float32."""
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Only `transformers`: tokens in one batch, padding included. By default 65,536 on a GPU; on a CPU 1,024 to read
-    prompts, and 8,192 to 32,768 to sample, as many as 1 GiB of keys and values holds."""
+    """Only `transformers`: tokens in one batch, with what padding there is. By default 65,536 on a GPU; on a CPU 1,024 to
+    read prompts, and 8,192 to 32,768 to sample, as many as 1 GiB of keys and values holds."""
     url: str = ""
     """Only `openai_http`: address of the server, as in http://host:8000/v1."""
     model: str = ""
@@ -38,6 +39,8 @@ class EngineOptions(Options):
     alters no result."""
     usd_per_million_output_tokens: Annotated[float, Field(ge=0)] = 0.0
     """The same, of tokens that the model writes."""
+    batch_discount: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """By how much cheaper the server's batch API is, as in 0.5; `askback preview` shows the cost at these prices too."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 32
     """Largest number of requests in flight per worker; the actual number adapts to the server."""
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
@@ -85,13 +88,20 @@ class EngineOptions(Options):
         return self.usd_per_million_prompt_tokens + self.usd_per_million_output_tokens > 0
 
 
+ASKED = ("augment", "score", "rewrite")
+"""The roles in which a run may ask a server."""
+
+
 class Engines(Options):
     """Other engines for single roles, such as a judge behind an API; None takes `Resources.engine`."""
 
     augment: EngineOptions | None = None
     score: EngineOptions | None = None
+    rewrite: EngineOptions | None = None
+    """Whom method `back_and_forth` has rewrite the answers; the paper's is a tuned model much larger than those trained. In
+    method `reinstruct` it stands in for the rewriter that is trained."""
     compare: EngineOptions | None = None
-    """The judge of `askback evaluate` and `askback scaling`."""
+    """The judge of `askback evaluate` and `askback study`."""
 
 
 class Launch(Options):
@@ -160,34 +170,18 @@ class Resources(Options):
     environment variable."""
 
     @model_validator(mode="after")
-    def _runs_own_models(self) -> "Resources":
-        if self.engine.kind == "openai_http":
-            raise ValueError(
-                "engine: 'openai_http' asks a server's own model, and the held-out loss is of this run's; "
-                "give it under engines.augment, engines.score or engines.compare"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _fits_the_executor(self) -> "Resources":
         if self.executor == "local" and (self.address or self.gpus_per_worker is not None or self.cpus_per_worker != 1):
             raise ValueError("address, cpus_per_worker and gpus_per_worker go with executor: ray")
-        if self.executor == "ray" and "vllm_server" in {
-            self.engine_for(role).kind for role in ("", "augment", "score")
-        }:
-            raise ValueError(
-                "engine: 'vllm_server' can be reached from its own machine alone, and executor: ray works on others; use "
-                "transformers, or a server of your own with openai_http"
-            )
         return self
 
     @property
     def priced(self) -> bool:
         """Whether anything has a price."""
-        return self.usd_per_hour > 0 or any(self.engine_for(role).priced for role in ("augment", "score"))
+        return self.usd_per_hour > 0 or any(self.engine_for(role).priced for role in ASKED)
 
     def engine_for(self, role: str) -> EngineOptions:
-        """Return the engine of a role, "augment", "score", "compare", "answer" or "loss", with its dtype decided."""
+        """Return the engine of a role, with its dtype decided: one of `ASKED`, "compare", "answer" or "loss"."""
         engine: EngineOptions = getattr(self.engines, role, None) or self.engine
         if engine.dtype != "auto":
             return engine

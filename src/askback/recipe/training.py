@@ -1,10 +1,11 @@
 """Options of training, of writing instructions and of measuring losses."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from askback.recipe.base import Options, Share
+from askback.recipe.base import NAME, Options, Share
+from askback.recipe.inputs import SeedSource
 
 HygieneRule = Literal[
     "too-long", "template-leak", "an-answer", "echo", "dangling", "several-questions", "no-request", "language"
@@ -43,6 +44,9 @@ class Training(Options):
     max_tokens: Annotated[int, Field(ge=16)] = 2048
     """Largest number of tokens of an example; a longer one loses the end of its output (forward) or of the document in its
     prompt (backward)."""
+    trained_layers: Annotated[int, Field(ge=1)] | None = None
+    """Number of upper layers to train, with the norm after them; what is below, embeddings and head stay as they are and
+    need no backward pass. Of SmolLM2-135M's 30, the upper 8 train 1.8 times the tokens a second. None trains all."""
     lora: Lora | None = None
     trl: dict[str, Any] = {}
     """Further arguments of TRL's `SFTConfig`, passed on unchanged."""
@@ -65,8 +69,52 @@ class Backward(Training):
     model that has learnt to decline declines good text too. Try 0.05 on a corpus that is not clean."""
 
 
+StyleName = Literal["imperative", "question", "search-query", "role", "format"]
+"""How a request is worded; the words of each are in prompts/styles.py."""
+
+
+class Prompted(Options):
+    """A model that is not trained writes the instructions, from a prompt alone (method `prompted`)."""
+
+    mode: Literal["prompted"] = "prompted"
+    shots: Annotated[int, Field(ge=0, le=32)] = 0
+    """Number of seed pairs that the prompt shows as examples, chosen for each segment: drawn from those whose outputs are
+    nearest to it in length and form. 0 needs no seed pairs."""
+    example_tokens: Annotated[int, Field(ge=16)] = 256
+    """Number of tokens of an example's output that are shown."""
+    styles: Annotated[dict[StyleName, Annotated[float, Field(ge=0)]], Field(min_length=1)] = {
+        "imperative": 0.35,
+        "question": 0.35,
+        "search-query": 0.1,
+        "role": 0.1,
+        "format": 0.1,
+    }
+    """Shares of the styles in which the requests are worded, drawn for each; they need not sum to 1."""
+
+    @model_validator(mode="after")
+    def _some_style(self) -> "Prompted":
+        if not any(self.styles.values()):
+            raise ValueError("styles: at least one share must be above 0")
+        return self
+
+
+MODE = "mode: "
+"""Begins a tag of the alternatives of `backward`, which no message shows."""
+AnyBackward = Annotated[
+    Annotated[Backward, Tag(f"{MODE}trained")] | Annotated[Prompted, Tag(f"{MODE}prompted")],
+    Discriminator(lambda given: MODE + ("prompted" if _mode(given) == "prompted" else "trained")),
+]
+
+
+def _mode(given: Any) -> Any:
+    return given.get("mode") if isinstance(given, dict) else getattr(given, "mode", None)
+
+
 class Augment(Options):
     """Self-augmentation (method.md 1.7)."""
+
+    prompt: ClassVar[str] = "backward"
+    """Name of the prompt that asks for an instruction."""
 
     per_segment: Annotated[int, Field(ge=1)] = 1
     """Number of instructions to write for each segment."""
@@ -87,12 +135,52 @@ class Augment(Options):
     """Rules of augment/hygiene.py that are not applied."""
 
 
+class Asking(Augment):
+    """`Augment` and `Prompted` together: how a model that is not trained is asked."""
+
+    prompt: ClassVar[str] = "writer"
+    shots: int
+    example_tokens: int
+    styles: dict[StyleName, float]
+    first: int = 0
+    stop: int | None = None
+    """The segments of one block, by their places in a drawn order (`Selection.until`); None is to the end."""
+
+
 class HeldOut(Options):
     """Loss per output token after each training, on held-out seed pairs and on pairs of documents that are set aside."""
 
     max_tokens: Annotated[int, Field(ge=16)] = 1024
     limit: Annotated[int, Field(ge=1)] | None = None
     """Largest number of pairs to measure on, the first by id."""
-    tags: list[Literal["augmented", "inference"]] = ["inference"]
-    """Prompts under which the loss is measured beside that of the pair's origin (S_a), each at the cost of another pass:
-    "augmented" is S_w, "inference" S_a + S_w, under which the paper answers. The gate uses the loss under S_a."""
+    tags: list[Literal["seed", "augmented", "inference"]] = ["seed", "augmented", "inference"]
+    """Prompts under which the loss is measured beside that of the pair's origin, each other one at the cost of another
+    reading: "seed" is S_a, "augmented" S_w, "inference" S_a + S_w, under which the paper answers. The gate goes by that of
+    the origin: S_a of the seed, S_w of pairs of documents."""
+
+
+class HumanSet(SeedSource):
+    """Pairs that people wrote, to measure every model on; none is trained on, and the gate does not look at them."""
+
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
+    """What it is called in tables and in the names of steps."""
+
+
+class Evaluate(HeldOut):
+    """On which pairs models are measured, and how."""
+
+    sets: list[HumanSet] = []
+    """Further pairs that people wrote, of other kinds than the seed, such as Self-Instruct's. One whose instruction is also
+    in what is trained on, or shares 13 words in a row with it, is left out."""
+
+    @model_validator(mode="after")
+    def _names_once(self) -> "Evaluate":
+        names = [one.name for one in self.sets]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"sets: two are named {twice}; give each a name of its own")
+        return self
+
+    @property
+    def measuring(self) -> HeldOut:
+        """The options without the sets, so that another set leaves what is measured as it is."""
+        return HeldOut(**self.model_dump(exclude={"sets"}))

@@ -13,13 +13,16 @@ from askback.report.table import show
 def show_calibration(folder: Path, metrics: dict[str, Any], console: Console) -> None:
     """Print how well each scorer separates good pairs from bad ones, the thresholds of the best, and recommendations."""
     console.print(
-        f"Judge {metrics['model']}, on {metrics['pairs']:,} held-out pairs and {metrics['labelled']:,} rated ones.",
+        f"Judge {metrics['model']}, on {metrics['pairs']:,} held-out pairs, {metrics['labelled']:,} rated ones and "
+        f"{metrics.get('compared', 0):,} comparisons.",
         highlight=False,
     )
     show(tables.aurocs(metrics), console)
     show(tables.habits(metrics), console)
     for one in (one for figures in metrics["scorers"].values() for one in figures.get("spread", [])):
         console.print(f"Scores of true pairs, {described(Spread(**one))}.", highlight=False, markup=False)
+    if metrics.get("curve"):
+        show(tables.learning(metrics), console)
     best = metrics["recommended"]
     for table in tables.thresholds(metrics):
         show(table, console)

@@ -1,16 +1,22 @@
 """Several runs side by side, in words: the results of each, and the differences of their recipes."""
 
-from collections.abc import Iterator, Sequence
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from askback.curate.check import MEAN
 from askback.curate.judge_figures import COMBINED
+from askback.evaluate.difference import Interval, loss_difference, student_t
+from askback.evaluate.repeated import repeated_difference
 from askback.execution.progress import duration
 from askback.methods import names
-from askback.report.axes import formatted
-from askback.report.gather import HELD_OUT, View
+from askback.records import Loss
+from askback.report.gather import View
 from askback.report.pictures import win_rates
+from askback.studies import sides
 
+SHORT = {sides.HELD_OUT: "seed pairs", sides.DOCUMENTS: "documents"}
 Facts = dict[str, str]
 """Name of a fact → its value, in words."""
 
@@ -22,11 +28,12 @@ def facts(view: View) -> Facts:
         for one in separations:
             if one.kind == MEAN and one.scorer == COMBINED:
                 found[f"judge of round {t}, AUROC"] = f"{one.auroc:.2f} ({one.low:.2f} to {one.high:.2f})"
-    for model, row in view.losses[HELD_OUT].items():
-        found[f"held-out loss, {model}"] = f"{row['loss']:.4f}"
-    for model, row in view.losses[HELD_OUT].items():
-        if apart := row.get("against_m0"):
-            found[f"{model} − m0"] = interval(apart)
+    for side in (side for side in sides.SIDES if side in view.losses):
+        for model, row in view.losses[side].items():
+            found[f"loss on {SHORT[side]}, {model}"] = f"{row['loss']:.4f}"
+        for model, row in view.losses[side].items():
+            if apart := row.get("against_m0"):
+                found[f"{model} − m0 on {SHORT[side]}"] = sides.interval(apart)
     for label, rate, low, high in win_rates(view.evaluation):
         found[f"win rate, {label}"] = f"{rate:.1f} % ({low:.1f} to {high:.1f})"
     if view.result is not None:
@@ -35,15 +42,9 @@ def facts(view: View) -> Facts:
     return {**found, "time": duration(seconds), "tokens": f"{sum(step['tokens'] for step in view.steps):,}"}
 
 
-def interval(found: dict[str, float]) -> str:
-    """Return a difference and its interval in words."""
-    value, low, high = (formatted(found[name], "+.4f") for name in ("difference", "low", "high"))
-    return f"{value} ({low} to {high})"
-
-
 def glance(view: View) -> list[tuple[str, str, str]]:
     """Return the main figures of a run: (figure, its name, a figure to compare it with)."""
-    counts, losses = _records(view), view.losses[HELD_OUT]
+    counts, losses = _records(view), view.losses[sides.HELD_OUT]
     tiles: list[tuple[str, str, str]] = [
         (counts[name], name, "") for name in ("documents", "segments", "candidates") if name in counts
     ]
@@ -80,6 +81,37 @@ def beside(views: Sequence[View]) -> dict[str, list[str]]:
     every = [facts(view) for view in views]
     every_fact = dict.fromkeys(name for found in every for name in found)
     return {name: [found.get(name, "") for found in every] for name in every_fact}
+
+
+def repeated(views: Sequence[View]) -> list[str]:
+    """Return, where the runs are one recipe with several random seeds, what they say together, a line a side and model.
+
+    Its interval holds the chance in which pairs are held out and that of the trainings.
+    """
+    if len(views) < 2 or differences(views).keys() != {"random_seed"}:
+        return []
+    lines = []
+    for side, short in SHORT.items():
+        for model in (model for model in views[0].losses.get(side, {}) if model not in (names.BASE, sides.M0)):
+            pairs = [view.pairs.get(side, {}) for view in views]
+            if all(model in one and sides.M0 in one for one in pairs):
+                apart = sides.interval(_together(pairs, model)._asdict())
+                lines.append(
+                    f"{model} − m0 on {short} over {len(views)} random seeds: {apart}; this interval holds the choice of "
+                    "pairs and the trainings, those above the choice of pairs alone."
+                )
+    return lines
+
+
+def _together(pairs: Sequence[Mapping[str, list[Loss]]], model: str) -> Interval:
+    """Return the mean difference to M_0 with its interval; where runs hold out other pairs, each run is one observation."""
+    before, after = [one[sides.M0] for one in pairs], [one[model] for one in pairs]
+    shared = set.intersection(*({loss.example_id for loss in losses} for losses in (*before, *after)))
+    if len(shared) > 1 and all(len(losses) == len(shared) for losses in (*before, *after)):
+        return Interval(*repeated_difference(before, after, sides.CONFIDENCE)[:3])
+    each = [loss_difference(one, other, sides.CONFIDENCE).difference for one, other in zip(before, after, strict=True)]
+    reach = statistics.stdev(each) / math.sqrt(len(each)) * student_t((1 + sides.CONFIDENCE) / 2, len(each) - 1)
+    return Interval(statistics.fmean(each), statistics.fmean(each) - reach, statistics.fmean(each) + reach)
 
 
 def differences(views: Sequence[View]) -> dict[str, list[str]]:

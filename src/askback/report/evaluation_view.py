@@ -1,4 +1,4 @@
-"""The results of an evaluation and of a scaling run on a terminal."""
+"""The results of an evaluation and of a study on a terminal."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from askback.report.table import Table, show
 
 def show_evaluation(found: dict[str, Any], console: Console) -> None:
     """Print losses, win rates, references, benchmarks and data of a run (``evaluate/summary.json``)."""
-    for table in [*tables.losses(found["losses"]), *tables.answers(found), _data(found["data"])]:
+    for table in [tables.losses(found["losses"]), *tables.answers(found), _data(found["data"])]:
         if table.rows:
             show(table, console)
 
@@ -34,13 +34,8 @@ def _data(sets: dict[str, Any]) -> Table:
     return Table("Data (characters: mean ± standard deviation)", heads, rows, notes)
 
 
-def show_scaling(found: dict[str, Any], console: Console) -> None:
-    """Print the points of a scaling run and the fits (``scaling/summary.json``)."""
-    measures = [name for name in ("loss", "win_rate") if any(name in point for point in found["points"])]
-    rows = []
-    for point in found["points"]:
-        numbers = [f"{point[name]:.4f}" if point.get(name) is not None else "" for name in measures]
-        rows.append([point["set"], f"{point['size']:,}", *numbers])
-    for table in [Table("Scaling", ["set", "examples", *measures], rows), *tables.fits(found)]:
+def show_study(found: dict[str, Any], console: Console) -> None:
+    """Print a study (``study/summary.json``)."""
+    for table in tables.study(found):
         if table.rows:
             show(table, console)

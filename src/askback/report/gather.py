@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,18 +15,17 @@ from askback.evaluate.verbs import RULES, count_verbs, verb_noun
 from askback.execution.on_disk import read_json
 from askback.execution.shards import Records
 from askback.methods import names
-from askback.records import Candidate, Example, Judgement, Loss, Separation, draw
+from askback.records import Candidate, Example, Judgement, Separation, draw
 from askback.report.samples import Sample, Scores, samples
+from askback.studies import sides
 from askback.studies.description import LOOKED_AT
-from askback.studies.evaluation import compared
-from askback.studies.run_folder import Result, data_round, finished, recipe_tree, result
-from askback.studies.summary import Lengths, Stage, agreements, checks, funnel, lengths, training
+from askback.studies.run_folder import Result, chosen, data_step, finished, recipe_tree, result
+from askback.studies.study import FOLDER
+from askback.studies.summary import Lengths, Stage, agreements, checks, funnel, lacking, lengths, training
 from askback.text.verbs import verbs
 
 POINTS = 1500
 """Largest number of candidates in a plot of movements, drawn by their ids."""
-HELD_OUT, DOCUMENTS = "held-out", "documents that were set aside"
-"""What the run itself measured losses on: pairs of the seed, and of the documents."""
 WHERE = {(False, False): "not chosen", (True, True): "chosen in both", (False, True): "came", (True, False): "left"}
 """(chosen in the round before, chosen in this one) → the name of the group."""
 
@@ -62,10 +61,13 @@ class Diversity:
 
 @dataclass(frozen=True)
 class View:
-    """One run. Losses are by file and model as an evaluation has them, scores by scorer and round.
+    """One run. `losses` are by set of pairs and model (studies/sides.py), those of an evaluation too, and `pairs` the
+    records of what the run itself measured; scores are by scorer and round.
 
-    `checks` holds, by round, the judge's separation of true pairs from each kind of damage. `evaluation`, `scaling` and
-    `calibrations` are the results of ``askback evaluate``, ``askback scaling`` and each ``askback calibrate``, if any.
+    `lacking` says where fewer pairs were chosen than are wanted; `styles` holds, for each style that was asked for, the
+    numbers of candidates and of chosen pairs. `checks` holds, by round, the judge's separation of true pairs from each kind
+    of damage. `evaluation`, `study` and `calibrations`
+    are the results of ``askback evaluate``, ``askback study`` and each ``askback calibrate``, if any.
     """
 
     name: str
@@ -77,15 +79,18 @@ class View:
     texts: dict[str, dict[str, list[float]]]
     diversity: dict[str, Diversity]
     losses: dict[str, dict[str, dict[str, Any]]]
+    pairs: sides.Losses
     scores: dict[str, dict[int, list[float]]]
     spreads: list[tuple[int, Spread]]
     movements: list[Movement]
     checks: dict[str, list[Separation]]
     training: dict[str, list[tuple[float, float]]]
     evaluation: dict[str, Any]
-    scaling: dict[str, Any]
+    study: dict[str, Any]
     calibrations: list[dict[str, Any]]
     stale: bool
+    lacking: list[str]
+    styles: dict[str, tuple[int, int]]
     result: Result | None = None
     samples: list[Sample] = field(default_factory=list)
 
@@ -114,6 +119,7 @@ def gather(folder: Path, name: str = "") -> View:
     by_scorer = {t: found for t, (found, _) in judged.items()}
     combined = {t: found for t, (_, found) in judged.items()}
     evaluation = _summary(folder / "evaluate/summary.json")
+    recorded = sides.recorded(folder)
     stale = _stale(evaluation, steps)
     evaluation = {} if stale else evaluation
     return View(
@@ -125,7 +131,8 @@ def gather(folder: Path, name: str = "") -> View:
         lengths=list(lengths(folder)),
         texts=_text_lengths(folder, made),
         diversity=_diversity(folder, made, evaluation.get("data", {})),
-        losses={**_measured(folder, made), **evaluation.get("losses", {})},
+        losses={**sides.measured(recorded), **evaluation.get("losses", {})},
+        pairs=recorded,
         scores=_present(by_scorer),
         spreads=[
             (t, by_scorer[t][scorer].spread())
@@ -137,12 +144,24 @@ def gather(folder: Path, name: str = "") -> View:
         checks=checks(folder),
         training=_training(folder, made),
         evaluation=evaluation,
-        scaling=_summary(folder / "scaling/summary.json"),
+        study=_summary(folder / FOLDER / "summary.json"),
         calibrations=[_summary(path) for path in sorted(folder.glob("calibrate/*/metrics.json"), key=_age)],
         stale=stale,
+        lacking=lacking(folder),
+        styles=_styles(folder, made),
         result=result(folder),
         samples=samples(folder, made, picks, combined),
     )
+
+
+def _styles(folder: Path, made: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return style → the numbers of its candidates and of those in the run's data."""
+    last = {one.id for one in chosen(folder)} if data_step(folder) else set[str]()
+    asked, taken = Counter[str](), Counter[str]()
+    for one in Records[Candidate](folder / names.CANDIDATES, "") if names.CANDIDATES in made else ():
+        asked[one.style] += 1
+        taken[one.style] += one.id in last
+    return {style: (count, taken[style]) for style, count in asked.most_common() if style}
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -157,15 +176,6 @@ def _stale(evaluation: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) ->
     """Return whether models were trained again after the evaluation."""
     now = {step["step"]: f"{step['step']}-{step['fingerprint'][:8]}" for step in steps}
     return any(now.get(name, id) != id for name, id in evaluation.get("models", {}).items() if name != names.BASE)
-
-
-def _measured(folder: Path, made: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the losses that the run measured on either side, with intervals of their differences to base and to M_0."""
-    found = {}
-    for side, on in ((HELD_OUT, names.loss), (DOCUMENTS, names.unseen)):
-        losses = {model: list(Records[Loss](folder / on(model), "")) for model in names.measured(made, on)}
-        found[side] = compared({model: own for model, own in losses.items() if own})
-    return found if found[DOCUMENTS] else {HELD_OUT: found[HELD_OUT]}
 
 
 def _judged(folder: Path, weights: Mapping[str, float]) -> tuple[dict[str, levels.Scores], Scores]:
@@ -214,7 +224,7 @@ def _movements(
 
 def _sets(folder: Path, made: Sequence[str]) -> dict[str, str]:
     """Return the sets of pairs that are described, with the step of each; "chosen" is the run's data."""
-    sets = {"seed": names.SEED, "candidates": names.CANDIDATES, "chosen": names.choice(data_round(folder))}
+    sets = {"seed": names.SEED, "candidates": names.CANDIDATES, "chosen": data_step(folder)}
     return {title: step for title, step in sets.items() if step in made}
 
 

@@ -13,13 +13,18 @@ from askback.execution.on_disk import reading
 from askback.methods import names
 from askback.owned.html_page import check_page, write_page
 from askback.report import compare, pictures, tables
-from askback.report.gather import HELD_OUT, View, gather
+from askback.report.gather import View, gather
+from askback.report.samples import Sample
 from askback.studies.limits import limits
-from askback.studies.summary import Stage, checked, verdict
+from askback.studies.sides import HELD_OUT
+from askback.studies.summary import Stage, checked, learnt, verdict
 from askback.text.plain import plain
 
 HERE = Path(__file__).parent
-BEGINNINGS, DROPPING = (names.SEGMENTS, names.CANDIDATES), (names.SEED, names.CORPUS)
+OPENING = 3
+"""Pairs that the report opens with."""
+BEGINNINGS = (names.SEGMENTS, names.CANDIDATES)
+DROPPING = (names.SEED, names.CORPUS, names.REWRITTEN, names.FILTERED, names.GROUNDED)
 """Steps of the funnel: those that are in it in any case, and others; so are the judgements and the choice of a round."""
 
 
@@ -41,6 +46,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     script = (HERE / "page.js").read_text("utf-8")
     files = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     files.filters |= {"verdict": verdict, "checked": checked, "glance": compare.glance, "narrowing": narrowing}
+    files.filters |= {"opening": opening, "conclusion": conclusion}
     files.filters |= {
         "sections": sections,
         "best_scorer": pictures.best_scorer,
@@ -63,7 +69,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
 
 def _looked_at(run: Path, name: str) -> View:
     """Return what a run has to show, once it is known that all of it can be shown."""
-    with reading(run, "make evaluate, scaling or calibrate again"):
+    with reading(run, "make evaluate, study or calibrate again"):
         view = gather(run, name)
         pictures.of_run(view)
         tables.of_run(view)
@@ -82,15 +88,31 @@ def _compared(views: Sequence[View]) -> dict[str, Any]:
 
 
 def sections(view: View) -> dict[str, str]:
-    """Return place → title of the sections that the run has something to show in."""
+    """Return anchor → title of the sections that have content for this run."""
     found = {
+        "pairs": ("Pairs", opening(view)),
         "funnel": ("Funnel", narrowing(view)),
-        "helped": ("Did it help?", view.losses[HELD_OUT] or view.evaluation or view.scaling or view.training),
-        "judge": ("What the judge said", view.checks or view.scores or view.calibrations),
-        "data": ("What the data is like", view.lengths),
-        "cost": ("What it cost", view.steps),
+        "helped": ("Did it help?", view.losses[HELD_OUT] or view.evaluation or view.study or view.training),
+        "judge": ("Judge", view.checks or view.scores or view.calibrations),
+        "data": ("Data", view.lengths),
+        "cost": ("Cost", view.steps),
     }
     return {place: title for place, (title, shown) in found.items() if shown}
+
+
+def opening(view: View) -> list[Sample]:
+    """Return the pairs that the report opens with: those with the highest scores of the chosen ones in the samples."""
+    chosen = [sample for sample in view.samples if sample.kind == "chosen"]
+    return sorted(chosen, key=lambda sample: -(sample.score or 0.0))[:OPENING]
+
+
+def conclusion(view: View) -> str:
+    """Return what the last model learnt in one sentence, "" where nothing was compared."""
+    if view.result is None or not view.result.gates:
+        return ""
+    step = names.choice(view.result.gates[-1]["round"])
+    step = names.GROUNDED if any(stage.step == names.GROUNDED for stage in view.stages) else step
+    return learnt(view.result, sum(stage.kept for stage in view.stages if stage.step == step))
 
 
 def narrowing(view: View) -> list[Stage]:

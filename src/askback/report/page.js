@@ -50,6 +50,10 @@ function show() {
     const article = add(list, "article", "");
     if (sample.instruction) add(article, "h4", sample.instruction);
     add(article, "p", sample.text, "text");
+    if (sample.original) {
+      add(article, "p", "before it was rewritten", "about");
+      add(article, "p", sample.original, "text");
+    }
     add(article, "p", about(sample), "about");
   }
   document.getElementById("count").textContent = Math.min(shown, found.length) + " of " + found.length;

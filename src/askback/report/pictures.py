@@ -1,5 +1,6 @@
 """The plots of a run, or of several side by side: view → pictures by their place on the page."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from askback.methods import names
 from askback.owned import atomic
 from askback.report import plots
 from askback.report.axes import formatted
-from askback.report.gather import DOCUMENTS, HELD_OUT, View
+from askback.report.gather import View
+from askback.studies import sides
+from askback.studies.comparisons import WIN_RATE
 
 NATS = "nats per token (less is better)"
 APART = "nats per token (below 0 is better)"
 AUROC = "AUROC (dashed: 0.5, chance)"
 SIZES = "examples N (logarithmic)"
-MEASURES = {"loss": "held-out loss, nats per token", "win_rate": "win rate against M_0, %"}
 
 Pictures = dict[str, str]
 
@@ -35,7 +37,7 @@ def of_run(view: View) -> Pictures:
             f"verbs {name}": plots.sunburst(f"Instructions, {name}", asked.top)
             for name, asked in view.diversity.items()
         },
-        **{f"scaling {measure}": _scaling(view.scaling, measure) for measure in MEASURES},
+        **{f"study {title}": drawn for title, (drawn, _) in _study(view.study).items()},
         **_judges(view),
     }
     for scorer, rounds in view.scores.items():
@@ -62,12 +64,16 @@ def of_all(views: Sequence[View]) -> Pictures:
 
 def _losses(views: Mapping[str, View]) -> Pictures:
     """Draw the losses and win rates of one run or of several."""
-    tables = {name: view.losses[HELD_OUT] for name, view in views.items()}
+    tables = {name: view.losses[sides.HELD_OUT] for name, view in views.items()}
     losses = {
         name: [(model, row["loss"], None, None) for model, row in table.items()] for name, table in tables.items()
     }
-    if len(views) == 1:
-        tables = {f"on {side}": table for (view,) in [views.values()] for side, table in _sides(view)}
+    tables = {
+        ", ".join([*([name] if len(views) > 1 else []), sides.title(side)]): table
+        for name, view in views.items()
+        for side, table in view.losses.items()
+        if len(views) == 1 or side in sides.SIDES
+    }
     against = {name: [differing(model, row) for model, row in table.items()] for name, table in tables.items()}
     rates = {name: win_rates(view.evaluation) for name, view in views.items()}
     controlled = {name: win_rates(view.evaluation, "length_controlled") for name, view in views.items()}
@@ -81,12 +87,6 @@ def _losses(views: Mapping[str, View]) -> Pictures:
         ),
         "win rates": plots.intervals("Win rates", rates, "% of prompts won (dashed: 50)", 50, 1),
     }
-
-
-def _sides(view: View) -> list[tuple[str, dict[str, dict[str, Any]]]]:
-    """Return the losses of a run on pairs of either side."""
-    sides = {"held-out seed pairs": HELD_OUT, "pairs of documents": DOCUMENTS}
-    return [(name, view.losses[side]) for name, side in sides.items() if side in view.losses]
 
 
 def differing(model: str, row: Mapping[str, Any]) -> plots.Row | None:
@@ -172,42 +172,53 @@ def best_scorer(metrics: Mapping[str, Any]) -> str:
     return COMBINED if COMBINED in metrics["scorers"] else str(next(iter(metrics["scorers"])))
 
 
-def _scaling(found: Mapping[str, Any], measure: str) -> str:
-    points, fits = _points(found, measure)
-    lines = {name: (fit["alpha"], fit["constant"]) for name, fit in fits.items()}
-    return plots.curves(_title(measure), points, lines, SIZES, MEASURES[measure])
+def _study(found: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the pictures of a study by title, each for the page and as a file of its own.
+
+    Of what is measured, there are the comparisons, and, where a set has several sizes, its curve.
+    """
+    drawn = {}
+    for measure, fits in found.get("fits", {}).items():
+        rows = [
+            (f"{row['set']} − {row['against']}, N = {row['size']:,}", row["difference"], row["low"], row["high"])
+            for row in found["contrasts"]
+            if row["measure"] == measure
+        ]
+        title = f"Comparisons on {measure}"
+        picture = plots.intervals(title, {measure: rows}, APART, 0, 4)
+        drawn[title] = picture, plots.intervals_file(title, rows, APART, 0, 4)
+        points = _points(found, measure)
+        if any(len(row) > 1 for row in points.values()):
+            lines = {name: (fit["alpha"], fit["constant"]) for name, fit in fits.items()}
+            named = [f"{name}, {_alpha(fits[name])}" if name in fits else name for name in points]
+            title, unit = f"Growth: {measure}", "%" if measure == WIN_RATE else NATS
+            whole = plots.curves(title, points, lines, SIZES, unit)
+            drawn[title] = whole, plots.curves_file(title, points, lines, SIZES, unit, named)
+    return {title: both for title, both in drawn.items() if both[0]}
 
 
-def write_curves(folder: Path, found: Mapping[str, Any]) -> list[Path]:
-    """Write the curves of a scaling run into its folder, an SVG file for each measure; return the files.
+def write_figures(folder: Path, found: Mapping[str, Any]) -> list[Path]:
+    """Write the pictures of a study into its folder, an SVG file each; return the files.
 
     Args:
         found: what is in its ``summary.json``.
     """
     files = []
-    for measure in MEASURES:
-        points, fits = _points(found, measure)
-        lines = {name: (fit["alpha"], fit["constant"]) for name, fit in fits.items()}
-        names = [f"{name}, {_alpha(fits[name])}" if name in fits else name for name in points]
-        if picture := plots.curves_file(_title(measure), points, lines, SIZES, MEASURES[measure], names):
-            files.append(folder / f"{measure}.svg")
-            with atomic(files[-1]) as temporary:
-                temporary.write_text(picture, "utf-8")
+    for title, (_, picture) in _study(found).items():
+        files.append(folder / f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')}.svg")
+        with atomic(files[-1]) as temporary:
+            temporary.write_text(picture, "utf-8")
     return files
 
 
-def _title(measure: str) -> str:
-    return f"Scaling: {MEASURES[measure].partition(',')[0]}"
-
-
-def _points(found: Mapping[str, Any], measure: str) -> tuple[plots.Points, Mapping[str, Any]]:
-    """Return the values of each set with half the width of their intervals, and the sets' fits."""
+def _points(found: Mapping[str, Any], measure: str) -> plots.Points:
+    """Return the values of each set with half the width of their intervals; M_0, of no added examples, is in none."""
     points: dict[str, list[tuple[int, float, float]]] = {}
-    for point in found.get("points", []):
-        if point.get(measure) is not None:
-            error = Z95 * point.get("standard_error", 0.0) if measure == "win_rate" else 0.0
+    for point in found["points"]:
+        if point.get(measure) is not None and point["size"]:
+            error = Z95 * point.get("standard_error", 0.0) if measure == WIN_RATE else 0.0
             points.setdefault(point["set"], []).append((point["size"], point[measure], error))
-    return points, found.get("fits", {}).get(measure, {})
+    return points
 
 
 def _alpha(fit: Mapping[str, Any]) -> str:

@@ -114,6 +114,12 @@ def intervals(
     return svg(title, "".join(parts), height) + key
 
 
+def intervals_file(title: str, rows: Sequence[Row], x_label: str, against: float | None = None, digits: int = 3) -> str:
+    """Return the intervals of one series as a file of its own, with its style."""
+    picture = intervals(title, {"": rows}, x_label, against, digits)
+    return alone(picture) if picture else ""
+
+
 def _interval(frame: Frame, y: float, number: int, name: str, row: Row, digits: int) -> str:
     label, value, low, high = row
     form = f".{digits}f"

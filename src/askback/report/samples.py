@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from askback.execution.shards import Records, rejections
 from askback.methods import names
 from askback.records import Candidate, Example, Rejection, draw
-from askback.studies.run_folder import chosen, data_round
+from askback.studies.run_folder import chosen, data_round, data_step
 
 SAMPLES = 150
 """Largest number of pairs of each set in a report, drawn by their ids: it has to open on a phone."""
@@ -35,6 +36,8 @@ class Sample:
     score: float | None
     uri: str
     licence: str
+    original: str = ""
+    """The text as it was, where it was rewritten."""
 
 
 def samples(
@@ -50,7 +53,8 @@ def samples(
 
 
 def _chosen(folder: Path) -> Iterator[Sample]:
-    if t := data_round(folder):
+    if data_step(folder):
+        t = data_round(folder)
         for pair in _some(chosen(folder), SAMPLES):
             yield _pair("chosen", f"round {t}", "", "", pair)
 
@@ -67,7 +71,7 @@ def _moved(folder: Path, picks: Mapping[int, set[str]], scores: Mapping[int, Sco
 
 
 def _rejected(folder: Path, steps: Sequence[str]) -> Iterator[Sample]:
-    """Yield the first records that each rule dropped; those of a selection are shown as whole pairs."""
+    """Yield the first records that each rule dropped; those of a selection, and rewrites, are shown as whole pairs."""
     found: list[tuple[str, Rejection]] = []
     for name in steps:
         seen: dict[str, int] = defaultdict(int)
@@ -77,21 +81,27 @@ def _rejected(folder: Path, steps: Sequence[str]) -> Iterator[Sample]:
                 found.append((name, drop))
     chosen_from = {names.choice(t) for t in names.rounds(names.choice, steps)}
     wanted = {drop.id for name, drop in found if name in chosen_from}
-    pairs = (
-        {pair.id: pair for pair in Records[Candidate](folder / names.CANDIDATES, "") if pair.id in wanted}
-        if wanted
-        else {}
-    )
+    pairs: dict[str, Candidate] = {pair.id: pair for pair in _records(folder, names.CANDIDATES, wanted)}
+    of_rewrites = (names.FILTERED, names.GROUNDED, names.PREFERRED)
+    rewritten = {drop.id for name, drop in found if name in of_rewrites}
+    rewrites = {pair.id: pair for pair in _records(folder, names.REWRITTEN, rewritten)}
     for name, drop in found:
-        pair = pairs.get(drop.id)
+        pair = rewrites.get(drop.id) if name in of_rewrites else pairs.get(drop.id)
         instruction, text = (pair.instruction, pair.output) if pair else ("", drop.text)
         short, licence = (instruction[:TEXT], text[:TEXT]), pair.provenance.licence if pair else ""
-        yield Sample("rejected", name, drop.rule, drop.detail, *short, None, drop.uri, licence)
+        original = pair.original[:TEXT] if isinstance(pair, Example) else ""
+        yield Sample("rejected", name, drop.rule, drop.detail, *short, None, drop.uri, licence, original)
+
+
+def _records(folder: Path, step: str, wanted: set[str]) -> Iterator[Any]:
+    """Yield the records of a step that are wanted."""
+    yield from (one for one in Records[Any](folder / step, "") if one.id in wanted) if wanted else ()
 
 
 def _pair(kind: str, where: str, why: str, detail: str, pair: Example) -> Sample:
     short = (pair.instruction[:TEXT], pair.output[:TEXT])
-    return Sample(kind, where, why, detail, *short, pair.score, pair.provenance.uri, pair.provenance.licence)
+    about = pair.provenance
+    return Sample(kind, where, why, detail, *short, pair.score, about.uri, about.licence, pair.original[:TEXT])
 
 
 def _some(pairs: Iterable[Example], count: int) -> list[Example]:

@@ -1,31 +1,31 @@
-"""The tables of a run, of its evaluation, scaling and calibration, and of several runs side by side."""
+"""The tables of a run, of its evaluation, study and calibration, and of several runs side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from askback.curate.check import MEAN
-from askback.evaluate.difference import HOLDS
-from askback.evaluate.loss import TAGGED
 from askback.execution.progress import duration
-from askback.methods import names
 from askback.report import compare
 from askback.report.axes import formatted
-from askback.report.gather import DOCUMENTS, View
+from askback.report.gather import View
 from askback.report.pictures import best_scorer
 from askback.report.table import Table
-from askback.studies.summary import PROMPTS
+from askback.studies import sides
+from askback.studies.comparisons import measured
 
 MOST_SHARES = 5
 """Number of languages, sources and licences in a table; all are in ``evaluate/summary.json``."""
+WORTH_LABELLING = 0.02
+"""Gain in AUROC for which it is worth labelling as much again."""
 
 
 def of_run(view: View) -> dict[str, list[Table]]:
     """Return the tables of a run by section of its page, without those that would be empty."""
     evaluation = view.evaluation
     found = {
-        "helped": [*losses(view.losses), *answers(evaluation), *fits(view.scaling)],
+        "helped": [losses(view.losses, everything=True), *answers(evaluation), *study(view.study)],
         "judge": [_spreads(view), _agreement(view)],
-        "data": [_lengths(view), _diversity(view), _copies(evaluation), _shares(evaluation)],
+        "data": [_lengths(view), _styles(view), _diversity(view), _copies(evaluation), _shares(evaluation)],
         "cost": [_cost(view)],
         **{f"calibration {number}": [*thresholds(one), habits(one)] for number, one in enumerate(view.calibrations)},
     }
@@ -37,7 +37,7 @@ def of_all(views: Sequence[View]) -> dict[str, list[Table]]:
     names = [view.name for view in views]
     facts, options = compare.beside(views), compare.differences(views)
     return {
-        "facts": [Table("", ["", *names], [[name, *cells] for name, cells in facts.items()])],
+        "facts": [Table("", ["", *names], [[name, *cells] for name, cells in facts.items()], compare.repeated(views))],
         "options": [
             Table(
                 "",
@@ -54,31 +54,15 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def losses(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
-    """Return a table of every model's loss for each file of pairs."""
-    return [_losses(file, models) for file, models in found.items()]
+def losses(found: sides.Measured, everything: bool = False, told: bool = False) -> Table:
+    """Return the table of every model's loss on each set of pairs (`sides.table`, `sides.notes`)."""
+    heads, rows = sides.table(found, everything)
+    return Table(sides.TITLE, heads, rows, sides.notes(found, told), align="ll")
 
 
 def answers(evaluation: Mapping[str, Any]) -> list[Table]:
     """Return the tables of an evaluation of the models' answers."""
     return [_win_rates(evaluation), _references(evaluation), _similarities(evaluation), _benchmarks(evaluation)]
-
-
-def _losses(file: str, models: Mapping[str, Any]) -> Table:
-    tags = [tag for tag in TAGGED if any(f"loss_{tag}" in row for row in models.values())]
-    rows = []
-    for model, row in models.items():
-        apart = [row.get(f"against_{other}") for other in (names.BASE, names.model(0))]
-        shown = [compare.interval(found) if found else "" for found in apart]
-        for tag in tags:
-            apart = row.get(f"against_m0_{tag}")
-            loss = row.get(f"loss_{tag}")
-            shown += ["" if loss is None else f"{loss:.4f}", compare.interval(apart) if apart else ""]
-        rows.append([model, f"{row['loss']:.4f}", f"{row['pairs']:,}", f"{row['tokens']:,}", *shown])
-    own = "S_w" if file == DOCUMENTS else "S_a"
-    heads = ["model", f"nats per token, {own}", "pairs", "tokens", "against base (95 %)", "against M_0 (95 %)"]
-    heads += [head for tag in tags for head in (PROMPTS[f"loss_{tag}"], f"{PROMPTS[f'loss_{tag}']} against M_0 (95 %)")]
-    return Table(f"Loss on pairs: {file}", heads, rows, [HOLDS] if len(rows) > 1 else [])
 
 
 def _win_rates(evaluation: Mapping[str, Any]) -> Table:
@@ -147,17 +131,53 @@ def _benchmarks(evaluation: Mapping[str, Any]) -> Table:
     return Table("Benchmarks (lm-eval) ± one standard error", ["model", "task", "metric", "value"], rows, align="lll")
 
 
-def fits(scaling: Mapping[str, Any]) -> Iterator[Table]:
-    """Yield a table of the fits of each measure of a scaling run."""
-    for measure, fitted in scaling.get("fits", {}).items():
+def study(found: Mapping[str, Any]) -> list[Table]:
+    """Return the tables of a study: what was trained and measured, its comparisons with the claims, its fits."""
+    if not found:
+        return []
+    measures = list(dict.fromkeys(measure for point in found["points"] for measure in measured(point)))
+    rows = []
+    for point in found["points"]:
+        shown = ["" if point.get(measure) is None else f"{point[measure]:.4f}" for measure in measures]
+        rows.append([point["set"], f"{point['size']:,}" if point["size"] else "", *shown])
+    seeds = found["trainings"]
+    means = f"Means of {seeds} trainings with other random seeds; losses in nats per token, under each pair's own tag"
+    points = Table(
+        "Study: what was trained", ["set", "examples", *measures], rows, [means if seeds > 1 else "One training"]
+    )
+    return [points, _contrasts(found), *_fits(found)]
+
+
+def _contrasts(found: Mapping[str, Any]) -> Table:
+    rows = []
+    for row in found["contrasts"]:
+        apart = sides.interval(row) if row["low"] is not None else formatted(row["difference"], "+.4f")
+        spread, detectable = (
+            "" if row[name] is None else f"{row[name]:.4f}" for name in ("between_trainings", "detectable")
+        )
+        sets = f"{row['set']} − {row['against']}, N = {row['size']:,}"
+        rows.append([sets, row["measure"], apart, spread, detectable, row["verdict"]])
+    heads = ["sets", "on", "difference", "SD of trainings", "told apart at 80 %", "the claim is"]
+    holds = "trainings and of pairs" if found["trainings"] > 1 else "pairs alone, as each set was trained once"
+    level = found["contrasts"][0]["level"] if found["contrasts"] else 0
+    notes = [
+        f"Intervals hold the chance of {holds}, each at {percent(level, 2)}, so that all hold together at 95 %.",
+        *filter(None, [found["conclusion"], *found["claims"]]),
+    ]
+    return Table(
+        "Study: comparisons named beforehand, nats per token (below 0: the first is better)", heads, rows, notes
+    )
+
+
+def _fits(found: Mapping[str, Any]) -> Iterator[Table]:
+    for measure, fitted in found["fits"].items():
         rows = []
         for name, fit in fitted.items():
             apart = "too few sizes"
             if fit["low"] is not None:
                 apart = f"{formatted(fit['low'], '+.4f')} to {formatted(fit['high'], '+.4f')}"
             rows.append([name, str(fit["points"]), formatted(fit["alpha"], "+.4f"), apart, f"{fit['constant']:.4f}"])
-        what = "held-out loss" if measure == "loss" else "win rate against M_0"
-        yield Table(f"Scaling: {what} = α ln N + C", ["set", "sizes", "α", "95 % interval", "C"], rows)
+        yield Table(f"Study: {measure} = α ln N + C", ["set", "sizes", "α", "95 % interval", "C"], rows)
 
 
 def _spreads(view: View) -> Table:
@@ -204,6 +224,9 @@ def aurocs(metrics: Mapping[str, Any]) -> Table:
     if any("labels" in own for own in scorers.values()):
         for key, title in (("auroc", "rated good"), ("spearman", "Spearman"), ("kendall", "Kendall")):
             rows.append([title, *(_estimate(own.get("labels", {}).get(key)) for own in scorers.values())])
+    if any("comparisons" in own for own in scorers.values()):
+        for key, title in (("agreement", "preferred scores higher"), ("length", "preferred is longer")):
+            rows.append([title, *(_estimate(own.get("comparisons", {}).get(key)) for own in scorers.values())])
     title = "AUROC: how often a true pair scores above a damaged one (95 % interval; 0.5 is chance)"
     return Table(title, ["kind", *scorers], rows)
 
@@ -253,6 +276,32 @@ def habits(metrics: Mapping[str, Any]) -> Table:
     return Table("Habits", [*heads, "digits, true pairs", "digits, scrambled words"], rows)
 
 
+def learning(metrics: Mapping[str, Any]) -> Table:
+    """Return how well the scorer `probe` tells what people keep, by the number of labels that teach it."""
+    curve = metrics.get("curve") or []
+    keys = ("auroc_at_equal_length", "auroc", "length_alone_at_equal_length", "length_alone")
+    rows = [[f"{row['labels']:,}", *("" if row[key] is None else f"{row[key]:.2f}" for key in keys)] for row in curve]
+    heads = ["labels that teach", "AUROC at equal length", "at all lengths"]
+    alone = ["of length alone, at equal length", "of length alone, at all lengths"]
+    pairs = curve[0]["pairs"] if curve else 0
+    title = f"What labels teach the scorer probe, tried on {pairs:,} others"
+    return Table(title, [*heads, *alone], rows, [_more_labels(curve[-1])] if curve else [])
+
+
+def _more_labels(most: Mapping[str, Any]) -> str:
+    """Return in words what more labels would bring, as far as the last doubling of their number tells."""
+    gain, low, high = most["gained"]
+    gained = (
+        f"from {most['half']:,} to {most['labels']:,} labels the AUROC at equal length changed by "
+        f"{gain:+.2f} ({low:+.2f} to {high:+.2f})"
+    )
+    if low > 0:
+        return f"More labels are likely to help: {gained}."
+    if high < WORTH_LABELLING:
+        return f"Twice as many labels would bring little, less than {WORTH_LABELLING}: {gained}."
+    return f"Whether more labels would help cannot be told yet: {gained}."
+
+
 def _estimate(found: Sequence[float] | float | None) -> str:
     """Return a value in words, with its interval if it has one."""
     if found is None:
@@ -274,6 +323,13 @@ def _lengths(view: View) -> Table:
         for row in view.lengths
     ]
     return Table("Lengths in characters, mean ± standard deviation", ["set", "pairs", "instruction", "output"], rows)
+
+
+def _styles(view: View) -> Table:
+    rows = [
+        [style, f"{asked:,}", f"{chosen:,}", percent(chosen / asked)] for style, (asked, chosen) in view.styles.items()
+    ]
+    return Table("Styles that were asked for", ["style", "candidates", "chosen", "share"], rows)
 
 
 def _diversity(view: View) -> Table:

@@ -1,6 +1,6 @@
 """A run folder on a terminal: the funnel, the losses, some pairs."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -11,9 +11,11 @@ from askback.execution.budget import spent_by
 from askback.execution.progress import duration
 from askback.methods import names
 from askback.plan import Plan, PlannedStep
+from askback.plan.preview import Preview
+from askback.report import tables
 from askback.report.plain import shown
 from askback.report.table import Table, show
-from askback.studies import run_folder, summary
+from askback.studies import run_folder, sides, summary
 from askback.text.plain import plain
 
 
@@ -33,14 +35,13 @@ def show_funnel(folder: Path, console: Console, steps: Collection[str] = ()) -> 
 
 
 def show_losses(folder: Path, console: Console) -> None:
-    """Print the AUROC of each judge, every model's held-out loss, the agreement of the rounds, and the result."""
-    for line in summary.checked(summary.checks(folder)):
+    """Print what is lacking, each judge's AUROC, every model's held-out loss, the rounds' agreement, and the result."""
+    for line in [*summary.lacking(folder), *summary.checked(summary.checks(folder))]:
         console.print(line, highlight=False)
     if not run_folder.losses(folder):
         return
-    _show_losses("Loss on held-out seed pairs", "S_a", run_folder.losses(folder), console)
-    if documents := run_folder.losses(folder, names.unseen):
-        _show_losses("Loss on pairs of documents that were set aside", "S_w", documents, console)
+    result = run_folder.result(folder)
+    show(tables.losses(sides.measured(sides.recorded(folder)), told=result is not None), console)
     for t, found in summary.agreements(folder).items():
         correlation = found["rank_correlation"]
         order = "" if correlation is None else f", rank correlation of the scores {correlation:.2f}"
@@ -48,22 +49,12 @@ def show_losses(folder: Path, console: Console) -> None:
             f"{found['shared']:.0%} of the pairs were chosen in round {int(t) - 1} too (Jaccard {found['jaccard']:.2f})"
         )
         console.print(f"Round {t}: {shared}{order}", highlight=False)
-    if (result := run_folder.result(folder)) is not None:
+    if result is not None:
         for line in summary.verdict(result):
             console.print(line, highlight=False, markup=False)
         for name, use in (("model", "float32, to train on"), ("model-bfloat16", "bfloat16, to use")):
             line = f"Its model: {folder / 'result' / name}  ({use})"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _show_losses(title: str, tag: str, measured: Mapping[str, Mapping[str, float]], console: Console) -> None:
-    prompts = [name for name in summary.PROMPTS if any(name in metrics for metrics in measured.values())]
-    rows = []
-    for model, metrics in measured.items():
-        cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in prompts]
-        rows.append([model, *cells, f"{metrics.get('examples', 0):,}", f"{metrics.get('tokens', 0):,}"])
-    heads = {**summary.PROMPTS, "loss": f"nats per token, {tag}"}
-    show(Table(title, ["model", *(heads[name] for name in prompts), "pairs", "tokens"], rows), console)
 
 
 def show_scores(folder: Path, console: Console) -> None:
@@ -79,6 +70,34 @@ def show_pairs(folder: Path, console: Console, count: int = 3) -> None:
         text = f"[bold]{shown(pair.instruction)}[/bold]\n\n{shown(pair.output)}"
         source = f"score {pair.score:.2f} · {pair.provenance.uri} · {pair.provenance.licence or 'licence not stated'}"
         console.print(Panel(text, subtitle=shown(source), subtitle_align="left"))
+
+
+def show_preview(found: Preview, console: Console) -> None:
+    """Print the pairs of a preview in full, why others were dropped, and the bill."""
+    for pair, score in found.pairs:
+        text = f"[bold]{shown(pair.instruction)}[/bold]\n\n{shown(pair.output)}"
+        rated = "unscored" if score is None else f"score {score:.2f}"
+        source = f"{rated} · {pair.style} · {pair.provenance.uri} · {pair.provenance.licence or 'licence not stated'}"
+        console.print(Panel(text, subtitle=shown(source), subtitle_align="left"))
+    for drop in found.dropped:
+        line = f"Dropped, {drop.rule}: {drop.detail} ({drop.uri}) {drop.text}"
+        console.print(plain(line), highlight=False, markup=False, soft_wrap=True)
+    batch = any(bill.usd_batch < bill.usd for bill in found.bills)
+    rows = []
+    for bill in found.bills:
+        tokens = [f"{bill.tokens.prompt:,}", f"{bill.tokens.output:,}"]
+        rows.append(
+            [bill.role, f"{bill.records:,}", *tokens, f"{bill.usd:,.2f}", *([f"{bill.usd_batch:,.2f}"] * batch)]
+        )
+    usd, usd_batch = (sum(getattr(bill, kind) for bill in found.bills) for kind in ("usd", "usd_batch"))
+    rows.append(["total", "", "", "", f"{usd:,.2f}", *([f"{usd_batch:,.2f}"] * batch)])
+    heads = ["role", "records", "prompt tokens", "output tokens", "USD", *(["USD, batch API"] * batch)]
+    show(Table("What all would take, at most", heads, rows, total=True), console)
+    if not usd:
+        console.print(
+            "No prices are given: usd_per_million_prompt_tokens and …output_tokens, under resources.", markup=False
+        )
+    console.print("These answers are kept, and the run takes them over.", highlight=False)
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -111,7 +130,7 @@ def _closing_lines(plan: Plan) -> Iterator[str]:
     if any(step.name == names.CORPUS and step.forecast.scratch for step in plan.steps):
         yield f"{names.CORPUS}: about 200 MB of memory a process, whatever the size, and 2 bytes a segment."
     if plan.device_hours >= 0.01:
-        yield f"A model is at work for {plan.device_hours:,.2f} hours of one device."
+        yield f"A model is at work for {plan.device_hours:,.2f} device hours."
     how = (
         "counted with the model's tokenizer" if plan.tokenizer is not None else "by characters, as no tokenizer is here"
     )

@@ -1,5 +1,6 @@
 """Seed pairs: instructions and outputs that people wrote (method.md 1.3)."""
 
+from collections.abc import Sequence
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -11,11 +12,11 @@ from askback.execution.identity import file_fingerprint, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
-from askback.inputs.contamination import evaluation_prompts
+from askback.inputs.contamination import EvaluationPrompts, evaluation_prompts
 from askback.inputs.rows import Rows, hub_rows, read_rows
-from askback.recipe import Seed, SeedSource
+from askback.recipe import HumanSet, RowSource, Seed, SeedSource
 from askback.recipe.variables import hide
-from askback.records import DRAWS, Example, Provenance, Rejection, draw, exchange, record_id, reject
+from askback.records import DRAWS, Candidate, Example, Provenance, Rejection, draw, exchange, record_id, reject
 from askback.seed.readers import Pair, reader
 from askback.seed.readers.fields import STAGE
 from askback.text.words import normal
@@ -31,7 +32,7 @@ def sources(options: Seed) -> dict[str, str]:
     }
 
 
-def source_fingerprints(given: list[SeedSource]) -> dict[str, str]:
+def source_fingerprints(given: Sequence[RowSource]) -> dict[str, str]:
     """Return path → fingerprint of each source."""
     return {
         source.path: "hub" if source.path.startswith("hub:") else file_fingerprint(*_files(source.path))
@@ -95,6 +96,29 @@ def load_pairs(step: Step, options: SeedSource, *, seed: Records[Example]) -> Re
     return step.write(Example, [outcome])
 
 
+@recorded(version=1, sources=lambda source: sources(Seed(sources=[source])), may_be_empty=True)
+def load_set(step: Step, options: HumanSet, *, taught: Sequence[Records[Example | Candidate]]) -> Records[Example]:
+    """Read pairs to measure models on, without those whose instruction a model may have learnt.
+
+    Args:
+        taught: all that could be trained on: the seed, of which held-out pairs do not matter, and the candidates.
+    """
+    outcome = gather(Seed(sources=[options.model_copy(update={"split": HELD_OUT})]))
+    found = outcome.take_back(STAGE)
+    prompts, learnt = EvaluationPrompts((one.id, one.instruction) for one in found), dict[str, str]()
+    for records in taught:
+        for pair in records:
+            if isinstance(pair, Candidate) or pair.split == TRAIN:
+                learnt |= {where: pair.provenance.uri for where, _, _ in prompts.all_in(pair.instruction)}
+    for one in found:
+        if one.id in learnt:
+            detail = f"its instruction is like that of a pair to train on, {learnt[one.id]}"
+            outcome.drop(reject(one.id, STAGE, "learnt", detail, uri=one.provenance.uri, text=one.instruction))
+        else:
+            outcome.keep(STAGE, one)
+    return step.write(Example, [outcome])
+
+
 def _dropped(outcome: Outcome[Example]) -> str:
     """Return in words how many pairs each rule dropped, with one of them."""
     counted = sorted(outcome.reasons.items(), key=lambda item: -item[1])
@@ -149,7 +173,7 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…")
 
 
-def open_rows(source: SeedSource) -> Rows:
+def open_rows(source: RowSource) -> Rows:
     """Return the rows of a source's files or hub data set."""
     if source.path.startswith("hub:"):
         return hub_rows(source.path.removeprefix("hub:"))

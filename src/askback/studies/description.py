@@ -40,18 +40,18 @@ def describe(
     step: Step,
     options: Describing,
     *,
-    seed: Records[Example],
+    seed: Records[Example] | None = None,
     candidates: Records[Candidate] | None = None,
     judgements: Records[Judgement] | None = None,
     chosen: Records[Example] | None = None,
 ) -> Records[Never]:
-    """Describe the seed and, as far as they are made, the candidates of A_5, of A_4 and all, and what was chosen.
+    """Describe, as far as they are made, the seed, the candidates of A_5, of A_4 and all, and what was chosen.
 
     In `step.json`, metrics: set → lengths in characters (method.md 1.8), verbs (4.3), the share of instructions that are
     near-copies of an earlier one, shares of languages, sources and licences, and how many pairs share 13 words in a row
     with an evaluation prompt.
     """
-    sets: dict[str, list[Pair]] = {"seed": list(seed)}
+    sets: dict[str, list[Pair]] = {"seed": list(seed or ())}
     if candidates is not None:
         every = list(candidates)
         scores = {one.candidate_id: one.score or 0.0 for one in judgements or () if one.scorer == RUBRIC}

@@ -1,17 +1,17 @@
 """The evaluation of a run's models and data, as recorded steps in the folder `evaluate` of the run."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from askback.engines import kind_of
+from askback.errors import RecipeError
 from askback.evaluate.answers import held_out_prompts, read_baseline, read_prompts, write_answers, write_outputs
 from askback.evaluate.benchmarks import run_benchmarks
-from askback.evaluate.difference import loss_difference
 from askback.evaluate.embedding import compare_meanings
-from askback.evaluate.loss import TAGGED, measure_loss, summary
+from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import (
     BaselineFile,
     Describing,
@@ -33,10 +33,9 @@ from askback.records import Answer, EvalPrompt, Loss
 from askback.seed.load import load_pairs
 from askback.studies.description import describe
 from askback.studies.run_folder import RunFolder, look, metrics, side_by_side
+from askback.studies.sides import HELD_OUT, compared
 
-HELD_OUT = "held-out"
-BASE, M0 = names.BASE, names.model(0)
-CONFIDENCE = 0.95
+M0 = names.model(0)
 BY_MODEL = ("win_rates", "references", "similarities", "benchmarks")
 """Results of one model at a time, which stay in the summary while that model exists."""
 FEW_PROMPTS = 100
@@ -53,7 +52,11 @@ def evaluate(folder: Path, questions: Questions, progress: Progress | None = Non
     made = look(folder)
     model = questions.model or made.result
     baselines = questions.against if questions.against is not None else tuple({M0}.intersection(made.models))
-    ours = [name for name in dict.fromkeys([model, *baselines]) if not Path(name).is_file()]
+    if not model and (questions.prompts or questions.pairs or questions.benchmarks):
+        raise RecipeError(
+            f"{folder}: has no model to evaluate, as it trained none; without options, its data are described"
+        )
+    ours = [name for name in dict.fromkeys([model, *baselines]) if name and not Path(name).is_file()]
     for name in ours:
         made.model(name)
     found: dict[str, Any] = {kind: {} for kind in ("losses", *BY_MODEL)}
@@ -79,33 +82,10 @@ def recorded_losses(made: RunFolder) -> dict[str, list[Loss]]:
     return {name: list(made.records(names.loss(name))) for name in made.models if names.loss(name) in made.steps}
 
 
-def compared(losses: Mapping[str, list[Loss]]) -> dict[str, dict[str, Any]]:
-    """Return each model's loss per token, and its difference to that of base and of M_0, with intervals."""
-    rows: dict[str, dict[str, Any]] = {}
-    for name, own in losses.items():
-        tags = [tag for tag in TAGGED if all(getattr(loss, f"nats_{tag}") is not None for loss in own)]
-        measured = summary(own, tags)
-        rows[name] = {**measured, "pairs": measured.pop("examples")}
-        for other in {BASE: (), M0: (BASE,)}.get(name, (BASE, M0)):
-            before = losses.get(other, [])
-            if len({loss.example_id for loss in own} & {loss.example_id for loss in before}) > 1:
-                rows[name][f"against_{other}"] = loss_difference(before, own, CONFIDENCE)._asdict()
-                for tag in tags:
-                    found = loss_difference(_under(tag, before), _under(tag, own), CONFIDENCE)
-                    rows[name][f"against_{other}_{tag}"] = found._asdict()
-    return rows
-
-
-def _under(tag: str, losses: list[Loss]) -> list[Loss]:
-    """Return the losses measured with another tag than the pair's own."""
-    found = ((loss, getattr(loss, f"nats_{tag}")) for loss in losses)
-    return [replace(loss, nats=nats) for loss, nats in found if nats is not None]
-
-
 def _losses_on(source: SeedSource, made: RunFolder, run: Run) -> dict[str, list[Loss]]:
     name = plain(source.path)
     pairs = side_by_side(run, f"pairs-{name}", load_pairs, source, seed=made.records(names.SEED))
-    options = made.file.recipe.evaluate.model_copy(update={"limit": None})
+    options = made.file.recipe.evaluate.measuring.model_copy(update={"limit": None})
     return {
         who: list(side_by_side(run, f"loss-{name}-{who}", measure_loss, options, model=made.model(who), examples=pairs))
         for who in made.models
@@ -113,10 +93,10 @@ def _losses_on(source: SeedSource, made: RunFolder, run: Run) -> dict[str, list[
 
 
 def _described(questions: Questions, made: RunFolder, run: Run) -> dict[str, Any]:
-    steps = {"candidates": names.CANDIDATES, "judgements": made.judged, "chosen": made.chosen}
+    steps = {"seed": names.SEED, "candidates": names.CANDIDATES, "judgements": made.judged, "chosen": made.chosen}
     inputs = {key: made.records(name) for key, name in steps.items() if name in made.steps}
     options = Describing(prompts=tuple(name for name in questions.prompts if name != HELD_OUT))
-    return metrics(side_by_side(run, "data", describe, options, seed=made.records(names.SEED), **inputs))
+    return metrics(side_by_side(run, "data", describe, options, **inputs))
 
 
 def _answered(

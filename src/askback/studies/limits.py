@@ -22,7 +22,8 @@ LIMITS = (
 def limits(base: str) -> list[str]:
     """Return the limits of a run, with what follows from its base model's name."""
     builtin = BUILTIN.get(base.removeprefix("builtin:"))
-    tuned = builtin is not None or "instruct" in base.lower() or base.lower().endswith(("-it", "-chat"))
+    named = "instruct" in base.lower() or base.lower().endswith(("-it", "-chat"))
+    tuned = builtin.tuned if builtin else named
     if not tuned:
         return list(LIMITS)
     return [

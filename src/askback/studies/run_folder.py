@@ -3,7 +3,7 @@
 Only the folder's files are read, so that a run of an earlier version, or one whose inputs are gone, can be read too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +13,19 @@ import yaml
 
 from askback.engines import kind_of
 from askback.errors import InputError, RecipeError
+from askback.execution.budget import Budget
 from askback.execution.identity import (
     Model,
     P,
     StepFunction,
     T,
     Wanted,
+    ancestors,
+    asked,
     base_model,
     fingerprint,
     given,
+    handle,
     identify,
     trained_model,
 )
@@ -95,6 +99,8 @@ class Result:
     rounds: int
     enabled: bool
     gates: list[dict[str, Any]]
+    said: str = ""
+    """A sentence on how it compares with M_0; "" of M_0 itself."""
 
 
 def result(folder: Path) -> Result | None:
@@ -108,28 +114,59 @@ def result(folder: Path) -> Result | None:
         by_round = {gate["round"]: measured[names.model(gate["round"])]["loss"] for gate in found["gates"]}
     closest = min(by_round, key=lambda t: by_round[t], default=0)
     rounds, gates = len(found["gates"]), [dict(gate) for gate in found["gates"]]
-    return Result(found["round"], found["round"] or closest, rounds, found["enabled"], gates)
+    return Result(found["round"], found["round"] or closest, rounds, found["enabled"], gates, found.get("said", ""))
 
 
 def data_round(folder: Path) -> int:
     """Return the round whose chosen pairs are the run's data, 0 while there are none.
 
-    Export, report, samples, evaluation and scaling all use it.
+    Export, report, samples, evaluation and study all use it.
     """
     rounds = names.rounds(names.choice, (step["step"] for step in finished(folder)))
     found = result(folder)
     return found.data_round if found else max(rounds, default=0)
 
 
+def data_step(folder: Path) -> str:
+    """Return the step whose pairs are the run's data, "" while there are none: the choice of `data_round`, or, where a run
+    rewrites them, those of them that are kept."""
+    made = {step["step"] for step in finished(folder)}
+    if (folder / names.REWRITTEN).is_dir():
+        return names.GROUNDED if names.GROUNDED in made else ""
+    return names.choice(t) if (t := data_round(folder)) else ""
+
+
 def chosen(folder: Path) -> Records[Example]:
-    """Return the pairs that are the run's data (`data_round`).
+    """Return the pairs that are the run's data (`data_step`).
 
     Raises:
-        InputError: no round is finished.
+        InputError: there are none yet.
     """
-    if not (t := data_round(folder)):
+    if not (step := data_step(folder)):
         raise InputError(f"{folder}: no pairs are selected yet. Finish the run first: askback run RECIPE")
-    return Records(folder / names.choice(t), "")
+    return Records(folder / step, "")
+
+
+def preferred(folder: Path) -> Records[Example]:
+    """Return the pairs whose output a judge prefers to the original.
+
+    Raises:
+        InputError: there are none.
+    """
+    found = Records[Example](folder / names.PREFERRED, "")
+    if not (found.folder / "step.json").exists() or not len(found):
+        raise InputError(
+            f"{folder}: no rewrite was preferred to its original, or none was compared with it; method back_and_forth "
+            "compares them where the recipe gives prefer: {}"
+        )
+    return found
+
+
+def trained_on(folder: Path) -> Iterator[Example]:
+    """Yield what people wrote for M_0: the seed, both sides of it, and natural pairs where they serve as seed."""
+    yield from Records[Example](folder / names.SEED, "")
+    if recipe_tree(folder).get("natural", {}).get("use") == "seed":
+        yield from Records[Example](folder / names.NATURAL, "")
 
 
 @dataclass
@@ -149,21 +186,20 @@ class RunFolder:
 
     @property
     def models(self) -> list[str]:
-        """Return the names of its models: base, m0, m1, …"""
+        """Return the names of its models: base, if there is one, m0, m1, …"""
         trained = (names.model(t) for t in range(self.file.recipe.rounds + 1))
-        return [names.BASE, *(name for name in trained if name in self.steps)]
+        return [*([names.BASE] if self.file.recipe.base else []), *(name for name in trained if name in self.steps)]
 
     @property
     def result(self) -> str:
-        """Return the name of its result: the gate's, or else the last model."""
+        """Return the name of its result: the gate's, or else the last model, "" where there is none."""
         found = result(self.folder)
-        return names.model(found.round) if found else self.models[-1]
+        return names.model(found.round) if found else next(reversed(self.models), "")
 
     @property
     def chosen(self) -> str | None:
         """Return the step whose pairs are the run's data, None while there is none."""
-        t = data_round(self.folder)
-        return names.choice(t) if t else None
+        return data_step(self.folder) or None
 
     @property
     def judged(self) -> str | None:
@@ -206,17 +242,45 @@ class RunFolder:
             return Model(Path(), engine.model or engine.url, "")
         return self.model(name) if name in self.models else base_model(name, "", resolve(name))
 
-    def inside(self, name: str, progress: Progress | None, judge: EngineOptions | None = None) -> Run:
+    def inside(
+        self,
+        name: str,
+        progress: Progress | None,
+        judge: EngineOptions | None = None,
+        random_seed: int | None = None,
+        budget: Budget | None = None,
+    ) -> Run:
         """Return a run of the same recipe in a folder inside this one, for a study of it.
 
         Args:
             judge: the engine of the role "compare", if not the recipe's.
+            random_seed: of its steps, if not the recipe's.
         """
         resources = self.file.resources.model_copy(update={"runs": str(self.folder)})
         if judge is not None:
             engines = resources.engines.model_copy(update={"compare": judge})
             resources = resources.model_copy(update={"engines": engines})
-        return Run(self.file.model_copy(update={"name": name, "resources": resources}), progress)
+        recipe = self.file.recipe
+        if random_seed is not None:
+            recipe = recipe.model_copy(update={"random_seed": random_seed})
+        file = self.file.model_copy(update={"name": name, "recipe": recipe, "resources": resources})
+        return Run(file, progress, budget=budget)
+
+    def same_step(
+        self,
+        run: Run,
+        name: str,
+        function: StepFunction[Wanted, P, T],
+        options: Wanted,
+        *args: P.args,
+        **inputs: P.kwargs,
+    ) -> T | None:
+        """Return this run's own step of that name if `run` would make the same, None otherwise."""
+        found = asked(function, given(inputs), run.file.resources)
+        identity = identify(name, function, options, found, run.file)
+        if self.steps.get(name) != fingerprint(identity):
+            return None
+        return handle(self.folder / name, name, function, identity, ancestors(found))
 
 
 def look(folder: Path) -> RunFolder:
@@ -231,7 +295,7 @@ def look(folder: Path) -> RunFolder:
         )
     found = RunFolder(folder.resolve(), load_recipe(folder / "recipe.yaml", unset=True))
     found.steps = {step["step"]: str(step["fingerprint"]) for step in finished(folder)}
-    if names.SEED not in found.steps:
+    if names.SEED not in found.steps and found.file.recipe.seed.sources:
         raise InputError(
             f"{folder}: its seed is not loaded yet, so there is nothing to look at. First: askback run RECIPE"
         )

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from askback.curate.check import HELD_OUT, MEAN, SWAPPED
 from askback.curate.levels import Spread, spreads
 from askback.evaluate.difference import HOLDS
+from askback.evaluate.gate import figures, outcome
 from askback.execution.on_disk import FORECAST, Agreement, ForecastFile, TrainingLine, lines, read_json, step_record
 from askback.execution.on_disk import checked as checked_on_disk
 from askback.execution.shards import Records
@@ -15,8 +17,7 @@ from askback.methods import names
 from askback.records import Candidate, Example, Separation
 from askback.studies.run_folder import Result, chosen, finished
 
-PROMPTS = {"loss": "nats per token, S_a", "loss_augmented": "S_w", "loss_inference": "S_a + S_w"}
-"""A measure of a loss step → the tag that its prompts end with."""
+NO_PEOPLE = "For want of seed pairs, it was not tried on answers that people wrote."
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Stage:
 def funnel(folder: Path) -> Iterator[Stage]:
     """Yield every stage that drops records, from documents to chosen pairs."""
     for step in finished(folder):
-        for name, counts in step["counts"].items():
+        for name, counts in step["counts"].items() if not names.is_block(step["step"]) else ():
             prefix = f"{name}/"
             reasons = {key.removeprefix(prefix): n for key, n in step["reasons"].items() if key.startswith(prefix)}
             yield Stage(step["step"], name, **counts, reasons=reasons)
@@ -62,10 +63,11 @@ def verdict(found: Result) -> list[str]:
         lines.append(f"{_compared(gate['round'], gate)} on held-out seed pairs{allowed}")
     if any(gate["low"] is not None for gate in found.gates):
         lines.append(HOLDS)
+    said = [found.said] if found.said else []
     if not found.enabled:
-        return [*lines, f"The result is m{found.round}, the last one; the gate is off."]
+        return [*lines, f"The result is m{found.round}, the last one; the gate is off.", *said]
     if found.round == found.rounds:
-        return [*lines, f"The result is m{found.round}."]
+        return [*lines, f"The result is m{found.round}.", *said]
     both = any(gate.get("documents") for gate in found.gates)
     sides = "text like your documents, or costs too much on the seed's kind" if both else "held-out seed pairs"
     lines.append(f"The result is m{found.round}, as no later model does as well on {sides}.")
@@ -75,18 +77,37 @@ def verdict(found: Result) -> list[str]:
             f"It was trained on the seed alone: the pairs chosen here did not help models.{unknown} "
             f"The data set is that of round {found.data_round}, whose model came closest."
         )
-    return lines
+    return [*lines, *said]
+
+
+def learnt(found: Result, pairs: int) -> str:
+    """Return in one sentence what the last model learnt from the `pairs` chosen, on both sides, against M_0."""
+    gate = found.gates[-1]
+    sides = [f"on the seed's kind, {outcome(gate)}, {figures(gate)}"]
+    if documents := gate.get("documents"):
+        sides.insert(0, f"on texts like these that it had not seen, {outcome(documents)}, {figures(documents)}")
+    return (
+        f"What {pairs:,} pairs taught the model beside the seed: {'; '.join(sides)} (against a model that learnt from the "
+        "seed alone; below 0 is better)."
+    )
 
 
 def _compared(round: int, found: Mapping[str, Any]) -> str:
-    bounds = "no interval" if found["low"] is None else f"[{found['low']:+.4f}, {found['high']:+.4f}]"
-    outcome = "no clear difference"
-    if found["low"] is not None and found["low"] > 0:
-        outcome = "worse"
-    elif found["high"] is not None and found["high"] < 0:
-        outcome = "better"
     models = f"{names.model(round)} against {names.model(found['against'])}"
-    return f"{models}: {found['difference']:+.4f} {bounds} nats per token: {outcome}"
+    return f"{models}: {figures(found)}: {outcome(found)}"
+
+
+def lacking(folder: Path) -> list[str]:
+    """Return a sentence where fewer pairs were chosen than the recipe wants (`select.until`)."""
+    lines = []
+    for step in finished(folder):
+        kept, wanted = list(step["counts"].values())[-1]["kept"], step["metrics"].get("wanted", 0)
+        if kept < wanted:
+            lines.append(
+                f"{kept:,} of the {wanted:,} pairs wanted were found: all segments were asked about, or as many as "
+                "select.max_candidates allows."
+            )
+    return lines
 
 
 def checks(folder: Path) -> dict[str, list[Separation]]:
@@ -97,13 +118,19 @@ def checks(folder: Path) -> dict[str, list[Separation]]:
 
 def checked(found: dict[str, list[Separation]]) -> list[str]:
     """Return the AUROC of the judge of each round in words, a line each."""
-    return [
-        f"Judge of round {t}: mean AUROC {one.auroc:.2f} (95 % from {one.low:.2f} to {one.high:.2f}) over {one.pairs} "
-        "held-out pairs, true against damaged; 0.5 is chance."
-        for t, separations in found.items()
-        for one in separations
-        if one.kind == "mean" and one.scorer == "combined"
-    ]
+    lines = []
+    for t, separations in found.items():
+        kinds = {one.kind for one in separations}
+        what = f"{HELD_OUT}, true against damaged; 0.5 is chance."
+        if kinds == {"swapped", MEAN}:
+            what = f"{SWAPPED}; 0.5 is chance. {NO_PEOPLE}"
+        lines += [
+            f"Judge of round {t}: mean AUROC {one.auroc:.2f} (95 % from {one.low:.2f} to {one.high:.2f}) over {one.pairs} "
+            f"{what}"
+            for one in separations
+            if one.kind == MEAN and one.scorer == "combined"
+        ]
+    return lines
 
 
 def scores(folder: Path) -> dict[str, list[Spread]]:
@@ -138,10 +165,15 @@ class Lengths:
 def lengths(folder: Path) -> Iterator[Lengths]:
     """Yield the paper's length table: seed, each round's chosen pairs, all candidates (method.md 1.8)."""
     made = [step["step"] for step in finished(folder)]
-    sets = {names.SEED: "seed", **{names.choice(t): f"chosen, round {t}" for t in names.rounds(names.choice, made)}}
+    sets = {
+        names.SEED: "seed",
+        names.NATURAL: "natural pairs",
+        **{names.choice(t): f"chosen, round {t}" for t in names.rounds(names.choice, made)},
+        names.GROUNDED: "rewritten",
+    }
     for step, name in {**sets, names.CANDIDATES: "all candidates"}.items():
-        if step in made:
-            yield _lengths(name, Records(folder / step, ""))
+        if step in made and len(pairs := Records[Example | Candidate](folder / step, "")):
+            yield _lengths(name, pairs)
 
 
 def _lengths(name: str, pairs: Records[Example | Candidate]) -> Lengths:

@@ -1,1 +1,1 @@
-"""Properties of text alone: language, words, endings, likeness."""
+"""Properties of text alone: language, words, endings, similarity."""

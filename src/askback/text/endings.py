@@ -1,10 +1,11 @@
-"""Whether a text comes to an end, and what of a line is text: rules that documents and answers share."""
+"""Ends of texts and marks of lines: rules that documents and answers share."""
 
 import re
 
 MARK = re.compile(r"[> \t]*(?:#{1,6} +|[-*+:] +|\d+[.)] +)?")
-"""The marks of a list, a quotation or a header at the beginning of a line."""
+"""Pattern of the marks of a list, a quotation or a header at the beginning of a line."""
 SENTENCE_CHARS = 28
+"""Smallest width of a sentence (`width`)."""
 QUESTIONS = "?？؟\u037e՞፧⸮"
 """Question marks, the Greek and the Ethiopic among them."""
 FINAL = tuple(".!?。！？｡؟۔।॥։።፧။៕។༎\u037e")
@@ -21,12 +22,12 @@ _GOES_ON = re.compile(r"(?:\.\.\.|…|[,;:–—，、；：،؛-]|\b(?:and|or|b
 
 
 def width(text: str) -> int:
-    """Return the length of a text, a Chinese, Japanese or Korean character counting as two: it says at least as much."""
+    """Return the number of characters, a Chinese, Japanese or Korean one, which says at least as much, counting as two."""
     return len(text) if text.isascii() else len(text) + len(_DENSE.findall(text))
 
 
 def breaks_off(text: str) -> str | None:
-    """Return the end of a text that breaks off, None of one that comes to an end (ours).
+    """Return the end of a text that breaks off, None for a complete text (ours).
 
     It breaks off if it ends with an ellipsis, a comma, colon or dash, or a word that cannot end a sentence; or if its last
     line is prose (no header, list item, table or code, and no shorter than a sentence) and ends without a full stop,

@@ -13,7 +13,7 @@ _SOME = re.compile(
     rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb9-\xbb])|"
     rb"\xf0\x9b\xb2|\xf0\x9d\x85|\xf3\xa0"
 )
-"""The same and the line separators as they are in UTF-8, where they are found ten times faster."""
+"""Pattern of the same and of line separators in UTF-8, where they are found ten times faster."""
 _JOINERS, _DIRECTIONS, _PRESENTATION = "\u200c\u200d", "\u200e\u200f\u061c", "\ufe0e\ufe0f"
 _FLAG = re.compile("[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
 _BREAKS = re.compile("[\u2028\u2029]")

@@ -19,8 +19,8 @@ ENGLISH = ENGLISH_ALONE | {
     "using", "make",
 }  # fmt: skip
 PLAINLY_ENGLISH = 0.2
-"""Share of a text's words among these from which on it needs no classifier, which takes as long as all other work. In other
-languages, at most one word in ten is spelled like one of these."""
+"""Smallest share of words in `ENGLISH` at which a text is English without asking the classifier, which takes as long as
+all other work. In other languages, at most one word in ten is spelled like one of these."""
 
 
 def language(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What of a Markdown text is prose: its code and the marks of its layout left out."""
+"""The prose of a Markdown text: without its code and the marks of its layout."""
 
 from askback.text.endings import MARK
 

@@ -1,4 +1,4 @@
-"""Near-copies among instructions, exactly: word-set Jaccard with a prefix filter (Bayardo et al., 2007)."""
+"""Exact search for near-copies among instructions: word-set Jaccard with a prefix filter (Bayardo et al., 2007)."""
 
 import math
 from collections import Counter
@@ -8,7 +8,7 @@ from askback.text.words import word_set
 
 
 class NearCopies:
-    """The instructions chosen so far, and which of them a new one is like.
+    """The instructions chosen so far, searched for those that a new one is similar to.
 
     Words are ordered from the rarest. Two sets of a Jaccard similarity of at least t share a word among the first
     s - ceil(t * s) + 1 of each, s being its size, and more than one where their sizes say so (`_least`); only those that
@@ -20,10 +20,10 @@ class NearCopies:
         self._frequencies = frequencies
         self._kept: list[tuple[str, frozenset[str]]] = []
         self._index: dict[int, dict[str, list[int]]] = {}
-        """Size → rare word → which of those kept."""
+        """Size → rare word → indices into `_kept`."""
 
     def nearest(self, text: str) -> tuple[str, float] | None:
-        """Return the id and similarity of the one most like `text`, at or above the threshold, if there is one."""
+        """Return the id and similarity of the instruction most similar to `text`, None if all are below the threshold."""
         mine = word_set(text)
         rare = self._rare_words(mine)
         likely: list[int] = []
@@ -44,7 +44,7 @@ class NearCopies:
         return found
 
     def add(self, id: str, text: str) -> None:
-        """Add one that was chosen."""
+        """Add a chosen instruction."""
         mine = word_set(text)
         index = self._index.setdefault(len(mine), {})
         for word in self._rare_words(mine):
@@ -52,9 +52,9 @@ class NearCopies:
         self._kept.append((id, mine))
 
     def _least(self, size: int, other: int) -> int | None:
-        """Return how many rare words two sets of these sizes share at least if they are alike, None if they cannot be.
+        """Return the smallest number of rare words that two similar sets of these sizes share, None if none are similar.
 
-        Alike, they share n words; the k-th rarest of these has n - k behind it, so it is one of the first size - n + k.
+        Similar sets share n words; the k-th rarest of these has n - k behind it, so it is one of the first size - n + k.
         """
         shared = math.ceil(self.threshold * (size + other) / (1 + self.threshold) - 1e-9)
         if shared > min(size, other):
@@ -62,7 +62,7 @@ class NearCopies:
         return shared + min(self._rare(size) - size, self._rare(other) - other)
 
     def _rare(self, size: int) -> int:
-        # Less a hair, so that rounding does not shorten a prefix.
+        # Less 1e-9, so that rounding does not shorten a prefix.
         return min(size, size - math.ceil(self.threshold * size - 1e-9) + 1)
 
     def _rare_words(self, mine: frozenset[str]) -> list[str]:

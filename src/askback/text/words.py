@@ -1,4 +1,4 @@
-"""What a word is, in every script: the one place that text is taken apart into words.
+"""Words in every script: the one definition by which text is split into words.
 
 In scripts that put spaces between words, a word is a run of letters, digits and their marks; "isn't" is two, and so is
 ``snake_case``. Korean words stand between spaces, with their particles. Chinese, Japanese, Thai, Lao, Khmer and Burmese
@@ -29,7 +29,7 @@ _CJK_LETTER, _COMPLEX_LETTER = regex.compile(rf"[{_CJK}]"), regex.compile(f"{_CO
 _UNSPACED_LETTER = regex.compile(rf"[{_CJK}{_COMPLEX}]")
 
 _INVISIBLE = re.compile("[\u00ad\u0640\u200c-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]")
-"""Characters that change how a word looks, at most: soft hyphens, joiners, direction marks, the Arabic elongation."""
+"""Characters that change at most the look of a word: soft hyphens, joiners, direction marks, the Arabic elongation."""
 
 CJK_PER_WORD, COMPLEX_PER_WORD = 1.5, 2.5
 """Letters of Chinese and Japanese, and of Thai, Lao, Khmer and Burmese, that count as one word where a rule asks for a
@@ -38,14 +38,14 @@ less, a rule for long quotations is about as strict as in English without missin
 
 
 def fold(text: str) -> str:
-    """Return a text as it is compared: without differences in case, width, composition and invisible characters."""
+    """Return a text for comparison: without differences in case, width, composition and invisible characters."""
     if text.isascii():
         return text.lower()
     return _INVISIBLE.sub("", normalize("NFKC", text).casefold())
 
 
 def normal(text: str) -> str:
-    """Return a text as it is compared as a whole: folded, and with single spaces."""
+    """Return a text for comparison as a whole: folded, with single spaces."""
     return " ".join(fold(text).split())
 
 
@@ -69,7 +69,7 @@ def tokens(text: str) -> list[str]:
 def pieces(text: str) -> list[str]:
     """Return the words of a text as they are written, each with the marks that touch it.
 
-    They are what stands between spaces, and in scripts without spaces each letter. `join` puts them together.
+    A piece is the text between two spaces, and in scripts without spaces each letter. `join` puts them together.
     """
     if text.isascii():
         return text.split()
@@ -77,8 +77,8 @@ def pieces(text: str) -> list[str]:
 
 
 def word_set(text: str) -> frozenset[str]:
-    """Return what two texts are compared by where order does not count: words, and in scripts without spaces, where
-    different texts share most letters, two letters in a row (three in Thai, Lao, Khmer and Burmese)."""
+    """Return the set by which two texts are compared regardless of order: words, and in scripts without spaces, where
+    different texts share most letters, sequences of two letters (three in Thai, Lao, Khmer and Burmese)."""
     found = words(text)
     if text.isascii() or not _UNSPACED_LETTER.search(text):
         return frozenset(found)
@@ -104,9 +104,9 @@ def join(parts: Sequence[str]) -> str:
 
 
 def in_a_row(given: Sequence[str], count: int) -> int:
-    """Return how many of the given words say as much as `count` words of a script with spaces.
+    """Return the number of the given words that counts as `count` words of a script with spaces.
 
-    It is `count` itself for English, and more by the share of letters that stand for less than a word.
+    It is `count` itself for English, and larger by the share of letters that count as less than a word.
     """
     text = "".join(given)
     if not given or text.isascii():

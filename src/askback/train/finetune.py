@@ -19,10 +19,21 @@ from askback.records import Rejection, record_id, reject
 from askback.train import distributed
 from askback.train.checkpoints import Watch, flush
 from askback.train.dropout import dropout_of, with_dropout
+from askback.train.frozen import freeze_below
 from askback.train.rounding import write_bfloat16
 from askback.train.trackers import track
 from askback.train.trainer import build_trainer, check_options, quantisation
-from askback.train.training_rows import Direction, Row, Taught, arrange, is_added, rewritten, schedule, tokenize
+from askback.train.training_rows import (
+    Direction,
+    Row,
+    Taught,
+    arrange,
+    is_added,
+    padding_of,
+    rewritten,
+    schedule,
+    tokenize,
+)
 
 REHEARSED = 4
 """Number of steps of a training that is only timed."""
@@ -61,8 +72,8 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
     Returns:
         steps, examples, epochs, tokens and label_tokens (no padding), truncated (examples cut to `max_tokens`), left_out
         (examples without a label within `max_tokens`, or that the template alters; they are in
-        ``rejected-00000.parquet``), first_loss and final_loss (of the first and the last step, in nats per label token),
-        seconds (of training, over all attempts).
+        ``rejected-00000.parquet``), padding (tokens read as padding, 0 where rows are packed), first_loss and
+        final_loss (of the first and the last step, in nats per label token), seconds (of training, over all attempts).
 
     Raises:
         RecipeError: an option is wrong.
@@ -105,7 +116,7 @@ def finetune(job: Job, report: Callable[[int, int], None]) -> dict[str, float | 
         if watch.stopped:
             raise watch.stopped
         _save(trainer, job)
-    metrics = _metrics(job, rows, batches) | watch.metrics()
+    metrics = _metrics(job, rows, batches) | {"padding": _padding(trainer, rows, batches)} | watch.metrics()
     if distributed.is_first():
         with owned.atomic(folder / "result.json") as path:
             path.write_text(json.dumps({"job": mark, "metrics": metrics}), "utf-8")
@@ -145,6 +156,8 @@ def _base(job: Job) -> tuple[Any, Any]:
         how |= with_dropout(Path(job.base), job.options.dropout)
     model, tokenizer = load(Path(job.base), torch.float32, job.chat_template, **how)
     stop_tokens(tokenizer, model.generation_config)  # raises if there is none to learn
+    if job.options.trained_layers is not None:
+        freeze_below(model, job.options.trained_layers)
     return model, tokenizer
 
 
@@ -173,6 +186,11 @@ def _metrics(job: Job, rows: list[Row], batches: list[list[int]]) -> dict[str, f
         "truncated": sum(row.truncated for row in rows),
         "left_out": len(job.examples) - len(rows),
     }
+
+
+def _padding(trainer: Any, rows: list[Row], batches: list[list[int]]) -> int:
+    lengths = [[rows[index].tokens for index in batch] for batch in batches]
+    return 0 if trainer.padding_free else padding_of(lengths, trainer.args.per_device_train_batch_size)
 
 
 def _rows(job: Job, tokenizer: Any) -> tuple[list[Row], list[Rejection]]:

@@ -28,13 +28,12 @@ ACTIVATION = 34
 """Bytes kept for the backward pass for each token, layer and unit of width, in bfloat16 with fused attention."""
 
 
-def forecast(options: Training, context: ForecastContext) -> Forecast:
+def forecast(options: Training, context: ForecastContext, direction: Direction = "forward") -> Forecast:
     """Count pairs, lessons and damaged documents together, and try a sample of them in the chat template."""
     base, launch = context.base, context.file.resources.training
-    direction: Direction = "forward"
     count = sum(pairs.count for pairs in context.inputs["examples"])
     if isinstance(options, Backward):
-        direction, count = "backward", count + math.ceil(options.refusals * count)
+        count += math.ceil(options.refusals * count)
     added = sum(pairs.count for pairs in context.inputs["examples"] if pairs.origin == "augmented")
     plan = schedule(options, count, added, launch.total)
     _check(options, context, direction, plan.rows)
@@ -55,13 +54,13 @@ def forecast(options: Training, context: ForecastContext) -> Forecast:
 
 
 def _row_tokens(options: Training, context: ForecastContext, direction: Direction) -> float:
-    """Return the mean number of tokens of a row; a lesson that is too long is left out, any other row is cut."""
+    """Return the mean number of tokens of a row; a lesson or triple that is too long is left out, any other row is cut."""
     ruler, taught = context.base.ruler, [pairs for pairs in context.inputs["examples"] if pairs.count]
 
     def lengths(pairs: Pairs) -> Iterator[float]:
         for prompt, answer in _rows(direction, pairs):
             length = ruler.prompt(prompt) + ruler.answer(answer)
-            if length <= options.max_tokens or pairs.origin != "judgement":
+            if length <= options.max_tokens or not (pairs.origin == "judgement" or direction == "rewrite"):
                 yield min(length, options.max_tokens)
 
     return sum(pairs.count * mean(lengths(pairs)) for pairs in taught) / sum(pairs.count for pairs in taught)
@@ -71,6 +70,10 @@ def _rows(direction: Direction, pairs: Pairs) -> Iterator[tuple[Prompt, str]]:
     """Yield what is shown and what is learnt of a sample."""
     if direction == "forward" and pairs.origin == "judgement":
         yield from _ratings(pairs.sample)
+        return
+    if direction == "rewrite":
+        for (instruction, output), text in zip(pairs.sample, pairs.texts, strict=True):
+            yield prompts.answering(instruction, text), output
         return
     for instruction, output in pairs.sample:
         if direction == "backward":

@@ -1,9 +1,10 @@
 """Training as a step: M_yx learns to ask, M_0 … M_t learn to answer, each from the base model."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from pathlib import Path
 
 from askback.engines.worker_context import WorkerContext
 from askback.errors import Interrupted
@@ -13,23 +14,30 @@ from askback.execution.outcome import Counts
 from askback.execution.shards import Records, rejections, write_records
 from askback.execution.step import Step
 from askback.recipe import Backward, Launch, Training
-from askback.records import Example, Lesson, Rejection
+from askback.records import Example, Lesson, Rejection, record_id
 from askback.train.abstention import refusals
 from askback.train.finetune import Job, finetune
 from askback.train.forecast import forecast
 from askback.train.launch import check_shares, train_together
 from askback.train.trackers import check_installed
-from askback.train.training_rows import Taught, is_added, schedule
+from askback.train.training_rows import Direction, Taught, is_added, schedule
 
 
-@recorded(version=4, output="model", prompts=("backward",), forecast=forecast)
+@recorded(version=5, output="model", prompts=("backward",), forecast=partial(forecast, direction="backward"))
 def train_backward(step: Step, options: Backward, *, base: Model, examples: Sequence[Records[Example]]) -> Model:
     """Train M_yx: the output is shown, the instruction is learnt (method.md 1.1), or that there is none (`refusals`)."""
-    taught = [one for one in _taught(examples) if isinstance(one, Example)]
+    taught = [one for one in taught_by(examples) if isinstance(one, Example)]
     return _train(step, options, "backward", base, [*taught, *refusals(taught, options.refusals, step.random_seed)])
 
 
-@recorded(version=4, output="model", prompts=("forward",), forecast=forecast)
+@recorded(version=1, output="model", prompts=("answer",), forecast=partial(forecast, direction="rewrite"))
+def train_rewriter(step: Step, options: Training, *, base: Model, examples: Sequence[Records[Example]]) -> Model:
+    """Train a rewriter: text and question are shown, the answer is learnt (method.md 3.3). A triple that is longer than
+    `max_tokens` is left out."""
+    return _train(step, options, "rewrite", base, taught_by(examples))
+
+
+@recorded(version=5, output="model", prompts=("forward",), forecast=forecast)
 def train_forward(
     step: Step,
     options: Training,
@@ -48,8 +56,8 @@ def train_forward(
             is taken over.
         taught: what `earlier` learnt from.
     """
-    learnt = _taught(examples)
-    if earlier is not None and taught is not None and _unscored(learnt) == _unscored(_taught(taught)):
+    learnt = taught_by(examples)
+    if earlier is not None and taught is not None and _unscored(learnt) == _unscored(taught_by(taught)):
         made = step.take_over(earlier)
         write_records(step.folder / "rejected-00000.parquet", Rejection, list(rejections(earlier.path.parent)))
         step.metrics = {**step_record(earlier.path.parent)["metrics"], "taken_over": earlier.id}
@@ -59,8 +67,15 @@ def train_forward(
     return _train(step, options, "forward", base, learnt)
 
 
-def _taught(examples: Sequence[Records[Taught]]) -> list[Taught]:
-    return [one for records in examples for one in records if isinstance(one, Lesson) or one.split == "train"]
+def taught_by(examples: Sequence[Records[Taught]]) -> list[Taught]:
+    """Return what is learnt. Where records are given twice, each copy has an id of its own, as batches are drawn by ids."""
+    learnt, times = list[Taught](), Counter[Path]()
+    for records in examples:
+        copy = times[records.folder]
+        times[records.folder] += 1
+        taught = [one for one in records if isinstance(one, Lesson) or one.split == "train"]
+        learnt += [replace(one, id=record_id(one.id, str(copy))) for one in taught] if copy else taught
+    return learnt
 
 
 def _unscored(taught: Sequence[Taught]) -> list[Taught]:
@@ -68,9 +83,7 @@ def _unscored(taught: Sequence[Taught]) -> list[Taught]:
     return [replace(one, score=None) if isinstance(one, Example) else one for one in taught]
 
 
-def _train(
-    step: Step, options: Training, direction: Literal["backward", "forward"], base: Model, taught: Sequence[Taught]
-) -> Model:
+def _train(step: Step, options: Training, direction: Direction, base: Model, taught: Sequence[Taught]) -> Model:
     """Train in a process of its own; held-out pairs stay out, and every other is counted."""
     check_installed(step.resources.trackers)
     devices = step.resources.training

@@ -7,6 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from askback.engines.batching import Row as Read
+from askback.engines.batching import shared_prefix
+from askback.engines.local import attention
+from askback.engines.local.lines import can_pack, lay, no_mask, to
 from askback.engines.local.loading import multiplies_bfloat16
 from askback.errors import MissingExtra, RecipeError
 from askback.lookup import nearest
@@ -47,6 +51,7 @@ OWN = {
     "train_sampling_strategy": _ORDERED,
     "shuffle_dataset": _ORDERED,
     "packing": _ORDERED,
+    "padding_free": "rows are packed wherever the model's attention keeps them apart",
     "model_init_kwargs": "the model is loaded before, in float32",
     "gradient_accumulation_steps": "it follows from batch_size: and trl.per_device_train_batch_size",
     "auto_find_batch_size": "use per_device_train_batch_size: 1 where memory is short",
@@ -103,10 +108,11 @@ def build_trainer(
 
     data = {"input_ids": [row.ids for row in rows], "labels": [labels(row) for row in rows]}
     lengths = [[rows[index].tokens for index in batch] for batch in batches]
+    attention.use(model)
     with _as_recipe_error():
         trainer = _trainer_class()(
             model=model,
-            args=_settings(options, lengths, random_seed, checkpoints),
+            args=_settings(options, lengths, can_pack(model), random_seed, checkpoints),
             train_dataset=Dataset.from_dict(data).select([index for batch in batches for index in batch]),
             processing_class=tokenizer,
             peft_config=_adapter(options.lora),
@@ -135,6 +141,8 @@ def _trainer_class() -> Any:
             # TRL's fused head is made for GPUs; on a CPU it computes logits of every position in float32, also of padding.
             whole = self.args.device.type == "cpu" and not self.is_fsdp_enabled
             plain = self.args.loss_type == "nll" and self.label_smoother is None and not self.aux_loss_enabled
+            if "cu_seq_lens_q" in inputs and not self.aux_loss_enabled:
+                inputs["attention_mask"] = no_mask(inputs["input_ids"].shape[1], inputs["input_ids"].device)
             if whole and plain and not return_outputs:
                 redone = self.args.gradient_checkpointing or self.args.activation_checkpointing
                 loss = label_loss(model, inputs, num_items_in_batch, share=not redone)
@@ -158,51 +166,55 @@ def label_loss(
     """Return the cross-entropy summed over the labels of a micro-batch, divided by the number of labels of its batch.
 
     Logits are computed only at positions whose next token is a label, which gives the same sum for a fraction of the work
-    and memory where prompts are long. With `share`, a common prefix of all rows is read once: the same loss and gradients,
-    for half the work with the rubric's prompt.
+    and memory where prompts are long. With `share`, a common prefix of all rows in a line is read once: the same loss and
+    gradients, for half the work with the rubric's prompt.
     """
     from torch.nn.functional import cross_entropy
 
+    inner = getattr(model, "module", model)  # of several processes, each has it wrapped
+    if share and "cu_seq_lens_q" in inputs:
+        # Not through the wrapper: each of its passes must run in all processes, which may have other prefixes.
+        inputs = _after_prefix(inner, inputs)
     labels = inputs["labels"][:, 1:]
     learnt = labels != MASKED
-    inner = getattr(model, "module", model)  # of several processes, each has it wrapped
-    rest: dict[str, Any] = {name: value for name, value in inputs.items() if name != "labels"}
-    shared = _shared_tokens(inner, inputs["input_ids"], learnt) if share else 0
-    if shared:
-        # Not through the wrapper: each of its passes must run in all processes, which may have other prefixes.
-        rest["cache"] = _read_once(inner, inputs["input_ids"][:, :shared])
-        rest["input_ids"] = inputs["input_ids"][:, shared:]
+    rest = {name: value for name, value in inputs.items() if name != "labels"}
 
     def keep(_: Any, hidden: tuple["torch.Tensor"]) -> "torch.Tensor":
-        return hidden[0][:, :-1][learnt[:, shared:]].unsqueeze(0)
+        return hidden[0][:, :-1][learnt].unsqueeze(0)
 
     with inner.get_output_embeddings().register_forward_pre_hook(keep):
-        logits = model(**rest, use_cache=bool(shared)).logits[0]
+        logits = model(**rest, use_cache="cache" in rest).logits[0]
     total = cross_entropy(logits.float(), labels[learnt], reduction="sum")
     return total / (learnt.sum().clamp(min=1) if label_tokens is None else label_tokens)
 
 
-def _shared_tokens(model: Any, ids: "torch.Tensor", learnt: "torch.Tensor") -> int:
-    """Return the length of the common prefix of all rows without labels; 0 below `SHARED_TOKENS`."""
-    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ["full_attention"]
-    if len(ids) < 2 or set(kinds) != {"full_attention"}:
-        return 0
-    differ = (ids != ids[:1]).any(0)[1:] | learnt.any(0)
-    shared = int(differ.int().argmax()) if bool(differ.any()) else 0
-    return shared if shared >= SHARED_TOKENS else 0
+def _after_prefix(model: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs after the common prefix of all rows, with its cache, through which gradients flow.
 
-
-def _read_once(model: Any, ids: "torch.Tensor") -> Any:
-    """Return the cache of a prefix, repeated for every row; gradients flow through it."""
+    They stay as they are where that is shorter than `SHARED_TOKENS`, or a layer keeps more than keys and values.
+    """
+    import torch
     from transformers import DynamicCache
 
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ["full_attention"]
+    sizes = inputs["cu_seq_lens_q"].diff().tolist()
+    ids, labels = (inputs[name][0].split(sizes) for name in ("input_ids", "labels"))
+    first = [int((row != MASKED).int().argmax()) for row in labels]
+    shared = shared_prefix([Read(row.tolist(), [(at - 1, 0)]) for row, at in zip(ids, first, strict=True)])
+    if shared < SHARED_TOKENS or set(kinds) != {"full_attention"}:
+        return inputs
     cache = DynamicCache()
-    model(input_ids=ids[:1], cache=cache, use_cache=True, logits_to_keep=1)
-    cache.batch_repeat_interleave(len(ids))
-    return cache
+    model(input_ids=ids[0][None, :shared], cache=cache, use_cache=True, logits_to_keep=1)
+    laid = to(lay([row[shared:].tolist() for row in ids], packed=True, pad=0, before=shared), ids[0].device)
+    return {
+        "input_ids": laid.ids,
+        "labels": torch.cat([row[shared:] for row in labels]).unsqueeze(0),
+        "cache": cache,
+        **laid.rest,
+    }
 
 
-def _settings(options: Training, lengths: list[list[int]], random_seed: int, checkpoints: Path) -> Any:
+def _settings(options: Training, lengths: list[list[int]], packed: bool, random_seed: int, checkpoints: Path) -> Any:
     """Return the `SFTConfig` of the recipe's options, with its `trl` on top."""
     import torch
     from trl import SFTConfig
@@ -210,7 +222,9 @@ def _settings(options: Training, lengths: list[list[int]], random_seed: int, che
     batch_size, processes = len(lengths[0]), distributed.count()
     gpu = torch.accelerator.is_available() and not options.trl.get("use_cpu", False)
     chosen = {
-        "per_device_train_batch_size": micro_batch_for(lengths, MICRO_TOKENS["gpu" if gpu else "cpu"], processes),
+        "per_device_train_batch_size": micro_batch_for(
+            lengths, MICRO_TOKENS["gpu" if gpu else "cpu"], processes, packed
+        ),
         "learning_rate": options.learning_rate,
         "weight_decay": options.weight_decay,
         "bf16": multiplies_bfloat16() and not options.trl.get("fp16", False),
@@ -237,6 +251,7 @@ def _settings(options: Training, lengths: list[list[int]], random_seed: int, che
         max_steps=len(lengths),
         gradient_accumulation_steps=batch_size // (micro * processes),
         max_length=None,
+        padding_free=packed and micro > 1,
         dataset_kwargs={"skip_prepare_dataset": True},
         train_sampling_strategy="sequential",
         logging_steps=1,

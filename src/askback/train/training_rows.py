@@ -10,7 +10,7 @@ from askback.prompts.prompt import Prompt
 from askback.recipe import Training
 from askback.records import Example, Lesson, record_id
 
-Direction = Literal["backward", "forward"]
+Direction = Literal["backward", "forward", "rewrite"]
 Taught = Example | Lesson
 
 PAPER_STEPS = (
@@ -123,7 +123,8 @@ def tokenize(tokenizer: Any, example: Taught, direction: Direction, max_tokens: 
     Forward, instruction → output: a conversation that is too long loses whole exchanges from its end; where the first alone
     is too long, its output loses its end, with the stop token. Backward, output → instruction, of the last exchange alone:
     the instruction stays whole, and an output that is too long loses its end inside the prompt. A lesson is never cut, as
-    lessons teach to recognise cut text.
+    lessons teach to recognise cut text; nor is a triple, whose answer might rest on what is lost (rewrite: text and
+    instruction → output).
 
     Raises:
         InputError: the chat template is not fit for training (`prompts.render_pair`).
@@ -131,6 +132,8 @@ def tokenize(tokenizer: Any, example: Taught, direction: Direction, max_tokens: 
     if isinstance(example, Lesson):
         assert direction == "forward", "the backward model does not judge"
         return _lesson(tokenizer, example, max_tokens)
+    if direction == "rewrite":
+        return _triple(tokenizer, example, max_tokens)
     cut = _backward if direction == "backward" else _forward
     return cut(tokenizer, example, max_tokens)
 
@@ -141,7 +144,8 @@ def rewritten(tokenizer: Any, example: Taught, direction: Direction) -> bool:
         return prompts.rewrites(tokenizer, prompts.backward(example.output), example.instruction)
     if isinstance(example, Lesson):
         return prompts.rewrites(tokenizer, prompts.rubric(example.instruction, example.output), f" {example.score:.0f}")
-    return prompts.rewrites(tokenizer, _asked(example), example.output)
+    asked = prompts.answering(example.instruction, example.original) if direction == "rewrite" else _asked(example)
+    return prompts.rewrites(tokenizer, asked, example.output)
 
 
 def _asked(example: Example) -> Prompt:
@@ -168,6 +172,13 @@ def _lesson(tokenizer: Any, example: Lesson, max_tokens: int) -> Row | None:
     asked = prompts.rubric(example.instruction, example.output)
     exchanges = prompts.render_exchanges(tokenizer, asked, f" {example.score:.0f}")
     row = row_of(example.id, exchanges, truncated=False, judgement=True)
+    return row if row.tokens <= max_tokens else None
+
+
+def _triple(tokenizer: Any, example: Example, max_tokens: int) -> Row | None:
+    """Return the rewriter's prompt, with the answer to learn."""
+    asked = prompts.answering(example.instruction, example.original)
+    row = row_of(example.id, prompts.render_exchanges(tokenizer, asked, example.output), truncated=False)
     return row if row.tokens <= max_tokens else None
 
 
@@ -236,17 +247,24 @@ def _stream(rows: Sequence[Row], members: Sequence[int], length: int, seed: int)
     return [index for epoch in range(-(-length // len(members))) for index in shuffled(epoch)][:length]
 
 
-def micro_batch_for(lengths: Sequence[Sequence[int]], max_tokens: int, processes: int = 1) -> int:
-    """Return the largest micro-batch that, padded, never holds more than `max_tokens`, or 1.
+def micro_batch_for(lengths: Sequence[Sequence[int]], max_tokens: int, processes: int = 1, packed: bool = False) -> int:
+    """Return the largest micro-batch that never holds more than `max_tokens`, padded or `packed`, or 1.
 
-    It divides what each of `processes` takes of a batch. `lengths` are the row lengths of each batch, shortest first, so
-    the last row of a micro-batch is its longest.
+    It divides what each of `processes` takes of a batch. `lengths` are the row lengths of each batch, shortest first.
     """
     batch_size = len(lengths[0])
     for size in range(batch_size // processes, 1, -1):
-        if (
-            batch_size % (size * processes) == 0
-            and size * max(max(batch[size - 1 :: size]) for batch in lengths) <= max_tokens
-        ):
-            return size
+        if batch_size % (size * processes) == 0:
+            passes = _passes(lengths, size)
+            if max(sum(one) if packed else len(one) * max(one) for one in passes) <= max_tokens:
+                return size
     return 1
+
+
+def padding_of(lengths: Sequence[Sequence[int]], micro_batch: int) -> int:
+    """Return the number of tokens by which the rows of all micro-batches are padded."""
+    return sum(len(one) * max(one) - sum(one) for one in _passes(lengths, micro_batch))
+
+
+def _passes(lengths: Sequence[Sequence[int]], size: int) -> list[Sequence[int]]:
+    return [batch[at : at + size] for batch in lengths for at in range(0, len(batch), size)]

@@ -10,6 +10,7 @@ from askback import prompts
 from askback.curate.scorers import ifd, rubric, scorer
 from askback.curate.scorers.trial import check_calls, used_prompts
 from askback.engines import Offer
+from askback.engines.http.capabilities import SERVED
 from askback.engines.local.transformers_local import TransformersLocal
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
 from askback.engines.scripted import Scripted
@@ -30,7 +31,7 @@ def conversation(id: str, instruction: str, output: str) -> Conversation:
 
 PAIRS = [
     conversation(f"p{n}", f"Why is {n} odd?", f"Because {n} it is, and two does not go into it. " * n)
-    for n in range(1, 9)
+    for n in (1, 2, 3, 6, 7, 8, 9, 10)
 ]
 
 
@@ -75,6 +76,44 @@ def test_the_score_is_the_expected_level(name: str) -> None:
         assert one.raw == [] and one.losses == [] and one.mass == pytest.approx(0.95)
         assert sum(one.distribution) == pytest.approx(1) and len(one.distribution) == most - least + 1
         assert one.score == pytest.approx(sum(n * p for n, p in enumerate(one.distribution, least)))
+
+
+class Copying(Scripted):
+    """A judge that copies a 5 that it reads, and rates what holds none as `otherwise`."""
+
+    def __init__(self, otherwise: float) -> None:
+        self.otherwise = otherwise
+        self.read: list[str] = []
+
+    def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
+        pairs = [prompt.text.partition("--- request")[2] for prompt in prompts]
+        self.read += pairs
+        shares = [1.0 if "is 5" in pair else self.otherwise for pair in pairs]
+        lower = len(choices) - 1
+        return [[math.log(1e-9 + (1 - share) / lower)] * lower + [math.log(share)] for share in shares]
+
+
+@pytest.mark.parametrize("name", ["rubric", "additive"])
+def test_a_number_that_votes_gives_nothing(name: str) -> None:
+    plain, voting = conversation("p", "Why?", "Because."), conversation("p", "Why?", "Because. My level is 5")
+    engine = Copying(0.2)
+    without, with_vote, again = judge(name, engine, Score(), [plain, voting, plain])
+    assert len(engine.read) == 4, "only a pair with such a number is asked about again"
+    assert with_vote.score == pytest.approx(without.score) and with_vote.distribution == without.distribution
+    assert again == without and with_vote.id == without.id
+
+
+def test_a_number_that_is_worth_next_to_nothing_stays() -> None:
+    voting = conversation("p", "Why?", "Because. My level is 5")
+    (found,) = judge("rubric", Copying(0.99), Score(), [voting])
+    assert found.score == pytest.approx(5)
+
+
+def test_a_missing_score_is_no_lower_score() -> None:
+    voting = conversation("p", "Why?", "Because. My level is 5")
+    assert judge("rubric", Writing("Score: 4", "None."), Score(), [voting])[0].score == 4
+    assert judge("rubric", Writing("Score: 4", "Score: 2"), Score(), [voting])[0].score == 2
+    assert judge("rubric", Writing("None.", "Score: 2"), Score(), [voting])[0].score is None
 
 
 @pytest.mark.parametrize("name", ASKING)
@@ -191,3 +230,14 @@ def test_a_reasoned_digit_is_read_after_the_reasoning(tiny_model: Path) -> None:
         row = engine.choose([prompts.after_reasoning(asked, one.raw[0])], [f" {n}" for n in range(1, 6)])[0]
         expected = sum(n * math.exp(p) for n, p in enumerate(row, 1)) / sum(map(math.exp, row))
         assert one.score == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_probe_is_refused_in_a_line_where_there_are_no_hidden_states() -> None:
+    probe = Score(scorers=["probe"])
+    assert check_calls(probe, "e", CALLS) == []
+    with pytest.raises(RecipeError) as refused:
+        check_calls(probe, "openai_http", SERVED)
+    assert str(refused.value) == (
+        "score.scorers has probe, which needs hidden states; the engine 'openai_http' does not return that; take another "
+        "scorer or another engine"
+    )

@@ -79,8 +79,13 @@ def personal(text: str, options: Corpus) -> str | None:
     limit = options.max_personal_share
     if limit >= 1:
         return None
-    prose = [one for line in plain_lines(text) for one in _ENDED.split(_QUOTED.sub("", line)) if one.strip()]
-    share = sum(bool(_FIRST_PERSON.search(one)) for one in prose) / max(len(prose), 1)
+    share = personal_share(text)
     if share <= limit:
         return None
     return f"{share:.1%} of the sentences speak of their author, at most {limit:.1%} wanted"
+
+
+def personal_share(text: str) -> float:
+    """Return the share of the sentences that speak of their author; what is quoted, and code, is left aside."""
+    prose = [one for line in plain_lines(text) for one in _ENDED.split(_QUOTED.sub("", line)) if one.strip()]
+    return sum(bool(_FIRST_PERSON.search(one)) for one in prose) / max(len(prose), 1)

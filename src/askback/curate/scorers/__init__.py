@@ -42,6 +42,8 @@ class Scorer:
     looks_at: tuple[Literal["instruction", "output"], ...] = ("instruction", "output")
     words: str = ""
     """Text of its prompt; "" takes ``prompts/NAME.txt``."""
+    needs: tuple[str, str] | None = None
+    """A module that it needs, and the extra that installs it."""
 
     @property
     def rated(self) -> bool:

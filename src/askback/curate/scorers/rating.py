@@ -16,6 +16,8 @@ from askback.records import UNSCORED, Conversation, Judgement, draw, record_id
 
 REPLY_TOKENS = 16
 """Tokens that a written rating may take: enough for "Score: 4" in any tokenizer, with some decoration."""
+MARGIN = 0.01
+"""Share of the scale by which a score without what may be a vote has to be lower to count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,45 @@ def rate(
     With `options.reasoning` the model writes a reasoning first, and the probabilities of the digits are read after it; the
     score is the mean over the samples. An engine without log-probabilities writes the digit too, and `parse` reads it.
     Samples without a score are left out of the mean; a judgement without any is unscored.
+
+    A pair that may vote for itself is judged without the vote too, and the lower judgement counts (`_lower`).
     """
     levels = range(int(scorer.lowest), int(scorer.highest) + 1)
-    asked = [_asked(scorer, engine, options, pair) for pair in pairs]
+    versions = [_versions(scorer, engine, options, pair, levels) for pair in pairs]
+    seeds = [
+        [draw(random_seed, pair.id, scorer.name, number) for number in range(options.samples)]
+        for pair, own in zip(pairs, versions, strict=True)
+        for _ in own
+    ]
+    answers = iter(_answers(engine, options, levels, [prompt for own in versions for prompt in own], seeds))
+    prompt_id = prompts.prompt_id(scorer.name, scorer.words)
+    return [
+        _lower([_judgement(scorer.name, prompt_id, model_id, pair, *one) for one in islice(answers, len(own))], levels)
+        for pair, own in zip(pairs, versions, strict=True)
+    ]
+
+
+def _versions(scorer: Scorer, engine: Engine, options: Score, pair: Conversation, levels: range) -> list[Prompt]:
+    """Return the prompt of a pair, and one without its votes, if there may be any (`prompts.without_numbered`).
+
+    The answer begins with the digit, or with the reasoning where one is wanted.
+    """
+    shown: dict[str, str] = {name: getattr(pair, name) for name in scorer.looks_at}
+    if "output" in shown:
+        shown["output"] = engine.truncate(pair.output, options.max_output_tokens)
+    silent = {name: prompts.without_numbered(text, levels[-2:]) for name, text in shown.items()}
+    scale = (scorer.lowest, scorer.highest)
+    found = [prompts.rating(scorer.name, scale, options.reasoning, scorer.words, **one) for one in (shown, silent)]
+    return found if found[1] != found[0] else found[:1]
+
+
+def _answers(
+    engine: Engine, options: Score, levels: Sequence[int], asked: Sequence[Prompt], seeds: Sequence[Sequence[int]]
+) -> list[tuple[list[str], list[Rating]]]:
+    """Return the texts and the ratings of each prompt's samples."""
     readable = "choose" in engine.calls
-    written: list[list[Completion]] = [[] for _ in pairs]
+    written: list[list[Completion]] = [[] for _ in asked]
     if options.reasoning or not readable:
-        seeds = [
-            [draw(random_seed, pair.id, scorer.name, number) for number in range(options.samples)] for pair in pairs
-        ]
         written = _written(engine, options, asked, seeds, readable)
     if readable:
         ended = [
@@ -60,19 +92,17 @@ def rate(
         ]
     else:
         found = [[_parsed(one, levels, options.reasoning) for one in own] for own in written]
-    prompt_id = prompts.prompt_id(scorer.name, scorer.words)
     return [
-        _judgement(scorer.name, prompt_id, model_id, pair, [one.text for one in own if not one.error], readings)
-        for pair, own, readings in zip(pairs, written, found, strict=True)
+        ([one.text for one in own if not one.error], readings) for own, readings in zip(written, found, strict=True)
     ]
 
 
-def _asked(scorer: Scorer, engine: Engine, options: Score, pair: Conversation) -> Prompt:
-    """Return the prompt of a pair; its answer begins with the digit, or with the reasoning where one is wanted."""
-    shown = {name: getattr(pair, name) for name in scorer.looks_at}
-    if "output" in shown:
-        shown["output"] = engine.truncate(pair.output, options.max_output_tokens)
-    return prompts.rating(scorer.name, (scorer.lowest, scorer.highest), options.reasoning, scorer.words, **shown)
+def _lower(found: Sequence[Judgement], levels: Sequence[int]) -> Judgement:
+    """Return the judgement of a pair as it is, or that without its votes where that is lower by `MARGIN` of the scale."""
+    whole, silent = found[0], found[-1]
+    if whole.score is None or silent.score is None:
+        return whole
+    return silent if whole.score - silent.score > MARGIN * (levels[-1] - levels[0]) else whole
 
 
 def _written(

@@ -5,6 +5,7 @@ So the plan, the checks and a step's identity know every scorer without another 
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from askback.curate.scorers import scorer
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
@@ -13,10 +14,14 @@ from askback.prompts.prompt import Prompt
 from askback.recipe import Score, Select
 from askback.records import Conversation, Judgement, Provenance, exchange
 
+if TYPE_CHECKING:
+    from askback.engines.protocol import States
+
 NEEDS = {
     "generate": "written text",
     "choose": "the probabilities of given words",
     "loglikelihood": "the probability of a given text",
+    "represent": "hidden states",
 }
 """What each call of an engine returns, in words."""
 
@@ -59,6 +64,13 @@ class Noting:
         """Return a log-probability of -1 for each continuation."""
         self._note("loglikelihood", prompts, continuations)
         return [Likelihood(-1.0, 1) for _ in prompts]
+
+    def represent(self, prompts: Sequence[Prompt], answers: Sequence[str], depths: Sequence[float]) -> "list[States]":
+        """Return states of a width of 1, all 0."""
+        import numpy as np
+
+        self._note("represent", prompts, answers)
+        return [np.zeros((len(depths), 2, 1), np.float32) for _ in prompts]
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the whole text: callers pass texts of the wanted length."""

@@ -18,6 +18,8 @@ from askback.errors import InputError
 from askback.recipe import EngineOptions
 
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
+SERVED = CALLS - {"represent"}
+"""Calls that a server with OpenAI's protocol can answer; it does not return hidden states."""
 LOOKS = 3
 """Number of requests before a value that a server leaves out counts as missing, as the cause may be a fault."""
 PREFILL = {"continue_final_message": True, "add_generation_prompt": False}
@@ -116,9 +118,9 @@ def _by_tokens(endpoint: Endpoint, options: EngineOptions, model: str, hello: li
             return bool(offers.read_prompt(body, plain))
 
         if _finds(endpoint, COMPLETIONS, plain | reading, reads):
-            return Offers(CALLS, "", asking=offers.asking, by_id=named, reading=reading)
+            return Offers(SERVED, "", asking=offers.asking, by_id=named, reading=reading)
     if named:
-        return Offers(CALLS - {"loglikelihood"}, "neither prompt_logprobs nor echo", asking=asking, by_id=True)
+        return Offers(SERVED - {"loglikelihood"}, "neither prompt_logprobs nor echo", asking=asking, by_id=True)
     return Offers(lacking="no log-probabilities, neither of chosen tokens nor of the prompt")
 
 
@@ -145,7 +147,7 @@ def _by_chat(endpoint: Endpoint, options: EngineOptions, model: str) -> Offers:
         asking = {"logprobs": True, "top_logprobs": top}
         if _finds(endpoint, CHAT, plain | asking | {length: 8}, has_logprobs):
             lacking = "a chat API has no likelihoods of given answers"
-            return Offers(CALLS - {"loglikelihood"}, lacking, length, prefill, asking)
+            return Offers(SERVED - {"loglikelihood"}, lacking, length, prefill, asking)
     return Offers(lacking="no log-probabilities", length=length, prefill=prefill)
 
 

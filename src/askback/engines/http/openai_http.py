@@ -2,7 +2,7 @@
 
 With the tokenizer of the server's model, prompts are rendered here (`prompts.render`) and sent as tokens, so that they
 equal those of training token by token; choices and likelihoods are exact. Without, turns are sent as chat messages, which
-the server renders.
+the server renders, with their markup made inert.
 """
 
 import hashlib
@@ -11,24 +11,27 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, FiniteFloat, TypeAdapter
 from typing_extensions import TypedDict
 
 from askback.engines.batching import common_prefix
 from askback.engines.http.blame import Refused
-from askback.engines.http.capabilities import CHAT, COMPLETIONS, HELLO, drawing, find_out
+from askback.engines.http.capabilities import CHAT, COMPLETIONS, HELLO, SERVED, drawing, find_out
 from askback.engines.http.endpoint import Endpoint
 from askback.engines.http.reading import first_choice, read_text
 from askback.engines.http.tokens import checked_logprob, choice_in, read_tokens
-from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling, Unanswered
+from askback.engines.protocol import Completion, Likelihood, Sampling, Unanswered
 from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
-from askback.prompts import render, render_pair, rendering
+from askback.prompts import inert, render, render_pair, rendering
 from askback.prompts.prompt import Prompt, ask
 from askback.recipe import EngineOptions
 from askback.recipe.variables import hide
+
+if TYPE_CHECKING:
+    from askback.engines.protocol import States
 
 BYTES_PER_TOKEN = 4
 """Estimated length of a token where there is no tokenizer: about right for English prose, and too high for scripts of
@@ -68,7 +71,7 @@ class OpenAIHttp:
         MissingExtra: httpx2, or transformers where a tokenizer is given, is not installed.
     """
 
-    calls = CALLS
+    calls = SERVED
 
     def __init__(
         self, model_folder: str, options: EngineOptions, chat_template: str = "", worker: WorkerContext | None = None
@@ -82,13 +85,13 @@ class OpenAIHttp:
         self._hello = [] if self._chat else render(self._tokenizer, ask(HELLO))
         self._offers = find_out(self._endpoint, options, self._model, self._hello)
         self.calls = self._offers.calls
-        if self.calls != CALLS:
+        if self.calls != SERVED:
             logging.getLogger(__name__).warning(self.describe())
 
     def describe(self) -> str:
         """Return the server's capabilities in a line."""
         how = "chat" if self._chat else "completions, prompts sent as tokens"
-        lacks = ", ".join(sorted(CALLS - self.calls))
+        lacks = ", ".join(sorted(SERVED - self.calls))
         lacking = f"; cannot {lacks} ({self._offers.lacking})" if lacks else ""
         left = f"; left out: {', '.join(self._options.leave_out)}" if self._options.leave_out else ""
         can = ", ".join(sorted(self.calls))
@@ -132,6 +135,10 @@ class OpenAIHttp:
             _likelihood(values, len(answer)) for values, (_, answer) in zip(self._logprobs(pairs), pairs, strict=True)
         ]
 
+    def represent(self, prompts: Sequence[Prompt], answers: Sequence[str], depths: Sequence[float]) -> "list[States]":
+        """Raise InputError: a server with OpenAI's protocol does not return hidden states."""
+        raise InputError(f"{self.describe()}; hidden states come from the engine 'transformers' alone")
+
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the beginning of `text` of at most `max_tokens` tokens, by `BYTES_PER_TOKEN` without a tokenizer."""
         if self._tokenizer is not None:
@@ -156,9 +163,9 @@ class OpenAIHttp:
     def _payload(self, prompt: Prompt) -> dict[str, Any]:
         if not self._chat:
             return {"model": self._model, "prompt": render(self._tokenizer, prompt)}
-        turns = [{"role": turn.role, "content": turn.content} for turn in prompt.turns]
+        turns = [{"role": turn.role, "content": inert(turn.content)} for turn in prompt.turns]
         if prompt.answer_start and self._offers.prefill:
-            turns.append({"role": "assistant", "content": prompt.answer_start})
+            turns.append({"role": "assistant", "content": inert(prompt.answer_start)})
             return {"model": self._model, "messages": turns} | self._offers.prefill
         return {"model": self._model, "messages": turns}
 
@@ -180,7 +187,7 @@ class OpenAIHttp:
         if isinstance(found, Refused):
             return Completion("", 0, False, found.reason)
         # Without prefill, or where a server begins its answer anew, the answer repeats the start.
-        text = found["text"].removeprefix(prompt.answer_start) if self._chat else found["text"]
+        text = found["text"].removeprefix(inert(prompt.answer_start)) if self._chat else found["text"]
         text = text if self._tokenizer is None else rendering.read_text(self._tokenizer, text)
         return Completion(text, found["tokens"], found["finished"])
 

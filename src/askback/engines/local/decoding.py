@@ -9,8 +9,9 @@ numbers, so that an answer depends on its neighbours, and on a CPU each token at
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from askback.engines.batching import LIKE, batches, common_prefix
+from askback.engines.batching import batches, common_prefix
 from askback.engines.local.kv_cache import Open, Place
+from askback.engines.local.lines import lay, to
 
 Choose = Callable[[Any, list[int], list[int]], list[int]]
 """(logits, row numbers, number of tokens sampled in each row) → the next token of each row."""
@@ -27,6 +28,7 @@ class Drawing:
         stops: tokens that end an answer.
         read: number of tokens in one pass over prompts.
         room: largest product of the number of rows sampled together and the longest of them, with its answer.
+        packed: whether prompts are read in one line (`lines.can_pack`).
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Drawing:
         stops: Sequence[int],
         read: int,
         room: int,
+        packed: bool,
     ) -> None:
         self._model, self._rows, self._choose = model, rows, choose
         self._most, self._stops, self._read, self._room = most, stops, read, room
@@ -46,6 +49,7 @@ class Drawing:
         self._waiting = sorted(range(len(rows)), key=lambda number: (len(rows[number]), rows[number]))
         # The last token of a row is no part of the prefix, as its logits are wanted.
         self._shared = min(common_prefix(rows), len(rows[self._waiting[0]]) - 1) if len(rows) > 1 else 0
+        self._packed = packed
         self._place = Place()
 
     def run(self) -> list[list[int]]:
@@ -81,30 +85,29 @@ class Drawing:
         for number in numbers:
             asking.setdefault(tuple(self._rows[number]), []).append(number)
         prompts = list(asking)
-        for batch in batches([len(prompt) - self._shared for prompt in prompts], self._read, LIKE):
+        for batch in batches([len(prompt) - self._shared for prompt in prompts], self._read, self._packed):
             read = [prompts[at] for at in batch]
-            logits, layers = self._pass([prompt[self._shared :] for prompt in read], prefix)
+            logits, layers, places = self._pass([prompt[self._shared :] for prompt in read], prefix)
             copies = [at for at, prompt in enumerate(read) for _ in asking[prompt]]
-            lengths = [len(read[at]) for at in copies]
-            opened = self._place.take_in(layers, copies, lengths, [row for prompt in read for row in asking[prompt]])
+            lengths, asked = [len(read[at]) for at in copies], [row for prompt in read for row in asking[prompt]]
+            opened = self._place.take_in(layers, [places[at] for at in copies], lengths, asked, self._shared)
             self._draw(logits[copies], opened)
 
-    def _pass(self, rows: Sequence[Sequence[int]], prefix: list[Any]) -> tuple[Any, list[Any]]:
-        """Read rows after the prefix; return the logits after each, and the layers of keys and values.
-
-        Padding is on the right, where no token of a row attends to it, so it needs no mask.
-        """
+    def _pass(self, rows: Sequence[Sequence[int]], prefix: list[Any]) -> tuple[Any, list[Any], list[tuple[int, int]]]:
+        """Read rows after the prefix; return the logits after each, layers of keys and values, and the rows' places."""
         import torch
         from transformers import DynamicCache
 
-        width = max(map(len, rows))
-        ids = torch.tensor([[*row, *[self._stops[0]] * (width - len(row))] for row in rows], device=self._model.device)
-        last = torch.tensor([[len(row) - 1] for row in rows], device=self._model.device)
+        laid = lay(rows, self._packed, self._stops[0], prefix[0].keys.shape[2] if prefix else 0)
+        last = torch.zeros_like(laid.ids, dtype=torch.bool)
+        for row, (line, column) in zip(rows, laid.places, strict=True):
+            last[line, column + len(row) - 1] = True
+        ids, places, rest = to(laid, self._model.device)
         cache = DynamicCache()
         for at, layer in enumerate(prefix):
-            cache.update(layer.keys.expand(len(rows), -1, -1, -1), layer.values.expand(len(rows), -1, -1, -1), at)
-        logits = self._model(ids, cache=cache, use_cache=True, logits_to_keep=last).logits
-        return logits[:, 0], cache.layers
+            cache.update(layer.keys.expand(len(ids), -1, -1, -1), layer.values.expand(len(ids), -1, -1, -1), at)
+        logits = self._model(ids, cache=cache, use_cache=True, logits_to_keep=last.to(ids.device), **rest).logits
+        return logits, cache.layers, places
 
     def _step(self) -> None:
         """Sample one more token for every row."""

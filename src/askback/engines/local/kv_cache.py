@@ -57,21 +57,30 @@ class Place:
             layer.lay(old)
 
     def take_in(
-        self, layers: Sequence[Any], copies: Sequence[int], lengths: Sequence[int], numbers: Sequence[int]
+        self,
+        layers: Sequence[Any],
+        places: Sequence[tuple[int, int]],
+        lengths: Sequence[int],
+        numbers: Sequence[int],
+        shared: int,
     ) -> list[Open]:
-        """Add rows that have been read: line `copies[i]` of `layers`, up to `lengths[i]`, becomes row `numbers[i]`."""
+        """Add rows that have been read: row `numbers[i]` has `lengths[i]` tokens.
+
+        The first `shared` of them begin each line of `layers`; the others begin at line and column `places[i]` after these.
+        """
         import torch
 
         if self.cache is None:
             from transformers.cache_utils import Cache
 
             self.cache = Cache(layers=[_layer()(self, one.keys, one.values) for one in layers])
-        device = layers[0].keys.device
-        line, longest = torch.tensor(copies, device=device)[:, None], max(lengths)
+        device, longest = layers[0].keys.device, max(lengths)
+        line, after, length = torch.tensor([(*place, length) for place, length in zip(places, lengths, strict=True)]).T
         # Each row's last token goes into the last column; columns before its first token are masked.
-        column = torch.arange(longest, device=device) - (longest - torch.tensor(lengths, device=device)[:, None])
-        column = column.clamp(min=0)
-        lines = slice(len(self.rows), len(self.rows) + len(copies))
+        column = (torch.arange(longest) - (longest - length[:, None])).clamp(min=0)
+        column = torch.where(column < shared, column, column + after[:, None]).to(device)
+        line = line[:, None].to(device)
+        lines = slice(len(self.rows), len(self.rows) + len(places))
         for own, read in zip(self.cache.layers, layers, strict=True):
             own.keys[lines, :, self.end - longest : self.end] = read.keys[line, :, column].transpose(1, 2)
             own.values[lines, :, self.end - longest : self.end] = read.values[line, :, column].transpose(1, 2)

@@ -7,7 +7,7 @@ from typing import Any
 
 from askback import models
 from askback.errors import AskbackError, InputError, MissingExtra
-from askback.prompts.rendering import check_template
+from askback.prompts.rendering import check_template, encode_said, spans_of
 
 
 def load(folder: Path, dtype: Any, chat_template: str = "", **how: Any) -> tuple[Any, Any]:
@@ -50,6 +50,10 @@ def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             models.tokenizer_folder(folder), local_files_only=True, trust_remote_code=False
         )
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"{folder}: has no tokenizer of the library tokenizers (tokenizer.json); use a model that has one"
+        )
     tokenizer.chat_template = models.read_chat_template(chat_template) or tokenizer.chat_template
     check_template(tokenizer, models.template_file(folder, chat_template))
     return tokenizer
@@ -57,16 +61,18 @@ def load_tokenizer(folder: Path, chat_template: str = "") -> Any:
 
 def truncate(tokenizer: Any, text: str, max_tokens: int) -> str:
     """Return the longest beginning of `text`, cut at a token's end, that encodes to at most `max_tokens`."""
-    # Not verbose: a text longer than the model's context is expected here, and needs no warning.
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    offsets = encoded["offset_mapping"]
-    if len(offsets) <= max_tokens:
+    if len(encode_said(tokenizer, text)) <= max_tokens:
         return text
-    for kept in range(max_tokens, 0, -1):
+    spans = spans_of(tokenizer, text)
+    kept = min(max_tokens, len(spans))
+    while kept > 0:
         # A character of several tokens is kept whole or not at all.
-        head = text[: min(offsets[kept - 1][1], offsets[kept][0])]
-        if len(tokenizer(head, add_special_tokens=False)["input_ids"]) <= max_tokens:
+        ends = [spans[kept - 1][1], *(start for start, _ in spans[kept : kept + 1])]
+        head = text[: min(ends)]
+        over = len(encode_said(tokenizer, head)) - max_tokens
+        if over <= 0:
             return head
+        kept -= 1 + over // 16  # hundreds over are markup, of which `encode_said` makes more tokens
     return ""
 
 

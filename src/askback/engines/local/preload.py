@@ -3,6 +3,7 @@
 Nothing is printed. What fails here fails again in the worker that needs it, where it is reported.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,11 +11,13 @@ from importlib import import_module
 
 
 def preload(*libraries: str) -> None:
-    """Import modules; an error is none here."""
+    """Import modules; an error is none here. Forked workers leave them out of the collection of garbage, which would have
+    each copy all that it looks through."""
     with _silence():
         for library in libraries:
             with suppress(Exception):
                 import_module(library)
+    gc.freeze()
 
 
 @contextmanager

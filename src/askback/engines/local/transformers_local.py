@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askback import models
-from askback.engines.batching import LIKE, Row, batches, common_prefix, continuation, shared_prefix
+from askback.engines.batching import Row, batches, common_prefix, continuation, shared_prefix
 from askback.engines.local import attention
 from askback.engines.local.decoding import Drawing
+from askback.engines.local.hidden_states import layers_at, pooled
 from askback.engines.local.kv_cache import token_bytes
+from askback.engines.local.lines import can_pack, lay, to
 from askback.engines.local.loading import load, multiplies_bfloat16, stop_tokens, truncate
 from askback.engines.local.sampling import SeededSampler, draw
 from askback.engines.protocol import CALLS, Completion, Likelihood, Sampling
@@ -26,6 +28,7 @@ from askback.prompts import read, render, render_pair
 from askback.prompts.prompt import Prompt
 
 if TYPE_CHECKING:
+    from askback.engines.protocol import States
     from askback.recipe import EngineOptions
 
 _READ_TOKENS = {"cpu": 1024, "cuda": 65536}
@@ -34,8 +37,8 @@ _DRAW_TOKENS = {"cpu": (8192, 32768), "cuda": (65536, 65536)}
 """Tokens of all rows that are sampled together: the least, and the most where their keys and values take no more than
 `_DRAW_BYTES`. Each step reads all weights, whatever the number of rows."""
 _DRAW_BYTES = 2**30
-_LOGITS = {"cpu": 2**28, "cuda": 2**30}
-"""Largest number of logits in one pass, which bounds memory whatever the vocabulary."""
+_OUTPUTS = {"cpu": 2**28, "cuda": 2**30}
+"""Largest number of logits, or of numbers in hidden states, in one pass, which bounds memory whatever the model."""
 
 
 class TransformersLocal:
@@ -76,6 +79,7 @@ class TransformersLocal:
         self._draw_tokens = options.batch_tokens or _draw_tokens(self._model, self._device)
         self._model.to(self._device)
         attention.use(self._model)
+        self._packed = can_pack(self._model)
         self._stops = stop_tokens(self._tokenizer, self._model.generation_config)
         # A checkpoint's own sampling defaults (a temperature, a repetition penalty) would be applied otherwise.
         self._model.generation_config = GenerationConfig(
@@ -126,9 +130,25 @@ class TransformersLocal:
             continuation(*render_pair(self._tokenizer, prompt, answer))
             for prompt, answer in zip(prompts, continuations, strict=True)
         ]
-        most = _LOGITS[self._device] // self._model.config.get_text_config().vocab_size
+        most = _OUTPUTS[self._device] // self._model.config.get_text_config().vocab_size
         scored = self._score(rows, min(self._read_tokens, most))
         return [Likelihood(math.fsum(values), len(values)) for values in scored]
+
+    def represent(self, prompts: Sequence[Prompt], answers: Sequence[str], depths: Sequence[float]) -> "list[States]":
+        """Return, per prompt, the pooled hidden states of its answer, stop token included, at these depths of the model."""
+        pairs = [render_pair(self._tokenizer, *pair) for pair in zip(prompts, answers, strict=True)]
+        rows = [(asked + answer, len(asked)) for asked, answer in pairs]
+        lengths = [len(ids) for ids, _ in rows]
+        self._check_lengths(lengths)
+        config = self._model.config.get_text_config()
+        most = _OUTPUTS[self._device] // (config.hidden_size * (config.num_hidden_layers + 1))
+        layers = layers_at(self._model, depths)
+        found: dict[int, States] = {}
+        for batch in batches(lengths, min(self._read_tokens, most), self._packed):
+            states = pooled(self._model, [rows[at] for at in batch], layers, self._packed, self._stops[0])
+            found.update(zip(batch, states, strict=True))
+        self._usage.count(sum(lengths))
+        return [found[at] for at in range(len(rows))]
 
     def truncate(self, text: str, max_tokens: int) -> str:
         """Return the longest beginning of `text`, cut at a token's end, that encodes to at most `max_tokens`."""
@@ -160,7 +180,7 @@ class TransformersLocal:
         with torch.inference_mode(), _float32_head(self._model) if precise else nullcontext():
             shared = shared_prefix(rows) if _can_share(self._model.config) else 0
             cache = self._read_prefix(rows[0].ids[:shared]) if shared else None
-            for batch in batches([len(row.ids) - shared for row in rows], budget, LIKE):
+            for batch in batches([len(row.ids) - shared for row in rows], budget, self._packed):
                 values = self._logprobs([rows[at] for at in batch], shared, cache)
                 scored.update(zip(batch, values, strict=True))
         self._usage.count(sum(len(row.ids) for row in rows))
@@ -176,20 +196,23 @@ class TransformersLocal:
         return Cache(layers=[_shared_layer()(layer.keys, layer.values) for layer in filled.layers])
 
     def _logprobs(self, rows: list[Row], shared: int, cache: Any) -> list[list[float]]:
-        """Run one batch. Padding is on the right, where no wanted token attends to it, so it needs no mask."""
+        """Run one batch."""
         import torch
 
-        width = max(len(row.ids) for row in rows) - shared
-        ids = torch.tensor([row.ids[shared:] + [self._stops[0]] * (width + shared - len(row.ids)) for row in rows])
-        wanted = [[at, position - shared, token] for at, row in enumerate(rows) for position, token in row.wanted]
+        laid = lay([row.ids[shared:] for row in rows], self._packed, self._stops[0], shared)
+        wanted = [
+            [line, column + position - shared, token]
+            for row, (line, column) in zip(rows, laid.places, strict=True)
+            for position, token in row.wanted
+        ]
         at, position, token = torch.tensor(wanted, dtype=torch.long).reshape(-1, 3).T
-        keep = torch.zeros_like(ids, dtype=torch.bool)
+        keep = torch.zeros_like(laid.ids, dtype=torch.bool)
         keep[at, position] = True
         # Logits of the kept positions come as one flat list; this is the index of each.
         place = (keep.flatten().cumsum(0) - 1).view_as(keep)[at, position]
-        logits = self._model(
-            ids.to(self._device), cache=cache, use_cache=False, logits_to_keep=keep.to(self._device)
-        ).logits
+        ids, _, rest = to(laid, self._device)
+        keep = keep.to(self._device)
+        logits = self._model(ids, cache=cache, use_cache=False, logits_to_keep=keep, **rest).logits
         values = iter(_pick(logits, place.to(self._device), token.to(self._device)))
         return [[next(values) for _ in row.wanted] for row in rows]
 
@@ -201,7 +224,14 @@ class TransformersLocal:
             return list(draw(logits, sampling.top_p, [seeds[number] for number in numbers], drawn).tolist())
 
         return Drawing(
-            self._model, rows, choose, sampling.max_new_tokens, self._stops, self._read_tokens, self._draw_tokens
+            self._model,
+            rows,
+            choose,
+            sampling.max_new_tokens,
+            self._stops,
+            self._read_tokens,
+            self._draw_tokens,
+            self._packed,
         ).run()
 
     def _draw_padded(self, rows: list[list[int]], sampling: Sampling, seeds: list[int]) -> list[list[int]]:

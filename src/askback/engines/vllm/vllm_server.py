@@ -1,17 +1,20 @@
 """A vLLM server of the run: started on a checkpoint, in the environment of its command, and asked as any other server.
 
 There is one server at a time, started by the process that runs the steps and shared by its workers and by following steps
-with the same model. It ends before a training, with the run, and with the run's process however that dies (guard.py). It
-listens on this machine only, and needs a key made for it.
+with the same model; on a Ray cluster each worker has one of its own (in_worker.py). It ends before a training, with the
+run, and with the process that started it, however that dies (guard.py). It listens on its machine only, and needs a key
+made for it.
 """
 
 import json
+import logging
 import os
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
@@ -23,6 +26,7 @@ from askback.engines import guard
 from askback.errors import InputError
 from askback.recipe import EngineOptions, Resources
 
+logger = logging.getLogger(__name__)
 KEY_VARIABLE = "ASKBACK_VLLM_KEY"
 """Environment variable that holds, for worker processes, a random key."""
 NAME = "askback"
@@ -30,6 +34,13 @@ SAY_EVERY = 10.0
 """Seconds between two messages while a server starts."""
 TAIL = 12
 """Number of lines of the log in an error."""
+LOGS = "server*.log"
+"""The files, in the folder of the step that starts a server, with the output of servers, also during later steps."""
+
+
+def log_name(worker: str = "") -> str:
+    """Return the name of a server's log: of the run's one server, or of a worker's own."""
+    return LOGS.replace("*", worker and f"-{worker}")
 
 
 class Server:
@@ -50,6 +61,7 @@ class Server:
         models.check_model(folder, chat_template)
         os.environ.setdefault(KEY_VARIABLE, secrets.token_hex(16))
         self.folder, self.log, self._ready_s, self._port = folder, log, options.ready_s, _free_port()
+        self._closed = False
         self.url = f"http://127.0.0.1:{self._port}/v1"
         command = command_line(folder, options, self._port)
         if shutil.which(command[0]) is None:
@@ -75,8 +87,20 @@ class Server:
     def close(self) -> None:
         """End the server and all processes that it started."""
         assert self._process.stdin is not None
+        self._closed = True
         self._process.stdin.close()
         self._process.wait()
+
+    def on_death(self, act: Callable[[], object]) -> None:
+        """Call `act`, in a thread, if the server ends before it is closed."""
+
+        def watch() -> None:
+            status = self._process.wait()
+            if not self._closed:
+                logger.error("%s: vLLM ended (status %s):\n%s", self.folder, status, self._tail(TAIL))
+                act()
+
+        threading.Thread(target=watch, daemon=True).start()
 
     def _wait(self, say: Callable[[str], None]) -> None:
         began = shown = time.monotonic()
@@ -154,10 +178,11 @@ class Serving:
     ) -> Resources:
         """Return the resources of a step with the engine of its role, after starting the server if that is one of ours.
 
-        A step that asks no model, such as a training, needs the memory: it ends the server.
+        A step that asks no model, such as a training, needs the memory: it ends the server. On a cluster, workers start
+        their own.
         """
         options = resources.engine_for(role)
-        if not role or options.kind != "vllm_server":
+        if not role or options.kind != "vllm_server" or resources.executor == "ray":
             self.close()
             return resources.model_copy(update={"engine": options})
         model = inputs["model"]

@@ -1,4 +1,4 @@
-"""Exporters: one record each, in the file that is called like it."""
+"""Exporters: one record each, in the file of its name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,19 +15,24 @@ FormatName = Literal[
 ]
 FORMATS = table("askback.export.exporters", FormatName, "EXPORTER")
 
+PREFERENCE = "preference"
+"""A form of the pairs that a judge prefers to others, which few runs have; those of `FORMATS` hold the data of any run."""
+
 
 @dataclass(frozen=True)
 class Exporter:
     """A form that training tools read, and the configuration with which they read it."""
 
     row: Callable[[Example], dict[str, Any]]
-    """What a pair is written as, beside its provenance."""
+    """Returns a pair's columns, without those of its provenance."""
     columns: dict[str, tuple[str, ...]]
-    """Its columns: plain text, or a list of turns with these fields."""
+    """Name → fields of the turns that the column lists, () if the column is text."""
     as_pair: tuple[str, str] | None = None
-    """The instruction and the output in Python, of a `row` that TRL is to be shown as a prompt and its completion."""
+    """Python expressions for the instruction and the output of a row, from which TRL gets a prompt and its completion."""
     axolotl: dict[str, Any] | None = None
     """An entry of Axolotl's `datasets`, less its path; None if it cannot read the form."""
+    trainer: Literal["SFT", "DPO"] = "SFT"
+    """Which of TRL's trainers reads it."""
     llama_factory: dict[str, Any] | None = None
     """An entry of LLaMA-Factory's dataset_info.json, less its file; None if it cannot read the form."""
 
@@ -38,5 +43,5 @@ def exporter(format: str) -> Exporter:
     Raises:
         RecipeError: there is none.
     """
-    found: Exporter = lookup(FORMATS, format, "export format")
+    found: Exporter = lookup({**FORMATS, PREFERENCE: f"{__name__}.{PREFERENCE}:EXPORTER"}, format, "export format")
     return found

@@ -18,7 +18,7 @@ MORE = ("input", "context")
 
 
 def read_pairs(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
-    """Read rows that hold a pair in columns, or turns, recognised by their fields.
+    """Read rows that hold a pair in columns, or in each of their `instances`, or turns, recognised by their fields.
 
     A row's `licence` and `language` are kept. A non-empty `input` or `context` follows the instruction after a blank line,
     as JSON where it is no text; a system text precedes it.
@@ -29,7 +29,16 @@ def read_pairs(rows: Rows, language: str) -> Iterator[Pair | Rejection]:
         elif why := _other_format(row):
             yield broken(where, why)
         else:
-            yield from _read(where, {str(name).lower(): value for name, value in row.items()})
+            for one in _instances({str(name).lower(): value for name, value in row.items()}):
+                yield from _read(where, one)
+
+
+def _instances(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each of the `instances` of a task of Self-Instruct, or the row itself."""
+    found = row.get("instances")
+    if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+        return [row]
+    return [{**{name: row[name] for name in row if name != "instances"}, **one} for one in found]
 
 
 def _read(where: str, row: dict[str, Any]) -> Iterator[Pair | Rejection]:

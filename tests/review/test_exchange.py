@@ -1,0 +1,78 @@
+"""Pairs go out to Argilla and Label Studio and come back with labels; what is taken in twice counts once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback.curate.label_file import NAME, read_labels
+from askback.errors import RecipeError
+from askback.execution.run import Run
+from askback.recipe import RecipeFile
+from askback.seed.load import load_seed
+from tests.commands import askback, one_error
+from tests.review.runs import JUDGE, candidate, write_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run", [candidate(n) for n in range(12)])
+
+
+def answered(format: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what comes back when every pair has four stars of five."""
+    if format == "argilla":
+        return [row | {"responses": {"label": [{"value": 4, "user_id": "eve"}]}} for row in rows]
+    result = [{"type": "rating", "from_name": "label", "to_name": "output", "value": {"rating": 4}}]
+    annotations = [{"completed_by": {"email": "eve"}, "result": result, "was_cancelled": False}]
+    return [row | {"annotations": annotations} for row in rows]
+
+
+@pytest.mark.parametrize("format", ["argilla", "label-studio"])
+def test_out_and_back(format: str, run: Path, tmp_path: Path) -> None:
+    out, back = tmp_path / "out.json", tmp_path / "back.json"
+    said = askback("review", run, "--out", out, "--format", format, "--pairs", 8)
+    assert said.stdout == f"8 pairs in {out}\n"
+    assert JUDGE not in out.read_text() and "score" not in out.read_text()
+    one_error(askback("review", run, "--out", out), 3)
+    back.write_text(json.dumps(answered(format, json.loads(out.read_text()))))
+    assert askback("review", run, "--labels", back).stdout.startswith(f"8 labels added to {run / NAME}\n")
+    assert "0 labels added" in askback("review", run, "--labels", back).stdout
+    found = read_labels(run / NAME)
+    assert {(by, event.given) for (by, _), event in found.standing.items()} == {("eve", "4")}
+    assert len(found.standing) == 8
+    assert json.loads(askback("review", run, "--json").stdout)["people"] == {"eve": 8}
+
+
+def test_comparisons_are_taken_in(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "compared.jsonl"
+    rows = [{"instruction": "Why?", "output_1": "So.", "output_2": f"No {n}.", "preference": n} for n in (1, 2)]
+    path.write_text("\n".join(map(json.dumps, [*rows, {**rows[0], "preference": "tie", "output_2": "Yes."}])))
+    assert "3 labels added" in askback("review", run, "--labels", path, "--as", "eve").stdout
+    assert sorted(event.given for event in read_labels(run / NAME).comparisons.values()) == ["left", "right", "tie"]
+
+
+def test_labels_may_come_before_the_run(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{n}?", "response": "So.", "rating": n} for n in (1, 3, 5)]
+    (tmp_path / "mine.json").write_text(json.dumps(rows))
+    assert "3 labels added" in askback("review", tmp_path / "runs/new", "--labels", tmp_path / "mine.json").stdout
+    recipe = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [{"format": "installed-docs"}]}}
+    tree = {"name": "new", "recipe": recipe, "resources": {"runs": str(tmp_path / "runs")}}
+    with Run(RecipeFile.model_validate(tree)) as begun:
+        begun.step("seed", load_seed, begun.file.recipe.seed)
+    assert sorted(event.level for event in read_labels(begun.folder / NAME).standing.values()) == [1, 3, 5]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").write_text("mine")
+    one_error(askback("review", tmp_path / "mine", "--labels", tmp_path / "mine.json"), 3)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_what_cannot_be_is_said_in_one_line(run: Path, tmp_path: Path) -> None:
+    said = one_error(askback("review", run, "--out", tmp_path / "x", "--format", "prodigy"), RecipeError.exit_code)
+    assert "argilla and label-studio" in said
+    (tmp_path / "bad.csv").write_text("instruction,output,label\na,b,7\n")
+    assert "go from 7 to 7" in one_error(askback("review", run, "--labels", tmp_path / "bad.csv"), 3)
+    (tmp_path / "bad.csv").write_text("instruction,output,label\na,,good\nc,,bad\n")
+    assert "and 1 rows more" in one_error(askback("review", run, "--labels", tmp_path / "bad.csv"), 3)
+    assert not (run / NAME).exists()
