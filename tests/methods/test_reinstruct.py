@@ -17,7 +17,7 @@ from askback.plan import Plan
 from askback.recipe import EngineOptions, Engines, PostFilters, RecipeFile
 from askback.recipe import Recipe as RecipeOptions
 from askback.records import Example
-from askback.report.html import write_report
+from askback.report.html import OPENING, write_report
 from askback.rewrite.answer import read_answer
 from askback.rewrite.post_filters import answer_fault, question_fault
 from askback.rewrite.write import Written
@@ -139,8 +139,9 @@ def looked_at(folder: Path, here: Path, kept: dict[str, Example]) -> None:
     assert "a model trained to answer from a text, prompt answer-" in card and "a model rewrote" in card
     write_report([folder], here / "report.html")
     page = (here / "report.html").read_text()
-    one = next(iter(kept.values()))
-    assert "before it was rewritten" in page and page.count(one.original[:200]) >= 2 and "unseen" in page
+    times = [page.count(one.original[:200]) for one in kept.values()]
+    assert min(times) >= 1 and sum(count > 1 for count in times) >= OPENING, "all below, some at the top too"
+    assert "before it was rewritten" in page and "unseen" in page
 
 
 def test_without_grounding_every_answer_that_passes_the_papers_rules_is_kept(tmp_path: Path, tiny_model: Path) -> None:
