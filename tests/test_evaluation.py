@@ -67,6 +67,15 @@ def test_a_run_evaluated(made_run: Path, tmp_path: Path) -> None:
     assert more["losses"].keys() == found["losses"].keys()
 
 
+def test_it_stops_at_a_limit_and_goes_on(made_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "set.json").write_text(json.dumps([{"instruction": f"What of {n}?"} for n in range(9)]))
+    asked = ("evaluate", made_run, "--prompts", tmp_path / "set.json")
+    stopped = askback(*asked, "--max-tokens", 1)
+    assert "stopped at max-tokens 1" in one_error(stopped, 11)
+    assert "set.json: the judge compares 18 times, some " in stopped.stderr
+    assert askback(*asked).returncode == 0
+
+
 def test_the_command(made_run: Path, tmp_path: Path) -> None:
     shown = askback("evaluate", made_run, "--prompts", "held-out", "--limit", 2, "--max-new-tokens", 8)
     assert shown.returncode == 0, shown.stderr

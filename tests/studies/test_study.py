@@ -1,6 +1,7 @@
 """A study trains sets at equal steps with several seeds, measures them on both sides, and a second call makes nothing."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -14,10 +15,13 @@ from askback.errors import BudgetReached, InputError, RecipeError
 from askback.evaluate.fit import fit_log
 from askback.evaluate.options import Subset
 from askback.execution.budget import Budget
+from askback.execution.forecast import CHARS_PER_TOKEN, Ruler
 from askback.execution.identity import recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
 from askback.execution.step import Step
+from askback.prompts import pairwise
+from askback.recipe import EngineOptions
 from askback.records import Candidate, Example, Loss
 from askback.report.pictures import write_figures
 from askback.studies import study as studies
@@ -173,6 +177,26 @@ def test_the_plan_of_a_study(made_run: Path) -> None:
         "own M_0"
     )
     assert "made already" not in planned(made_run, Study(seeds=4, steps=3))
+
+
+def test_the_plan_of_a_study_has_its_judge_and_its_price(made_run: Path, tmp_path: Path) -> None:
+    rows = [{"instruction": "a" * 42, "output": "b" * 420}, {"instruction": "c" * 42}]
+    (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    engine = EngineOptions(
+        kind="openai_http",
+        url="http://127.0.0.1:9/v1",
+        usd_per_million_prompt_tokens=3,
+        usd_per_million_output_tokens=5,
+    )
+    words = planned(made_run, Study(seeds=2, prompts=str(tmp_path / "asked.jsonl"), judge_engine=engine))
+    around = Ruler().prompt(pairwise("", "", "")) + 42 / CHARS_PER_TOKEN
+    # 8 trainings; each prompt in two orders, with two answers of 100 tokens, or of 512 where no reference tells.
+    read = 8 * 2 * (2 * around + 2 * 100 + 2 * 512)
+    usd = (3 * read + 5 * 8 * 4 * 64) / 1e6
+    found = re.search(r"compares 32 times, some ([\d,]+) tokens read and at most 2,048 written, ([\d.]+) USD", words)
+    assert found, words
+    assert float(found[1].replace(",", "")) == pytest.approx(read, abs=8)
+    assert float(found[2]) == pytest.approx(usd, abs=0.005)
 
 
 @pytest.mark.usefixtures("untrained")

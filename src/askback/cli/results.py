@@ -194,11 +194,15 @@ def evaluate(
     lm_eval_python: Annotated[
         str, typer.Option(help="Python of the environment that has lm-eval, if not this one.", metavar="PATH")
     ] = "",
+    max_hours: MaxHours = None,
+    max_tokens: MaxTokens = None,
+    max_usd: MaxUsd = None,
     as_json: Json = False,
 ) -> None:
     """Measure a run's models and data: held-out loss, win rates, data statistics, benchmarks."""
     from askback.evaluate.benchmarks import PAPER
     from askback.evaluate.options import Answering, Benchmarks, Questions
+    from askback.execution.budget import Budget
     from askback.execution.on_disk import reading
     from askback.execution.progress import Progress
     from askback.report.evaluation_view import show_evaluation
@@ -221,7 +225,7 @@ def evaluate(
         benchmarks=wanted,
     )
     with stopping():
-        found = evaluation.evaluate(run, questions, Progress())
+        found = evaluation.evaluate(run, questions, Progress(), Budget(max_hours, max_tokens, max_usd))
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return

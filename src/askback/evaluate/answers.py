@@ -39,6 +39,11 @@ def read_prompts(step: Step, options: PromptFile) -> Records[EvalPrompt]:
 
     An Alpaca or Self-Instruct row's input follows its instruction after a blank line. Duplicate prompts count once.
     """
+    return step.write(EvalPrompt, [prompts_of(options)])
+
+
+def prompts_of(options: PromptFile) -> Outcome[EvalPrompt]:
+    """Return the prompts of a file."""
     outcome, seen = Outcome[EvalPrompt](), set[str]()
     for where, row in read_rows(Path(options.path)):
         if len(outcome.kept) == options.limit:
@@ -52,7 +57,7 @@ def read_prompts(step: Step, options: PromptFile) -> Records[EvalPrompt]:
             seen.add(normal(instruction))
             asked = (Message("user", instruction),)
             outcome.keep("prompts", prompt(asked, _reference(row), Provenance(where, options.path)))
-    return step.write(EvalPrompt, [outcome])
+    return outcome
 
 
 @recorded(version=2)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from askback import prompts as words
-from askback.engines.preference import read_verdicts
+from askback.engines.preference import REPLY_TOKENS, read_verdicts
+from askback.engines.usage import Tokens
 from askback.engines.worker_context import WorkerContext
 from askback.evaluate.length_control import LengthControlled, length_controlled
 from askback.evaluate.options import Judging
+from askback.execution.forecast import Pair, Ruler
 from askback.execution.identity import Model, recorded
 from askback.execution.outcome import Outcome
 from askback.execution.shards import Records
@@ -44,6 +46,19 @@ def compare(
     ids = _id(models.values()), _id(others.values())
     work = partial(compare_piece, options, step.resources, model, ids)
     return step.map(work, pieces, Comparison, "prompts")
+
+
+def judging_tokens(prompts: Sequence[Pair], options: Judging, most: int) -> Tokens:
+    """Return about how many tokens a judge takes to compare two models' answers to these prompts, in both orders.
+
+    Answers are taken to be as long as the prompts' references, or, where there is none, `most` tokens, the largest number.
+    A verdict counts with the largest number of tokens of a written one.
+    """
+    ruler, read = Ruler(), 0.0
+    for asked, reference in prompts:
+        length = min(ruler.text(reference) if reference else most, most, options.max_output_tokens)
+        read += ruler.prompt(words.pairwise(asked, "", "")) + 2 * length
+    return Tokens(round(2 * read), 2 * len(prompts) * REPLY_TOKENS)
 
 
 def _id(answers: Iterable[Answer]) -> str:

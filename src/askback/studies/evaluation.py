@@ -23,6 +23,7 @@ from askback.evaluate.options import (
 )
 from askback.evaluate.pairwise import WinRate, compare, win_rate
 from askback.evaluate.rouge import compare_with_references
+from askback.execution.budget import Budget
 from askback.execution.on_disk import read_json, reading
 from askback.execution.progress import Progress
 from askback.execution.run import Run
@@ -32,6 +33,7 @@ from askback.recipe import SeedSource
 from askback.records import Answer, EvalPrompt, Loss
 from askback.seed.load import load_pairs
 from askback.studies.description import describe
+from askback.studies.judging import asked_of, judging
 from askback.studies.run_folder import RunFolder, look, metrics, side_by_side
 from askback.studies.sides import HELD_OUT, compared
 
@@ -42,12 +44,15 @@ FEW_PROMPTS = 100
 """Number of prompts below which a win rate near 50 has a standard error of over 5 points."""
 
 
-def evaluate(folder: Path, questions: Questions, progress: Progress | None = None) -> dict[str, Any]:
+def evaluate(
+    folder: Path, questions: Questions, progress: Progress | None = None, budget: Budget | None = None
+) -> dict[str, Any]:
     """Answer the questions; return all results so far, which are also in ``evaluate/summary.json``.
 
     Raises:
-        RecipeError: the run has no such model.
+        RecipeError: the run has no such model, or the budget limits money and there is no price.
         InputError: this is no run folder, or a file is missing.
+        BudgetReached: a limit is reached; the same call goes on.
     """
     made = look(folder)
     model = questions.model or made.result
@@ -60,10 +65,12 @@ def evaluate(folder: Path, questions: Questions, progress: Progress | None = Non
     for name in ours:
         made.model(name)
     found: dict[str, Any] = {kind: {} for kind in ("losses", *BY_MODEL)}
-    with made.inside("evaluate", progress, questions.judge_engine) as run:
+    with made.inside("evaluate", progress, questions.judge_engine, budget=budget) as run:
         found["losses"][HELD_OUT] = compared(recorded_losses(made))
         for source in questions.pairs:
             found["losses"][Path(source.path).name] = compared(_losses_on(source, made, run))
+        for name in questions.prompts:
+            _say_judging(name, len({*baselines} - {model}), questions, made, run)
         for name in questions.prompts:
             _answered(name, model, baselines, questions, made, run, found)
         for name in ours if questions.benchmarks else []:
@@ -97,6 +104,13 @@ def _described(questions: Questions, made: RunFolder, run: Run) -> dict[str, Any
     inputs = {key: made.records(name) for key, name in steps.items() if name in made.steps}
     options = Describing(prompts=tuple(name for name in questions.prompts if name != HELD_OUT))
     return metrics(side_by_side(run, "data", describe, options, **inputs))
+
+
+def _say_judging(name: str, models: int, questions: Questions, made: RunFolder, run: Run) -> None:
+    if models:
+        asked, resources = asked_of(name, questions.limit, made), run.file.resources
+        words = judging(asked, models, questions.answering.max_new_tokens, resources.engine_for("compare"), resources)
+        run.progress.say(f"{name}: {words}")
 
 
 def _answered(

@@ -25,6 +25,7 @@ from askback.methods import names
 from askback.recipe import EngineOptions, Training
 from askback.records import Loss
 from askback.studies.comparisons import WIN_RATE, Arm, Result, comparisons, summary
+from askback.studies.judging import asked_of, judging
 from askback.studies.run_folder import RunFolder, look, side_by_side
 from askback.studies.sets import BESIDE, M0, draw_of, file_of, pairs_of
 from askback.studies.sides import DOCUMENTS, HELD_OUT, title
@@ -56,6 +57,11 @@ class Study:
     """Largest number of prompts of the win rate."""
     judge_engine: EngineOptions | None = None
     """As `Questions.judge_engine`."""
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether win rates are measured."""
+        return bool(self.judge or self.judge_engine)
 
 
 def study(
@@ -112,6 +118,10 @@ def planned(folder: Path, wanted: Study) -> str:
     arms = arms_of(wanted, made)
     count = len(arms) * wanted.seeds
     words = f"{count:,} trainings: {len(arms)} sets and sizes, {wanted.seeds} seeds"
+    if wanted.asks_judge:
+        engine = wanted.judge_engine or made.file.resources.engine_for("compare")
+        asked = asked_of(wanted.prompts, wanted.limit, made)
+        words += f"; {judging(asked, count, Answering().max_new_tokens, engine, made.file.resources)}"
     if M0 not in made.steps:
         return words
     record = step_record(made.folder / M0)
@@ -142,8 +152,8 @@ def _result(arm: Arm, wanted: Study, made: RunFolder, run: Run) -> Result:
     if model is None:
         own = ""
         model = side_by_side(run, f"train-{arm.stem}", train_forward, options, base=made.base, examples=examples)
-    asked = bool(wanted.judge or wanted.judge_engine)
-    return Result(_losses(arm, own, model, wanted, made, run), _won(arm, model, wanted, made, run) if asked else {})
+    losses = _losses(arm, own, model, wanted, made, run)
+    return Result(losses, _won(arm, model, wanted, made, run) if wanted.asks_judge else {})
 
 
 def _own(arm: Arm, made: RunFolder) -> str:
