@@ -88,7 +88,7 @@ def recipe(size: Size, name: str, base: str, data: Path, work: Path, chat_templa
             "score": {"scorers": ["ifd", "whole"], "max_output_tokens": 1024},
             "select": {"top_fraction": 0.25},
             "evaluate": {
-                "max_tokens": 1024,
+                "max_tokens": min(1024, 2 * size.max_tokens),
                 "tags": [],
                 "sets": [
                     {"name": "self-instruct-175", "path": str(data / "seed/self_instruct_seed_175.jsonl.gz")},

@@ -8,6 +8,7 @@ from askback.augment.write import Ask, Writing, ask_backward, write_piece
 from askback.curate.score import score_piece
 from askback.engines import Offer, kind_of
 from askback.engines.http.blame import hint
+from askback.engines.order import check_order
 from askback.engines.protocol import Server
 from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
@@ -20,6 +21,8 @@ from askback.records import UNSCORED, Answer, Candidate, EvalPrompt, Example, Me
 from askback.rewrite.answer import ANSWERING
 from askback.rewrite.write import REWRITING, rewrite_piece
 
+DECIDING = ("score", "compare")
+"""Roles whose probabilities decide something."""
 CHARS_PER_TOKEN = 4
 SENTENCE = "The keeper of the harbour writes down each evening which boats came in, and what they carried. "
 TRIAL = Provenance("trial", language="en")
@@ -30,7 +33,8 @@ def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ASKED) -> list[Offer]
     """Ask each server that these roles have one or two questions as the run will put them; return what it offers.
 
     Raises:
-        InputError: one cannot be reached, refuses what a run sends, or answers with nothing; in its own words.
+        InputError: one cannot be reached, refuses what a run sends, or answers with nothing, in its own words; or the
+            probabilities by which something is chosen depend on the order of the prompts.
         RecipeError: a scorer needs what its server does not offer.
     """
     found = []
@@ -46,7 +50,9 @@ def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ASKED) -> list[Offer]
                     f"engines.{role}: {options.url}: answers a trial as the run will ask it with nothing of use: {why}."
                     f"{hint(why)}"
                 )
-            found.append(Offer(role, f"{role}: {engine.describe()}", engine.calls))
+            order = check_order(engine, worker, options.max_order_shift, options.url) if role in DECIDING else ""
+            words = "; ".join(filter(None, (f"{role}: {engine.describe()}", order)))
+            found.append(Offer(role, words, engine.calls))
     return found
 
 

@@ -54,6 +54,10 @@ class EngineOptions(Options):
     """HTTP statuses with which the server refuses the content of a record, as a content filter does: such records fail one
     by one, whatever their number. Other refusals in a row, or the refusal of a plain question, stop the run. 200 stands
     for an answer that is withheld or holds no text."""
+    max_order_shift: Annotated[float, Field(ge=0)] = 0.02
+    """Only a server that scores: how far an expected level from 1 to 5 may differ when the same prompts are asked in
+    another order; a mean log-probability may by a quarter of that, in nats a token. A server that differs by more is
+    refused."""
     command: Annotated[tuple[str, ...], Field(min_length=1)] = ("vllm", "serve")
     """Only `vllm_server`: the command that starts it. {model} in it stands for the model's folder, which otherwise is
     appended."""

@@ -6,12 +6,16 @@ one beside itself, on the GPUs that Ray gave it, and the guard ends it with the 
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from socket import gethostname
 
 from askback.engines.http.openai_http import OpenAIHttp
+from askback.engines.order import check_order
+from askback.engines.protocol import Likelihood
 from askback.engines.vllm.vllm_server import Server, connected, log_name
 from askback.engines.worker_context import WorkerContext
+from askback.prompts.prompt import Prompt
 from askback.recipe import EngineOptions
 
 logger = logging.getLogger(__name__)
@@ -23,8 +27,10 @@ class Vllm(OpenAIHttp):
     Where `options` name no running server, the worker starts one, which ends with its model (`WorkerContext.close`). If
     that server ends before, so does this process: the piece goes to another worker, as when a worker dies.
 
+    Before it first answers with probabilities, it is tried in two orders (order.py).
+
     Raises:
-        InputError: the server does not start; with the end of its log.
+        InputError: the server does not start, with the end of its log; or its probabilities depend on the order.
     """
 
     def __init__(
@@ -38,3 +44,19 @@ class Vllm(OpenAIHttp):
             server.on_death(lambda: os._exit(1))
             options = connected(options, server)
         super().__init__(model_folder, options, chat_template, worker)
+        self._worker: WorkerContext | None = worker
+
+    def choose(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[list[float]]:
+        """As in `OpenAIHttp`."""
+        self._try_orders()
+        return super().choose(prompts, choices)
+
+    def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[Likelihood]:
+        """As in `OpenAIHttp`."""
+        self._try_orders()
+        return super().loglikelihood(prompts, continuations)
+
+    def _try_orders(self) -> None:
+        if self._worker is not None:
+            worker, self._worker = self._worker, None
+            logger.warning(check_order(self, worker, self._options.max_order_shift, self._options.url))
