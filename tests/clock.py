@@ -8,8 +8,8 @@ from collections.abc import Callable
 def ends_within(seconds: float, work: Callable[[], object], tries: int = 4) -> bool:
     """Return whether one of a few tries of `work` took less than this CPU time.
 
-    The bounds are twenty times and more what it takes on an idle machine, and still a shared core at its worst can miss one:
-    what is quadratic misses them all. What earlier tests left in memory is not collected on the time of the work.
+    The bounds are twenty times and more what it takes on an idle machine, and still a shared core at its worst can miss
+    one: what is quadratic misses them all. What earlier tests left in memory is not collected on the time of the work.
     """
     gc.collect()
     gc.freeze()
