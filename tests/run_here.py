@@ -5,10 +5,12 @@ import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from unittest import mock
 
 from askback import owned
+from askback.engines.usage import Tokens
 from askback.engines.worker_context import WorkerContext
 from askback.errors import Interrupted
 from askback.execution import step
@@ -33,7 +35,13 @@ def run_here(
 
     What a worker gets and returns is pickled, as on its way to a process and back, and what is printed goes to the log.
     """
-    worker = WorkerContext(on_report, drain.asked.is_set)
+    one_by_one = Lock()  # an engine may report from threads
+
+    def report(records: int, tokens: Tokens) -> None:
+        with one_by_one:
+            on_report(records, tokens)
+
+    worker = WorkerContext(report, drain.asked.is_set)
     try:
         for piece in pieces:
             if drain.asked.is_set():

@@ -2,19 +2,26 @@
 
 import hashlib
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
 from askback import owned
+from askback.augment.write import write_instructions
 from askback.engines.usage import Tokens
 from askback.errors import BudgetReached, RecipeError
 from askback.execution.budget import TIMINGS, Budget, Meter, Spending, Spent, cost, spent_in
+from askback.execution.identity import Model
 from askback.execution.processes import Drain
 from askback.execution.run import Run, redo
-from askback.recipe import RecipeFile, Resources, Select
+from askback.recipe import Augment, RecipeFile, Resources, Select
 from tests.commands import askback
+from tests.engines import paid_run
+from tests.engines.fault_server import FaultServer
+from tests.engines.served import Body, rating
 from tests.execution.test_step import make, sift
 from tests.execution.test_step import recipe as small
 from tests.test_smoke_run import write_inputs
@@ -81,6 +88,39 @@ def test_hours_stop_a_run_in_the_middle_of_a_step(
     monkeypatch.setenv("SIFT_SECONDS", "0")
     with Run(small(tmp_path), budget=Budget(hours=1)) as run:
         assert len(run.step("sift", sift, Select(top_n=1), segments=segments)) == 15
+
+
+def test_a_limit_stops_between_two_requests_and_what_is_paid_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker_processes: None
+) -> None:
+    """A piece of work is sixteen requests, and may be a thousand."""
+    monkeypatch.setenv("PLANTED", "sk-planted")
+    monkeypatch.setattr(paid_run, "SEGMENTS", 16)
+    asked: Counter[str] = Counter()
+
+    def answer(path: str, payload: Body) -> tuple[int, Body]:
+        asked.update(re.findall(r"Text number \d+", str(payload)))
+        return rating(path, payload)
+
+    with FaultServer(answer, delay=0.3) as server:
+        tree = paid_run.recipe(tmp_path, server.url).as_written()
+        tree["resources"]["workers"] = 1
+        tree["resources"]["engines"]["augment"]["concurrency"] = 1
+        file = RecipeFile.model_validate(tree)
+
+        def write(budget: Budget) -> int:
+            with Run(file, budget=budget) as run:
+                segments = run.step("segments", paid_run.make, Select(top_n=1))
+                base = Model(Path(), "base", "base")
+                return len(run.step("ask", write_instructions, Augment(), model=base, segments=segments))
+
+        with pytest.raises(BudgetReached, match="stopped at max-tokens 1: "):
+            write(Budget(tokens=1))
+        assert 1 <= len(asked) < 10, "the rest of the piece is not asked for"
+        assert spent(tmp_path / "run").output >= 7 * len(asked)
+        assert write(Budget()) == 16
+        assert asked == {f"Text number {number}": 1 for number in range(16)}, "nothing is paid for twice"
+        assert spent(tmp_path / "run").output >= 7 * 16
 
 
 def test_what_is_spent_is_on_disk_at_once(tmp_path: Path) -> None:

@@ -30,5 +30,6 @@ class Usage:
 
     def take(self) -> Tokens:
         """Return the tokens counted since the last call."""
-        before, self._taken = self._taken, self.total
-        return Tokens(self._taken.prompt - before.prompt, self._taken.output - before.output)
+        with self._lock:
+            before, self._taken = self._taken, self.total
+            return Tokens(self._taken.prompt - before.prompt, self._taken.output - before.output)

@@ -1,5 +1,6 @@
 """The context of a worker process that a piece of work gets; no module holds any of it."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,13 +16,16 @@ from askback.lookup import load
 if TYPE_CHECKING:
     from askback.recipe import EngineOptions
 
+REPORT_SECONDS = 0.5
+"""Time between two reports of tokens within a piece of work."""
+
 
 class WorkerContext:
     """A worker's reports, stop flag, token count, cached answers, and its one loaded model.
 
     Args:
         send: takes each report: the number of records done since the last one, and their tokens.
-        stopping: returns whether the user asked to stop, for long work that can save a checkpoint.
+        stopping: returns whether the run is asked to stop, by the user or a limit, for work that loses nothing by it.
     """
 
     def __init__(
@@ -39,12 +43,20 @@ class WorkerContext:
         """What its model holds open, closed with it."""
         self.idle: list[Any] = []
         """Child processes that are kept for the next piece (corpus/apart.py)."""
+        self._reported = 0.0
         self._asked: Any = None
         self._engine: Engine | None = None
 
     def report(self, records: int, trained: int = 0) -> None:
         """Report `records` more as done, with the tokens trained on and those of engines since the last report."""
         self._send(records, self.usage.take()._replace(train=trained))
+
+    def report_tokens(self) -> None:
+        """Report the tokens of engines since the last report, at most once in `REPORT_SECONDS`. Thread-safe."""
+        now = time.monotonic()
+        if now - self._reported > REPORT_SECONDS:
+            self._reported = now
+            self.report(0)
 
     def engine(self, options: "EngineOptions", model: str, chat_template: str = "") -> Engine:
         """Return the engine of `options.kind` with `model` (a folder) loaded; a process holds one model, loaded once.

@@ -25,7 +25,10 @@ TIMINGS = "timings.jsonl"
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits on what a run may spend over all its attempts; None is no limit. Work in flight is finished beyond them."""
+    """Limits on what a run may spend over all its attempts; None is no limit.
+
+    What is in flight is finished beyond them: of servers the requests, else the pieces of work.
+    """
 
     hours: float | None = None
     """Hours of wall time of all steps."""

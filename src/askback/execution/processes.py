@@ -120,7 +120,8 @@ def run_pieces(
             while not reports.empty():
                 on_report(*reports.get())
             for future in done:
-                yield future.result()
+                if not (drain.asked.is_set() and isinstance(future.exception(), Interrupted)):
+                    yield future.result()
         while not reports.empty():
             on_report(*reports.get())
         if drain.asked.is_set():

@@ -241,12 +241,12 @@ class _Crew:
             except _lost(self._ray) as error:
                 self._replace(worker, piece, error)
                 continue
-            if isinstance(answer, AskbackError):
+            if isinstance(answer, AskbackError) and not isinstance(answer, Interrupted):
                 raise answer
             self._idle.append(worker)
             if piece is None:
                 self._losses[_START] = 0
-            else:
+            elif not isinstance(answer, Interrupted):
                 yield answer
 
     def pass_on(self, on_report: Report) -> None:

@@ -24,7 +24,7 @@ from askback.engines.http.concurrency import Concurrency
 from askback.engines.http.key import Scrubber, read_key
 from askback.engines.http.reading import ODD, ContentRefused, ErrorInside, decode, error_inside, message_of, used
 from askback.engines.worker_context import WorkerContext
-from askback.errors import AskbackError, InputError, MissingExtra
+from askback.errors import AskbackError, InputError, Interrupted, MissingExtra
 from askback.recipe import EngineOptions
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -107,6 +107,7 @@ class Endpoint:
 
         Raises:
             InputError: the server cannot be reached, refuses the key, or gives no answers.
+            Interrupted: the run is asked to stop, by Ctrl-C or a limit; requests in flight are answered and cached.
         """
         kept = self._worker.answers
         keys = [self._request_key(path, payload) for payload in payloads]
@@ -123,6 +124,7 @@ class Endpoint:
                 if isinstance(found, Refused):
                     return self._of_the_record(found, path, plain(payload), checked, stop)
                 kept.add(key, shape.dump_python(found, mode="json"))
+                self._worker.report_tokens()
                 self._answered, self._row = True, (0, 0)
                 return found
             except BaseException:
@@ -133,6 +135,7 @@ class Endpoint:
         # Wait for all, so that every paid answer is cached, before the first error is raised.
         errors = [error for error in (future.exception() for future in flying.values()) if error is not None]
         for error in sorted(errors, key=lambda error: isinstance(error, _Stopped)):
+            self._worker.report(0)  # what is paid counts, also where the piece is done again
             raise error
         known |= {key: future.result() for key, future in flying.items()}
         self._some_are_answered([known[key] for key in todo])
@@ -177,6 +180,8 @@ class Endpoint:
         while True:
             if stop is not None and stop.is_set():
                 raise _Stopped("another request failed for good")
+            if stop is not None and self._worker.stopping():
+                raise Interrupted("stopped between two requests")
             try:
                 return self._try(method, path, payload, read)
             except Again as again:
