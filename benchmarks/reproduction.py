@@ -30,7 +30,7 @@ EVERY = (*CONTROLS, "seed+uncurated", "curated", "uncurated", "seed", "seed+roun
 @dataclass(frozen=True)
 class Size:
     """How much of everything: pairs of the seed, unused pairs to measure on, segments, tokens of a row, how each model is
-    trained (beside the rates of `RATES`), rounds, and what the study trains."""
+    trained (beside the rates of `RATES`), rounds, what the study trains, and the most pairs of a kind that are measured."""
 
     pairs: int
     unused: int
@@ -41,14 +41,15 @@ class Size:
     sets: tuple[str, ...]
     seeds: int = 3
     engine: Literal["transformers", "scripted"] = "transformers"
+    measured: int | None = None
 
 
 RATES = {"learning_rate": 5e-5, "final_learning_rate": 4.5e-5}
-UPPER = {"trained_layers": 10, "batch_size": 8, "steps": 60, "learning_rate": 2e-4, "final_learning_rate": 1e-4}
-"""Training in half the time: ten of the embedded model's thirty layers, a little over an epoch of 400 pairs."""
+UPPER = {"trained_layers": 10, "batch_size": 8, "steps": 40, "learning_rate": 2e-4, "final_learning_rate": 1e-4}
+"""Training in half the time: ten of the embedded model's thirty layers, four in five of 400 pairs."""
 SIZES = {
     "tiny": Size(12, 4, 24, 256, {"steps": 1}, 1, CONTROLS, 2, "scripted"),
-    "laptop": Size(400, 814, 440, 256, UPPER, 1, CONTROLS),
+    "laptop": Size(400, 814, 440, 256, UPPER, 1, CONTROLS, measured=400),
     "gpu": Size(400, 814, 440, 512, {"steps": 100}, 2, EVERY),
     "full": Size(2000, 814, None, 2048, {}, 2, EVERY),
 }
@@ -90,6 +91,7 @@ def recipe(size: Size, name: str, base: str, data: Path, work: Path, chat_templa
             "evaluate": {
                 "max_tokens": min(1024, 2 * size.max_tokens),
                 "tags": [],
+                "limit": size.measured,
                 "sets": [
                     {"name": "self-instruct-175", "path": str(data / "seed/self_instruct_seed_175.jsonl.gz")},
                     {"name": "user-oriented-252", "path": str(asked)},
