@@ -120,7 +120,8 @@ def by_length(folder: Path) -> str:
     good = good_from(list(labels.values()))
     better, rest = ({id: lengths[id] for id in rated if (labels[id] >= good) is side} for side in (True, False))
     auroc, low, high = separation(better, {"rest": rest}, 0)["rest"]
-    return f"| the length alone | {auroc:.2f} ({low:.2f}–{high:.2f}) | {spearman(lengths, labels):+.2f} | | | | | |"
+    ranks = spearman(list(lengths.values()), list(labels.values()))
+    return f"| the length alone | {auroc:.2f} ({low:.2f}–{high:.2f}) | {ranks:+.2f} | | | | | |"
 
 
 def show_rest(folder: Path, weights: dict[str, int], kinds: dict[str, int]) -> None:

@@ -10,12 +10,14 @@ records  Records a second through augment and through score with two workers, fo
          all processes together; and what a further record costs between one size and the next, which says whether cost is
          linear.
 workers  The same with one worker and with two, by turns, at `--workers-at` records.
-select   Seconds and memory of choosing the best half of the largest size, as it is and without near-copies.
+select   Seconds and memory of choosing the best half of each of the sizes: of candidates of about 100 bytes of text, each
+         with one judgement, which are made for it; and by each of `--options`, in JSON, beside.
 rerun    With `--recipe`, of a finished run: seconds that `askback run` takes on it, and our share of the time that its
          steps augment and score took, by the CPU time per record measured here. Needs `records`.
 """
 
 import argparse
+import json
 import random
 import re
 import statistics
@@ -30,6 +32,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from askback.augment.write import write_instructions
 from askback.curate.score import score
@@ -37,21 +41,22 @@ from askback.curate.select import select
 from askback.execution.identity import Model
 from askback.execution.outcome import Outcome
 from askback.execution.run import Run
-from askback.execution.shards import Records, write_outcome
+from askback.execution.shards import ROW_GROUP, Records, kept_path, write_outcome
 from askback.owned import link
 from askback.recipe import RecipeFile, Seed, SeedSource, Select
 from askback.recipe.file import load_recipe
-from askback.records import Provenance, Segment, record_id
+from askback.records import Candidate, Judgement, Provenance, Segment, record_id, schema
 from askback.seed.load import gather
 from askback.studies.run_folder import finished
 
 PARTS = ("records", "workers", "select", "rerun")
-RATE, FLAT, LINEAR, TWO_WORKERS, RERUN, SHARE, SELECT = 20_000, 1.2, 1.2, 1.8, 2.0, 0.05, 30.0
+RATE, FLAT, LINEAR, TWO_WORKERS, RERUN, SHARE, SELECT, SELECT_MB = 20_000, 1.2, 1.2, 1.8, 2.0, 0.05, 300, 4000
 """The targets: records a second, most memory and most cost of a further record over that at the size before, two workers
-over one, seconds of a rerun, our share of a real run, seconds to select from a million."""
+over one, seconds of a rerun, our share of a real run, seconds and MB to select from ten million."""
 PART = 1000
 """Segments in a file."""
 CHARS = 1000
+WORDS = "rivers bridges seasons orchards letters harbours windows clocks gardens kitchens markets engines".split()
 
 
 class Taken(NamedTuple):
@@ -69,6 +74,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--workers-at", type=int, default=600_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--options", nargs="*", default=[], help='of select, as {"max_similarity": 0.7}, beside top_fraction'
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="to make candidates in, and find those of another call; else a temporary one"
+    )
     parser.add_argument("--recipe", type=Path, help="of a finished run, for rerun")
     given = parser.parse_args()
     parts = given.parts or [part for part in PARTS if part != "rerun" or given.recipe]
@@ -80,12 +91,9 @@ def main() -> None:
         parser.error(f"sizes are multiples of {PART}, found {wrong[0]}")
     print("| figure | value | target | met |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        wanted = [
-            *(given.sizes if set(parts) - {"workers"} else ()),
-            *([given.workers_at] if "workers" in parts else ()),
-        ]
-        write_segments(folder / "segments", max(wanted))
+        folder = given.folder or Path(name)
+        if wanted := [given.workers_at] * ("workers" in parts) + given.sizes * ("records" in parts):
+            write_segments(folder / "segments", max(wanted))
         if "records" in parts:
             made = records(folder, sorted(given.sizes))
             if "rerun" in parts:
@@ -93,7 +101,8 @@ def main() -> None:
         if "workers" in parts:
             workers(folder, given.workers_at, given.repeats)
         if "select" in parts:
-            choose(folder, max(given.sizes))
+            for size in given.sizes:
+                choose(folder, size, given.options)
 
 
 def records(folder: Path, sizes: list[int]) -> dict[str, float]:
@@ -138,23 +147,19 @@ def workers(folder: Path, size: int, repeats: int) -> None:
         two / one >= TWO_WORKERS)  # fmt: skip
 
 
-def choose(folder: Path, size: int) -> None:
-    """Choose the best half of the candidates of the largest size, which are made if they are not there."""
-    if not (folder / f"records-{size}").exists():
-        steps(folder, f"records-{size}", size, 2)
-    judged = folder / f"records-{size}"
-    candidates = Records[Any](judged / "augment", "candidates")
-    judgements = Records[Any](judged / "score", "judged")
-    for name, options in (
-        ("the best half", Select(top_fraction=0.5)),
-        ("the best half without near-copies", Select(top_fraction=0.5, max_similarity=0.7)),
-    ):
-        run = open_run(folder, f"select-{len(options.model_fields_set)}", 1)
-        with run:
+def choose(folder: Path, size: int, more: list[str]) -> None:
+    """Choose the best half of `size` candidates, and by each of `more` options beside."""
+    candidates, judgements = (Records[Any](folder / f"{name}-{size}", name) for name in ("candidates", "judgements"))
+    if not candidates.folder.exists():
+        write_judged(folder, size)
+    for number, given in enumerate(["{}", *more]):
+        options = Select.model_validate({"top_fraction": 0.5, **json.loads(given)})
+        with open_run(folder, f"select-{size}-{number}", 1) as run:
             taken = measured(lambda: run.step("select", select, options, candidates=candidates, judgements=judgements))  # noqa: B023
-        large = size >= 1_000_000
-        row(f"select {name} of {size:,}", f"{taken.wall:.1f} s, CPU {taken.cpu:.1f} s, {taken.peak:,.0f} MB",
-            f"under {SELECT:g} s" if large else "", taken.wall < SELECT if large else None)  # fmt: skip
+        most = SELECT * size / 1e7
+        shown = "the best half" + (f", {given}," if number else "")
+        row(f"select {shown} of {size:,}", f"{taken.wall:.1f} s, CPU {taken.cpu:.1f} s, {taken.peak:,.0f} MB",
+            f"CPU under {most:g} s, {SELECT_MB:,} MB", taken.cpu < most and taken.peak < SELECT_MB)  # fmt: skip
 
 
 def rerun(recipe: Path, cost: dict[str, float]) -> None:
@@ -250,6 +255,36 @@ def write_segments(folder: Path, total: int) -> None:
         for number in range(start, start + PART):
             outcome.keep("segments", _segment(number, sentences))
         write_outcome(folder, start // PART, Segment, outcome)
+
+
+def write_judged(folder: Path, size: int) -> None:
+    """Write candidates of some 100 bytes of text, each with a judgement whose score is drawn.
+
+    They are written as columns, since ten million records would take longer to make than to choose from.
+    """
+    for part in range(size // PART):
+        drawn, numbers = random.Random(part), range(part * PART, (part + 1) * PART)
+        pairs = []
+        for number in numbers:
+            one, other, third = (drawn.choice(WORDS) for _ in range(3))
+            ask, tell = f"What does {one} tell about {other} in part {number}?", f"Of {other} it tells {third}, " * 2
+            pairs.append([("user", ask, ""), ("assistant", tell, "")])
+        uris = (f"https://site{number % 997}.example/{number}" for number in numbers)
+        ids = [f"{drawn.getrandbits(64):016x}" for _ in numbers]
+        scores = [1 + 4 * drawn.random() for _ in numbers]
+        about = [(uri, "synthetic", "CC0-1.0", "en", "", "", "") for uri in uris]
+        _write(folder / f"candidates-{size}", part, Candidate, ids, pairs, about, ["Guide"], "prompt", "model", 0, "")
+        said = (ids, "rubric", scores, [0.1, 0.1, 0.2, 0.3, 0.3], 0.9, list[str](), list[float](), "prompt", "model")
+        _write(folder / f"judgements-{size}", part, Judgement, ids, *said)
+
+
+def _write(folder: Path, part: int, kind: type, *columns: Any) -> None:
+    """Write the records of a file, given by column; what is no list of `PART` values is that of all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = [each if isinstance(each, list) and len(each) == PART else [each] * PART for each in columns]
+    arrays = [pa.array(values, field.type) for values, field in zip(whole, schema(kind), strict=True)]
+    table = pa.Table.from_arrays(arrays, schema=schema(kind))
+    pq.write_table(table, kept_path(folder, part), compression="zstd", row_group_size=ROW_GROUP)
 
 
 def _segment(number: int, sentences: list[str]) -> Segment:

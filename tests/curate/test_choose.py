@@ -1,18 +1,32 @@
 """Selection: what each option keeps and why the rest is skipped, in whatever order the candidates come."""
 
+import math
 import random
 from collections import Counter
+from collections.abc import Collection
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askback.curate.choose import Scored, choose, quality_bins, source_of
+from askback.curate.choose import RULES, Pool, choose, quality_bins, source_of
 from askback.recipe import Select
 from askback.text.similarity import NearCopies
 from askback.text.words import word_set
 
 SCORES = {"d": 4.5, "a": 4.5, "c": 3.0, "b": 4.49}
+
+
+class Scored(NamedTuple):
+    id: str
+    score: float
+    instruction: str
+    length: int
+    source: str
+    document: str
+    licence: str
 
 
 def one(
@@ -21,13 +35,25 @@ def one(
     return Scored(id, score, instruction or f"Ask {id}", length, source, uri, licence)
 
 
-def chosen(candidates: list[Scored], options: Select, total: int | None = None) -> set[str]:
-    reasons = choose(candidates, options, len(candidates) if total is None else total)
-    return {candidate.id for candidate in candidates} - set(reasons)
+def skipped(
+    candidates: list[Scored], options: Select, total: int | None = None, kept: Collection[str] = ()
+) -> dict[str, tuple[str, str]]:
+    """Return (rule, detail) of each candidate that is not chosen, by id."""
+    ids, scores, *others = (list(column) for column in zip(*candidates, strict=True))
+    pool = Pool(np.array(ids, np.bytes_), np.array(scores), dict(zip(Scored._fields[2:], others, strict=True)))
+    wanted = np.array([id in kept for id in ids])
+    rules, details = choose(pool, options, len(ids) if total is None else total, wanted)
+    return {
+        id: (RULES[rule], details.get(at, "")) for at, (id, rule) in enumerate(zip(ids, rules, strict=True)) if rule
+    }
+
+
+def chosen(candidates: list[Scored], options: Select, total: int | None = None, kept: Collection[str] = ()) -> set[str]:
+    return {candidate.id for candidate in candidates} - set(skipped(candidates, options, total, kept))
 
 
 def why(candidates: list[Scored], options: Select) -> dict[str, str]:
-    return {id: rule for id, (rule, _) in choose(candidates, options, len(candidates)).items()}
+    return {id: rule for id, (rule, _) in skipped(candidates, options).items()}
 
 
 @pytest.mark.parametrize(
@@ -42,8 +68,8 @@ def why(candidates: list[Scored], options: Select) -> dict[str, str]:
 )
 def test_those_that_people_want_come_first(options: Select, expected: set[str]) -> None:
     candidates = [one(id, score) for id, score in SCORES.items()]
-    assert set(SCORES) - set(choose(candidates, options, 4, {"c"})) == expected
-    without_score = {candidate.id for candidate in candidates} - set(choose(candidates, options, 4, {"c", "unscored"}))
+    assert chosen(candidates, options, 4, {"c"}) == expected
+    without_score = chosen([*candidates, one("unscored", math.nan)], options, 4, {"c", "unscored"}) - {"unscored"}
     assert len(without_score) == len(expected) - (options.top_n == 2 and options.max_per_source is None)
 
 
@@ -75,8 +101,8 @@ def test_a_near_copy_makes_room_for_the_next_best() -> None:
     assert chosen(candidates, Select(top_n=3, max_similarity=0.5)) == {"a", "d"}
     assert chosen(candidates, Select(top_n=3, max_similarity=0.51)) == {"a", "c", "d"}
     assert why(candidates, Select(top_n=2, max_similarity=0.7)) == {"b": "near-copy", "d": "not-chosen"}
-    rule, detail = choose(candidates, Select(min_score=1, max_similarity=0.7), 4)["b"]
-    assert (rule, detail) == ("near-copy", "score 4.000; its instruction is like that of a, Jaccard 1.00")
+    found = skipped(candidates, Select(min_score=1, max_similarity=0.7))["b"]
+    assert found == ("near-copy", "its instruction is like that of a, Jaccard 1.00")
 
 
 LISTS = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), min_size=1, max_size=12)
@@ -171,11 +197,11 @@ def test_the_order_of_the_candidates_is_of_no_account(options: Select) -> None:
         )
         for n in range(30)
     ]
-    first = choose(candidates, options, 30)
+    first = skipped(candidates, options)
     assert first
     for _ in range(5):
         draw.shuffle(candidates)
-        assert choose(candidates, options, 30) == first
+        assert skipped(candidates, options) == first
 
 
 def test_where_a_document_is_from() -> None:
@@ -188,15 +214,13 @@ def test_where_a_document_is_from() -> None:
 
 
 def test_quality_bins_are_even_and_in_order() -> None:
-    bins = quality_bins({f"{n}": float(n) for n in range(7)}, 3)
-    assert [bins[f"{n}"] for n in range(7)] == ["1 of 3"] * 3 + ["2 of 3"] * 2 + ["3 of 3"] * 2
-    assert quality_bins({"a": 1.0}, 5) == {"a": "5 of 5"}
-    assert quality_bins({}, 5) == {}
+    assert quality_bins(np.arange(7.0), 3).tolist() == [1, 1, 1, 2, 2, 3, 3]
+    assert quality_bins(np.array([1.0]), 5).tolist() == [5]
+    assert quality_bins(np.array([]), 5).tolist() == []
 
 
 def test_ties_share_a_bin_and_the_best_are_in_the_best() -> None:
-    bins = quality_bins({str(at): score for at, score in enumerate([1.0, 2, 2, 2, 3, 3, 3, 3])}, 4)
-    assert list(bins.values()) == ["1 of 4", *["2 of 4"] * 3, *["4 of 4"] * 4]
+    assert quality_bins(np.array([1.0, 2, 2, 2, 3, 3, 3, 3]), 4).tolist() == [1, 2, 2, 2, 4, 4, 4, 4]
 
 
 def test_a_fraction_that_makes_a_whole_number_is_that_number() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from askback.errors import StorageError
 from askback.execution.outcome import SAMPLED, Outcome, sampled
 from askback.execution.shards import (
     Records,
+    columns,
     is_done,
     piece_outcome,
     read_records,
@@ -37,6 +39,18 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     ]
     write_records(tmp_path / "x.parquet", Judgement, judgements)
     assert list(read_records(tmp_path / "x.parquet")) == judgements
+
+
+def test_some_records_are_picked_by_their_places(tmp_path: Path) -> None:
+    """From several files, of several row groups."""
+    some = [segment(number) for number in range(5000)]
+    write_records(tmp_path / "kept-00000.parquet", Segment, some[:4500])
+    write_records(tmp_path / "kept-00001.parquet", Segment, some[4500:])
+    wanted = np.isin(np.arange(5000), [0, 2047, 2048, 4499, 4500, 4999])
+    records = Records[Segment](tmp_path, "")
+    assert [one.id for one in records.picked(wanted)] == [f"id{at}" for at in np.flatnonzero(wanted)]
+    assert columns([records, records], Segment, "id")["id"].to_pylist() == [one.id for one in some] * 2
+    assert columns([], Segment, "id", "text").column_names == ["id", "text"]
 
 
 def conversation(number: int, turns: int) -> Example:
@@ -88,7 +102,8 @@ def test_records_of_the_first_edition_are_read(kind: type, tmp_path: Path) -> No
     """It had a column each for instruction, output and what is known of a source; of a probe, the uri alone."""
     known = {"uri": "u"} if kind is Probe else KNOWN
     table = pa.Table.from_pylist([FLAT[kind] | known])
-    pq.write_table(table.replace_schema_metadata({"askback.record": kind.__name__}), tmp_path / "x.parquet")
+    path = tmp_path / "kept-00000.parquet"
+    pq.write_table(table.replace_schema_metadata({"askback.record": kind.__name__}), path)
     about = Provenance(**known)
     expected = {
         Segment: Segment("s", "t", ["A"], about),
@@ -96,7 +111,8 @@ def test_records_of_the_first_edition_are_read(kind: type, tmp_path: Path) -> No
         Candidate: Candidate("c", exchange("Ask", "So.", "s"), about, ["A"], "p", "m", 7),
         Probe: Probe("p", exchange("Ask", "So."), about, "q", "true"),
     }
-    assert list(read_records(tmp_path / "x.parquet")) == [expected[kind]]
+    assert list(read_records(path)) == [expected[kind]]
+    assert list(Records[Any](tmp_path, "").picked(np.array([True]))) == [expected[kind]]
 
 
 def test_any_parquet_reader_opens_them(tmp_path: Path) -> None:

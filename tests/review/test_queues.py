@@ -23,7 +23,7 @@ def numbers(pairs: Pairs, ids: list[str]) -> list[int]:
 def test_what_is_known_is_what_the_judge_said(pairs: Pairs) -> None:
     assert (pairs.round, pairs.judge) == (1, JUDGE)
     ids = {number: id for id, number in zip(pairs.known, numbers(pairs, list(pairs.known)[:COUNT]), strict=False)}
-    rubric, ifd = (mid_ranks({n: of(n) for n in range(COUNT)}) for of in (score_of, lambda n: float(n % 7)))
+    rubric, ifd = (mid_ranks([of(n) for n in range(COUNT)]) for of in (score_of, lambda n: float(n % 7)))
     for number in range(COUNT):
         known = pairs.known[ids[number]]
         assert known.score == pytest.approx((rubric[number] * ifd[number]) ** 0.5)

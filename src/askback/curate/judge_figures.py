@@ -62,8 +62,8 @@ def _figures(
             ]
         ),
     }
-    true = {probe.id: value for probe, value in present.items() if probe.kind == "true"}
-    figures["length"] = spearman(true, {probe.id: len(probe.output) for probe in present if probe.id in true})
+    true = [probe for probe in present if probe.kind == "true"]
+    figures["length"] = spearman([present[probe] for probe in true], [len(probe.output) for probe in true])
     labelled = [(value, probe) for probe, value in present.items() if probe.kind == "labelled"]
     if labelled:
         figures["labels"] = _against_labels(labelled, good, random_seed)
@@ -123,7 +123,7 @@ def _against_labels(labelled: list[tuple[float, Probe]], good: float, random_see
         sides[label < good][probe.id] = value
     return {
         "good_from": good,
-        "spearman": spearman(dict(enumerate(values)), dict(enumerate(labels))),
+        "spearman": spearman(values, labels),
         "kendall": kendall(values, labels),
         "auroc": separation(sides[0], {"rest": sides[1]}, random_seed)["rest"] if all(sides) else None,
         "thresholds": thresholds([(value, label >= good) for value, label in zip(values, labels, strict=True)]),

@@ -1,26 +1,38 @@
-"""Self-curation, second half: choose the candidates to train on, without a model, in seconds (method.md 1.7)."""
+"""Self-curation, second half: choose the candidates to train on, without a model, in seconds (method.md 1.7).
+
+What the choice depends on is held in columns, and records for one file of examples at a time: ten million take a few GB.
+"""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from askback.curate.agreement import agreement
-from askback.curate.choose import Scored, choose, least_score, quality_bins, scored
-from askback.curate.combine import combine
+from askback.curate.choose import RULES, Flags, Pool, choose, least_score, looks_at, quality_bins
+from askback.curate.combine import Floats
+from askback.curate.judged import Judged, read_judged
 from askback.curate.label_file import Verdict, pair_of
 from askback.curate.labels import verdicts
-from askback.curate.levels import by_highest_level
 from askback.curate.thresholds import forecast
 from askback.errors import EmptyStep, InputError
 from askback.execution.identity import file_fingerprint, recorded
-from askback.execution.outcome import Outcome
-from askback.execution.shards import Records
+from askback.execution.outcome import Counts, Outcome, drawn
+from askback.execution.shards import Records, columns
 from askback.execution.step import Step
 from askback.recipe import Select, Selection
-from askback.records import UNSCORED, Candidate, Example, Judgement, fail, reject
+from askback.records import Candidate, Example, Judgement, Rejection, fail, reject, schema
 
 STAGE = "candidates"
+PIECE = 20_000
+"""Least number of examples in a file but the last, as all of a file are held in memory."""
+WHY = (*RULES, "unscored", "not-helped", "reviewed")
+"""Why a candidate is not chosen, by the number in `Decided.why`; 0 is chosen."""
+UNSCORED, NOT_HELPED, REVIEWED = range(len(RULES), len(WHY))
 
 
 Before = tuple[()] | tuple[Records[Judgement], Records[Example]]
@@ -49,49 +61,31 @@ def select(
         EmptyStep: no candidate is chosen; the message describes the scores.
         InputError: more than `max_unscored` of the candidates have no score, or fewer than `bins` are kept.
     """
-    said = _said_by_people(candidates, options)
-    wanted = {id for id, verdict in said.items() if verdict.keep}
-    scores, eligible, reasons = _decided(options, candidates, judgements, judgements.folder, said)
-    why = reasons_of(judgements)
-    kept = {one.id: one.score for one in eligible if one.id not in reasons}
-    if options.bins and 0 < len(kept) < options.bins:
+    found = _decided(options, [candidates], [judgements])
+    scores = found.judged.scores
+    scored = found.chosen & ~np.isnan(scores)
+    if options.bins and 0 < (kept := int(np.count_nonzero(scored))) < options.bins:
         raise InputError(
-            f"{candidates.folder}: {len(kept)} candidates are too few for the {options.bins} of select.bins; give more "
+            f"{candidates.folder}: {kept} candidates are too few for the {options.bins} of select.bins; give more "
             "documents, or fewer bins"
         )
-    qualities = quality_bins(kept, options.bins) if options.bins else {}
-    outcome = Outcome[Example]()
-    for candidate in candidates:
-        score, uri = scores[candidate.id], candidate.provenance.uri
-        if candidate.id in wanted:
-            highest = f"{options.bins} of {options.bins}" if options.bins else ""
-            found = _example(candidate, score, qualities.get(candidate.id, highest))
-            verdict = said[candidate.id]
-            outcome.keep(STAGE, replace(found, messages=verdict.edited or found.messages, human_reviewed=True))
-        elif score is None and candidate.id not in reasons:
-            detail = why.get(candidate.id, "")
-            outcome.drop(fail(candidate.id, STAGE, "unscored", detail, uri=uri, text=candidate.instruction))
-        elif candidate.id in reasons:
-            rule, detail = reasons[candidate.id]
-            outcome.drop(reject(candidate.id, STAGE, rule, detail, uri=uri, text=candidate.instruction))
-        else:
-            assert score is not None, "one without a score has failed"
-            outcome.keep(STAGE, _example(candidate, score, qualities.get(candidate.id, "")))
-    if not outcome.kept:
-        raise EmptyStep(
-            f"{step.folder}: {none_chosen([one.score for one in eligible], options, Counter(outcome.reasons))}"
-        )
+    if not found.chosen.any():
+        eligible = scores[found.why < UNSCORED]
+        raise EmptyStep(f"{step.folder}: {none_chosen(eligible, options, Counter(found.reasons()))}")
+    qualities = np.full(len(found.why), options.bins or 0)
+    if options.bins:
+        qualities[scored] = quality_bins(scores[scored], options.bins)
     if isinstance(options, Selection) and options.until is not None:
         step.metrics["wanted"] = options.until
     if before:
-        earlier, chosen_before = before
-        chosen = {example.id for example in chosen_before}
-        now = {example.id for example in outcome.kept}
-        step.metrics["agreement"] = agreement(_scores(earlier, options), scores, chosen, now)
+        earlier = read_judged([before[0]], found.ids, options).scores
+        chosen_before = np.isin(found.ids, _ids([before[1]], Example))
+        step.metrics["agreement"] = agreement(earlier, scores, chosen_before, found.chosen)
     if options.labels:
-        edited = sum(bool(one.edited) for id, one in said.items() if id in wanted)
-        step.metrics["reviewed"] = {"kept": len(wanted), "edited": edited, "dropped": len(said) - len(wanted)}
-    return step.write(Example, [outcome])
+        wanted = [one for one in found.said.values() if one.keep]
+        edited, dropped = sum(bool(one.edited) for one in wanted), len(found.said) - len(wanted)
+        step.metrics["reviewed"] = {"kept": len(wanted), "edited": edited, "dropped": dropped}
+    return step.write(Example, _outcomes(candidates, found, qualities, options))
 
 
 def count_chosen(
@@ -102,90 +96,152 @@ def count_chosen(
     Raises:
         InputError: more than `max_unscored` of them have no score.
     """
-    asked = [one for part in candidates for one in part]
-    judged = [one for part in judgements for one in part]
-    said = _said_by_people(asked, options)
-    scores, _, reasons = _decided(options, asked, judged, judgements[-1].folder, said)
-    wanted = {id for id, verdict in said.items() if verdict.keep}
-    return sum(id in wanted or (score is not None and id not in reasons) for id, score in scores.items())
+    return int(np.count_nonzero(_decided(options, candidates, judgements).chosen))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What becomes of each candidate, by its place.
+
+    `ids` are in UTF-8; `said` is what people want; `why` are numbers of `WHY`, and `skipped` what `choose` found.
+    """
+
+    ids: NDArray[np.bytes_]
+    judged: Judged
+    said: Mapping[int, Verdict]
+    why: NDArray[np.int8]
+    skipped: Mapping[int, str]
+
+    @property
+    def chosen(self) -> Flags:
+        """Whether each is chosen."""
+        found: Flags = self.why == 0
+        return found
+
+    def reasons(self) -> dict[str, int]:
+        """Return the number of candidates that each rule drops, by "stage/rule", in the order they are first met."""
+        rules, first, counts = np.unique(self.why, return_index=True, return_counts=True)
+        order = (at for at in np.argsort(first) if rules[at])
+        return {f"{STAGE}/{WHY[rules[at]]}": int(counts[at]) for at in order}
+
+    def sample(self) -> Flags:
+        """Return whether each is among those not chosen that are written (`Outcome`)."""
+        found = np.zeros(len(self.why), bool)
+        for rule in range(1, len(WHY)):
+            places = np.flatnonzero(self.why == rule).tolist()
+            found[drawn(places, lambda place: self.ids[place].decode())] = True
+        return found
+
+    def rejection(self, place: int, candidate: Candidate) -> Rejection:
+        """Return the reason that a candidate is not chosen."""
+        rule = self.why[place]
+        about = {"uri": candidate.provenance.uri, "text": candidate.instruction}
+        if rule == UNSCORED:
+            return fail(candidate.id, STAGE, "unscored", self.judged.why.get(candidate.id, ""), **about)
+        if rule == REVIEWED:
+            detail = f"dropped by {', '.join(self.said[place].by)}"
+        elif rule == NOT_HELPED:
+            detail = f"loss {self.judged.given[place]:.3f} with the instruction, {self.judged.alone[place]:.3f} without"
+        else:
+            detail = "; ".join(filter(None, (f"score {self.judged.scores[place]:.3f}", self.skipped.get(place))))
+        return reject(candidate.id, STAGE, WHY[rule], detail, **about)
 
 
 def _decided(
-    options: Select,
-    candidates: Iterable[Candidate],
-    judgements: Iterable[Judgement],
-    folder: Path,
-    said: Mapping[str, Verdict],
-) -> tuple[dict[str, float | None], list[Scored], dict[str, tuple[str, str]]]:
-    """Return the score of each candidate, those that may be chosen, and (rule, detail) of each that is not.
-
-    Args:
-        said: candidate id → what people want of it.
-    """
-    scores = _scores(judgements, options)
-    _check_unscored(folder, scores, reasons_of(judgements), options.max_unscored)
-    wanted = {id for id, verdict in said.items() if verdict.keep}
-    reasons = unhelpful(judgements) if options.drop_unhelpful else {}
-    reasons |= {id: ("reviewed", f"dropped by {', '.join(one.by)}") for id, one in said.items() if not one.keep}
-    reasons = {id: reason for id, reason in reasons.items() if id not in wanted}
-    eligible = [
-        scored(candidate, score)
-        for candidate in candidates
-        if (score := scores[candidate.id]) is not None and candidate.id not in reasons
-    ]
-    return scores, eligible, reasons | choose(eligible, options, len(scores), wanted)
+    options: Select, candidates: Sequence[Records[Candidate]], judgements: Sequence[Records[Judgement]]
+) -> Decided:
+    """Decide of each candidate."""
+    ids = _ids(candidates, Candidate)
+    judged = read_judged(judgements, ids, options)
+    unscored = np.isnan(judged.scores)
+    _check_unscored(judgements[-1].folder, unscored, judged.why, options.max_unscored)
+    said = _said_by_people((one for part in candidates for one in part), options)
+    why = np.where(unscored, UNSCORED, 0).astype(np.int8)
+    if options.drop_unhelpful:
+        why[judged.given >= judged.alone] = NOT_HELPED
+    wanted = np.zeros(len(why), bool)
+    for place, verdict in said.items():
+        why[place], wanted[place] = 0 if verdict.keep else REVIEWED, verdict.keep
+    scores = np.where(why == 0, judged.scores, np.nan)
+    looks = looks_at((table for part in candidates for table in part.tables()), options)
+    rules, skipped = choose(Pool(ids, scores, looks), options, len(why), wanted)
+    return Decided(ids, judged, said, np.maximum(why, rules), skipped)
 
 
-def _said_by_people(candidates: Iterable[Candidate], options: Select) -> dict[str, Verdict]:
-    """Return candidate id → what people want of it, of those that they have labelled."""
+def _said_by_people(candidates: Iterable[Candidate], options: Select) -> dict[int, Verdict]:
+    """Return place → what people want of a candidate, of those that they have labelled."""
     found = verdicts(Path(options.labels)) if options.labels else {}
-    about = ((candidate.id, found.get(pair_of(candidate.messages))) for candidate in candidates if found)
-    return {id: verdict for id, verdict in about if verdict}
+    about = ((place, found.get(pair_of(one.messages))) for place, one in enumerate(candidates if found else ()))
+    return {place: verdict for place, verdict in about if verdict}
 
 
-def _check_unscored(folder: Path, scores: Mapping[str, float | None], why: Mapping[str, str], allowed: float) -> None:
-    unscored = sum(score is None for score in scores.values())
-    if unscored > allowed * len(scores):
+def _ids(records: Sequence[Records[Any]], kind: type) -> NDArray[np.bytes_]:
+    """Return the ids of records in UTF-8, of which ten million take 160 MB."""
+    return np.array(columns(records, kind, "id")["id"].cast("binary").to_pylist(), np.bytes_)
+
+
+def _outcomes(
+    candidates: Records[Candidate], found: Decided, qualities: NDArray[np.int64], options: Select
+) -> Iterator[Outcome[Example]]:
+    """Yield the outcome in pieces; the last has those that are not chosen."""
+    import pyarrow as pa
+
+    tables, places = [schema(Example).empty_table()], np.flatnonzero(found.chosen)
+    for table in candidates.tables(found.chosen):
+        if (size := sum(map(len, tables))) >= PIECE:
+            yield Outcome(table=pa.concat_tables(tables), counts={STAGE: Counts(size, size)})
+            tables = []
+        here, places = np.split(places, [len(table)])
+        quality = [f"{number} of {options.bins}" if options.bins else "" for number in qualities[here]]
+        tables.append(_examples(table, found.judged.scores[here], quality, [found.said.get(one) for one in here]))
+    sample, size, reasons = found.sample(), sum(map(len, tables)), found.reasons()
+    dropped = list(map(found.rejection, np.flatnonzero(sample).tolist(), candidates.picked(sample)))
+    failed, lost = reasons.get(f"{STAGE}/unscored", 0), sum(reasons.values())
+    counts = {STAGE: Counts(size + lost, size, lost - failed, failed)}
+    yield Outcome(dropped=dropped, counts=counts, reasons=reasons, table=pa.concat_tables(tables))
+
+
+def _examples(chosen: Any, scores: Floats, qualities: list[str], said: list[Verdict | None]) -> Any:
+    """Return chosen candidates as a table of examples; those that people want, in the text that they made of them."""
+    import pyarrow as pa
+
+    messages = chosen["messages"]
+    if any(one and one.edited for one in said):
+        turns = zip(said, messages.to_pylist(), strict=True)
+        messages = [list(map(asdict, one.edited)) if one and one.edited else own for one, own in turns]
+    columns = [chosen["id"], messages, chosen["provenance"], ["augmented"] * len(said), ["train"] * len(said)]
+    reviewed = [one is not None for one in said]
+    columns += [pa.array(scores, from_pandas=True), qualities, reviewed, [""] * len(said)]
+    return pa.table(dict(zip(schema(Example).names, columns, strict=True)), schema=schema(Example))
+
+
+def _check_unscored(folder: Path, missing: Flags, why: Mapping[str, str], allowed: float) -> None:
+    unscored = int(np.count_nonzero(missing))
+    if unscored > allowed * len(missing):
         often, count = Counter(why.values()).most_common(1)[0] if why else ("not stated", unscored)
         raise InputError(
-            f"{folder}: {unscored:,} of {len(scores):,} candidates have no score, more than the share of "
+            f"{folder}: {unscored:,} of {len(missing):,} candidates have no score, more than the share of "
             f"{allowed} that select.max_unscored allows. The reason of {count:,} of them: {often}. All are in the raw "
             "judgements there."
         )
-
-
-def reasons_of(judgements: Iterable[Judgement]) -> dict[str, str]:
-    """Return candidate id → why it has no score, from the first scorer that gives none."""
-    found: dict[str, str] = {}
-    for judgement in judgements:
-        reasons = [text.removeprefix(UNSCORED) for text in judgement.raw if text.startswith(UNSCORED)]
-        if judgement.score is None and reasons:
-            found.setdefault(judgement.candidate_id, f"{judgement.scorer}: {reasons[0]}")
-    return found
-
-
-def _scores(judgements: Iterable[Judgement], options: Select) -> dict[str, float | None]:
-    """Return candidate id → the score that `options` uses."""
-    read = judgements if options.min_probability is None else by_highest_level(judgements)
-    return combine(read, options.weights)
 
 
 WOULD_CHOOSE = (0.5, 0.2, 0.1, 0.05)
 """Shares of the candidates whose thresholds an error names where the recipe's threshold chooses none."""
 
 
-def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str]) -> str:
+def none_chosen(scores: Floats, options: Select, reasons: Counter[str]) -> str:
     """Return the message that no candidate is chosen: the rules, the spread of scores, what other thresholds choose."""
     why = (
         ", ".join(f"{reason.partition('/')[2]} {count:,}" for reason, count in reasons.most_common()) or "none came in"
     )
     message = f"none of {sum(reasons.values()):,} candidates is chosen ({why})"
     name = "min_score" if options.min_score is not None else "min_probability"
-    if not scores or least_score(options) is None:
+    if not len(scores) or least_score(options) is None:
         return f"{message}. Read the judgements, and change score or select"
-    ordered = sorted(scores)
+    ordered = np.sort(scores)
     would = [
-        f"{at:.2f} would choose {sum(score >= at for score in ordered):,}"
+        f"{at:.2f} would choose {np.count_nonzero(ordered >= at):,}"
         for share in WOULD_CHOOSE
         if (at := ordered[min(len(ordered) - 1, int((1 - share) * len(ordered)))])
     ]
@@ -194,24 +250,3 @@ def none_chosen(scores: Sequence[float], options: Select, reasons: Counter[str])
         f"{ordered[-1]:.2f}, half of them below {ordered[len(ordered) // 2]:.2f}. {', '.join(dict.fromkeys(would))}. Give "
         f"a lower {name}, or top_fraction or top_n; nothing else is made again"
     )
-
-
-def unhelpful(judgements: Iterable[Judgement]) -> dict[str, tuple[str, str]]:
-    """Return candidate id → (rule, detail) where the instruction does not lower the loss of the output.
-
-    By the judgements of `ifd`, if any: the loss with the instruction is at least that without (Cherry LLM's bound,
-    method.md 4).
-    """
-    found = {}
-    for judgement in judgements:
-        if judgement.scorer == "ifd" and judgement.losses:
-            given, alone = judgement.losses
-            if given >= alone:
-                detail = f"loss {given:.3f} with the instruction, {alone:.3f} without"
-                found[judgement.candidate_id] = "not-helped", detail
-    return found
-
-
-def _example(candidate: Candidate, score: float | None, quality: str) -> Example:
-    about = (candidate.id, candidate.messages, candidate.provenance)
-    return Example(*about, origin="augmented", split="train", score=score, quality=quality)

@@ -1,8 +1,9 @@
 """The outcome of a piece of work for each of its records: nothing vanishes, in = kept + rejected + failed."""
 
 import heapq
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from askback.records import Rejection, draw
 
@@ -30,16 +31,19 @@ SAMPLED = 1000
 """Largest number of dropped records of each rule that are written per piece of work; the counts include all."""
 
 
+def drawn(places: Sequence[int], id_of: Callable[[int], str], most: int = SAMPLED) -> Sequence[int]:
+    """Return at most `most` of the places of records, drawn by the records' ids, so always the same."""
+    if len(places) <= most:
+        return places
+    return heapq.nsmallest(most, places, key=lambda place: (draw(0, id_of(place)), place))
+
+
 def sampled(dropped: list[Rejection], most: int = SAMPLED) -> list[Rejection]:
-    """Return at most `most` rejections of each stage and rule, in their order, drawn by id, so always the same."""
+    """Return at most `most` rejections of each stage and rule, in their order (`drawn`)."""
     by_rule: dict[tuple[str, str], list[int]] = {}
     for place, rejection in enumerate(dropped):
         by_rule.setdefault((rejection.stage, rejection.rule), []).append(place)
-    chosen: list[int] = []
-    for places in by_rule.values():
-        if len(places) > most:
-            places = heapq.nsmallest(most, places, key=lambda place: (draw(0, dropped[place].id), place))
-        chosen += places
+    chosen = [place for found in by_rule.values() for place in drawn(found, lambda place: dropped[place].id, most)]
     return [dropped[place] for place in sorted(chosen)]
 
 
@@ -60,6 +64,9 @@ class Outcome(Generic[R]):
     counts: dict[str, Counts] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, int] = field(default_factory=dict)
+    table: Any = None
+    """In place of `kept`, of a step that copies columns of records on disk: a table of pyarrow. It is written as it is, as
+    values of variables are hidden in it already."""
 
     def tally(self, name: str, count: int) -> None:
         """Add to a tally."""

@@ -8,10 +8,10 @@ piece is done. Any Parquet reader (pyarrow, DuckDB, pandas, datasets) opens them
 import json
 import typing
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -53,6 +53,20 @@ class Records(Generic[R_co]):
     def __iter__(self) -> Iterator[R_co]:
         for part in self.parts():
             yield from read_records(part)
+
+    def tables(self, wanted: Any = None) -> Iterator[Any]:
+        """Yield tables of pyarrow with the records at whose places `wanted`, an array of booleans, is true, or with all."""
+        start = 0
+        for part in self.parts():
+            stop = start + _rows_in(part)
+            for kind, table in _tables(part, 0, None, None if wanted is None else wanted[start:stop]):
+                yield table_of(kind, list(_made(kind, table))) if _is_of_first_edition(kind, table) else table
+            start = stop
+
+    def picked(self, wanted: Any) -> Iterator[R_co]:
+        """Yield the records at whose places `wanted`, an array of booleans, is true."""
+        for table in self.tables(wanted):
+            yield from _made(_kind(table.schema), table)
 
     def cut_by_file(self, size: int) -> "list[Piece[R_co]]":
         """Return consecutive pieces of at most `size` records, each in one file."""
@@ -122,27 +136,51 @@ def rejections(folder: Path) -> Iterator[Rejection]:
         yield from read_records(part)
 
 
+def columns(records: Iterable[Records[Any]], kind: type, *names: str) -> Any:
+    """Return columns of records of one kind as a pyarrow table, which of ten million takes less memory than the records."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = [schema(kind).empty_table().select(names)]
+    for part in (part for some in records for part in some.parts()):
+        with reading(part), pq.ParquetFile(part) as file:
+            tables.append(file.read(columns=list(names), use_threads=False))
+    return pa.concat_tables(tables, promote_options="default")
+
+
 def read_records(path: Path, start: int = 0, stop: int | None = None) -> Iterator[Any]:
     """Yield the records of one file, a row group at a time, so that a large file takes little memory."""
+    for kind, table in _tables(path, start, stop):
+        yield from _made(kind, table)
+
+
+def _tables(path: Path, start: int, stop: int | None, wanted: Any = None) -> Iterator[tuple[type, Any]]:
+    """Yield the class of the records of a file and a table of each row group, without those where `wanted` is false."""
     with reading(path):
         kind, groups = _layout(path, written := path.stat().st_mtime_ns)
     position = 0
     for number, rows in enumerate(groups):
         first, last = max(0, start - position), rows if stop is None else min(rows, stop - position)
+        mask = None if wanted is None else wanted[position + first : position + last]
         position += rows
-        if first < last:
+        if first < last and (mask is None or mask.any()):
             with reading(path):
                 table = _row_group(path, written, number).slice(first, last - first)
-            for batch in table.to_batches(max_chunksize=BATCH):
-                yield from _made(kind, batch)
+            yield kind, table if mask is None else table.filter(mask)
 
 
-def _made(kind: type, batch: Any) -> Iterator[Any]:
-    """Return the records of a batch, column by column, which is twice as fast as a dictionary per row."""
+def _made(kind: type, table: Any) -> Iterator[Any]:
+    """Yield the records of a table, column by column, which is twice as fast as a dictionary per row."""
     names, hints = schema(kind).names, typing.get_type_hints(kind)
-    if "provenance" in names and "provenance" not in batch.schema.names:
-        return map(partial(_of_first_edition, kind), batch.to_pylist())
-    return map(kind, *(_values(batch.column(name), hints[name]) for name in names[: batch.num_columns]))
+    for batch in table.to_batches(max_chunksize=BATCH):
+        if _is_of_first_edition(kind, batch):
+            yield from map(partial(_of_first_edition, kind), batch.to_pylist())
+        else:
+            yield from map(kind, *(_values(batch.column(name), hints[name]) for name in names[: batch.num_columns]))
+
+
+def _is_of_first_edition(kind: type, table: Any) -> bool:
+    return "provenance" in schema(kind).names and "provenance" not in table.schema.names
 
 
 def _values(column: Any, hint: Any) -> list[Any]:
@@ -167,30 +205,42 @@ def _of_first_edition(kind: type, row: dict[str, Any]) -> Any:
     return kind(provenance=provenance, **row)
 
 
-def write_records(path: Path, kind: type, records: list[Any], metadata: dict[str, str] | None = None) -> None:
-    """Write records of one kind to `path`, whole or not at all.
+def write_records(path: Path, kind: type, records: Any, metadata: dict[str, str] | None = None) -> None:
+    """Write records of one kind, a list or a table of pyarrow, to `path`, whole or not at all.
 
     The bytes depend on the records and the metadata alone, so two equal runs give equal files.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrow = schema(kind)
-    arrow = arrow.with_metadata({**(arrow.metadata or {}), **(metadata or {})})
-    # `asdict` copies lists and recurses; reading the fields is several times faster.
-    columns = {name: [_plain(getattr(record, name)) for record in records] for name in arrow.names}
+    table = table_of(kind, records) if isinstance(records, list) else records
+    table = table.replace_schema_metadata({**schema(kind).metadata, **(metadata or {})})
     with atomic(path) as temporary:
-        pq.write_table(pa.table(columns, schema=arrow), temporary, compression="zstd", row_group_size=ROW_GROUP)
+        pq.write_table(table, temporary, compression="zstd", row_group_size=ROW_GROUP)
 
 
-def _plain(value: Any) -> Any:
-    """Return a value for pyarrow: a dictionary for a record inside a record."""
-    if isinstance(value, tuple):
-        return list(map(_plain, value))
-    return {spec.name: getattr(value, spec.name) for spec in fields(value)} if is_dataclass(value) else value
+def table_of(kind: type, records: list[Any]) -> Any:
+    """Return records as a table of pyarrow."""
+    import pyarrow as pa
+
+    columns = [_array([getattr(record, field.name) for record in records], field.type) for field in schema(kind)]
+    return pa.Table.from_arrays(columns, schema=schema(kind))
+
+
+def _array(values: list[Any], kind: Any) -> Any:
+    """Return the values of a field as an array, those of records inside records column by column."""
+    import pyarrow as pa
+
+    if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+        ends = accumulate(map(len, values), initial=0)
+        inner = _array(list(chain.from_iterable(values)), kind.value_type)
+        return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), inner, type=kind)
+    if pa.types.is_struct(kind):
+        parts = [_array([getattr(value, field.name) for value in values], field.type) for field in kind]
+        return pa.StructArray.from_arrays(parts, fields=list(kind))
+    return pa.array(values, kind)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -207,7 +257,8 @@ def write_outcome(folder: Path, piece: int, kind: type[R], outcome: Outcome[R]) 
     for name, numbers in (("reasons", outcome.reasons), ("tallies", outcome.tallies)):
         if numbers:
             metadata[f"askback.{name}"] = json.dumps(numbers, sort_keys=True)
-    write_records(kept_path(folder, piece), kind, _hidden(outcome.kept), metadata)
+    kept = _hidden(outcome.kept) if outcome.table is None else outcome.table
+    write_records(kept_path(folder, piece), kind, kept, metadata)
 
 
 def _hidden(records: list[Any]) -> list[Any]:
@@ -263,8 +314,7 @@ def _rows_in(path: Path) -> int:
 def _layout(path: Path, written: int) -> tuple[type, tuple[int, ...]]:
     """Return the class of the records of a file, and the number of records in each row group."""
     found = _metadata(path)
-    kind = RECORDS[found.metadata[b"askback.record"].decode()]
-    return kind, tuple(found.row_group(number).num_rows for number in range(found.num_row_groups))
+    return _kind(found), tuple(found.row_group(number).num_rows for number in range(found.num_row_groups))
 
 
 @lru_cache(maxsize=2)
@@ -274,6 +324,11 @@ def _row_group(path: Path, written: int, number: int) -> Any:
 
     with pq.ParquetFile(path) as file:
         return file.read_row_group(number, use_threads=False)
+
+
+def _kind(described: Any) -> type:
+    """Return the class of the records of a file's metadata or a table's schema."""
+    return RECORDS[described.metadata[b"askback.record"].decode()]
 
 
 def _metadata(path: Path) -> Any:

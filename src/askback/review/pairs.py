@@ -92,12 +92,13 @@ class Pairs:
     def _judged(self, step: str, options: Mapping[str, Any]) -> "dict[str, Said]":
         """Return record id → what the judge said of it, with the score that the choice goes by."""
         entropies: dict[str, list[float]] = defaultdict(list)
-        scores: dict[str, dict[str, float | None]] = defaultdict(dict)
+        scores: dict[str, dict[str, float]] = defaultdict(dict)
 
         def noted() -> Iterator[Judgement]:
             for one in Records[Judgement](self.folder / step, ""):
                 self.judge = self.judge or one.model_id
-                scores[one.scorer][one.candidate_id] = one.score
+                if one.score is not None:
+                    scores[one.scorer][one.candidate_id] = one.score
                 if len(one.distribution) > 1:
                     entropies[one.candidate_id].append(_entropy(one.distribution))
                 yield one
@@ -105,7 +106,7 @@ class Pairs:
         read: Iterable[Judgement] = noted()
         by_level = options.get("min_probability") is not None
         combined = combine(by_highest_level(read) if by_level else read, options.get("weights") or {})
-        ranks = [mid_ranks(one) for one in scores.values()]
+        ranks = [dict(zip(one, mid_ranks(list(one.values())).tolist(), strict=True)) for one in scores.values()]
         found = {}
         for id, score in combined.items():
             places = [rank[id] for rank in ranks if id in rank]
