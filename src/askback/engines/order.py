@@ -14,9 +14,9 @@ from askback.errors import InputError
 from askback.prompts.prompt import ask
 
 LEVELS = tuple(f" {level}" for level in range(1, 6))
-COMMON = "A gardener notes for each tree what it bore this year, and how sweet that was on a scale from 1 to 5. " * 8
-"""A beginning of more than 128 tokens, the largest block of a prefix cache."""
-TREES = ("pear", "plum", "quince", "cherry", "fig", "medlar", "almond", "olive")
+COMMON = "A gardener notes for each tree what it bore this year, and how sweet that was on a scale from 1 to 5. " * 6
+"""A beginning of more than 128 tokens, the largest block of a prefix cache, and not many more: a CPU reads slowly."""
+TREES = ("pear", "plum", "quince", "cherry")
 NATS = 0.25
 """The bound in nats a token, as a share of that on an expected level: 5e-3 where that is 0.02."""
 
@@ -38,7 +38,7 @@ class Shift(NamedTuple):
 
 
 def check_order(engine: Engine, worker: WorkerContext, most: float, name: str) -> str:
-    """Ask eight short prompts in two orders; return in words how far the answers differ, "" where no call tells.
+    """Ask four short prompts in two orders; return in words how far the answers differ, "" where no call tells.
 
     Args:
         worker: that of the engine; its cached answers are neither used nor added to.
@@ -59,7 +59,7 @@ def check_order(engine: Engine, worker: WorkerContext, most: float, name: str) -
 
 
 def order_shift(engine: Engine, worker: WorkerContext) -> Shift:
-    """Return how far answers to eight prompts with a common beginning differ when these are asked in reverse order."""
+    """Return how far answers to four prompts with a common beginning differ when these are asked in reverse order."""
     prompts = [ask(f"{COMMON}What does the note on the {tree} say?") for tree in TREES]
     answers = [f" {1 + at % 5}: the {tree} was {'very ' * at}sweet." for at, tree in enumerate(TREES)]
 
