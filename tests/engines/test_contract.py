@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -157,15 +158,16 @@ def test_what_is_read_and_written_is_counted(engine: Engine, worker: WorkerConte
     """Each prompt whole, whatever the engine reads once for all of them."""
 
     def counted(prompts: list[Prompt]) -> list[int]:
-        worker.usage.take()
+        totals = [worker.usage.total]
         with worker.keeping(tmp_path / "asked.jsonl"):  # else what a server has been asked before is not asked again
             answers = engine.generate(prompts, DRAWN, [7] * len(prompts))
-            drawn = worker.usage.take()
+            totals.append(worker.usage.total)
             engine.choose(prompts, CHOICES)
-            chosen = worker.usage.take()
+            totals.append(worker.usage.total)
             engine.loglikelihood(prompts, ["An answer."] * len(prompts))
-        assert drawn.output >= sum(answer.tokens for answer in answers) > 0
-        return [drawn.prompt, chosen.prompt, worker.usage.take().prompt]
+            totals.append(worker.usage.total)
+        assert totals[1].output - totals[0].output >= sum(answer.tokens for answer in answers) > 0
+        return [after.prompt - before.prompt for before, after in pairwise(totals)]
 
     short, long = counted(PROMPTS[:1]), counted([PROMPTS[1]])
     assert all(2 * few < many for few, many in zip(short, long, strict=True))
