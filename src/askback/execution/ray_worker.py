@@ -17,6 +17,9 @@ from askback.execution.processes import A, B, Work
 SEE_S = 10.0
 """Seconds within which a new file must be visible on another node; network file systems cache."""
 
+STOP_S = 0.2
+"""Seconds between two looks at the stop flag."""
+
 
 class Desk:
     """An actor beside the run that collects the workers' reports, and holds the stop flag.
@@ -64,6 +67,7 @@ class Worker:
         self._piece = -1
         self._context = WorkerContext(self._report, self._stopping)
         self._sent: list[Any] = []
+        self._looked, self._stops = 0.0, False
 
     def begin(self, place: str, mark: str, log: str, threads: int, version: str) -> AskbackError | None:
         """Change to the folder `place` and prepare the process; return an error if this node cannot be used."""
@@ -104,9 +108,14 @@ class Worker:
         self._sent.append(self._desk.report.remote(self._piece, records, tokens))
 
     def _stopping(self) -> bool:
+        """Return the desk's stop flag, which is asked for at most once in `STOP_S`: there is one desk for all requests."""
         import ray
 
-        return bool(ray.get(self._desk.stopping.remote()))
+        now = time.monotonic()
+        if not self._stops and now - self._looked > STOP_S:
+            self._looked = now
+            self._stops = bool(ray.get(self._desk.stopping.remote()))
+        return self._stops
 
 
 def _seen(mark: Path) -> bool:
