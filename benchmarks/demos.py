@@ -86,7 +86,7 @@ def of_mean(values: list[float]) -> str:
 
 
 def told_apart(values: list[float], runs: int) -> float:
-    """Return the difference that so many runs tell apart four times in five, by the spread of `values`."""
+    """Return the difference that `runs` runs tell apart with probability 0.8, by the spread of `values`."""
     degrees = len(values) - 1
     return (student_t(0.975, degrees) + student_t(0.8, degrees)) * stdev(values) / math.sqrt(runs)
 

@@ -322,7 +322,7 @@ def _prompts(work: Work, rows: int, vocabulary: int) -> list[list[int]]:
 
 
 def _operations(model: Any, spans: list[tuple[int, int]], heads: int) -> float:
-    """Return the operations of reading tokens `start` to `end` of rows, and of so many rows of logits."""
+    """Return the operations of reading tokens `start` to `end` of rows, and of `heads` rows of logits."""
     config = model.config
     inner = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear)) - _head(model)
     tokens = sum(end - start for start, end in spans)

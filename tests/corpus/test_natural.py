@@ -17,8 +17,9 @@ from askback.execution.outcome import Outcome
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections
 from askback.execution.step import Step
-from askback.recipe import Augment, Corpus, Natural, Options, RecipeFile
+from askback.recipe import Augment, Corpus, Natural, Options
 from askback.records import Document, Example, Provenance, Segment, exchange, record_id
+from tests.corpus.test_held_out import recipe
 
 
 def segment(header: str, *above: str, text: str = "The water comes back.", uri: str = "u", **fields: Any) -> Segment:
@@ -119,15 +120,6 @@ def known(step: Step, options: Options) -> Records[Any]:
     outcome = Outcome[Any]()
     outcome.keep("pairs", Example("s", exchange("what is a SEED pair?", "This."), Provenance(), "seed", "train"))
     return step.write(Example, [outcome])
-
-
-def recipe(folder: Path, **corpus: Any) -> RecipeFile:
-    tree = {
-        "seed": {"sources": [{"path": "builtin:demo"}]},
-        "corpus": {"sources": [{"format": "text", "path": "x"}], **corpus},
-    }
-    resources = {"runs": str(folder), "engine": {"kind": "scripted"}}
-    return RecipeFile.model_validate({"name": "run", "recipe": tree, "resources": resources})
 
 
 def test_each_instruction_once_and_none_on_both_sides(tmp_path: Path) -> None:

@@ -105,9 +105,7 @@ def write_instructions(
     Args:
         natural: natural pairs, for whose segments none is written: their instruction is a person's.
     """
-    writing = Writing(options, natural=natural or ())
-    work = partial(write_piece, writing, step.resources, model, step.random_seed)
-    return step.map(work, step.cut(segments, PIECE), Candidate, "segments")
+    return _written(step, Writing(options, natural=natural or ()), model, segments)
 
 
 @recorded(version=2, engine="augment", prompts=("backward",), forecast=forecast_of_unseen, may_be_empty=True)
@@ -120,7 +118,10 @@ def write_unseen(
     natural: Records[Example] | None = None,
 ) -> Records[Candidate]:
     """The same for the segments that are held out, which are never judged and never trained on."""
-    writing = Writing(options, split="held-out", natural=natural or ())
+    return _written(step, Writing(options, split="held-out", natural=natural or ()), model, segments)
+
+
+def _written(step: Step, writing: Writing, model: Model, segments: Records[Segment]) -> Records[Candidate]:
     work = partial(write_piece, writing, step.resources, model, step.random_seed)
     return step.map(work, step.cut(segments, PIECE), Candidate, "segments")
 

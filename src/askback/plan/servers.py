@@ -30,7 +30,7 @@ ASKED_ABOUT = ("What does the keeper of a harbour write down each evening?", "Ho
 
 
 def ask_servers(file: RecipeFile, roles: tuple[str, ...] = ASKED) -> list[Offer]:
-    """Ask each server that these roles have one or two questions as the run will put them; return what it offers.
+    """Ask each server that these roles have a few questions as the run will put them; return what it offers.
 
     Raises:
         InputError: one cannot be reached, refuses what a run sends, or answers with nothing, in its own words; or the

@@ -27,8 +27,8 @@ def judging(asked: Iterable[Pair], models: int, most: int, engine: EngineOptions
     usd = cost(tokens, 0.0, engine, resources)
     price = f", {usd:,.2f} USD at the recipe's prices" if usd else ""
     return (
-        f"the judge compares {2 * len(prompts) * models:,} times, some {tokens.prompt:,} tokens read and at most "
-        f"{tokens.output:,} written{price}"
+        f"the judge compares at most {2 * len(prompts) * models:,} times, less what it has compared before: some "
+        f"{tokens.prompt:,} tokens read and at most {tokens.output:,} written{price}"
     )
 
 
