@@ -19,6 +19,7 @@ print("the key is", os.environ["VLLM_API_KEY"], flush=True)  # noqa: T201 - a ca
 if "broken" in sys.argv:
     sys.exit("no room on the device")
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+Path(sys.argv[1], "arguments").write_text("\n".join(sys.argv))
 Path(sys.argv[1], "pids").write_text(f"{os.getpid()} {child.pid}")
 if "slow" in sys.argv:
     time.sleep(1000)

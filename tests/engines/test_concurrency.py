@@ -19,13 +19,22 @@ def serve(flow: Concurrency, clock: Clock, seconds: float, rounds: int = 1) -> N
             flow.leave((one[0], len(entered)), True)
 
 
-def test_it_grows_by_one_for_each_window_up_to_the_most() -> None:
+def test_it_doubles_until_the_server_is_overloaded_then_grows_by_one_up_to_the_most() -> None:
     clock = Clock()
-    flow = Concurrency(8, clock=clock)
+    flow = Concurrency(100, clock=clock)
     serve(flow, clock, 1.0)
-    assert flow.limit == 5
-    serve(flow, clock, 1.0, 20)
     assert flow.limit == 8
+    serve(flow, clock, 1.0, 10)
+    assert flow.limit == 100
+    one = flow.enter()
+    clock.now += 1
+    flow.push_back(one, 0.0)
+    flow.leave(one, False)
+    assert flow.limit == 50
+    serve(flow, clock, 1.0)
+    assert flow.limit == 51
+    serve(flow, clock, 1.0, 60)
+    assert flow.limit == 100
 
 
 def test_a_burst_of_429_halves_it_once_and_nothing_goes_out_before_retry_after() -> None:
@@ -45,9 +54,9 @@ def test_a_burst_of_429_halves_it_once_and_nothing_goes_out_before_retry_after()
 def test_latency_that_buys_nothing_makes_it_fewer_and_latency_that_does_not_harm_is_borne() -> None:
     clock = Clock()
     flow = Concurrency(64, start=8, clock=clock)
-    for limit in range(8, 30):  # a batching server: slower per request, as fast in all
+    for limit in (8, 16, 32):  # a batching server: slower per request, as fast in all
         serve(flow, clock, limit / 8)
-    assert flow.limit == 30
+    assert flow.limit == 64
     before = flow.limit
     serve(flow, clock, 3 * before / 8)  # now it thrashes
     assert flow.limit < before

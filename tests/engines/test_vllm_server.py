@@ -1,5 +1,6 @@
 """A server of our own is ready before it is used, and gone with us; and a real vLLM (make test-vllm) agrees with us."""
 
+import json
 import math
 import os
 import random
@@ -85,6 +86,43 @@ def test_steps_of_one_model_share_it_and_a_training_ends_it(model: Path, tmp_pat
     assert alive(int((model / "pids").read_text().split()[0]))
     assert serving.ready("", {}, resources, tmp_path / "log", print).engine.url == ""
     assert gone(model)
+
+
+def test_it_is_laid_out_over_the_cards_that_there_are_and_that_is_told(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_cards(tmp_path, monkeypatch)
+    serving, resources, said = Serving(), Resources(engine=fake("--max-num-seqs", "300"), workers=2), list[str]()
+    engine = serving.ready("score", {"model": Model(model, "m", "m")}, resources, tmp_path / "log", said.append).engine
+    arguments = serving.chosen["vllm_arguments"]
+    serving.close()
+    assert arguments[-4:] == ["--tensor-parallel-size", "1", "--data-parallel-size", "2"]
+    assert " ".join(arguments) in said[0] and "\n".join(arguments) in (model / "arguments").read_text()
+    assert engine.concurrency == 300, "two copies, asked by two workers"
+    assert serving.chosen == {}
+
+
+def test_a_step_keeps_what_was_chosen(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_cards(tmp_path, monkeypatch)
+    tree = write_recipe(tmp_path / "in", model, pages=2).as_written()
+    served = (sys.executable, str(Path(__file__).with_name("served_vllm.py")))
+    tree["resources"] |= {"engine": {"kind": "vllm_server", "command": served}, "runs": str(tmp_path)}
+    file = RecipeFile.model_validate(tree)
+    with Run(file) as run:
+        segments = make_corpus(file.recipe, run)
+        written = run.step("augment", write_instructions, file.recipe.augment, model=run.base(), segments=segments)
+    assert "vllm_arguments" not in json.loads((segments.folder / "step.json").read_bytes())
+    chosen = json.loads((written.folder / "step.json").read_bytes())["vllm_arguments"]
+    assert chosen[:2] == ["--max-num-seqs", "1024"] and chosen[-2:] == ["--data-parallel-size", "2"]
+
+
+def two_cards(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a program in the path that lists two cards."""
+    program = folder / "nvidia-smi"
+    program.write_text("#!/bin/sh\nfor card in 0 1; do echo $card, GPU-$card, 81559; done\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 @pytest.mark.parametrize(("how", "said"), [("broken", "no room on the device"), ("slow", "not ready within 1 s")])

@@ -239,12 +239,10 @@ def test_the_papers_recipe_takes_what_its_tokens_take(
     ],
 )
 def test_the_cards_of_a_server_are_known_by_its_arguments(arguments: tuple[str, ...], cards: tuple[int, int]) -> None:
-    assert cards_of_server(arguments) == cards
     engine = {"kind": "vllm_server", "arguments": arguments}
-    assert (
-        cards_asking(ResourcesOptions.model_validate({"device": "h100", "engine": engine}), "score")
-        == cards[0] * cards[1]
-    )
+    resources = ResourcesOptions.model_validate({"device": "h100", "engine": engine})
+    assert cards_of_server(resources, resources.engine) == (cards[0], cards[0] * cards[1])
+    assert cards_asking(resources, "score") == cards[0] * cards[1]
 
 
 def test_rates_of_a_card_are_those_of_the_model_nearest_in_size(tmp_path: Path) -> None:

@@ -232,6 +232,7 @@ class Run:
                 "counts": {stage: asdict(counts) for stage, counts in step.counts.items()},
                 "reasons": dict(reasons.most_common()),
                 "metrics": step.metrics,
+                **self._serving.chosen,
                 "tokens": spent.tokens,
                 **{f"{kind}_tokens": getattr(spent, kind) for kind in Tokens._fields},
                 "usd": round(spent.usd, 6),

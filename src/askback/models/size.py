@@ -52,6 +52,7 @@ def shape_of(folder: Path) -> dict[str, int]:
             "vocabulary": int(text["vocab_size"]),
             "heads": int(heads),
             "key_value_heads": int(text.get("num_key_value_heads") or heads),
+            "head_size": int(text.get("head_dim") or text["hidden_size"] // heads),
             "experts": int(text.get("num_local_experts") or text.get("num_experts") or 1),
             "tied": int(bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False)))),
         }

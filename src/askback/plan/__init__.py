@@ -192,9 +192,10 @@ class Plan:
     def _weigh(self) -> None:
         """Note what does not fit the memory of the card."""
         if (card := card_of(self.file.resources)) is not None:
-            engines = [self.file.resources.engine_for(role) for role in names.ROLES]
+            resources = self.file.resources
+            engines = [resources.engine_for(role) for role in names.ROLES]
             asked = self._base.parameters * max(
-                kind_of(engine.kind).weight_bytes / cards_of_server(engine.arguments)[0] for engine in engines
+                kind_of(engine.kind).weight_bytes / cards_of_server(resources, engine)[0] for engine in engines
             )
             trainings = {step.name: step.forecast.memory for step in self.steps if step.forecast.memory}
             self._note(*does_not_fit(card, trainings, asked / 1e9))

@@ -3,18 +3,17 @@
 import math
 import re
 import shutil
-from collections.abc import Sequence
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from askback.engines import kind_of
+from askback.engines.vllm.sizes import cards_here, parallel
 from askback.errors import MissingExtra
 from askback.execution.forecast import Refusals
 from askback.methods import names
 from askback.models import is_remote
-from askback.recipe import RecipeFile, Resources, Training
+from askback.recipe import EngineOptions, RecipeFile, Resources, Training
 from askback.recipe.names import scorer
 from askback.train.trackers import check_installed
 
@@ -84,27 +83,27 @@ def found_here(driver: Path = Path("/proc/driver/nvidia/gpus")) -> Card | None:
     return None
 
 
-def cards_of_server(arguments: Sequence[str]) -> tuple[int, int]:
-    """Return the number of cards that vLLM spreads a model over by its arguments, and the number of copies of it; another
-    engine has no arguments."""
-    found = dict.fromkeys(("tensor", "pipeline", "data"), 1)
-    for name, value in pairwise([*arguments, ""]):
-        option, _, given = name.partition("=")
-        kind = next((kind for kind in found if option in (f"--{kind}-parallel-size", f"-{kind[0]}p")), "")
-        if kind and (given or value).isdecimal():
-            found[kind] = max(1, int(given or value))
-    return found["tensor"] * found["pipeline"], found["data"]
-
-
 def cards_asking(resources: Resources, role: str) -> float:
-    """Return the number of cards at work in a step that asks a model: those that vLLM's arguments name, of each worker of a
-    Ray cluster."""
+    """Return the number of cards at work in a step that asks a model, those of all workers on a Ray cluster."""
     if card_of(resources) is None:
         return 1.0
     if resources.executor == "ray":
         return resources.workers * (resources.gpus_per_worker or 1.0)
-    engine = resources.engine_for(role)
-    return float(math.prod(cards_of_server(engine.arguments)))
+    return float(cards_of_server(resources, resources.engine_for(role))[1])
+
+
+def cards_of_server(resources: Resources, engine: EngineOptions) -> tuple[int, int]:
+    """Return the number of cards that an engine may spread a model over, and that of all it uses: those that vLLM's
+    arguments name, else all that its process sees (engines/vllm/sizes.py)."""
+    if engine.kind != "vllm_server":
+        return 1, 1
+    if named := parallel(engine.arguments):
+        return named[0], math.prod(named)
+    if resources.executor == "ray":
+        seen = int(resources.gpus_per_worker or 1)
+    else:
+        seen = len(cards_here()) if resources.device == "auto" else 1
+    return max(1, seen), max(1, seen)
 
 
 def loading(parameters: int) -> float:

@@ -41,8 +41,9 @@ class EngineOptions(Options):
     """The same, of tokens that the model writes."""
     batch_discount: Annotated[float, Field(ge=0, le=1)] = 0.0
     """By how much cheaper the server's batch API is, as in 0.5; `askback preview` shows the cost at these prices too."""
-    concurrency: Annotated[int, Field(ge=1, le=1024)] = 32
-    """Largest number of requests in flight per worker; the actual number adapts to the server."""
+    concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Largest number of requests in flight per worker; the actual number adapts to the server. By default 32, and with
+    `vllm_server` on GPUs as many as it runs at once."""
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     """Seconds for one request, from sending it to the last byte of its answer."""
     retries: Annotated[int, Field(ge=0)] = 6
@@ -62,7 +63,8 @@ class EngineOptions(Options):
     """Only `vllm_server`: the command that starts it. {model} in it stands for the model's folder, which otherwise is
     appended."""
     arguments: tuple[str, ...] = ()
-    """Further arguments of vLLM, such as [--quantization, fp8]. They count as part of the steps that ask a model. On a CPU
+    """Further arguments of vLLM, such as [--quantization, fp8]. They count as part of the steps that ask a model. What they
+    do not say of sequences, tokens of a pass, memory and GPUs is chosen by the model's size and told in step.json. On a CPU
     give --no-enable-chunked-prefill: vLLM 0.32 crashes there when it reads a prompt that has a seed in chunks."""
     ready_s: Annotated[float, Field(gt=0)] = 900.0
     """Seconds within which vLLM must be ready: loading and compiling a large model takes minutes."""

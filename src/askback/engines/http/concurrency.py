@@ -1,10 +1,11 @@
-"""The number of requests in flight: it grows slowly while that pays, and falls when the server is overloaded."""
+"""The number of requests in flight: it grows while that pays, and falls when the server is overloaded."""
 
 import threading
 import time
 from collections.abc import Callable
 
-START = 4
+START, USUAL = 4, 32
+"""Requests in flight at first, and at most where nothing else is given."""
 PUSHED_BACK, LATE = 0.5, 0.75
 """Factors on the bound after a 429, and when a longer latency brings no higher rate."""
 WORSE = 0.7
@@ -16,9 +17,10 @@ FORGET = 0.98
 class Concurrency:
     """A bound on requests in flight that adapts between 1 and `most`.
 
-    One more for every full window of successes; half after a 429, once for all requests of the same burst; three quarters
-    when latency has grown so much that requests per second (in flight / latency, Little's law) fell. Latency alone would
-    be a poor sign: a batching server is slower per request, and faster in all, the more it is given.
+    For every full window of successes it doubles, and after the first sign of overload is one more; half after a 429, once
+    for all requests of the same burst; three quarters when latency has grown so much that requests per second (in flight /
+    latency, Little's law) fell. Latency alone would be a poor sign: a batching server is slower per request, and faster in
+    all, the more it is given.
     """
 
     def __init__(self, most: int, start: int = START, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,6 +31,8 @@ class Concurrency:
         self._resume = self._shrunk = clock() - 1
         self._window: list[tuple[float, int]] = []
         self._best = 0.0
+        self._overloaded = False
+        """Whether the server was, ever; until then its bound is not known to be near."""
 
     def enter(self) -> tuple[float, int]:
         """Wait until a request may be sent; return (time, requests in flight), to be passed to `leave`."""
@@ -53,6 +57,7 @@ class Concurrency:
         with self._free:
             self._resume = max(self._resume, self._clock() + wait)
             if entered[0] > self._shrunk:
+                self._best *= PUSHED_BACK  # fewer requests answered at once are no sign of overload
                 self._change(self.limit * PUSHED_BACK)
 
     def _adapt(self) -> None:
@@ -62,10 +67,10 @@ class Concurrency:
             self._change(self.limit * LATE)
         else:
             self._best = max(self._best * FORGET, rate)
-            self.limit = min(float(self._most), self.limit + 1)
+            self.limit = min(float(self._most), self.limit + 1 if self._overloaded else 2 * self.limit)
         self._window.clear()
 
     def _change(self, limit: float) -> None:
-        self.limit = max(1.0, limit)
+        self.limit, self._overloaded = max(1.0, limit), True
         self._shrunk = self._clock()
         self._window.clear()

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter
 
 from askback.engines.http.blame import CONTENT, LATER, PATIENCE, Again, Refused, refused, whole_servers
-from askback.engines.http.concurrency import Concurrency
+from askback.engines.http.concurrency import USUAL, Concurrency
 from askback.engines.http.key import Scrubber, read_key
 from askback.engines.http.reading import ODD, ContentRefused, ErrorInside, decode, error_inside, message_of, used
 from askback.engines.worker_context import WorkerContext
@@ -63,15 +63,16 @@ class Endpoint:
         self._scrub = Scrubber(key)
         self._faults = (httpx2.TransportError, httpx2.DecodingError)
         self._unreached = (httpx2.ConnectError, httpx2.ConnectTimeout)
+        most = options.concurrency or USUAL
         self._client = httpx2.Client(
             headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             verify=self.url.startswith("https:"),  # loading certificates takes time
             timeout=httpx2.Timeout(options.timeout_s, pool=None),
-            limits=httpx2.Limits(max_connections=options.concurrency, max_keepalive_connections=options.concurrency),
+            limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
             trust_env=urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1"),  # no proxy to oneself
         )
-        self._flow = Concurrency(options.concurrency)
-        self._pool = ThreadPoolExecutor(options.concurrency)
+        self._flow = Concurrency(most)
+        self._pool = ThreadPoolExecutor(most)
         weakref.finalize(self, self._client.close)
         self._lock = threading.Lock()
         self._row: tuple[int, int] = (0, 0)

@@ -23,6 +23,7 @@ from typing import Any
 
 from askback import models, owned
 from askback.engines import guard
+from askback.engines.vllm.sizes import cards_here, sizes
 from askback.errors import InputError
 from askback.recipe import EngineOptions, Resources
 
@@ -49,7 +50,7 @@ class Server:
     Args:
         folder: a checkpoint, or a LoRA adapter, which is served with its base model.
         log: file for its output.
-        say: called with the last line of the log while it starts.
+        say: called with what was chosen for it (sizes.py), and with the last line of the log while it starts.
 
     Raises:
         InputError: the command does not exist, or the server ended or was not ready in time; with the end of its log.
@@ -63,7 +64,10 @@ class Server:
         self.folder, self.log, self._ready_s, self._port = folder, log, options.ready_s, _free_port()
         self._closed = False
         self.url = f"http://127.0.0.1:{self._port}/v1"
-        command = command_line(folder, options, self._port)
+        self.sizes = sizes(folder, options, cards_here())
+        if self.sizes.arguments:
+            say(f"vLLM: {' '.join(self.sizes.arguments)}")
+        command = [*command_line(folder, options, self._port), *self.sizes.arguments]
         if shutil.which(command[0]) is None:
             raise InputError(
                 f"engine.command: there is no '{command[0]}' here; install vLLM in an environment of its own, and give the "
@@ -160,10 +164,11 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def connected(options: EngineOptions, server: Server) -> EngineOptions:
-    """Return the engine options for a running server."""
+def connected(options: EngineOptions, server: Server, workers: int = 1) -> EngineOptions:
+    """Return the engine options for a running server that so many workers ask."""
     found = {"url": server.url, "model": NAME, "tokenizer": str(server.folder), "api_key_env": KEY_VARIABLE}
-    return options.model_copy(update=found | {"api": "completions"})
+    in_flight = options.concurrency or -(-server.sizes.concurrency // workers)
+    return options.model_copy(update=found | {"api": "completions", "concurrency": in_flight})
 
 
 class Serving:
@@ -190,7 +195,13 @@ class Serving:
         if self._server is None or self._what != what:
             self.close()
             self._server, self._what = Server(model.path, options, log, say, model.chat_template), what
-        return resources.model_copy(update={"engine": connected(options, self._server)})
+        return resources.model_copy(update={"engine": connected(options, self._server, resources.workers)})
+
+    @property
+    def chosen(self) -> dict[str, list[str]]:
+        """What was chosen for the running server, for a step's record; {} if nothing was."""
+        arguments = self._server.sizes.arguments if self._server is not None else ()
+        return {"vllm_arguments": list(arguments)} if arguments else {}
 
     def close(self) -> None:
         """End the server, if one is running."""
