@@ -13,12 +13,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import stdev
 from typing import Any
 
-from reproduction import markdown
+from reproduction import markdown, of_mean, told_apart
 
-from askback.evaluate.difference import student_t
 from askback.report.table import Table
 from askback.studies.sides import SIDES, recorded, title
 
@@ -77,18 +76,6 @@ def figures(folder: Path, controls: bool) -> dict[str, Any]:
 
 def _loss(losses: list[Any]) -> float:
     return float(sum(one.nats for one in losses) / sum(one.tokens for one in losses))
-
-
-def of_mean(values: list[float]) -> str:
-    """Return the mean of several runs with its 95 % interval, Student's."""
-    reach = student_t(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    return f"{mean(values):+.4f} ({mean(values) - reach:+.4f} to {mean(values) + reach:+.4f})"
-
-
-def told_apart(values: list[float], runs: int) -> float:
-    """Return the difference that `runs` runs tell apart with probability 0.8, by the spread of `values`."""
-    degrees = len(values) - 1
-    return (student_t(0.975, degrees) + student_t(0.8, degrees)) * stdev(values) / math.sqrt(runs)
 
 
 def by_run(found: dict[int, dict[str, Any]]) -> Table:

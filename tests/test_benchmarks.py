@@ -120,6 +120,7 @@ def test_the_reproduction_runs_to_its_tables(
     write_data(data)
     script = str(SCRIPT.with_name("reproduction.py"))
     arguments = [str(data), str(tmp_path / "work"), "--size", "tiny", "--base", str(tiny_model)]
+    arguments += ["--sittings", str(tmp_path / "sittings.jsonl")]
     monkeypatch.setattr(sys, "argv", [script, *arguments])
     runpy.run_path(script, run_name="__main__")
     said = capsys.readouterr().out
@@ -128,7 +129,9 @@ def test_the_reproduction_runs_to_its_tables(
     heads = {"held-out seed pairs", "documents set aside", "self-instruct-175", "user-oriented-252"}
     assert heads <= set(rows[0]), "every human set, and the documents"
     assert "The instructions are learnt from, and not the text alone" in said
-    assert list((tmp_path / "work/tiny/study").glob("comparisons-on-*.svg"))
+    assert list((tmp_path / "work/tiny-0/study").glob("comparisons-on-*.svg"))
+    (first,) = map(json.loads, (tmp_path / "sittings.jsonl").read_text().splitlines())
+    assert len(first["contrasts"]) == 12, "three comparisons on four sets"
 
 
 def write_data(folder: Path) -> None:
@@ -165,3 +168,23 @@ def write_data(folder: Path) -> None:
         parts.append(f"{head}Content-Length: {len(http)}\r\n\r\n".encode() + http + b"\r\n\r\n")
     (folder / "corpus").mkdir()
     (folder / "corpus/web-sample.warc.gz").write_bytes(b"".join(map(gzip.compress, parts)))
+
+
+def test_sittings_are_kept_once_and_shown_together(tmp_path: Path) -> None:
+    module = runpy.run_path(str(SCRIPT.with_name("reproduction.py")))
+    contrast = {"set": "seed+curated", "against": "m0", "measure": "documents"}
+    kept = tmp_path / "sittings.jsonl"
+    for seed, difference in ((1, 9.0), (0, -0.01), (1, -0.03)):
+        row = {
+            "size": "laptop",
+            "base": "b",
+            "random_seed": seed,
+            "contrasts": [{**contrast, "difference": difference}],
+        }
+        sittings = module["add_sitting"](kept, row)
+    module["add_sitting"](kept, {**row, "base": "other"})
+    assert [row["random_seed"] for row in sittings] == [0, 1] and len(kept.read_text().splitlines()) == 3
+    table = module["of_sittings"](sittings)
+    # t(0.975, 1) = 12.706 and t(0.8, 1) = 1.376; the standard deviation is 0.01414, the error of the mean 0.01.
+    shown = ["seed+curated − m0", "documents", "-0.0100", "-0.0300", "-0.0200 (-0.1471 to +0.1071)", "0.1408"]
+    assert table.rows == [shown]
