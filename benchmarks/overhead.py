@@ -1,4 +1,4 @@
-"""What askback itself takes: python benchmarks/overhead.py [records|workers|select|rerun ...] [--sizes N ...]
+"""What askback itself takes: python benchmarks/overhead.py [records|workers|cluster|select|rerun ...] [--sizes N ...]
 
 The scripted engine answers at once, so what the steps of a run take with it is ours: reading and writing records, prompts,
 the rules for instructions, judgements, processes. The steps are made as `askback run` makes them, of synthetic segments of
@@ -10,6 +10,8 @@ records  Records a second through augment and through score with two workers, fo
          all processes together; and what a further record costs between one size and the next, which says whether cost is
          linear.
 workers  The same with one worker and with two, by turns, at `--workers-at` records.
+cluster  Augment on a Ray cluster of this machine with eight workers, of segments of about 100 bytes, for each of the sizes:
+         the memory of the process that drives it, and the files that it leaves. Needs askback[ray].
 select   Seconds and memory of choosing the best half of each of the sizes: of candidates of about 100 bytes of text, each
          with one judgement, which are made for it; and by each of `--options`, in JSON, beside.
 rerun    With `--recipe`, of a finished run: seconds that `askback run` takes on it, and our share of the time that its
@@ -49,7 +51,7 @@ from askback.records import Candidate, Judgement, Provenance, Segment, record_id
 from askback.seed.load import gather
 from askback.studies.run_folder import finished
 
-PARTS = ("records", "workers", "select", "rerun")
+PARTS = ("records", "workers", "cluster", "select", "rerun")
 RATE, FLAT, LINEAR, TWO_WORKERS, RERUN, SHARE, SELECT, SELECT_MB = 20_000, 1.2, 1.2, 1.8, 2.0, 0.05, 300, 4000
 """The targets: records a second, most memory and most cost of a further record over that at the size before, two workers
 over one, seconds of a rerun, our share of a real run, seconds and MB to select from ten million."""
@@ -100,6 +102,9 @@ def main() -> None:
                 rerun(given.recipe, made)
         if "workers" in parts:
             workers(folder, given.workers_at, given.repeats)
+        if "cluster" in parts:
+            for size in given.sizes:
+                cluster(folder, size)
         if "select" in parts:
             for size in given.sizes:
                 choose(folder, size, given.options)
@@ -145,6 +150,22 @@ def workers(folder: Path, size: int, repeats: int) -> None:
     shown = f"{one:,.0f} with one, {two:,.0f} with two: {two / one:.2f} times"
     row(f"records a second, augment then score, {size:,}", shown, f"at least {TWO_WORKERS:g} times",
         two / one >= TWO_WORKERS)  # fmt: skip
+
+
+def cluster(folder: Path, size: int) -> None:
+    """Make augment of `size` short segments with eight workers of Ray, each a process."""
+    segments = folder / f"short-{size}"
+    if not segments.exists():
+        write_short(segments, size)
+    with open_run(folder, f"cluster-{size}", 8, executor="ray", cpus_per_worker=0.25) as run:
+        given: dict[str, Any] = {"model": Model(Path("no-model"), "scripted", "scripted")}
+        given["segments"] = Records[Any](segments, f"{size}")
+        options = run.file.recipe.augment
+        taken = measured(lambda: run.step("augment", write_instructions, options, **given), alone=True)
+        files = sum(path.is_file() for path in run.folder.rglob("*"))
+        counts = json.loads((run.folder / "augment/step.json").read_bytes())["counts"]
+    row(f"augment of {size:,} on Ray, eight workers", f"{taken.wall:.0f} s; the driver {taken.peak:,.0f} MB, CPU "
+        f"{taken.cpu:.0f} s; {files:,} files; {counts}", "", None)  # fmt: skip
 
 
 def choose(folder: Path, size: int, more: list[str]) -> None:
@@ -198,7 +219,7 @@ def steps(folder: Path, name: str, size: int, count: int) -> dict[str, Taken]:
     return {"augment": augment, "score": judge}
 
 
-def open_run(folder: Path, name: str, count: int) -> Run:
+def open_run(folder: Path, name: str, count: int, **resources: Any) -> Run:
     """Return a run of the recipe's defaults with the scripted engine."""
     return Run(
         RecipeFile.model_validate(
@@ -208,16 +229,16 @@ def open_run(folder: Path, name: str, count: int) -> Run:
                     "seed": {"sources": [{"path": "builtin:demo"}]},
                     "corpus": {"sources": [{"format": "text", "path": "none.txt"}]},
                 },
-                "resources": {"runs": str(folder), "workers": count, "engine": {"kind": "scripted"}},
+                "resources": {"runs": str(folder), "workers": count, "engine": {"kind": "scripted"}, **resources},
             }
         )
     )
 
 
-def measured(work: Callable[[], object]) -> Taken:
-    """Do the work, and look at the memory of all processes 20 times a second meanwhile."""
+def measured(work: Callable[[], object], alone: bool = False) -> Taken:
+    """Do the work, and look at the memory of all processes, or of this one `alone`, 20 times a second meanwhile."""
     over, peaks = threading.Event(), [0.0]
-    watch = threading.Thread(target=_watch, args=(over, peaks))
+    watch = threading.Thread(target=_watch, args=(over, peaks, alone))
     watch.start()
     wall, cpu = time.perf_counter(), _cpu()
     work()
@@ -233,11 +254,11 @@ def _cpu() -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-def _watch(over: threading.Event, peaks: list[float]) -> None:
+def _watch(over: threading.Event, peaks: list[float], alone: bool) -> None:
     me = psutil.Process()
     while not over.wait(0.05):
         held = 0
-        for process in (me, *me.children(recursive=True)):
+        for process in (me, *([] if alone else me.children(recursive=True))):
             try:
                 held += process.memory_info().rss
             except psutil.NoSuchProcess:  # it has just ended
@@ -255,6 +276,21 @@ def write_segments(folder: Path, total: int) -> None:
         for number in range(start, start + PART):
             outcome.keep("segments", _segment(number, sentences))
         write_outcome(folder, start // PART, Segment, outcome)
+
+
+def write_short(folder: Path, size: int) -> None:
+    """Write segments of some 100 bytes of text, as columns."""
+    for part in range(size // PART):
+        numbers = range(part * PART, (part + 1) * PART)
+        ids = [f"{random.Random(number).getrandbits(64):016x}" for number in numbers]
+        texts = [
+            f"Part {number} tells of {WORDS[number % 12]}, and of {WORDS[number % 7]} beside. " * 2
+            for number in numbers
+        ]
+        about = [
+            (f"https://site{number % 997}.example/{number}", "synthetic", "", "en", "", "", "") for number in numbers
+        ]
+        _write(folder, part, Segment, ids, texts, ["Guide"], about, 0, "train", False)
 
 
 def write_judged(folder: Path, size: int) -> None:
