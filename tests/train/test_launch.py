@@ -232,6 +232,18 @@ def test_a_node_that_the_run_lacks_is_refused(tmp_path: Path) -> None:
         join(tmp_path, 2, print)
 
 
+@pytest.mark.parametrize(
+    ("planned", "last"), [(["m0", "select-1"], "select-1"), (["m0", "result"], "result"), ([], "result")]
+)
+def test_a_node_leaves_when_the_last_planned_step_is_done(tmp_path: Path, planned: list[str], last: str) -> None:
+    if planned:
+        steps = {name: {"name": name} for name in planned}
+        write_json(tmp_path / "forecast.json", {"rates": "", "steps": steps})
+    (tmp_path / last).mkdir()
+    write_json(tmp_path / last / "step.json", {})
+    join(tmp_path, 1, print)
+
+
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_accelerate_takes_the_configuration(tmp_path: Path, strategy: Any) -> None:
     from accelerate.commands.config.config_args import load_config_from_file

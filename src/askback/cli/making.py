@@ -43,7 +43,8 @@ def init(
         str, typer.Option(help="Method: humpback, prompted, back_and_forth or reinstruct.", metavar="NAME")
     ] = "humpback",
     url: Annotated[
-        str, typer.Option(help="Server to ask, as https://host/v1; not for method humpback.", metavar="URL")
+        str,
+        typer.Option(help="Server to ask, as https://host/v1; for methods prompted and back_and_forth.", metavar="URL"),
     ] = "",
     key_env: Annotated[
         str, typer.Option(help="NAME of the environment variable that holds that server's key.", metavar="NAME")

@@ -257,7 +257,10 @@ def study(
         typer.Option(min=1, help="Optimiser steps of each training; by default the recipe's, or the paper's table."),
     ] = None,
     judge: Annotated[
-        str, typer.Option(help="Judge of the win rate against M_0; none measures no win rate.", metavar="MODEL")
+        str,
+        typer.Option(
+            help="Judge of the win rate against M_0, which is measured only with this or --judge-url.", metavar="MODEL"
+        ),
     ] = "",
     judge_url: JudgeUrl = "",
     judge_model: JudgeModel = "",

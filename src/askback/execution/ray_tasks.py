@@ -1,8 +1,9 @@
 """Work on a Ray cluster, with the promises of processes.py: same bytes, same files, same errors.
 
-Each worker is a Ray actor that does one piece after another, keeps its loaded model between them, and ends with the step.
-It writes to the run folder itself, so no large data go through Ray. A piece whose worker or node is lost is redone by
-another one, which is safe as files appear whole or not at all.
+Each worker is a Ray actor that does one piece after another and keeps its loaded model between them. Workers that hold a
+model are kept for the next step that asks one, and end before any other work on the cluster, such as a training. A worker
+writes to the run folder itself, so no large data go through Ray. A piece whose worker or node is lost is redone by another
+one, which is safe as files appear whole or not at all.
 """
 
 import logging
@@ -31,7 +32,7 @@ TRIES = 3
 SAY_S, START_S = 15.0, 900.0
 """Seconds without any worker until a message, and until an error: a cluster that grows needs minutes."""
 CLOSE_S = 30.0
-"""Seconds that workers have to release their models at a step's end."""
+"""Seconds that workers have to release their models before they end."""
 _START = -1
 """The number, in place of a piece's, of a worker's start."""
 
@@ -47,10 +48,13 @@ class Connection(NamedTuple):
 
 
 class Cluster:
-    """A connection that is made when a step first needs it, and kept until it is closed."""
+    """A connection that is made when a step first needs it, and kept until it is closed, with workers that hold models."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
+        self._kept: list[Any] = []
+        self._needs: dict[str, float] = {}
+        """What each worker that is kept takes of its node."""
 
     def connect(self, address: str) -> Connection:
         """Connect to the cluster at `address`; "" starts one here, which only this process and its children can use.
@@ -86,11 +90,25 @@ class Cluster:
 
     def close(self) -> None:
         """End the connection that was made here, and the Ray that was started for it."""
+        self.take({}, 0)
         known, self._connection = self._connection, None
         if known is not None and known.ours:
             known.ray.shutdown()
         elif known is not None:
             known.ray.kill(known.desk)
+
+    def keep(self, workers: Sequence[Any], needs: dict[str, float]) -> None:
+        """Keep idle workers, and with them their models, until other work is to be done."""
+        self._kept, self._needs = [*self._kept, *workers], needs
+
+    def take(self, needs: dict[str, float], count: int) -> list[Any]:
+        """Return at most `count` of the workers kept, if they take `needs` of a node; if not, all of them end."""
+        if needs != self._needs:
+            if self._connection is not None:
+                _end(self._connection.ray, self._kept)
+            self._kept, self._needs = [], {}
+        taken, self._kept = self._kept[:count], self._kept[count:]
+        return taken
 
 
 def run_pieces(
@@ -102,12 +120,14 @@ def run_pieces(
     on_report: Report,
     resources: Resources,
     models: int,
+    keep: bool,
     cluster: Cluster,
 ) -> Iterator[B]:
     """Call ``work(worker, piece)`` for each piece in `workers` Ray workers and yield the results as they come.
 
     Args:
         models: factor on `resources.cpus_per_worker` and `gpus_per_worker` for each worker; 0 takes no GPU.
+        keep: whether workers that a step before kept are used, and kept again.
 
     Raises:
         Interrupted: Ctrl-C; the work in flight is finished.
@@ -118,8 +138,10 @@ def run_pieces(
     if not pieces:
         return
     ray, desk, *_ = cluster.connect(resources.address)
+    needs = _needs(ray, resources, models)
+    kept = cluster.take(needs if keep else {}, workers)
     with _mark(log) as mark:
-        crew = _Crew(ray, desk, workers, _needs(ray, resources, models), log, mark, drain.say)
+        crew = _Crew(ray, desk, workers, needs, log, mark, drain.say, kept)
         crew.todo.extend(enumerate(pieces))
         try:
             while crew.busy or (crew.todo and not drain.asked.is_set()):
@@ -132,6 +154,8 @@ def run_pieces(
             crew.pass_on(on_report)
             if drain.asked.is_set():
                 raise Interrupted(STOPPED)
+            if keep:
+                cluster.keep(crew.let_go(), needs)
         except ray.exceptions.RayError as error:
             raise WorkerDied(
                 f"Ray failed: {_line(error)[-400:]}. The same command goes on from there; see also {log}"
@@ -191,6 +215,14 @@ def _needs(ray: Any, resources: Resources, models: int) -> dict[str, float]:
     return {"num_cpus": resources.cpus_per_worker * max(1, models), "num_gpus": gpus * models}
 
 
+def _end(ray: Any, workers: Sequence[Any]) -> None:
+    """End idle workers, which release their models first, so that what follows finds the GPUs' memory free."""
+    if closing := [worker.close.remote() for worker in workers]:
+        ray.wait(closing, num_returns=len(closing), timeout=CLOSE_S)
+    for worker in workers:
+        ray.kill(worker)
+
+
 def _line(error: BaseException) -> str:
     """Return the message of Ray's error in one line."""
     cause = getattr(error, "cause", None) or error
@@ -201,7 +233,15 @@ class _Crew:
     """The workers of a step: starting, busy with a piece, or idle; a lost one is replaced."""
 
     def __init__(
-        self, ray: Any, desk: Any, size: int, needs: dict[str, float], log: Path, mark: Path, say: Callable[[str], None]
+        self,
+        ray: Any,
+        desk: Any,
+        size: int,
+        needs: dict[str, float],
+        log: Path,
+        mark: Path,
+        say: Callable[[str], None],
+        kept: Sequence[Any],
     ) -> None:
         self._ray, self._desk, self._needs, self._log, self._say = ray, desk, needs, log, say
         desk.open.remote()
@@ -216,7 +256,10 @@ class _Crew:
         self._losses: Counter[int] = Counter()
         self._alone_since: float | None = time.monotonic()
         self._warned = False
-        for _ in range(size):
+        self._kept = set(kept)
+        for worker in kept:
+            self._greet(worker)
+        for _ in range(size - len(kept)):
             self._start()
 
     def hand_out(self, work: Work[Any, Any]) -> None:
@@ -258,25 +301,30 @@ class _Crew:
         """Ask workers that can save a checkpoint to do so."""
         self._desk.stop.remote()
 
-    def end(self) -> None:
-        """End all workers; busy ones are left only after an error.
+    def let_go(self) -> list[Any]:
+        """Return the idle workers, which are the caller's from now on."""
+        idle, self._idle = self._idle, []
+        return idle
 
-        Idle ones release their models first, so that the next step finds the GPUs' memory free.
-        """
-        if closing := [worker.close.remote() for worker in self._idle]:
-            self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_S)
-        workers = [*self._idle, *self._starting.values(), *(worker for worker, _ in self.busy.values())]
-        for worker in workers:
+    def end(self) -> None:
+        """End all workers; busy ones are left only after an error."""
+        _end(self._ray, self._idle)
+        for worker in (*self._starting.values(), *(worker for worker, _ in self.busy.values())):
             self._ray.kill(worker)
 
     def _start(self) -> None:
-        worker = self._worker()
+        self._greet(self._worker())
+
+    def _greet(self, worker: Any) -> None:
         self._starting[worker.begin.remote(*self._greeting)] = worker
 
     def _replace(self, worker: Any, piece: tuple[int, Any] | None, error: Exception) -> None:
         self._ray.kill(worker)  # it may be unreachable but alive
         number = _START if piece is None else piece[0]
-        self._losses[number] += 1
+        if (
+            piece is not None or worker not in self._kept
+        ):  # one that was lost between two steps says nothing of this one
+            self._losses[number] += 1
         with owned.append(self._log) as log:
             what = "before its first piece" if piece is None else f"at piece {number}"
             log.write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] a worker was lost {what}: {_line(error)}\n".encode())

@@ -70,7 +70,7 @@ class Worker:
         self._looked, self._stops = 0.0, False
 
     def begin(self, place: str, mark: str, log: str, threads: int, version: str) -> AskbackError | None:
-        """Change to the folder `place` and prepare the process; return an error if this node cannot be used."""
+        """Change to the folder `place` and prepare for a step; return an error if this node cannot be used."""
         node = f"node {gethostname()} of the Ray cluster"
         if askback.__version__ != version:
             return InputError(f"{node} has askback {askback.__version__}, not {version} as here; all need the same")
@@ -84,6 +84,7 @@ class Worker:
                 "all nodes see under the same path"
             )
         self._context.folder = Path(log).parent
+        self._looked, self._stops = 0.0, False
         processes.begin(log, threads)
         return None
 

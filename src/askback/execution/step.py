@@ -88,7 +88,10 @@ class Step:
         arguments = [(number, pieces[number]) for number in todo]
         with self.progress.bar(self.name, total, before, unit) as bar:
             if todo:
-                for number in self._share_out(task, arguments, workers, self._reporter(bar), self._models, preload):
+                keep = self._models > 0
+                for number in self._share_out(
+                    task, arguments, workers, self._reporter(bar), self._models, keep, preload
+                ):
                     self.progress.wrote(self.name, kept_path(self.folder, number))
         for number in range(len(pieces)):
             outcome = piece_outcome(self.folder, number)
@@ -119,7 +122,8 @@ class Step:
         workers = min(self.resources.workers, max(1, len(pieces)))
         models = self._models if processes is None else processes
         with self.progress.bar(self.name, total, 0, unit) as bar:
-            return list(self._share_out(work, pieces, workers, self._reporter(bar), models, preload))
+            keep = processes is None and models > 0
+            return list(self._share_out(work, pieces, workers, self._reporter(bar), models, keep, preload))
 
     def write(self, kind: type[B], outcomes: Iterable[Outcome[B]]) -> Records[B]:
         """Write outcomes that this process computed, each as a piece; after a kill they are computed again."""
@@ -155,11 +159,19 @@ class Step:
         return self._records
 
     def _share_out(
-        self, work: Work[A, B], pieces: Sequence[A], workers: int, on_report: Report, models: int, preload: str
+        self,
+        work: Work[A, B],
+        pieces: Sequence[A],
+        workers: int,
+        on_report: Report,
+        models: int,
+        keep: bool,
+        preload: str,
     ) -> Iterator[B]:
-        """Have pieces done where `resources.executor` says; each worker holds `models` models and imports `preload`."""
+        """Have pieces done where `resources.executor` says; each worker holds `models` models and imports `preload`, and a
+        cluster may `keep` it, with its model, for the next step."""
         if self.resources.executor == "ray":
-            given = work, pieces, workers, self.log, self.drain, on_report, self.resources, models
+            given = work, pieces, workers, self.log, self.drain, on_report, self.resources, models, keep
             return ray_tasks.run_pieces(*given, self.cluster)
         return run_pieces(work, pieces, workers, self.log, self.drain, on_report, preload)
 

@@ -68,8 +68,8 @@ class Recipe(Options):
     method: MethodName = "humpback"
     """Name of the method (methods/)."""
     base: FilePath = "builtin:smollm2-135m"
-    """The model every M is trained from: a builtin, a local folder, or a hub name. Method `prompted` trains none, and asks
-    this one where no server is given; "" is none."""
+    """The model every M is trained from: a builtin, a local folder, or a hub name. Where none is
+    trained, this one is asked if no server is given; "" is none."""
     chat_template: FilePath = ""
     """Path of a Jinja chat template, for a base model whose tokenizer has none; or ``builtin:inst``, [INST] … [/INST] as
     Llama 2 and the paper's authors have it."""

@@ -85,7 +85,7 @@ class Select(Options):
     log-probabilities; the probability is also the `score` of the pairs chosen."""
     top_fraction: PerRound[Annotated[float, Field(gt=0, le=1)]] | None = None
     top_n: PerRound[Annotated[int, Field(ge=1)]] | None = None
-    """For models whose absolute scale is off: the best by score, ties broken by id. This and the two above are one value
+    """For models whose absolute scale is off: the best by score, ties broken by id. This and the three above are one value
     for all rounds, or a list with one for each (the paper does not say whether its two rounds had the same k)."""
     bins: Annotated[int, Field(ge=2, le=10)] | None = None
     """Number of quantiles. No candidate is dropped for its score: each trains with a tag of its score's quantile, as in

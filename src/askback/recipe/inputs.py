@@ -13,8 +13,8 @@ class RowSource(Options):
     """One file (or hub dataset) of what people wrote, in rows."""
 
     path: FilePath
-    """A file of JSON (lines, an array, objects, a wrapped list) or Parquet, packed or not; `builtin:demo`; or
-    `hub:NAME[:SPLIT]`."""
+    """A file of JSON (lines, an array, objects, a wrapped list), packed or not; a Parquet file; a folder that askback
+    exported; `builtin:demo`; or `hub:NAME[:SPLIT]`."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Largest number of usable rows to take, from the first on."""
     licence: str = ""
@@ -36,7 +36,7 @@ class Seed(Options):
     """The human pairs (method.md 1.3)."""
 
     sources: list[SeedSource]
-    """At least one, but of method `prompted`, which does without."""
+    """At least one where a model is trained; others may do without."""
     held_out: Share = 0.1
     """Share of `split: auto` pairs kept out of training, chosen by record id."""
     language: str = "en"
@@ -62,8 +62,9 @@ class CorpusSource(Options):
     licence: str = ""
     """Licence of the documents, if they do not state their own."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Largest number of documents read from each WARC, JSONL or Parquet file, or from each 256 small files. (Without it,
-    workers share a WARC file in spans; a JSONL or Parquet file always goes to one of them, so cut large ones up.)"""
+    """Largest number of documents read of each WARC, JSONL or Parquet file, of each 256 pages or texts, of each 32 PDFs,
+    and of a hub data set or installed-docs as a whole. (Without it, workers share a WARC file in spans; a JSONL or Parquet
+    file always goes to one of them, so cut large ones up.)"""
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the documents to read, drawn by `Recipe.random_seed`; `limit` applies to those drawn. Documents that are
     not drawn are not counted."""
@@ -165,7 +166,7 @@ class Corpus(Options):
     """Keep only how-tos in which almost every paragraph opens with a verb (method.md 3.2)."""
     boilerplate_pages: Annotated[int, Field(ge=2)] | None = None
     """Number of pages of one host from which on a paragraph they share is boilerplate: it is removed from all of them, and
-    segments that are then too short are dropped (ours). None turns this off."""
+    segments that are then too short are dropped (ours). Local files have no host and stay as they are. None: off."""
     duplicate_jaccard: Share = 0.7
     """Segments at or above this estimated MinHash similarity to an earlier one are near-duplicates (ours)."""
     pii: Literal["keep", "redact", "drop"] = "keep"

@@ -10,7 +10,7 @@ from askback.recipe.names import EngineName
 
 
 class EngineOptions(Options):
-    """The engine that runs a model for augment, score and evaluation."""
+    """The engine that runs a model to write, rewrite, score and evaluate."""
 
     kind: EngineName = "transformers"
     """`transformers` runs the run's models in this process, `vllm_server` in a vLLM it starts and stops (on a Ray cluster,
@@ -47,7 +47,8 @@ class EngineOptions(Options):
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     """Seconds for one request, from sending it to the last byte of its answer."""
     retries: Annotated[int, Field(ge=0)] = 6
-    """Number of retries after a transient fault, with growing pauses (a minute in all). Rate limits (429) do not count."""
+    """Number of retries after a transient fault, with growing pauses (half a minute in all). Rate limits (429) do not
+    count."""
     leave_out: tuple[Literal["seed", "top_p", "temperature", "logprobs"], ...] = ()
     """Parameters that the server refuses, and that are not sent. Without `logprobs` a score is read from text; without the
     others the server samples by its own defaults, and a repeated request may give another answer."""
@@ -56,9 +57,9 @@ class EngineOptions(Options):
     by one, whatever their number. Other refusals in a row, or the refusal of a plain question, stop the run. 200 stands
     for an answer that is withheld or holds no text."""
     max_order_shift: Annotated[float, Field(ge=0)] = 0.02
-    """Only a server that scores: how far an expected level from 1 to 5 may differ when the same prompts are asked in
-    another order; a mean log-probability may by a quarter of that, in nats a token. A server that differs by more is
-    refused."""
+    """Of a server that scores, also a vLLM of the run: how far an expected level from 1 to 5 may differ when the same
+    prompts are asked in another order; a mean log-probability may by a quarter of that, in nats a token. A server that
+    differs by more is refused."""
     command: Annotated[tuple[str, ...], Field(min_length=1)] = ("vllm", "serve")
     """Only `vllm_server`: the command that starts it. {model} in it stands for the model's folder, which otherwise is
     appended."""
@@ -107,12 +108,13 @@ class Engines(Options):
     """Whom method `back_and_forth` has rewrite the answers; the paper's is a tuned model much larger than those trained. In
     method `reinstruct` it stands in for the rewriter that is trained."""
     compare: EngineOptions | None = None
-    """The judge of `askback evaluate` and `askback study`."""
+    """The judge of `askback evaluate`, and of `askback study` where that is given `--judge`."""
 
 
 class Launch(Options):
-    """The devices that a model is trained on. The recipe's batch is divided among them, so its size and rows do not
-    change, and neither does the result, beyond rounding."""
+    """The devices that a model is trained on. The recipe's batch is divided among them, so its size and rows do not change.
+    Two things do: draws of dropout, and, under `exposure: equal`, how many chosen pairs come on top of each batch, which is
+    a multiple of the number of processes."""
 
     processes: Annotated[int, Field(ge=1)] = 1
     """Number of training processes per node, one for each GPU. Several are started by ``accelerate launch``."""
@@ -142,13 +144,14 @@ class Launch(Options):
 
 
 class Resources(Options):
-    """How the recipe is run. None of it changes the result beyond floating-point rounding, except the engines' kind,
-    dtype, server and model, which count as part of the steps that ask a model."""
+    """How the recipe is run. It changes a result by rounding alone, but for two things: what an engine is (its kind, dtype
+    and arguments, or its server, model, api, tokenizer and leave_out) counts as part of the steps that ask it; and see
+    `training`."""
 
     runs: FilePath = "runs"
     """Folder that holds run folders."""
     workers: Annotated[int, Field(ge=1)] = 1
-    """Number of worker processes for augment, score and corpus; each holds a model, or its requests to a server. With Ray,
+    """Number of worker processes for all steps but trainings; each holds a model, or its requests to a server. With Ray,
     over the whole cluster."""
     executor: Literal["local", "ray"] = "local"
     """Where work is done: `local` in processes on this machine, `ray` on a Ray cluster (askback[ray]). Its nodes have the

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from askback import errors, owned
 from askback.engines import guard
 from askback.errors import AskbackError, RecipeError, WorkerDied
+from askback.execution.on_disk import FORECAST, ForecastFile, read_json
 from askback.execution.processes import SAFE_PATH
 from askback.execution.shards import write_json
 from askback.recipe import Backward, Launch, Training
@@ -113,13 +114,13 @@ def train_together(
 
 
 def join(run: Path, node: int, say: Callable[[str], None]) -> None:
-    """Do the part of node `node` in every training of a run on another node, until the run has its result.
+    """Do the part of node `node` in every training of a run on another node, until the last step of its plan is done.
 
     Raises:
         RecipeError: the run has no such node.
     """
     say(f"{run}: waiting for a training")
-    while not (run / "result" / "step.json").exists():
+    while not _over(run):
         for job in sorted(run.glob(f"*/{FOLDER}/{JOB}")):
             nodes = json.loads((job.parent / CONFIG).read_text("utf-8"))["num_machines"]
             if not 0 < node < nodes:
@@ -128,6 +129,12 @@ def join(run: Path, node: int, say: Callable[[str], None]) -> None:
             with launched(job.parent, node) as process:
                 process.wait()
         time.sleep(1.0)
+
+
+def _over(run: Path) -> bool:
+    """Tell whether the last step is done that was planned when the run began; without a plan, its result."""
+    planned = read_json(run / FORECAST, ForecastFile)["steps"] if (run / FORECAST).exists() else {}
+    return (run / next(reversed(planned), "result") / "step.json").exists()
 
 
 @contextmanager
