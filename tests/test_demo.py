@@ -90,6 +90,14 @@ def test_the_formats_of_a_folder_are_found(tmp_path: Path) -> None:
     assert file.name == "demo-my-papers-2"
 
 
+@pytest.mark.parametrize("name", ["資料\u30002024", "back\\slash", 'it\'s "odd"', "a: {b}, [c] #d", "😀"])
+def test_a_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "a.md").write_text("# A")
+    assert [one.path for one in load_demo(RECIPE, folder).recipe.corpus.sources] == [str(folder)]
+
+
 def test_every_step_of_the_demo_has_words(tmp_path: Path) -> None:
     from askback.plan import Plan
 

@@ -13,6 +13,7 @@ import pytest
 
 from askback.engines.http.openai_http import OpenAIHttp
 from askback.engines.protocol import Completion, Sampling
+from askback.engines.response_cache import Answers
 from askback.engines.worker_context import WorkerContext
 from askback.errors import InputError
 from askback.execution.shards import Records
@@ -124,6 +125,18 @@ def test_refusals_alike_stop_a_run_unless_they_are_accepted(numbers: set[int], s
         assert f"accept_refusals: [{status}]" in str(found.value)
         drawn = asked_of(server, accept_refusals=[status]).generate(PROMPTS, DRAWN, range(12))
     assert {number for number, one in enumerate(drawn) if one.error} == numbers
+
+
+def test_what_was_answered_before_a_kill_tells_that_refusals_are_the_records_own() -> None:
+    """The process that goes on asks about refused records alone, as the others' answers are kept."""
+    kept = Answers()
+    with OddServer(to_some({3, 7}, *RECORDS[1])) as server:
+        for _ in range(2):
+            worker = WorkerContext()
+            worker.answers = kept
+            engine = OpenAIHttp("", asked_of(server)._options, worker=worker)
+            drawn = engine.generate(PROMPTS, DRAWN, range(12))
+            assert [number for number, one in enumerate(drawn) if one.error] == [3, 7]
 
 
 def test_all_of_a_few_is_all() -> None:

@@ -1,6 +1,9 @@
 """How many at once: slowly up, quickly down, and never before the server's time."""
 
+import pytest
+
 from askback.engines.http.concurrency import Concurrency
+from askback.errors import Interrupted
 
 
 class Clock:
@@ -60,6 +63,13 @@ def test_latency_that_buys_nothing_makes_it_fewer_and_latency_that_does_not_harm
     before = flow.limit
     serve(flow, clock, 3 * before / 8)  # now it thrashes
     assert flow.limit < before
+
+
+def test_a_run_that_is_to_stop_waits_for_no_server() -> None:
+    flow = Concurrency(4, stopping=lambda: True)
+    flow.push_back(flow.enter(), 40.0)
+    with pytest.raises(Interrupted, match="between two requests"):
+        flow.enter()
 
 
 def test_it_never_falls_below_one() -> None:

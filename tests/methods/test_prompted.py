@@ -231,6 +231,10 @@ def test_the_size_of_a_block(asked: int, chosen: int, most: int, size: int) -> N
     [
         ({"select": {"top_n": 5, "until": 5}}, "needs a threshold that does not move"),
         ({"select": {"min_score": 3, "max_candidates": 5}}, "give until"),
+        (
+            {"augment": {"per_segment": 3}, "select": {"min_score": 3, "until": 5, "max_candidates": 2}},
+            "max_candidates 2 is below augment.per_segment 3",
+        ),
         ({"select": {"min_score": 0.5, "until": 5}, "score": {"scorers": ["rubric", "whole"]}}, "let one scorer count"),
         ({"method": "humpback", "select": {"min_score": 3, "until": 5}}, "goes with method: prompted"),
     ],

@@ -1,6 +1,7 @@
 """The commands about a run's results: export, report, calibrate, evaluate, study."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -209,6 +210,10 @@ def evaluate(
     from askback.studies import evaluation
 
     tasks = list(PAPER) if benchmarks == "paper" else listed(benchmarks)
+    of_prompts = {"--against": against, "--judge": judge != "base", "--judge-url": judge_url, "--embedder": embedder}
+    _go_with("--prompts", prompts, {**of_prompts, "--limit": limit})
+    of_tasks = {"--few-shot": few_shot is not None, "--task-files": task_files, "--lm-eval-python": lm_eval_python}
+    _go_with("--benchmarks", tasks, of_tasks)
     wanted = (
         Benchmarks(tasks=tasks, few_shot=few_shot, include_path=task_files, python=lm_eval_python) if tasks else None
     )
@@ -335,6 +340,13 @@ def _source(path: str, format: str) -> "SeedSource":
         return SeedSource.model_validate({"path": path, "format": format, "split": "held-out"})
     except ValidationError as error:
         raise RecipeError(f"--pairs-format {format}: {error.errors()[0]['msg']}") from None
+
+
+def _go_with(option: str, given: object, others: Mapping[str, object]) -> None:
+    """Refuse options that mean nothing without `option`, where that is not given."""
+    useless = [name for name, value in others.items() if value]
+    if useless and not given:
+        raise RecipeError(f"{', '.join(useless)}: only with {option}")
 
 
 def _server(url: str, model: str, key_env: str) -> "EngineOptions | None":

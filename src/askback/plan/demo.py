@@ -1,5 +1,6 @@
 """The demo's recipe with one's own documents, how long it takes here, and whether the documents are enough."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ def load_demo(recipe: Path, docs: Path | None, settings: Sequence[str] | None = 
     Raises:
         InputError: there is no such folder, or no document of a known format in it.
     """
+    import yaml
+
     changes = list(settings or ())
     if docs is not None:
         if not docs.is_dir():
@@ -42,9 +45,10 @@ def load_demo(recipe: Path, docs: Path | None, settings: Sequence[str] | None = 
         if not here:
             known = ", ".join(suffix for format in FORMATS for suffix in suffixes[format])
             raise InputError(f"--docs {docs}: no documents in it; looked for {known}")
-        sources = ", ".join(f"{{format: {format}, path: {str(docs.resolve())!r}}}" for format in here)
+        sources = [{"format": format, "path": str(docs.resolve())} for format in here]
+        written = yaml.safe_dump(sources, default_flow_style=True, allow_unicode=True, width=math.inf).strip()
         name = re.sub(r"[^\w.-]+|^\W+", "-", docs.resolve().name, flags=re.ASCII).strip("-.")
-        changes = [f"name=demo-{name or 'docs'}", f"recipe.corpus.sources=[{sources}]", *changes]
+        changes = [f"name=demo-{name or 'docs'}", f"recipe.corpus.sources={written}", *changes]
     return load_recipe(recipe, changes)
 
 

@@ -165,6 +165,9 @@ class Recipe(Options):
     def _fits_its_method(self) -> "Recipe":
         if self.method != "prompted" and self.select.until is not None:
             raise ValueError(f"select.until goes with method: prompted, and the method is {self.method}")
+        most, each = self.select.max_candidates, self.augment.per_segment
+        if most is not None and most < each:
+            raise ValueError(f"select.max_candidates {most} is below augment.per_segment {each}, those of one segment")
         for name in self._changed(tuple(METHODS_OF)):
             if self.method not in METHODS_OF[name]:
                 raise ValueError(

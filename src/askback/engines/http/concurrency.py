@@ -4,6 +4,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from askback.errors import Interrupted
+
+STOPPED = "stopped between two requests"
 START, USUAL = 4, 32
 """Requests in flight at first, and at most where nothing else is given."""
 PUSHED_BACK, LATE = 0.5, 0.75
@@ -23,9 +26,15 @@ class Concurrency:
     all, the more it is given.
     """
 
-    def __init__(self, most: int, start: int = START, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        most: int,
+        start: int = START,
+        clock: Callable[[], float] = time.monotonic,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.limit = float(min(most, start))
-        self._most, self._clock = most, clock
+        self._most, self._clock, self._stopping = most, clock, stopping
         self._free = threading.Condition()
         self._flying = 0
         self._resume = self._shrunk = clock() - 1
@@ -35,9 +44,15 @@ class Concurrency:
         """Whether the server was, ever; until then its bound is not known to be near."""
 
     def enter(self) -> tuple[float, int]:
-        """Wait until a request may be sent; return (time, requests in flight), to be passed to `leave`."""
+        """Wait until a request may be sent; return (time, requests in flight), to be passed to `leave`.
+
+        Raises:
+            Interrupted: the run is to stop meanwhile.
+        """
         with self._free:
             while self._flying >= int(self.limit) or self._clock() < self._resume:
+                if self._stopping():
+                    raise Interrupted(STOPPED)
                 self._free.wait(min(1.0, max(0.01, self._resume - self._clock())))
             self._flying += 1
             return self._clock(), self._flying

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter
 
 from askback.engines.http.blame import CONTENT, LATER, PATIENCE, Again, Refused, refused, whole_servers
-from askback.engines.http.concurrency import USUAL, Concurrency
+from askback.engines.http.concurrency import STOPPED, USUAL, Concurrency
 from askback.engines.http.key import Scrubber, read_key
 from askback.engines.http.reading import ODD, ContentRefused, ErrorInside, decode, error_inside, message_of, used
 from askback.engines.worker_context import WorkerContext
@@ -28,6 +28,8 @@ from askback.errors import AskbackError, InputError, Interrupted, MissingExtra
 from askback.recipe import EngineOptions
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+LOOK_S = 0.5
+"""Seconds between two looks, in a pause, at whether the run is to stop."""
 IN_A_ROW = 5
 """Number of equal refusals in a row from which on they are not the records' fault."""
 CHARS_PER_TOKEN = 4
@@ -71,7 +73,7 @@ class Endpoint:
             limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
             trust_env=urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1"),  # no proxy to oneself
         )
-        self._flow = Concurrency(most)
+        self._flow = Concurrency(most, stopping=worker.stopping)
         self._pool = ThreadPoolExecutor(most)
         weakref.finalize(self, self._client.close)
         self._lock = threading.Lock()
@@ -114,6 +116,7 @@ class Endpoint:
         keys = [self._request_key(path, payload) for payload in payloads]
         known = {key: found for key in dict.fromkeys(keys) if (found := _sound(shape, kept.get(key))) is not None}
         todo = {key: payload for key, payload in zip(keys, payloads, strict=True) if key not in known}
+        self._answered |= bool(known)  # by the process before, which was killed
         stop = threading.Event()
 
         def checked(body: Any, payload: dict[str, Any]) -> Any:
@@ -182,7 +185,7 @@ class Endpoint:
             if stop is not None and stop.is_set():
                 raise _Stopped("another request failed for good")
             if stop is not None and self._worker.stopping():
-                raise Interrupted("stopped between two requests")
+                raise Interrupted(STOPPED)
             try:
                 return self._try(method, path, payload, read)
             except Again as again:
@@ -196,7 +199,14 @@ class Endpoint:
                         raise InputError(f"{self.url}: {reason}. Check the server and the url. {LATER}") from again
                     return Refused(reason, again.status)
                 pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(10, tried + pushed - 1)) * random.uniform(0.5, 1)
-                (stop or threading.Event()).wait(pause if again.wait is None else again.wait)
+                self._pause(again.wait or pause, stop or threading.Event())
+
+    def _pause(self, seconds: float, stop: threading.Event) -> None:
+        """Wait, but no longer than until the run or the call is to stop."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._worker.stopping():
+            if stop.wait(min(left, LOOK_S)):
+                return
 
     def _try(self, method: str, path: str, payload: dict[str, Any] | None, read: Read) -> Any:
         entered = self._flow.enter()
