@@ -104,7 +104,7 @@ class Cluster:
     def take(self, needs: dict[str, float], count: int) -> list[Any]:
         """Return at most `count` of the workers kept, if they take `needs` of a node; if not, all of them end."""
         if needs != self._needs:
-            if self._connection is not None:
+            if self._connection is not None and self._connection.ray.is_initialized():
                 _end(self._connection.ray, self._kept)
             self._kept, self._needs = [], {}
         taken, self._kept = self._kept[:count], self._kept[count:]
