@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from askback.errors import InputError, RecipeError
-from askback.recipe import PRESETS, Backward, Corpus, Options, RecipeFile
+from askback.recipe import PRESETS, Backward, Corpus, Options, RecipeFile, Training
 from askback.recipe.file import load_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
@@ -417,3 +417,13 @@ def test_a_thousand_problems_are_told_in_part(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe(write(tmp_path, text))
     assert str(caught.value).count("\n") == 50 and str(caught.value).endswith("and 950 more problems")
+
+
+def test_a_change_of_one_place_leaves_the_other_that_an_alias_made(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    seed, corpus = "{sources: [{path: s}]}", "{sources: [{format: text, path: t}]}"
+    rates = "backward: &rates {learning_rate: 1.0e-5}, forward: *rates"
+    path.write_text(f"name: n\nrecipe: {{seed: {seed}, corpus: {corpus}, {rates}}}\n")
+    file = load_recipe(path, ["recipe.forward.learning_rate=3.0e-4"]).recipe
+    assert isinstance(file.forward, Training) and isinstance(file.backward, Training)
+    assert (file.forward.learning_rate, file.backward.learning_rate) == (3e-4, 1e-5)

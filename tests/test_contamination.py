@@ -80,3 +80,8 @@ def test_all_prompts_that_a_text_shares_words_with() -> None:
     found = {(where, whole) for where, _, whole in prompts.all_in("x " + " ".join(WORDS))}
     assert found == {("a:1", True), ("b:2", True)}
     assert list(prompts.all_in("One, two: three!")) == [("c:3", (), True)]
+
+
+def test_each_of_the_prompts_that_differ_in_marks_alone_is_found() -> None:
+    prompts = EvaluationPrompts([("one", "What is C?"), ("two", "What is C++?"), ("three", "Why?")])
+    assert [where for where, *_ in prompts.all_in("what is C")] == ["one", "two"]

@@ -10,6 +10,7 @@ import pytest
 
 from askback.errors import InputError, RecipeError
 from askback.models import base_of, check_model, resolve, tokenizer_folder
+from askback.models.size import parameters
 
 
 @pytest.fixture
@@ -127,3 +128,14 @@ except InputError as error:
 def test_checks_import_no_torch(model: Path) -> None:
     code = f"import sys; from askback.models import resolve; resolve({str(model)!r}); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("damage", ["pointer", "cut"])
+def test_weights_that_are_not_whole_are_said_in_one_line(tiny_model: Path, tmp_path: Path, damage: str) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    weights = folder / "model.safetensors"
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 123\n"
+    weights.write_bytes(pointer if damage == "pointer" else weights.read_bytes()[:-1])
+    for look in (check_model, parameters):
+        with pytest.raises(InputError, match=r"model\.safetensors: no whole safetensors file"):
+            look(folder)

@@ -10,7 +10,7 @@ from askback.errors import RecipeError
 from askback.export import export
 from askback.methods.humpback import humpback
 from askback.recipe.file import load_recipe
-from askback.recipe.variables import HIDDEN, hide, hide_in, marks
+from askback.recipe.variables import HIDDEN, fill, hide, hide_in, marks
 from askback.report.html import write_report
 from askback.studies.run_folder import look
 from tests.commands import askback
@@ -144,3 +144,13 @@ def test_the_command_line_says_the_name(tmp_path: Path) -> None:
         done = askback(*arguments, cwd=tmp_path)
         assert done.returncode in (2, 3) and "Traceback" not in done.stderr, done.stderr
         assert "k3y" not in done.stderr + done.stdout and "${SECRET_PLACE}" in done.stderr, done.stderr
+
+
+def test_what_askback_calls_its_own_stays_whatever_a_variable_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HIDDEN, "")
+    for value in ("documents", "kept", "step", "segment"):
+        monkeypatch.setenv("PLACE", value)
+        fill("${PLACE}", [])
+        kept = {"step": "segment", "counts": {"documents": {"kept": 3}}, "function": "askback.corpus.build.segment"}
+        assert hide_in(kept) == kept
+        assert hide_in({f"html:/a/{value}": f"in {value}"}) == {"html:/a/${PLACE}": "in ${PLACE}"}

@@ -16,6 +16,7 @@ from askback import owned
 from askback.errors import InputError, Interrupted, MissingExtra, RecipeError
 from askback.execution.shards import write_json
 from askback.recipe import Backward, Launch, Lora, Training
+from askback.recipe.variables import HIDDEN, fill
 from askback.train import Job, finetune, launch
 from askback.train.launch import (
     CONFIG,
@@ -254,3 +255,17 @@ def test_accelerate_takes_the_configuration(tmp_path: Path, strategy: Any) -> No
     assert (read.num_processes, read.num_machines, read.main_process_port) == (8, 2, 29500)
     assert read.main_process_ip == "node-0.lan"
     assert read.distributed_type.value == {"ddp": "MULTI_GPU", "fsdp": "FSDP"}[strategy]
+
+
+def test_a_job_is_read_as_it_was_written_whatever_variables_hold(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a text holds is trained on as it is, also where it is the value of a variable of the recipe."""
+    monkeypatch.setenv(HIDDEN, "")
+    monkeypatch.setenv("MODELS", str(tiny_model.parent))
+    job = job_of(tiny_model, tmp_path / "m0", LORA)
+    monkeypatch.setenv("DATA", str(job.examples[0].output)[:12])
+    for name in ("MODELS", "DATA"):
+        fill(f"${{{name}}}", [])
+    write_job(tmp_path / "job.json", job)
+    assert read_job(tmp_path / "job.json") == job

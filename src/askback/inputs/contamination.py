@@ -24,13 +24,16 @@ class EvaluationPrompts:
 
     def __init__(self, prompts: Iterable[tuple[str, str]]) -> None:
         """Take (place, prompt) pairs."""
-        self._whole: dict[tuple[str, ...], str] = {}
+        self._whole: dict[tuple[str, ...], list[str]] = {}
+        """The places of each prompt: several where two differ in punctuation or case alone."""
         self._starts: dict[tuple[str, ...], list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
         for where, prompt in prompts:
             asked = tuple(words(prompt))
-            if not asked or asked in self._whole:
+            if not asked:
                 continue
-            self._whole[asked] = where
+            self._whole.setdefault(asked, []).append(where)
+            if len(self._whole[asked]) > 1:
+                continue
             if len(asked) < in_a_row(asked, SHORTEST):
                 continue
             length = in_a_row(asked, NGRAM)
@@ -55,11 +58,11 @@ class EvaluationPrompts:
         no words where the text is the prompt."""
         mine = tuple(words(text))
         if mine in self._whole:
-            yield self._whole[mine], (), True
+            yield from ((where, (), True) for where in self._whole[mine])
         for at in range(len(mine) - SHORTEST + 1):
             for prompt, shared in self._starts.get(mine[at : at + SHORTEST], ()):
                 if mine[at : at + len(shared)] == shared:
-                    yield self._whole[prompt], shared, shared == prompt
+                    yield from ((where, shared, shared == prompt) for where in self._whole[prompt])
 
 
 def evaluation_prompts(paths: tuple[str, ...]) -> EvaluationPrompts:
@@ -68,12 +71,14 @@ def evaluation_prompts(paths: tuple[str, ...]) -> EvaluationPrompts:
     Raises:
         InputError: a file is missing, broken, or has a row without a prompt, which would not be searched for.
     """
-    return _prompts(paths, tuple(stamp(Path(path)) if Path(path).is_file() else None for path in paths))
+    return _prompts(
+        paths, tuple(stamp(file) if (file := Path(path).expanduser()).is_file() else None for path in paths)
+    )
 
 
 @lru_cache(maxsize=4)
 def _prompts(paths: tuple[str, ...], marks: tuple[Stamp | None, ...]) -> EvaluationPrompts:
-    return EvaluationPrompts(pair for path in paths for pair in _read(Path(path)))
+    return EvaluationPrompts(pair for path in paths for pair in _read(Path(path).expanduser()))
 
 
 def _read(path: Path) -> Iterable[tuple[str, str]]:

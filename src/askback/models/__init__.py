@@ -13,6 +13,7 @@ from askback.models.builtin import BUILTIN, fetch
 from askback.models.chat_template import BUILTIN as TEMPLATES
 from askback.models.chat_template import MOST_SOURCE, template_path
 from askback.models.foreign_code import check_adapter, check_config, read_json
+from askback.models.size import read_header
 
 _DOWNLOADED = [
     "config.json",
@@ -157,6 +158,8 @@ def _check_weights(folder: Path) -> None:
         raise InputError(
             f"{folder}: {found}; expected *.safetensors: load it where you trust it and save_pretrained again"
         )
+    for file in folder.glob("*.safetensors"):
+        read_header(file)
 
 
 def _has_tokenizer(folder: Path) -> bool:

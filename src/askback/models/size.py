@@ -5,6 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from askback.errors import InputError
+
+MOST_HEADER = 100_000_000
+"""Bytes of a header that the format allows."""
+
 
 def parameters(folder: Path | None, name: str = "") -> int:
     """Return a model's number of parameters: by the headers of its files or by its configuration, whichever is larger
@@ -18,14 +23,35 @@ def parameters(folder: Path | None, name: str = "") -> int:
 def _by_headers(folder: Path) -> int:
     total = 0
     for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        header = read_header(path)
         for name, tensor in header.items():
             size = 1
             for length in tensor["shape"] if name != "__metadata__" else [0]:
                 size *= length
             total += size
     return total
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return the header of a safetensors file: names, types and shapes of its tensors.
+
+    Raises:
+        InputError: it is none, as the pointer that a clone without Git LFS leaves.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > min(MOST_HEADER, path.stat().st_size):
+                raise ValueError
+            header: dict[str, Any] = json.loads(file.read(length))
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+        if 8 + length + max(ends, default=0) > path.stat().st_size:
+            raise ValueError
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise InputError(
+            f"{path}: no whole safetensors file (perhaps the pointer of Git LFS); copy or download the model again"
+        ) from None
+    return header
 
 
 def _by_config(folder: Path) -> int:

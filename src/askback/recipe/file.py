@@ -1,6 +1,7 @@
 """Reading a recipe file: overrides, environment, and all problems reported at once, each with its place in the YAML."""
 
 import re
+from copy import copy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -93,11 +94,11 @@ def _override(tree: dict[str, Any], override: str) -> None:
         raise RecipeError(f"{shown}: {error}") from error
     try:
         for part in parents:
-            if isinstance(node, list):
-                node = node[int(part)]
-            else:
-                node[part] = {} if node.get(part) is None else node[part]
-                node = node[part]
+            # A copy, as what an alias of YAML stands for is the same object in both places.
+            place: Any = int(part) if isinstance(node, list) else part
+            below = node[place] if isinstance(node, list) else node.get(place)
+            node[place] = {} if below is None else copy(below)
+            node = node[place]
         node[int(last) if isinstance(node, list) else last] = given
     except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise RecipeError(f"{shown}: there is no such place in the recipe ({_shown(str(error))})") from error

@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^{}]*))?\}")
 HIDDEN = "ASKBACK_HIDDEN"
 """Environment variable that holds, for worker processes, the names of the variables that recipes use."""
+OWN, NAMES = re.compile(r"[\w-]+", re.ASCII), ("step", "function")
 SHORTEST = 4
 """Number of characters from which on a value is replaced in any text; a shorter one is hidden in the recipe alone."""
 
@@ -44,11 +45,15 @@ def hide(text: str) -> str:
 
 
 def hide_in(tree: Any) -> Any:
-    """Return nested plain values with `hide` applied to every text, keys included."""
+    """Return nested plain values with `hide` applied to every text, but to askback's own words: keys that are plain words,
+    and the names of step and function."""
     if not _names():
         return tree
     if isinstance(tree, dict):
-        return {hide_in(key): hide_in(value) for key, value in tree.items()}
+        return {
+            key if OWN.fullmatch(str(key)) else hide_in(key): value if key in NAMES else hide_in(value)
+            for key, value in tree.items()
+        }
     if isinstance(tree, list | tuple):
         return [hide_in(value) for value in tree]
     return hide(tree) if isinstance(tree, str) else tree

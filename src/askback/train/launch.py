@@ -23,7 +23,6 @@ from askback.engines import guard
 from askback.errors import AskbackError, RecipeError, WorkerDied
 from askback.execution.on_disk import FORECAST, ForecastFile, read_json
 from askback.execution.processes import SAFE_PATH
-from askback.execution.shards import write_json
 from askback.recipe import Backward, Launch, Training
 from askback.train.finetune import Job
 from askback.train.training_rows import Taught
@@ -91,7 +90,7 @@ def train_together(
     owned.claim(Path(job.folder), "step")
     owned.remove(folder)
     owned.whole(folder)
-    write_json(folder / CONFIG, accelerate_config(options))  # which is YAML, too
+    _write(folder / CONFIG, accelerate_config(options))  # which is YAML, too
     write_job(folder / JOB, job)
     try:
         with launched(folder) as process:
@@ -177,7 +176,13 @@ def write_job(path: Path, job: Job) -> None:
     """Write a job for other processes to read."""
     plain = {field.name: getattr(job, field.name) for field in fields(Job)}
     examples = [asdict(one) for one in job.examples]
-    write_json(path, plain | {"options": job.options.model_dump(mode="json"), "examples": examples})
+    _write(path, plain | {"options": job.options.model_dump(mode="json"), "examples": examples})
+
+
+def _write(path: Path, value: Any) -> None:
+    """Write JSON as it is, without names of variables in place of their values: it is trained by, and then removed."""
+    with owned.atomic(path) as temporary:
+        temporary.write_text(json.dumps(value), "utf-8")
 
 
 def read_job(path: Path) -> Job:

@@ -7,7 +7,7 @@ import pytest
 from askback.corpus import cut
 from askback.corpus.build import sources
 from askback.corpus.explain import explain
-from askback.corpus.filters.word_lists import Words, word_list
+from askback.corpus.filters.word_lists import Words, word_list, words_of
 from askback.errors import InputError
 from askback.plan import Plan
 from askback.recipe import Corpus, RecipeFile
@@ -101,3 +101,14 @@ def test_time_grows_with_the_text_alone() -> None:
     words = Words([" ".join(["a"] * size) for size in range(2, 40)] + [f"w{number}" for number in range(100_000)])
     assert len(words.found_in("a " * 100_000)[0]) == 2565
     assert ends_within(5, lambda: words.found_in("a " * 100_000))
+
+
+def test_a_line_of_invisible_characters_is_empty_and_a_list_may_be_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "words.txt").write_text("damn\n\u200e\n\ufeff\nhell\n")
+    assert words_of("~/words.txt").found_in("What the hell!") == (["hell"], 3)
+    (tmp_path / "none.txt").write_text("\u200e\n")
+    with pytest.raises(InputError, match="is empty"):
+        words_of("~/none.txt")

@@ -21,7 +21,7 @@ class Words:
     """
 
     def __init__(self, entries: list[str]) -> None:
-        self._entries = {tuple(_tokens(entry)) for entry in entries}
+        self._entries = {tuple(_tokens(entry)) for entry in entries} - {()}
         self._lengths: dict[str, list[int]] = {}
         for entry in sorted(self._entries, key=len, reverse=True):
             lengths = self._lengths.setdefault(entry[0], [])
@@ -75,7 +75,7 @@ def words_of(path: str) -> Words:
         InputError: there is no such file, it is not UTF-8, or it lists nothing.
     """
     try:
-        return _words(path, stamp(Path(path)))
+        return _words(path, stamp(Path(path).expanduser()))
     except OSError as error:
         raise InputError(f"{path}: this word list cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -84,9 +84,9 @@ def words_of(path: str) -> Words:
 
 @lru_cache(maxsize=64)
 def _words(path: str, mark: Stamp) -> Words:
-    with open_bytes(Path(path)) as file:
+    with open_bytes(Path(path).expanduser()) as file:
         lines = file.read().decode("utf-8-sig").splitlines()
-    entries = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+    entries = [line for line in map(str.strip, lines) if _tokens(line) and not line.startswith("#")]
     if not entries:
         raise InputError(f"{path}: this word list is empty; it takes a word or phrase a line, # begins a comment")
     return Words(entries)
