@@ -87,6 +87,7 @@ def test_the_command(made_run: Path, tmp_path: Path) -> None:
     assert "not a run folder" in one_error(askback("evaluate", tmp_path), 3)
     alone = one_error(askback("evaluate", made_run, "--embedder", "none", "--limit", 3), 2)
     assert "--embedder, --limit: only with --prompts" in alone
+    assert "--pairs-format: only with --pairs" in one_error(askback("evaluate", made_run, "--pairs-format", "x"), 2)
     assert "--few-shot: only with --benchmarks" in one_error(askback("evaluate", made_run, "--few-shot", 0), 2)
     assert "no such file" in one_error(askback("evaluate", made_run, "--prompts", "none.jsonl"), 3)
     assert "no such folder" in one_error(askback("evaluate", made_run, "--prompts", "held-out", "--judge", "none"), 3)

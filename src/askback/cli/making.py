@@ -163,6 +163,8 @@ def corpus(
     """Make only the segments of a recipe, in its run folder, and show which were dropped. With --explain, make nothing."""
     file = load(recipe, set)
     if explain is not None:
+        if redo:
+            raise RecipeError("--redo: not with --explain, which makes nothing")
         _explain(file, explain, as_json)
         return
     from askback.execution.progress import Progress

@@ -214,6 +214,7 @@ def evaluate(
     _go_with("--prompts", prompts, {**of_prompts, "--limit": limit})
     of_tasks = {"--few-shot": few_shot is not None, "--task-files": task_files, "--lm-eval-python": lm_eval_python}
     _go_with("--benchmarks", tasks, of_tasks)
+    _go_with("--pairs", pairs, {"--pairs-format": pairs_format != "pairs"})
     wanted = (
         Benchmarks(tasks=tasks, few_shot=few_shot, include_path=task_files, python=lm_eval_python) if tasks else None
     )
