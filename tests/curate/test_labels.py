@@ -10,6 +10,7 @@ import pytest
 
 from askback.curate.label_file import pair_of, split_of
 from askback.curate.labels import load_labels, rated, teaching, verdicts, whole
+from askback.curate.teach_probe import wanted
 from askback.errors import InputError
 from askback.execution.run import Run
 from askback.execution.shards import rejections
@@ -66,7 +67,7 @@ def test_what_is_no_number(number: str, tmp_path: Path) -> None:
 def test_csv_with_its_own_separator_and_lines_in_cells(tmp_path: Path) -> None:
     text = '\ufeffprompt;response;rating\r\nWhy?;"So;\nand ""so"".";4\r\nHow?;Thus.;5,5\r\nWho?;He.;good\r\n'
     probes, (detail,) = load(tmp_path, text, "labels.CSV")
-    assert [(one.output, one.label) for one in probes] == [('So;\nand "so".', 4), ("He.", 1)]
+    assert [(one.output, one.label) for one in probes] == [('So;\nand "so".', 4), ("He.", 5)]
     assert "found text '5,5'" in detail
     (tmp_path / "x.tsv").write_text("instruction\toutput\tlabel\na\tb\nc\td\t1\t2\n")
     (_, short), (_, long) = rated(tmp_path / "x.tsv")
@@ -120,14 +121,38 @@ def test_records_of_argilla_and_tasks_of_label_studio(tmp_path: Path) -> None:
 
 
 def test_what_people_want_of_pairs(tmp_path: Path) -> None:
-    def wanted(*labels: object) -> list[bool | None]:
+    def said(*labels: object) -> list[bool | None]:
         rows = [{"instruction": f"{n}?", "output": "So.", "label": label} for n, label in enumerate(labels)]
         (tmp_path / "x").write_text("\n".join(map(json.dumps, rows)))
         found = verdicts(tmp_path / "x")
-        said = [found.get(pair_of(exchange(row["instruction"], "So."))) for row in rows]  # type: ignore[arg-type]
-        return [one and one.keep for one in said]
+        each = [found.get(pair_of(exchange(row["instruction"], "So."))) for row in rows]  # type: ignore[arg-type]
+        return [one and one.keep for one in each]
 
-    assert wanted("good", "bad", True, 0) == [True, False, True, False]
-    assert wanted(1, 2, 3, 4, 5) == [False, False, None, True, True]
+    assert said("good", "bad", True, 0) == [True, False, True, False]
+    assert said(1, 2, 3, 4, 5) == [False, False, None, True, True]
     with pytest.raises(InputError, match=r"labels go from 0\.5 to 0\.7"):
-        wanted(0.5, 0.7)
+        said(0.5, 0.7)
+    assert said("bad", 5, 1) == [False, True, False] and said("good", 5) == [True, True], "words beside levels"
+
+
+STARS, WORD = {"rating": 1}, {"choices": ["drop"]}
+
+
+@pytest.mark.parametrize("value", [STARS, WORD])
+def test_labels_that_are_all_the_lowest_level_keep_nothing(value: dict[str, Any], tmp_path: Path) -> None:
+    tasks = [
+        {"data": {"instruction": f"{n}?", "output": "So."}, "annotations": [{"result": [{"value": value}]}]}
+        for n in range(9)
+    ]
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps(tasks))
+    assert [one.keep for one in verdicts(path).values()] == [False] * 9
+    assert {keep for _, keep in wanted(teaching(path))} == {False}
+
+
+def test_what_numbers_mean_is_told_by_all_of_a_file(tmp_path: Path) -> None:
+    rows = [{"instruction": f"{n}?", "output": "So.", "label": 1} for n in range(20)]
+    tested = next(row for row in rows if split_of(pair_of(exchange(str(row["instruction"]), "So."))) == "test")
+    (tmp_path / "x").write_text("\n".join(map(json.dumps, [*rows, tested | {"label": 5}])))
+    taught = list(wanted(teaching(tmp_path / "x")))
+    assert taught and not any(keep for _, keep in taught), "only levels of 1 teach, and they are levels"

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 pytest.importorskip("sklearn")
 
 from askback.curate.label_file import pair_of, split_of
-from askback.curate.labels import Rated
+from askback.curate.labels import Rated, Scale
 from askback.curate.measures import auroc
 from askback.curate.teach_probe import wanted
 from askback.engines.scripted import Scripted
@@ -151,17 +152,21 @@ def test_what_does_not_fit_is_said_before_anything_is_made(file: RecipeFile, tmp
 
 
 @pytest.mark.parametrize(
-    ("labels", "kept", "dropped"),
+    ("scale", "labels", "kept", "dropped"),
     [
-        ([1, 2, 3, 4, 5], [4, 5], [1, 2]),
-        ([0, 1, 1], [1, 1], [0]),
-        ([0.2, 0.4, 0.6, 0.9], [0.6, 0.9], [0.2, 0.4]),
-        ([1, 1, 1], [1, 1, 1], []),
-        ([], [], []),
+        ("levels", [1, 2, 3, 4, 5], [4, 5], [1, 2]),
+        ("levels", [1, 1, 1], [], [1, 1, 1]),
+        ("good or bad", [0, 1, 1], [1, 1], [0]),
+        ("good or bad", [1, 1, 1], [1, 1, 1], []),
+        ("", [0.2, 0.4, 0.6, 0.9], [0.6, 0.9], [0.2, 0.4]),
+        ("", [], [], []),
     ],
 )
-def test_what_people_want_follows_from_the_scale(labels: list[float], kept: list[float], dropped: list[float]) -> None:
-    rated = [Rated(str(at), exchange("Why?", "So."), float(label), "here") for at, label in enumerate(labels)]
+def test_what_people_want_follows_from_the_scale(
+    scale: Scale, labels: list[float], kept: list[float], dropped: list[float]
+) -> None:
+    pair = Rated("a", exchange("Why?", "So."), 0, "here", scale=scale)
+    rated = [replace(pair, label=float(label)) for label in labels]
     found = list(wanted(rated))
     assert [one.label for one, keep in found if keep] == kept
     assert [one.label for one, keep in found if not keep] == dropped

@@ -76,3 +76,13 @@ def test_what_cannot_be_is_said_in_one_line(run: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("instruction,output,label\na,,good\nc,,bad\n")
     assert "and 1 rows more" in one_error(askback("review", run, "--labels", tmp_path / "bad.csv"), 3)
     assert not (run / NAME).exists()
+
+
+def test_low_levels_stay_low(run: Path, tmp_path: Path) -> None:
+    tasks = [
+        {"data": {"instruction": f"{n}?", "output": "So."}, "annotations": [{"result": [{"value": {"rating": 1}}]}]}
+        for n in range(6)
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    assert "6 labels added" in askback("review", run, "--labels", tmp_path / "tasks.json").stdout
+    assert [one.keep for one in read_labels(run / NAME).verdicts().values()] == [False] * 6

@@ -8,9 +8,9 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from askback.curate.label_file import (
     DROP,
@@ -42,6 +42,10 @@ FIELDS = {
     "label": ("label", "rating", "quality"),
 }
 """Names under which rows have a text or a label."""
+Scale = Literal["levels", "good or bad", ""]
+"""What labels go by: levels from 1 to 5, or 1 for good and 0 for bad; "" of numbers that do not say, and of others."""
+READING = 2
+"""Version of how a file of labels is read, which counts in the identity of the steps that read one."""
 PREFERENCES = {
     **dict.fromkeys(("1", "1.0", "output_1", "a", "first"), (1.0, 0.0)),
     **dict.fromkeys(("2", "2.0", "output_2", "b", "second"), (0.0, 1.0)),
@@ -63,6 +67,12 @@ class Rated:
     where: str
     by: str = ""
     comparison: str = ""
+    scale: Scale = ""
+
+
+def labels_fingerprint(path: Path) -> str:
+    """Return what a file of labels counts by in an identity: its content, and how it is read."""
+    return f"{file_fingerprint(path)}, reading {READING}"
 
 
 def teaching(path: Path) -> list[Rated]:
@@ -84,29 +94,24 @@ def verdicts(path: Path) -> dict[str, Verdict]:
     if is_label_file(path):
         return read_labels(path).verdicts()
     found = [one for one in whole(path) if not one.comparison]
-    keys = keys_of(found, path)
     votes: dict[str, list[int]] = defaultdict(list)
-    for one in found:
-        level = LEVELS[keys[one.label]]
-        votes[one.pair].append((level >= KEEP) - (level <= DROP))
+    for one, key in zip(found, keys_of(found, path), strict=True):
+        votes[one.pair].append((LEVELS[key] >= KEEP) - (LEVELS[key] <= DROP))
     return {pair: Verdict(sum(of) > 0, ("people",)) for pair, of in votes.items() if sum(of)}
 
 
-def keys_of(found: Sequence[Rated], path: Path) -> dict[float, str]:
-    """Return label → the key of the review page that means it: y and n of good and bad, or 1 to 5.
+def keys_of(found: Sequence[Rated], path: Path) -> list[str]:
+    """Return the key of the review page that means the label of each pair: y or n of good or bad, or 1 to 5.
 
     Raises:
         InputError: the labels of the file are something else.
     """
-    labels = {one.label for one in found}
-    if labels <= {0.0, 1.0}:
-        return {0.0: "n", 1.0: "y"}
-    if labels <= {1.0, 2.0, 3.0, 4.0, 5.0}:
-        return {label: f"{label:.0f}" for label in labels}
-    raise InputError(
-        f"{path}: labels go from {min(labels):g} to {max(labels):g}; what people want of a pair is told by good or bad, 0 "
-        "or 1, or levels from 1 to 5"
-    )
+    if others := [one.label for one in found if not one.scale]:
+        raise InputError(
+            f"{path}: labels go from {min(others):g} to {max(others):g}; what people want of a pair is told by good or "
+            "bad, 0 or 1, or levels from 1 to 5"
+        )
+    return [f"{one.label:.0f}" if one.scale == "levels" else "y" if one.label else "n" for one in found]
 
 
 def whole(path: Path) -> list[Rated]:
@@ -126,11 +131,29 @@ def whole(path: Path) -> list[Rated]:
     return found
 
 
-def rated(path: Path) -> Iterator[tuple[str, Rated | str]]:
-    """Yield (where, a rated pair, or why a row is none); a row may hold several."""
-    if is_label_file(path):
-        yield from _of_events(path)
-        return
+def rated(path: Path) -> list[tuple[str, Rated | str]]:
+    """Return (where, a rated pair, or why a row is none); a row may hold several. All labels are on one scale."""
+    found = list(_of_events(path) if is_label_file(path) else _of_rows(path))
+    scale = _scale_of([one for _, one in found if isinstance(one, Rated) and not one.comparison])
+    return [(where, one if isinstance(one, str) or one.comparison else _on_scale(one, scale)) for where, one in found]
+
+
+def _scale_of(ratings: Sequence[Rated]) -> Scale:
+    """Return the scale of a file: numbers that are 0 and 1 alone say good or bad, those from 1 to 5 are levels."""
+    numbers = {one.label for one in ratings if not one.scale}
+    levels = any(one.scale == "levels" for one in ratings)
+    if numbers <= {0.0, 1.0} and not levels:
+        return "good or bad"
+    return "levels" if numbers <= set(map(float, LEVELS.values())) else ""
+
+
+def _on_scale(one: Rated, scale: Scale) -> Rated:
+    """Return a rated pair on the scale of its file; good and bad beside levels are the highest and the lowest."""
+    word = scale == "levels" and one.scale == "good or bad"
+    return replace(one, scale=scale, label=float(LEVELS["y" if one.label else "n"]) if word else one.label)
+
+
+def _of_rows(path: Path) -> Iterator[tuple[str, Rated | str]]:
     named = unpacked_name(path.name).lower()
     for where, row in _csv_rows(path) if named.endswith((".csv", ".tsv")) else read_rows(path):
         if isinstance(row, BrokenRow):
@@ -163,7 +186,7 @@ def _of_event(event: Event, path: str) -> Iterator[Rated]:
     where = f"{path}:{event.id}"
     if event.kind == "label":
         (shown,) = event.pairs
-        yield Rated(shown.pair, shown.messages, float(event.level), where, event.by)
+        yield Rated(shown.pair, shown.messages, float(event.level), where, event.by, scale="levels")
         return
     values = {"left": (1.0, 0.0), "right": (0.0, 1.0), "tie": (0.5, 0.5)}[event.given]
     for shown, label in zip(event.pairs, values, strict=True):
@@ -199,7 +222,8 @@ def _ratings(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:
         yield f"expected a number (or good, bad) under 'label' or 'rating', found {shown}"
     else:
         messages = _messages(row, "output")
-        yield messages if isinstance(messages, str) else Rated(pair_of(messages), messages, label, where)
+        scale: Scale = "good or bad" if _word(given) in WORDS else ""
+        yield messages if isinstance(messages, str) else Rated(pair_of(messages), messages, label, where, scale=scale)
 
 
 def _comparison(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:
@@ -253,7 +277,7 @@ def _answered(where: str, fields: dict[str, Any], answers: list[tuple[Any, str]]
     for value, by in answers:
         word = {"keep": "y", "good": "y", "drop": "n", "bad": "n"}.get(str(value).lower(), str(value))
         if word in LEVELS:
-            yield Rated(pair_of(messages), messages, float(LEVELS[word]), where, by)
+            yield Rated(pair_of(messages), messages, float(LEVELS[word]), where, by, scale="levels")
         else:
             yield f"expected a level from 1 to 5, keep or drop, found {kind(value)} {str(value)[:40]!r}"
 
@@ -271,9 +295,13 @@ def _given(row: dict[str, Any], name: str) -> Any:
     return next((row[one] for one in FIELDS.get(name, (name,)) if one in row), None)
 
 
+def _word(given: object) -> str:
+    return str(given).strip().lower()
+
+
 def _number(given: object) -> float | None:
     """Return a label as a number, None if it is none."""
-    label = WORDS.get(str(given).strip().lower(), given)
+    label = WORDS.get(_word(given), given)
     if isinstance(label, str):
         try:
             label = float(label)
@@ -296,7 +324,7 @@ def _messages(row: dict[str, Any], output: str) -> tuple[Message, ...] | str:
     return exchange(instruction, texts[1])
 
 
-@recorded(version=4, sources=lambda options: {options.path: file_fingerprint(Path(options.path))})
+@recorded(version=4, sources=lambda options: {options.path: labels_fingerprint(Path(options.path))})
 def load_labels(step: Step, options: Labels) -> Records[Probe]:
     """Read pairs that people have rated or compared, as probes; of what several people rated, the mean counts."""
     outcome = Outcome[Probe]()

@@ -17,10 +17,10 @@ from askback.curate.choose import RULES, Flags, Pool, choose, least_score, looks
 from askback.curate.combine import Floats
 from askback.curate.judged import Judged, read_judged
 from askback.curate.label_file import Verdict, pair_of
-from askback.curate.labels import verdicts
+from askback.curate.labels import labels_fingerprint, verdicts
 from askback.curate.thresholds import forecast
 from askback.errors import EmptyStep, InputError
-from askback.execution.identity import file_fingerprint, recorded
+from askback.execution.identity import recorded
 from askback.execution.outcome import Counts, Outcome, drawn
 from askback.execution.shards import Records, columns
 from askback.execution.step import Step
@@ -40,7 +40,7 @@ Before = tuple[()] | tuple[Records[Judgement], Records[Example]]
 
 
 def _label_files(options: Select) -> dict[str, str]:
-    return {options.labels: file_fingerprint(Path(options.labels))} if options.labels else {}
+    return {options.labels: labels_fingerprint(Path(options.labels))} if options.labels else {}
 
 
 @recorded(version=7, forecast=forecast, sources=_label_files)

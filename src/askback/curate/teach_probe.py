@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import fmean, median, pstdev
 from typing import TYPE_CHECKING, Never
 
-from askback.curate.label_file import DROP, KEEP, LEVELS
-from askback.curate.labels import Rated, teaching
+from askback.curate.label_file import DROP, KEEP
+from askback.curate.labels import Rated, labels_fingerprint, teaching
 from askback.curate.linear import Examples, learning_curve, teach
 from askback.curate.scorers.probe import FIGURES, WEIGHTS, represented
 from askback.curate.scorers.trial import check_calls
@@ -52,7 +52,7 @@ def check_engine(options: TeachProbe, recipe: Recipe, engine: str, calls: frozen
 
 def sources(options: TeachProbe) -> dict[str, str]:
     """Return the file of labels."""
-    return {options.labels: file_fingerprint(Path(options.labels))} if options.labels else {}
+    return {options.labels: labels_fingerprint(Path(options.labels))} if options.labels else {}
 
 
 @recorded(version=2, engine="score", prompts=("forward",), sources=sources, check=check_engine, forecast=forecast)
@@ -157,13 +157,13 @@ def worths(labels: Sequence[float]) -> list[float]:
 def wanted(rated: Sequence[Rated]) -> Iterator[tuple[Rated, bool]]:
     """Yield the pairs of which people say whether they would keep them, and whether.
 
-    Of levels from 1 to 5, a 3 says neither; of two pairs that are compared, the better one is kept, and a tie says nothing;
-    of other ratings, those above the median are kept.
+    All are of one scale. Of levels from 1 to 5, a 3 says neither; of two pairs that are compared, the better one is kept,
+    and a tie says nothing; of other ratings, those above the median are kept.
     """
     labels = [one.label for one in rated]
-    if all(label in map(float, LEVELS.values()) for label in labels) and max(labels, default=0.0) > 1:
+    if rated and rated[0].scale == "levels":
         low, high = float(DROP), float(KEEP)
-    elif rated and (rated[0].comparison or set(labels) <= {0.0, 1.0}):
+    elif rated and (rated[0].comparison or rated[0].scale == "good or bad"):
         low, high = 0.0, 1.0
     else:
         middle = median(labels) if labels else 0.0

@@ -75,9 +75,8 @@ def take_in(run: Path, path: Path, by: str) -> int:
 def _events(found: Iterable[Rated], path: Path, by: str) -> Iterator[Event]:
     found = list(found)
     single = [one for one in found if not one.comparison]
-    keys = keys_of(single, path)
-    for one in single:
-        who, key = one.by or by, keys[one.label]
+    for one, key in zip(single, keys_of(single, path), strict=True):
+        who = one.by or by
         shown = (Shown(one.pair, one.messages),)
         yield Event(
             id=record_id("taken in", one.pair, who, key), kind="label", by=who, at=now(), pairs=shown, given=key
