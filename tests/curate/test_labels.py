@@ -74,6 +74,22 @@ def test_csv_with_its_own_separator_and_lines_in_cells(tmp_path: Path) -> None:
     assert "found nothing" in str(short) and "1 values more" in str(long)
 
 
+@pytest.mark.parametrize("mark", ["\f", "\v", "\x1c", "\x85", "\u2028"])
+def test_what_ends_no_line_of_csv_is_text(mark: str, tmp_path: Path) -> None:
+    probes, dropped = load(tmp_path, f"instruction,output,label\nWhy?,So{mark}so.,good\nWho?,He.,bad\n", "labels.csv")
+    assert [(one.output, one.label) for one in probes] == [(f"So{mark}so.", 1), ("He.", 0)] and not dropped
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
+def test_ends_of_line_in_cells_are_those_of_candidates(end: str, tmp_path: Path) -> None:
+    lines = ["instruction,output,label", 'Why?,"One.', "", 'Two.",good', "Who?,He.,bad", ""]
+    (tmp_path / "x.csv").write_bytes(end.join(lines).encode())
+    assert [one.pair for one in whole(tmp_path / "x.csv")] == [
+        pair_of(exchange("Why?", "One.\n\nTwo.")),
+        pair_of(exchange("Who?", "He.")),
+    ]
+
+
 def test_comparisons_are_two_probes_each(tmp_path: Path) -> None:
     def row(preference: object) -> dict[str, Any]:
         return {"instruction": "Why?", "output_1": "So.", "output_2": "Because.", "preference": preference}

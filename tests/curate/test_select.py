@@ -9,6 +9,7 @@ import pytest
 from askback.curate.label_file import NAME, Event, LabelFile, Shown, now, pair_of
 from askback.curate.select import select
 from askback.errors import Drift, InputError
+from askback.execution.progress import Progress
 from askback.execution.run import Run
 from askback.execution.shards import Records, rejections, write_records
 from askback.recipe import RecipeFile, Select
@@ -34,12 +35,14 @@ def stored(folder: Path, kind: type, records: list[Any]) -> Records[Any]:
     return Records[Any](folder, folder.name)
 
 
-def run(folder: Path, judgements: list[Judgement], options: Select, before: Any) -> dict[str, Any]:
+def run(
+    folder: Path, judgements: list[Judgement], options: Select, before: Any, progress: Progress | None = None
+) -> dict[str, Any]:
     source = {"format": "text", "path": str(folder)}
     tree = {"seed": {"sources": [{"path": "builtin:demo"}]}, "corpus": {"sources": [source]}}
     file = RecipeFile.model_validate({"name": "x", "recipe": tree, "resources": {"runs": str(folder)}})
     pool = stored(folder / "augment", Candidate, candidates())
-    with Run(file) as here:
+    with Run(file, progress) as here:
         judged = stored(folder / "score", Judgement, judgements)
         here.step("select-1", select, options, candidates=pool, judgements=judged, before=before)
     step: dict[str, Any] = json.loads((folder / "x/select-1/step.json").read_text())
@@ -153,3 +156,10 @@ def test_other_labels_are_drift_and_other_files_are_read(tmp_path: Path) -> None
     path.write_text("instruction,output,label\nAsk 3?," + "y" * 700 + ",bad\n")
     with pytest.raises(Drift, match=r"mine\.csv"):
         run(tmp_path, judged(), options, [])
+
+
+def test_it_says_how_many_labelled_pairs_are_candidates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("instruction,output,label\nAsk 3?," + "y" * 700 + ",good\nAsk 9?,elsewhere,bad\n")
+    run(tmp_path, judged(), Select(top_n=1, labels=str(path), max_unscored=0.2), [], Progress())
+    assert "select-1: 1 of 2 labelled pairs are candidates" in capsys.readouterr().err

@@ -5,6 +5,7 @@ JSON or Parquet: of instruction, output and label, or of instruction, output_1, 
 """
 
 import csv
+import io
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -194,7 +195,10 @@ def _of_event(event: Event, path: str) -> Iterator[Rated]:
 
 
 def _csv_rows(path: Path) -> Rows:
-    """Yield the rows of a CSV file; its first line, the names of the columns, tells what stands between two values."""
+    """Yield the rows of a CSV file; its first line, the names of the columns, tells what stands between two values.
+
+    Ends of line in a cell become those of a candidate's text, as an id of a pair depends on them.
+    """
     csv.field_size_limit(100_000_000)
     try:
         with open_bytes(path) as file:
@@ -202,15 +206,19 @@ def _csv_rows(path: Path) -> Rows:
     except (OSError, UnicodeDecodeError) as error:
         yield f"{path}:1", BrokenRow("unreadable", f"cannot be read as CSV in UTF-8: {error}")
         return
-    head = text.partition("\n")[0]
-    lines = csv.DictReader(text.splitlines(keepends=True), delimiter=max(",;\t", key=head.count))
+    head = io.StringIO(text, newline="").readline()
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
     try:
         for row in lines:
             extra = row.pop(None, None)
             broken = BrokenRow("broken-csv", f"{len(extra)} values more than there are columns") if extra else None
-            yield f"{path}:{lines.line_num}", broken or dict(row)
+            yield f"{path}:{lines.line_num}", broken or {name: _lines(cell) for name, cell in row.items()}
     except csv.Error as error:
         yield f"{path}:{lines.line_num}", BrokenRow("broken-csv", f"is no CSV from here on: {error}")
+
+
+def _lines(cell: str | None) -> str | None:
+    return cell and cell.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _ratings(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:

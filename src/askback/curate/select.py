@@ -85,6 +85,7 @@ def select(
         wanted = [one for one in found.said.values() if one.keep]
         edited, dropped = sum(bool(one.edited) for one in wanted), len(found.said) - len(wanted)
         step.metrics["reviewed"] = {"kept": len(wanted), "edited": edited, "dropped": dropped}
+        step.progress.say(f"{step.name}: {len(found.said):,} of {found.labelled:,} labelled pairs are candidates")
     return step.write(Example, _outcomes(candidates, found, qualities, options))
 
 
@@ -103,11 +104,13 @@ def count_chosen(
 class Decided:
     """What becomes of each candidate, by its place.
 
-    `ids` are in UTF-8; `said` is what people want; `why` are numbers of `WHY`, and `skipped` what `choose` found.
+    `ids` are in UTF-8; `labelled` is the number of pairs of which people say what they want, `said` what they want of the
+    candidates among these; `why` are numbers of `WHY`, and `skipped` what `choose` found.
     """
 
     ids: NDArray[np.bytes_]
     judged: Judged
+    labelled: int
     said: Mapping[int, Verdict]
     why: NDArray[np.int8]
     skipped: Mapping[int, str]
@@ -155,7 +158,8 @@ def _decided(
     judged = read_judged(judgements, ids, options)
     unscored = np.isnan(judged.scores)
     _check_unscored(judgements[-1].folder, unscored, judged.why, options.max_unscored)
-    said = _said_by_people((one for part in candidates for one in part), options)
+    people = verdicts(Path(options.labels)) if options.labels else {}
+    said = _said_of((one for part in candidates for one in part), people)
     why = np.where(unscored, UNSCORED, 0).astype(np.int8)
     if options.drop_unhelpful:
         why[judged.given >= judged.alone] = NOT_HELPED
@@ -165,13 +169,12 @@ def _decided(
     scores = np.where(why == 0, judged.scores, np.nan)
     looks = looks_at((table for part in candidates for table in part.tables()), options)
     rules, skipped = choose(Pool(ids, scores, looks), options, len(why), wanted)
-    return Decided(ids, judged, said, np.maximum(why, rules), skipped)
+    return Decided(ids, judged, len(people), said, np.maximum(why, rules), skipped)
 
 
-def _said_by_people(candidates: Iterable[Candidate], options: Select) -> dict[int, Verdict]:
+def _said_of(candidates: Iterable[Candidate], people: Mapping[str, Verdict]) -> dict[int, Verdict]:
     """Return place → what people want of a candidate, of those that they have labelled."""
-    found = verdicts(Path(options.labels)) if options.labels else {}
-    about = ((place, found.get(pair_of(one.messages))) for place, one in enumerate(candidates if found else ()))
+    about = ((place, people.get(pair_of(one.messages))) for place, one in enumerate(candidates if people else ()))
     return {place: verdict for place, verdict in about if verdict}
 
 
