@@ -12,6 +12,8 @@ import pytest
 
 from askback.curate.label_file import NAME, read_labels
 from askback.errors import InputError
+from askback.execution.shards import write_records
+from askback.records import Candidate
 from askback.review.page import shown
 from askback.review.queues import QUEUES
 from askback.review.server import opened
@@ -153,6 +155,20 @@ def test_what_the_page_would_not_send_writes_nothing(change: dict[str, str], run
     form = client.form(client.ask("/")[2], "label", "5")
     assert client.ask("/", form | change)[0] == 400
     assert client.ask("/", {f"x{n}": "" for n in range(99)})[0] == 400
+    assert not (run / NAME).exists()
+
+
+@pytest.mark.parametrize("made_again", [True, False], ids=["other pairs", "gone"])
+def test_pairs_that_were_made_again_take_no_labels(made_again: bool, run: Path, serve: Serve) -> None:
+    client = Client(serve(run))
+    _, _, page = client.ask("/")
+    (file,) = (run / "augment").glob("kept-*.parquet")
+    file.unlink()
+    if made_again:
+        write_records(file, Candidate, [candidate(n, instruction=f"Which is number {n}?") for n in range(8)])
+    for form in (client.form(page, "label", "4"), None):
+        status, _, text = client.ask("/", form)
+        assert status == 409 and "Start askback review again" in text
     assert not (run / NAME).exists()
 
 

@@ -116,10 +116,16 @@ class Pairs:
         return found
 
     def text(self, id: str) -> Conversation:
-        """Return a pair with its text; one row group is read for it (execution/shards.py)."""
+        """Return a pair with its text; one row group is read for it (execution/shards.py).
+
+        Raises:
+            InputError: the pairs were made again since they were looked up, or cannot be read.
+        """
         known = self.known[id]
-        (found,) = read_records(known.file, known.row, known.row + 1)
-        assert isinstance(found, Conversation)
+        rows = read_records(known.file, known.row, known.row + 1) if known.file.exists() else ()
+        found = next(iter(rows), None)
+        if not isinstance(found, Conversation) or pair_of(found.messages) != id:
+            raise InputError(f"{self.folder}: its pairs were made again meanwhile. Start askback review again")
         return found
 
 

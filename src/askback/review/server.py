@@ -95,7 +95,10 @@ def application(session: Session, run: str, count: int) -> Starlette:
 
     async def look(request: Request) -> Response:
         view = view_of(request.url.query, count)
-        return HTMLResponse(page(session.screen(view), run, session.by, choices))
+        try:
+            return HTMLResponse(page(session.screen(view), run, session.by, choices))
+        except InputError as error:
+            return PlainTextResponse(str(error), 409)
 
     async def act(request: Request) -> Response:
         body = await _body(request)
@@ -106,7 +109,9 @@ def application(session: Session, run: str, count: int) -> Starlette:
             view = session.act(view_of(request.url.query, count), form)
         except (Refused, ValueError) as error:
             return PlainTextResponse(f"Nothing was written: {error}.", 400)
-        except (StorageError, InputError) as error:
+        except InputError as error:
+            return PlainTextResponse(f"Nothing was written: {error}", 409)
+        except StorageError as error:
             return PlainTextResponse(f"Nothing was written: {error}", 507)
         return RedirectResponse(f"/?{view.query()}", 303)
 
