@@ -1,6 +1,7 @@
 """The file of labels: what is on disk counts once, whatever was killed; people agree as far as the figures say."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,11 @@ def test_what_is_no_event_is_passed_over_and_counted(tmp_path: Path) -> None:
         path.write_bytes(good + bad.encode() + b"\n")
         found = read_labels(path)
         assert len(found.standing) == 1 and found.damaged == 1
+
+
+@pytest.mark.parametrize("at", ["", "yesterday", "2026-13-01", "0001-01-01"])
+def test_an_event_needs_a_time(at: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_bytes(as_line(label(0, "4")) + as_line(replace(label(1, "4"), at=at)))
+    found = read_labels(path)
+    assert list(found.standing) == [("ada", IDS[0])] and found.damaged == 1

@@ -57,7 +57,7 @@ def test_a_row_without_a_label_says_what_it_holds(change: dict[str, Any], why: s
     assert len(probes) == 1 and why in detail
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "9" * 5000])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "9" * 400, "9" * 5000])
 def test_what_is_no_number(number: str, tmp_path: Path) -> None:
     row = '{"instruction": "Why?", "output": "So.", "label": %s}'
     probes, dropped = load(tmp_path, f"{row % 4}\n{row % number}")
@@ -134,6 +134,31 @@ def test_records_of_argilla_and_tasks_of_label_studio(tmp_path: Path) -> None:
         whole(tmp_path / "tasks.json")
     kept = {split_of(pair_of(exchange("Why?", "So.")))} == {"dev"}
     assert len(teaching(tmp_path / "tasks.json")) == 2 * kept
+
+
+FIELDS = {"instruction": "Why?", "output": "So."}
+ARGILLA_1 = {"fields": FIELDS, "responses": [{"user_id": "u", "values": {"rating": {"value": 4}}}]}
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (ARGILLA_1, "under 'responses', as Argilla 2 writes them, found a list"),
+        ({"fields": "text", "responses": {"label": [{"value": 4}]}}, "expected texts, found text"),
+        ({"fields": FIELDS, "responses": {"rating": [4]}}, "under 'responses', found a number"),
+        ({"fields": FIELDS, "responses": {"rating": 4}}, "under 'responses', found a number"),
+        ({"data": FIELDS, "annotations": [12]}, "under 'annotations', found a number"),
+        ({"data": FIELDS, "annotations": 12}, "under 'annotations', found a number"),
+        ({"data": None, "annotations": []}, "expected texts, found null"),
+        ({"data": FIELDS, "annotations": [{"result": [{"value": {"choices": None}}, {"value": 4}, 4, None]}]}, ""),
+        ({"data": FIELDS, "annotations": [{"result": 4}]}, ""),
+    ],
+    ids=str,
+)
+def test_what_is_no_record_of_its_program_says_so(row: dict[str, Any], why: str, tmp_path: Path) -> None:
+    probes, dropped = load(tmp_path, json.dumps([row, {**FIELDS, "label": 4}]))
+    assert [one.label for one in probes] == [4]
+    assert len(dropped) == bool(why) and why in "".join(dropped)
 
 
 def test_what_people_want_of_pairs(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -86,3 +87,16 @@ def test_low_levels_stay_low(run: Path, tmp_path: Path) -> None:
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
     assert "6 labels added" in askback("review", run, "--labels", tmp_path / "tasks.json").stdout
     assert [one.keep for one in read_labels(run / NAME).verdicts().values()] == [False] * 6
+
+
+@pytest.mark.parametrize("error", [KeyError("uid not found: 54321"), OSError("no user")], ids=["3.12", "3.13"])
+def test_a_user_without_a_name_is_asked_for_one(
+    error: Exception, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", mock.Mock(side_effect=error))
+    (tmp_path / "x.csv").write_text("instruction,output,label\na,b,good\n")
+    for arguments in ((), ("--labels", tmp_path / "x.csv"), ("--as", " ")):
+        assert "--as" in one_error(askback("review", run, *arguments), RecipeError.exit_code)
+    assert not (run / NAME).exists()
+    for arguments in (("--json",), ("--out", tmp_path / "out.json"), ("--labels", tmp_path / "x.csv", "--as", "ada")):
+        assert askback("review", run, *arguments).returncode == 0

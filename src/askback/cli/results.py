@@ -95,25 +95,34 @@ def review(
     The judge's score and choice are not shown before you have labelled a pair. At the end, and with --json at once, the
     number of labels is printed, and how far people agree.
     """
-    import getpass
-
     from askback.curate.label_file import NAME, read_labels
     from askback.report.review_view import show_labels
     from askback.review import exchange, start
 
-    by = by.strip() or getpass.getuser()
     if out:
         typer.echo(f"{exchange.write_out(run, out, format, pairs):,} pairs in {out}")
         return
     if labels:
-        typer.echo(f"{exchange.take_in(run, labels, by):,} labels added to {run / NAME}")
+        typer.echo(f"{exchange.take_in(run, labels, _name(by)):,} labels added to {run / NAME}")
     elif not as_json:
-        start(run, by, pairs, port)
+        start(run, _name(by), pairs, port)
     found = read_labels(run / NAME).agreement()
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
         show_labels(run / NAME, found, console())
+
+
+def _name(given: str) -> str:
+    """Return a person's name, by default that of this machine's user."""
+    import getpass
+
+    try:
+        return given.strip() or getpass.getuser()
+    except (KeyError, OSError):
+        raise RecipeError(
+            "This machine does not tell your name, which stands beside labels; give it with --as"
+        ) from None
 
 
 def calibrate(

@@ -297,13 +297,14 @@ def event_of(line: bytes) -> Event | None:
         tree = json.loads(line)
         pairs = tuple(Shown(str(one["id"]), _messages(one["messages"])) for one in tree.get("pairs", []))
         texts = {name: str(tree.get(name, "")) for name in ("id", "kind", "by", "at", "given")}
+        datetime.fromisoformat(texts["at"]).timestamp()
         event = Event(
             **texts,  # type: ignore[arg-type]
             pairs=pairs,
             repeat=tree.get("repeat") is True,
             edited=_messages(tree.get("edited", [])),
         )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     wanted = {"label": (1, LEVELS), "comparison": (2, SIDES), "undo": (0, None)}.get(event.kind, (1, None))
     allowed: Any = wanted[1]

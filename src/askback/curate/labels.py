@@ -252,33 +252,45 @@ def _comparison(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:
 
 def _argilla(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:
     """Yield a pair for each answer to the question "rating" or "label" of a record, which is one of `Record.to_dict`."""
-    fields, responses = row["fields"], row["responses"]
-    answers = [
-        (answer.get("value"), str(answer.get("user_id") or ""))
-        for name in FIELDS["label"]
-        for answer in (responses or {}).get(name) or []
-    ]
-    yield from _answered(where, fields, answers)
+    responses = row["responses"] or {}
+    if not isinstance(responses, dict):
+        yield f"expected answers by question under 'responses', as Argilla 2 writes them, found {kind(responses)}"
+        return
+    answers = []
+    for answer in (one for name in FIELDS["label"] for one in _listed(responses.get(name))):
+        if not isinstance(answer, dict):
+            yield f"expected objects under 'responses', found {kind(answer)}"
+            return
+        answers.append((answer.get("value"), str(answer.get("user_id") or "")))
+    yield from _answered(where, row["fields"], answers)
 
 
 def _label_studio(where: str, row: dict[str, Any]) -> Iterator[Rated | str]:
     """Yield a pair for each annotation of a task: its stars, or else its choice of keep or drop."""
     answers = []
-    for annotation in row["annotations"] or []:
+    for annotation in _listed(row["annotations"]):
+        if not isinstance(annotation, dict):
+            yield f"expected objects under 'annotations', found {kind(annotation)}"
+            return
         by = annotation.get("completed_by", "")
         by = str((by.get("email") or by.get("id") or "") if isinstance(by, dict) else by)
-        values = [one.get("value") or {} for one in annotation.get("result") or []]
-        found = [one["rating"] for one in values if "rating" in one] + [
-            c for one in values for c in one.get("choices", [])
-        ]
+        results = [one.get("value") for one in _listed(annotation.get("result")) if isinstance(one, dict)]
+        values = [one for one in results if isinstance(one, dict)]
+        found = [one["rating"] for one in values if "rating" in one]
+        found += [choice for one in values for choice in _listed(one.get("choices"))]
         if found and not annotation.get("was_cancelled"):
             answers.append((found[0], by))
     yield from _answered(where, row["data"], answers)
 
 
-def _answered(where: str, fields: dict[str, Any], answers: list[tuple[Any, str]]) -> Iterator[Rated | str]:
+def _listed(value: Any) -> list[Any]:
+    """Return the members of a list, none of null; another value is a list of itself."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _answered(where: str, fields: Any, answers: list[tuple[Any, str]]) -> Iterator[Rated | str]:
     """Yield a pair for each (level from 1 to 5, keep or drop; name)."""
-    messages = _messages(fields, "output")
+    messages = _messages(fields, "output") if isinstance(fields, dict) else f"expected texts, found {kind(fields)}"
     if isinstance(messages, str):
         yield messages
         return
@@ -310,12 +322,13 @@ def _word(given: object) -> str:
 def _number(given: object) -> float | None:
     """Return a label as a number, None if it is none."""
     label = WORDS.get(_word(given), given)
-    if isinstance(label, str):
-        try:
-            label = float(label)
-        except ValueError:
-            return None
-    return float(label) if isinstance(label, (int, float)) and math.isfinite(label) else None
+    if not isinstance(label, (str, int, float)):
+        return None
+    try:
+        number = float(label)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _messages(row: dict[str, Any], output: str) -> tuple[Message, ...] | str:
