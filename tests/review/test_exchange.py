@@ -7,10 +7,11 @@ from unittest import mock
 
 import pytest
 
-from askback.curate.label_file import NAME, read_labels
+from askback.curate.label_file import NAME, Event, LabelFile, Shown, events, now, pair_of, read_labels
 from askback.errors import RecipeError
-from askback.execution.run import Run
+from askback.execution.run import Run, claim_run
 from askback.recipe import RecipeFile
+from askback.records import exchange
 from askback.seed.load import load_seed
 from tests.commands import askback, one_error
 from tests.review.runs import JUDGE, candidate, write_run
@@ -100,3 +101,40 @@ def test_a_user_without_a_name_is_asked_for_one(
     assert not (run / NAME).exists()
     for arguments in (("--json",), ("--out", tmp_path / "out.json"), ("--labels", tmp_path / "x.csv", "--as", "ada")):
         assert askback("review", run, *arguments).returncode == 0
+
+
+def test_a_colleagues_file_comes_with_edits_and_what_was_undone(run: Path, tmp_path: Path) -> None:
+    theirs = LabelFile(tmp_path / "bob" / NAME)
+    claim_run(tmp_path / "bob")
+    pairs = [exchange(f"{n}?", "So.") for n in range(3)]
+    shown = [(Shown(pair_of(pair), pair),) for pair in pairs]
+    better = exchange("Better?", "So it is.")
+    said = [
+        Event(id="e0", kind="edit", by="bob", at=now(), pairs=shown[0], edited=better),
+        Event(id="l0", kind="label", by="bob", at=now(), pairs=shown[0], given="5"),
+        Event(id="l1", kind="label", by="bob", at=now(), pairs=shown[1], given="2"),
+        Event(id="l2", kind="label", by="bob", at=now(), pairs=shown[2], given="1"),
+        Event(id="u2", kind="undo", by="bob", at=now(), given="l2"),
+        Event(id="c0", kind="comment", by="bob", at=now(), pairs=shown[1], given="Too short."),
+    ]
+    for event in said:
+        theirs.add(event)
+    assert "3 labels added" in askback("review", run, "--labels", theirs.path, "--as", "ada").stdout
+    assert "0 labels added" in askback("review", run, "--labels", theirs.path, "--as", "ada").stdout
+    assert list(events(run / NAME)) == said
+    assert read_labels(run / NAME).verdicts() == theirs.refresh().verdicts()
+    assert read_labels(run / NAME).verdicts()[pair_of(pairs[0])].edited == better
+
+
+def test_a_label_that_is_changed_back_counts(run: Path, tmp_path: Path) -> None:
+    path, pair = tmp_path / "x.csv", pair_of(exchange("Why?", "So."))
+    for first, last, added in ((3, 4, 1), (3, 2, 1), (5, 4, 1), (3, 4, 0)):
+        path.write_text(f"instruction,output,label\nWhy?,So.,{first}\nWhy?,So.,{last}\n")
+        assert f"{added} labels added" in askback("review", run, "--labels", path, "--as", "ada").stdout
+        label = read_labels(run / NAME).label("ada", pair)
+        assert label and label.level == last
+    for preference, added in (("1", 1), ("2", 1), ("1", 1), ("1", 0)):
+        path.write_text(f"instruction,output_1,output_2,preference\nWhy?,So.,No.,{preference}\n")
+        assert f"{added} labels added" in askback("review", run, "--labels", path, "--as", "ada").stdout
+        (found,) = read_labels(run / NAME).comparisons.values()
+        assert found.given == ("left" if preference == "1" else "right")
