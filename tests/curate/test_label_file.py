@@ -18,7 +18,8 @@ from askback.curate.label_file import (
     read_labels,
     split_of,
 )
-from askback.curate.labels import teaching
+from askback.curate.labels import teaching, whole
+from askback.curate.teach_probe import taught_pairs
 from askback.records import exchange
 
 PAIRS = [exchange(f"What of {n}?", f"This of {n}.") for n in range(40)]
@@ -132,6 +133,20 @@ def test_no_test_label_teaches(tmp_path: Path) -> None:
         file.add(label(number, "4"))
     taught = {one.pair for one in teaching(file.path)}
     assert taught == {id for id in IDS if split_of(id) == "dev"} and 20 < len(taught) < 36
+
+
+def test_pairs_that_taught_are_known_in_any_text_that_people_saw(tmp_path: Path) -> None:
+    taught, measured = LabelFile(tmp_path / "taught.jsonl"), LabelFile(tmp_path / "measured.jsonl")
+    for number in range(40):
+        own, edited = (Shown(IDS[number], exchange(f"{how} {number}?", "So.")) for how in ("Of old", "Of late"))
+        taught.add(replace(label(number, "4"), pairs=(own,)))
+        measured.add(replace(label(number, "4", by="bob"), pairs=(edited,)))
+    dev = sum(split_of(id) == "dev" for id in IDS)
+    for path in (taught.path, measured.path):
+        seen = [pair_of(one.messages) for one in whole(path)]
+        left = set(seen) - taught_pairs(str(taught.path), str(path))
+        assert len(left) == 40 - dev, "only pairs of the split test measure"
+    assert taught_pairs("", str(measured.path)) == frozenset()
 
 
 def test_what_is_no_event_is_passed_over_and_counted(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import fmean, median, pstdev
 from typing import TYPE_CHECKING, Never
 
-from askback.curate.label_file import DROP, KEEP
-from askback.curate.labels import Rated, labels_fingerprint, teaching
+from askback.curate.label_file import DROP, KEEP, pair_of
+from askback.curate.labels import Rated, labels_fingerprint, rated, teaching
 from askback.curate.linear import Examples, learning_curve, teach
 from askback.curate.scorers.probe import FIGURES, WEIGHTS, represented
 from askback.curate.scorers.trial import check_calls
@@ -140,8 +140,8 @@ def states_of(
 
 def _labels(options: TeachProbe) -> list[tuple[Conversation, float, bool]]:
     """Return the labelled pairs that may teach, how good each is, and whether to keep it."""
-    rated, labels = teaching(Path(options.labels)), []
-    for part in ([one for one in rated if not one.comparison], [one for one in rated if one.comparison]):
+    taught, labels = teaching(Path(options.labels)), []
+    for part in ([one for one in taught if not one.comparison], [one for one in taught if one.comparison]):
         found = list(wanted(part))
         for (one, keep), worth in zip(found, worths([one.label for one, _ in found]), strict=True):
             labels.append((Conversation(one.where, one.messages, Provenance(one.where)), worth, keep))
@@ -154,26 +154,34 @@ def worths(labels: Sequence[float]) -> list[float]:
     return [0.5 + (0.5 * (label - middle) / spread if spread else 0.0) for label in labels]
 
 
-def wanted(rated: Sequence[Rated]) -> Iterator[tuple[Rated, bool]]:
+def wanted(found: Sequence[Rated]) -> Iterator[tuple[Rated, bool]]:
     """Yield the pairs of which people say whether they would keep them, and whether.
 
     All are of one scale. Of levels from 1 to 5, a 3 says neither; of two pairs that are compared, the better one is kept,
     and a tie says nothing; of other ratings, those above the median are kept.
     """
-    labels = [one.label for one in rated]
-    if rated and rated[0].scale == "levels":
+    labels = [one.label for one in found]
+    if found and found[0].scale == "levels":
         low, high = float(DROP), float(KEEP)
-    elif rated and (rated[0].comparison or rated[0].scale == "good or bad"):
+    elif found and (found[0].comparison or found[0].scale == "good or bad"):
         low, high = 0.0, 1.0
     else:
         middle = median(labels) if labels else 0.0
         high = min((label for label in labels if label > middle), default=middle)
         low = max((label for label in labels if label < high), default=middle)
-    for one in rated:
+    for one in found:
         if one.label <= low or one.label >= high:
             yield one, one.label >= high
 
 
-def taught_pairs(labels: str) -> frozenset[str]:
-    """Return the pairs of a file of labels that may teach, none of ""."""
-    return frozenset(one.pair for one in teaching(Path(labels))) if labels else frozenset()
+def taught_pairs(labels: str, measured: str = "") -> frozenset[str]:
+    """Return the ids of the pairs of a file of labels that may teach, as they were made and as people saw them; none of "".
+
+    Args:
+        measured: another file of labels; what people made of the same pairs there counts too.
+    """
+    taught = teaching(Path(labels)) if labels else []
+    made = {one.pair for one in taught}
+    others = rated(Path(measured)) if measured and made else []
+    seen = [*taught, *(one for _, one in others if isinstance(one, Rated) and one.pair in made)]
+    return frozenset(made | {pair_of(one.messages) for one in seen})

@@ -68,7 +68,7 @@ def calibrate(file: RecipeFile, run: Steps, options: Score, judge: str = "", lab
             run.step(f"{at}/{name}-{what}", score, alone, model=model, candidates=records, taught=by)
         )
     # What taught the judge does not measure it.
-    learnt = taught_pairs(recipe.judge.labels) if _teaches(options) else frozenset[str]()
+    learnt = taught_pairs(recipe.judge.labels if _teaches(options) else "", labels.path if labels else "")
     probes = [one for records in sets.values() for one in records if pair_of(one.messages) not in learnt]
     measured = {probe.id for probe in probes}
     judgements = [one for parts in judged.values() for part in parts for one in part if one.candidate_id in measured]
