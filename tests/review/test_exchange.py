@@ -138,3 +138,33 @@ def test_a_label_that_is_changed_back_counts(run: Path, tmp_path: Path) -> None:
         assert f"{added} labels added" in askback("review", run, "--labels", path, "--as", "ada").stdout
         (found,) = read_labels(run / NAME).comparisons.values()
         assert found.given == ("left" if preference == "1" else "right")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unused"),
+    [
+        (["--out", "x.json", "--labels", "x.csv"], "--labels"),
+        (["--out", "x.json", "--json"], "--json"),
+        (["--out", "x.json", "--as", "ada"], "--as"),
+        (["--labels", "x.csv", "--format", "argilla"], "--format"),
+        (["--labels", "x.csv", "--pairs", "100"], "--pairs"),
+        (["--json", "--port", "0"], "--port"),
+        (["--format", "label-studio"], "--format"),
+    ],
+    ids=" ".join,
+)
+def test_an_option_that_has_no_use_is_refused(arguments: list[str], unused: str, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("instruction,output,label\na,b,good\n")
+    said = one_error(askback("review", run, *arguments, cwd=tmp_path), RecipeError.exit_code)
+    assert f"{unused}: is not used with" in said
+    assert not (run / NAME).exists() and not (tmp_path / "x.json").exists()
+
+
+def test_json_is_of_a_run_and_is_all_that_is_printed(run: Path, tmp_path: Path) -> None:
+    assert "nothing: not a run folder" in one_error(askback("review", tmp_path / "nothing", "--json"), 3)
+    assert json.loads(askback("review", run, "--json").stdout)["people"] == {}
+    (tmp_path / "x.csv").write_text("instruction,output,label\na,b,good\n")
+    for folder in (run, tmp_path / "new"):
+        said = askback("review", folder, "--labels", tmp_path / "x.csv", "--as", "ada", "--json")
+        assert json.loads(said.stdout)["people"] == {"ada": 1} and "1 labels added" in said.stderr
+    assert json.loads(askback("review", tmp_path / "new", "--json").stdout)["people"] == {"ada": 1}

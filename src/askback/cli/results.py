@@ -77,6 +77,7 @@ def report(
 
 
 def review(
+    context: typer.Context,
     run: RunPath,
     by: Annotated[str, typer.Option("--as", help="Your name, which stands beside your labels.", metavar="NAME")] = "",
     pairs: Annotated[int, typer.Option(min=1, help="Number of pairs to ask about, the first of a queue.")] = 100,
@@ -98,19 +99,40 @@ def review(
     from askback.curate.label_file import NAME, read_labels
     from askback.report.review_view import show_labels
     from askback.review import exchange, start
+    from askback.studies.run_folder import finished
 
     if out:
+        _check_used(context, "--out", {"pairs", "format"})
         typer.echo(f"{exchange.write_out(run, out, format, pairs):,} pairs in {out}")
         return
     if labels:
-        typer.echo(f"{exchange.take_in(run, labels, _name(by)):,} labels added to {run / NAME}")
-    elif not as_json:
+        _check_used(context, "--labels", {"by", "as_json"})
+        typer.echo(f"{exchange.take_in(run, labels, _name(by)):,} labels added to {run / NAME}", err=as_json)
+    elif as_json:
+        _check_used(context, "--json", set())
+        if not (run / NAME).exists():
+            finished(run)  # refuses what is no run
+    else:
+        _check_used(context, "the page", {"by", "pairs", "port"})
         start(run, _name(by), pairs, port)
     found = read_labels(run / NAME).agreement()
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
         show_labels(run / NAME, found, console())
+
+
+def _check_used(context: typer.Context, task: str, used: set[str]) -> None:
+    """Refuse an option that was given and that a task of a command does not use.
+
+    Raises:
+        RecipeError: one is given beside the task's own and those of `used`.
+    """
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        own = option.name == "run" or task in option.opts
+        if source and source.name == "COMMANDLINE" and not own and option.name not in used:
+            raise RecipeError(f"{option.opts[0]}: is not used with {task}; leave it out")
 
 
 def _name(given: str) -> str:
