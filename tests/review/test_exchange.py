@@ -96,10 +96,12 @@ def test_a_user_without_a_name_is_asked_for_one(
 ) -> None:
     monkeypatch.setattr("getpass.getuser", mock.Mock(side_effect=error))
     (tmp_path / "x.csv").write_text("instruction,output,label\na,b,good\n")
-    for arguments in ((), ("--labels", tmp_path / "x.csv"), ("--as", " ")):
+    nameless: list[tuple[object, ...]] = [(), ("--labels", tmp_path / "x.csv"), ("--as", " ")]
+    for arguments in nameless:
         assert "--as" in one_error(askback("review", run, *arguments), RecipeError.exit_code)
     assert not (run / NAME).exists()
-    for arguments in (("--json",), ("--out", tmp_path / "out.json"), ("--labels", tmp_path / "x.csv", "--as", "ada")):
+    named: list[tuple[object, ...]] = [("--json",), ("--out", tmp_path / "out.json")]
+    for arguments in (*named, ("--labels", tmp_path / "x.csv", "--as", "ada")):
         assert askback("review", run, *arguments).returncode == 0
 
 
