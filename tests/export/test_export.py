@@ -149,8 +149,27 @@ def test_no_folder_of_this_machine_is_handed_on(run: Path, tmp_path: Path) -> No
     uris = ["/home/ann/docs/a/x.html", "https://host/home/ann/docs/y", "/home/ann/seed.jsonl:3", "/z/b"]
     pairs = [replace(example(n, "seed"), provenance=Provenance(uri, f"pairs:{uri}")) for n, uri in enumerate(uris)]
     found = [one.provenance for one in without_folders(pairs, run)]
-    assert [one.uri for one in found] == ["a/x.html", "https://host/home/ann/docs/y", "seed.jsonl:3", "/z/b"]
+    assert [one.uri for one in found] == ["a/x.html", "https://host/home/ann/docs/y", "seed.jsonl:3", "b"]
     assert [one.source for one in found][:3] == ["pairs:a/x.html", f"pairs:{uris[1]}", "pairs:seed.jsonl:3"]
+
+
+def test_no_folder_in_a_url_of_this_machine_is_handed_on(run: Path) -> None:
+    sources = ["file:///home/ann/docs", "zip://*.md::/home/ann/zips/docs.zip", "tar://*.md::file:///mnt/docs.tar"]
+    recipe = {"rounds": 1, "corpus": {"sources": [{"path": path} for path in sources]}}
+    (run / "recipe.yaml").write_text(yaml.safe_dump({"name": "x", "recipe": recipe}))
+    shortened = {
+        "/home/ann/docs/deep/a.md": "docs/deep/a.md",
+        "file:///home/ann/docs/deep/a.md": "file://docs/deep/a.md",
+        "zip://in/a.md::/home/ann/zips/docs.zip": "zip://in/a.md::docs.zip",
+        "zip://in/a.md::https://host/home/ann/zips/docs.zip": "zip://in/a.md::https://host/home/ann/zips/docs.zip",
+        "tar://a.md::file:///mnt/docs.tar": "tar://a.md::file://docs.tar",
+        "zip://a.md::/elsewhere/docs.zip": "zip://a.md::docs.zip",
+        "~/other.jsonl:3": "other.jsonl:3",
+    }
+    pairs = [replace(example(0, "seed"), provenance=Provenance(uri, f"pairs:{uri}")) for uri in shortened]
+    found = [one.provenance for one in without_folders(pairs, run)]
+    assert [one.uri for one in found] == list(shortened.values())
+    assert [one.source for one in found] == [f"pairs:{name}" for name in shortened.values()]
 
 
 def test_the_card_of_a_run_names_its_models_and_limits(made_run: Path, tmp_path: Path) -> None:

@@ -258,8 +258,8 @@ def _without_paths(value: Any) -> Any:
     return without_path(value) if isinstance(value, str) else value
 
 
-_KIND = re.compile(r"file://|[\w-]{2,}:(?=[~/])|")
-"""Pattern of the kind of a source, which precedes its path, as in ``jsonl:/data/x``."""
+_KIND = re.compile(r"([\w-]{2,}:(?=~|/(?!/)|file://|local://))?((file|local)://)?")
+"""Pattern of the kind of a source, which precedes its path, as in ``jsonl:/data/x`` or ``jsonl:file:///data/x``."""
 _LOCAL = re.compile(r"~|[A-Za-z]:[\\/]|/(?!/)")
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from askback import owned
 from askback.errors import InputError
 from askback.execution.shards import Records
-from askback.export.card import card
+from askback.export.card import card, without_path
 from askback.export.exporters import PREFERENCE, FormatName, exporter
 from askback.export.features import dated, declared, json_lines, provenance, schema
 from askback.export.snippets import dataset_info
+from askback.inputs.remote import local
 from askback.records import DRAWS, Example, Provenance, draw
 from askback.studies.run_folder import chosen, preferred, recipe_tree, trained_on
 from askback.text.plain import plain
@@ -131,24 +132,30 @@ def _write(path: Path, rows: list[dict[str, Any]], columns: "pa.Schema") -> None
 
 
 def without_folders(pairs: list[Example], run: Path) -> list[Example]:
-    """Return the pairs with `uri` and `source` relative to the folders of the recipe's files: no paths of this machine."""
+    """Return the pairs with `uri` and `source` relative to the folders of the recipe's files: no paths of this machine.
+
+    Of a path in another folder, or at the root, only the name is left.
+    """
     recipe = recipe_tree(run)
     sources = [one for room in ("seed", "corpus") for one in recipe.get(room, {}).get("sources", [])]
-    paths = [re.split(r"[*?\[]", str(Path(one.get("path", "")).expanduser()))[0] for one in sources]
-    folders = {f"{path.rpartition('/')[0]}/" for path in paths if path.startswith("/")} - {"/"}
-    for folder in sorted(folders, key=len, reverse=True):
-        pairs = [replace(one, provenance=_less_of(folder, one.provenance)) for one in pairs]
-    return pairs
+    # In a chain such as zip://*.html::/data/pages.zip, the last link is the file that holds the others.
+    paths = [str(Path(local(one.get("path", "").rpartition("::")[2])).expanduser()) for one in sources]
+    folders = {re.split(r"[*?\[]", path)[0].rpartition("/")[0] for path in paths if path.startswith("/")} - {""}
+    longest_first = sorted(folders, key=len, reverse=True)
+    return [replace(one, provenance=_less_of(longest_first, one.provenance)) for one in pairs]
 
 
-def _less_of(folder: str, known: Provenance) -> Provenance:
-    return replace(known, uri=_less(folder, known.uri), source=_less(folder, known.source))
+def _less_of(folders: list[str], known: Provenance) -> Provenance:
+    return replace(known, uri=_less(folders, known.uri), source=_less(folders, known.source))
 
 
-def _less(folder: str, name: str) -> str:
+def _less(folders: list[str], name: str) -> str:
     """Return a name without the folder that it begins with, or that follows the kind of file, as in ``pairs:/home/…``."""
-    kind, found, rest = name.partition(folder)
-    return kind + rest if found and (not kind or kind.endswith(":")) else name
+    for folder in folders:
+        kind, found, rest = name.partition(f"{folder}/")
+        if found and (not kind or kind.endswith((":", "file://", "local://"))):
+            return kind + rest
+    return without_path(name)
 
 
 def _licences(pairs: list[Example]) -> str:
