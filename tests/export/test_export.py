@@ -235,6 +235,17 @@ def test_push_to_a_hub(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert received == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
 
+def test_nothing_is_pushed_to_a_public_data_set(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    export(run, tmp_path / "out", file_type="jsonl")
+    with loopback_hub(private=False) as (address, received):
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setenv("HF_TOKEN", "hf_loopback")
+        with pytest.raises(InputError, match="--push-to-hub me/data: is a public data set already"):
+            push(tmp_path / "out", "me/data")
+    assert not received
+
+
 def test_a_hub_that_is_not_there(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")
     export(run, tmp_path / "out")
@@ -246,11 +257,14 @@ def test_a_hub_that_is_not_there(run: Path, tmp_path: Path, monkeypatch: pytest.
 
 
 @contextmanager
-def loopback_hub() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Serve the three calls that make a data set and fill it; yield the address and what was received, by file name."""
+def loopback_hub(private: bool = True) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Serve the calls that make a data set and fill it; yield the address and what was received, by file name."""
     received: dict[str, bytes] = {}
 
     class Hub(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            return self.answer({"id": "me/data", "private": private})
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.path.endswith("/create"):

@@ -13,7 +13,7 @@ def push(folder: Path, name: str, private: bool = True) -> str:
 
     Raises:
         MissingExtra: huggingface_hub is not installed.
-        InputError: the hub refused, or cannot be reached.
+        InputError: the hub refused, or cannot be reached; or `private` is asked, and a public data set has this name.
     """
     try:
         from huggingface_hub import HfApi
@@ -22,8 +22,13 @@ def push(folder: Path, name: str, private: bool = True) -> str:
         raise MissingExtra("huggingface_hub", "local", "--push-to-hub") from error
     api = HfApi()
     try:
-        address = str(api.create_repo(name, repo_type="dataset", private=private, exist_ok=True))
-        api.upload_folder(repo_id=name, repo_type="dataset", folder_path=folder, commit_message="Export from askback")
+        made = api.create_repo(name, repo_type="dataset", private=private, exist_ok=True)
+        # The hub ignores `private` for a data set that is there already.
+        published = private and not api.repo_info(made.repo_id, repo_type="dataset").private
+        if not published:
+            api.upload_folder(
+                repo_id=made.repo_id, repo_type="dataset", folder_path=folder, commit_message="Export from askback"
+            )
     except HFValidationError as error:
         raise InputError(f"--push-to-hub {name}: not a name of a data set; it is written OWNER/NAME") from error
     except Exception as error:  # errors of its HTTP client are of no class of huggingface_hub
@@ -31,4 +36,9 @@ def push(folder: Path, name: str, private: bool = True) -> str:
             f"--push-to-hub {name}: {' '.join(str(error).split())[:300]}. The export in {folder} is whole; log in with "
             "`hf auth login` or set HF_TOKEN, and run the same command again."
         ) from error
-    return address
+    if published:
+        raise InputError(
+            f"--push-to-hub {name}: is a public data set already, and an export is pushed to a private one; nothing was "
+            "uploaded. Make it private in its settings, or give another name"
+        )
+    return str(made)
