@@ -161,6 +161,31 @@ def test_what_cannot_be_is_told(made_run: Path) -> None:
         study(made_run, Study(sets=("round-7",), sizes=(4,)))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sets": ("seed", "curate")}, "no such set or file"),
+        ({"sets": ("curated", "seed+swapped"), "sizes": (4, 5000)}, "fewer than 5,000"),
+        ({"sets": ("seed",), "sizes": (4,), "pairs": ("none.jsonl",)}, "none.jsonl: no such"),
+        ({"sets": ("seed",), "sizes": (4,), "judge": "m7"}, "m7: no such"),
+        ({"sets": ("seed",), "sizes": (4,), "judge": "base", "prompts": "none.jsonl"}, "none.jsonl"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_trained(
+    made_run: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
+) -> None:
+    def trained(*_: Any) -> None:
+        raise AssertionError("a training began")
+
+    monkeypatch.setattr(studies, "_result", trained)
+    steps = set(made_run.glob("*/*/step.json"))
+    with pytest.raises((InputError, RecipeError), match=message):
+        planned(made_run, Study(**options))
+    assert set(made_run.glob("*/*/step.json")) == steps, "a plan leaves nothing in the run"
+    with pytest.raises((InputError, RecipeError), match=message):
+        study(made_run, Study(**options))
+
+
 def test_levels_are_those_of_one_rubric(made_run: Path) -> None:
     made = look(made_run)
     with made.inside("study", None) as run:

@@ -249,14 +249,16 @@ class RunFolder:
         judge: EngineOptions | None = None,
         random_seed: int | None = None,
         budget: Budget | None = None,
+        runs: Path | None = None,
     ) -> Run:
         """Return a run of the same recipe in a folder inside this one, for a study of it.
 
         Args:
             judge: the engine of the role "compare", if not the recipe's.
             random_seed: of its steps, if not the recipe's.
+            runs: a folder for it other than this one.
         """
-        resources = self.file.resources.model_copy(update={"runs": str(self.folder)})
+        resources = self.file.resources.model_copy(update={"runs": str(runs or self.folder)})
         if judge is not None:
             engines = resources.engines.model_copy(update={"compare": judge})
             resources = resources.model_copy(update={"engines": engines})

@@ -163,6 +163,20 @@ def set_of(name: str, made: RunFolder, run: Run) -> Records[Pair]:
     return pairs_of(path, format, "train", made, run)
 
 
+def check_set(name: str, size: int, made: RunFolder, run: Run) -> None:
+    """Check that a set, perhaps after BESIDE, is there and has `size` examples.
+
+    Raises:
+        RecipeError: there is no such set.
+        InputError: it is not made yet, or has fewer examples.
+    """
+    plain = name.removeprefix(BESIDE)
+    examples = set_of(plain, made, run)
+    if plain == "random":
+        _made(plain, str(made.chosen), made)
+    _check_enough(examples, sum(map(is_taught, examples)), max(size, 2) if plain == "swapped" else size)
+
+
 def _made(name: str, step: str, made: RunFolder) -> Records[Pair]:
     if step not in made.steps:
         raise InputError(f"{made.folder}: there is no {name} set yet. Finish the run first: askback run RECIPE")

@@ -6,8 +6,10 @@ one size are compared at equal steps (method.md 1.5, 1.9). Each model is measure
 pairs of documents that were set aside, on further files, and by a judge if there is one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from askback.errors import InputError, RecipeError
@@ -22,12 +24,13 @@ from askback.execution.progress import Progress, duration
 from askback.execution.run import Run
 from askback.execution.shards import Records, write_json
 from askback.methods import names
+from askback.models import is_remote
 from askback.recipe import EngineOptions, Training
-from askback.records import Loss
+from askback.records import EvalPrompt, Example, Loss
 from askback.studies.comparisons import WIN_RATE, Arm, Result, comparisons, summary
 from askback.studies.judging import asked_of, judging
 from askback.studies.run_folder import RunFolder, look, side_by_side
-from askback.studies.sets import BESIDE, M0, draw_of, file_of, pairs_of
+from askback.studies.sets import BESIDE, M0, check_set, draw_of, file_of, pairs_of
 from askback.studies.sides import DOCUMENTS, HELD_OUT, title
 from askback.train.steps import train_forward
 from askback.train.training_rows import schedule
@@ -73,16 +76,18 @@ def study(
 
     Raises:
         RecipeError: a set, size or number that is none.
-        InputError: a set is not made yet, or has fewer examples than a size.
+        InputError: a set is not made yet, or has fewer examples than a size; a file or the judge is not there.
         BudgetReached: a limit is reached; the same call goes on.
     """
     made = look(folder)
     arms = arms_of(wanted, made)
-    comparisons(arms, wanted.contrasts)  # raises what is wrong before anything is trained
+    comparisons(arms, wanted.contrasts)
     results: list[dict[Arm, Result]] = []
     found: dict[str, Any] = {}
     for number in range(wanted.seeds):
         with made.inside(FOLDER, progress, wanted.judge_engine, made.file.recipe.random_seed + number, budget) as run:
+            if not number:  # what is wrong is said before anything is trained
+                _check(arms, wanted, made, run)
             results.append({arm: _result(arm, wanted, made, run) for arm in arms})
             found = summary(results, wanted.contrasts, wanted.judge)
             write_json(run.folder / "summary.json", found)
@@ -113,9 +118,16 @@ def arms_of(wanted: Study, made: RunFolder) -> list[Arm]:
 
 
 def planned(folder: Path, wanted: Study) -> str:
-    """Return, in words, what a study will train and how long it takes, by the run's own trainings and measurements."""
+    """Return, in words, what a study will train and how long it takes, by the run's own trainings and measurements.
+
+    Raises:
+        RecipeError, InputError: as `study`.
+    """
     made = look(folder)
     arms = arms_of(wanted, made)
+    comparisons(arms, wanted.contrasts)
+    with TemporaryDirectory() as aside, made.inside(FOLDER, None, wanted.judge_engine, runs=Path(aside)) as run:
+        _check(arms, wanted, made, run, fetched=False)
     count = len(arms) * wanted.seeds
     words = f"{count:,} trainings: {len(arms)} sets and sizes, {wanted.seeds} seeds"
     if wanted.asks_judge:
@@ -134,6 +146,38 @@ def planned(folder: Path, wanted: Study) -> str:
     seconds = sum(_options(arm, wanted, made.file.recipe.training).steps or steps for arm in arms) * each * wanted.seeds
     seconds += sum(float(step_record(made.folder / step)["seconds"]) for step in measuring) * count
     return f"{words}; about {duration(seconds * (1 - same / count))} at the rate of the run's own M_0"
+
+
+def _check(arms: Sequence[Arm], wanted: Study, made: RunFolder, run: Run, fetched: bool = True) -> None:
+    """Check that every set, file and model that a study names is there, and that the sets have the sizes.
+
+    Args:
+        fetched: whether a judge that is not on this machine is fetched.
+    """
+    for name, size in {arm.set: arm.size for arm in arms if arm.size}.items():  # the last size is the largest
+        check_set(name, size, made, run)
+    for name in wanted.pairs:
+        _people(name, made, run)
+    if wanted.asks_judge:
+        _prompts(wanted, made, run)
+        if fetched or not is_remote(wanted.judge):
+            _judge(wanted, made, run)
+
+
+def _people(name: str, made: RunFolder, run: Run) -> Records[Example]:
+    format, path = file_of(name)
+    return pairs_of(path, format, "held-out", made, run)
+
+
+def _prompts(wanted: Study, made: RunFolder, run: Run) -> Records[EvalPrompt]:
+    if wanted.prompts == HELD_OUT:
+        asked = HeldOutPrompts(limit=wanted.limit)
+        return side_by_side(run, "prompts", held_out_prompts, asked, examples=made.records(names.SEED))
+    return side_by_side(run, "prompts", read_prompts, PromptFile(path=wanted.prompts, limit=wanted.limit))
+
+
+def _judge(wanted: Study, made: RunFolder, run: Run) -> Model:
+    return made.judge(wanted.judge, run.file.resources.engine_for("compare"))
 
 
 def _result(arm: Arm, wanted: Study, made: RunFolder, run: Run) -> Result:
@@ -192,21 +236,15 @@ def _losses(arm: Arm, own: str, model: Model, wanted: Study, made: RunFolder, ru
             people, own = made.records(step), f"set-{one.name}-{arm.stem}"
             found[one.name] = list(side_by_side(run, own, measure_loss, options, model=model, examples=people))
     for name in wanted.pairs:
-        format, path = file_of(name)
-        pairs = pairs_of(path, format, "held-out", made, run)
-        stem = f"loss-{path.stem}-{arm.stem}"
+        _, path = file_of(name)
+        pairs, stem = _people(name, made, run), f"loss-{path.stem}-{arm.stem}"
         found[path.name] = list(side_by_side(run, stem, measure_loss, options, model=model, examples=pairs))
     return {measure: losses for measure, losses in found.items() if losses}
 
 
 def _won(arm: Arm, model: Model, wanted: Study, made: RunFolder, run: Run) -> dict[str, float | None]:
     """Return the win rate of a model against the run's M_0."""
-    if wanted.prompts == "held-out":
-        asked = HeldOutPrompts(limit=wanted.limit)
-        prompts = side_by_side(run, "prompts", held_out_prompts, asked, examples=made.records(names.SEED))
-    else:
-        prompts = side_by_side(run, "prompts", read_prompts, PromptFile(path=wanted.prompts, limit=wanted.limit))
-    judge = made.judge(wanted.judge, run.file.resources.engine_for("compare"))
+    prompts, judge = _prompts(wanted, made, run), _judge(wanted, made, run)
     best = made.quality(made.models[-1]) if arm.set.removeprefix(BESIDE) == "curated" else ""
     options = Answering(quality=best)
     answers = side_by_side(run, f"answers-{arm.stem}", write_answers, options, model=model, prompts=prompts)
