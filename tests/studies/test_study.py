@@ -246,6 +246,21 @@ def test_files_of_any_format_of_the_seed_are_sets(made_run: Path, tmp_path: Path
 
 
 @pytest.mark.usefixtures("untrained")
+def test_two_files_of_one_name_are_told_apart(made_run: Path, tmp_path: Path) -> None:
+    files = [str(tmp_path / folder / "people.jsonl") for folder in ("ann", "bob")]
+    for file in files:
+        rows = [{"instruction": f"Why is it {n} in {file}?", "output": f"As it is {n}."} for n in range(6)]
+        Path(file).parent.mkdir()
+        Path(file).write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "curated").touch()
+    for sets in (files, ["curated", str(tmp_path / "curated")], [f"seed+{files[0]}", f"seed+alpaca:{files[1]}"]):
+        with pytest.raises(RecipeError, match="two sets would be called"):
+            study(made_run, Study(sets=tuple(sets), sizes=(4,)))
+    found = study(made_run, Study(sets=("curated",), sizes=(4,), seeds=1, steps=1, pairs=tuple(files)))
+    assert set(files) <= set(found["points"][0]["by_training"])
+
+
+@pytest.mark.usefixtures("untrained")
 def test_a_file_beside_the_seed_is_tagged_and_measured_on(made_run: Path, tmp_path: Path) -> None:
     rows = [{"instruction": f"Why is it {n}?", "output": f"As it is {n}."} for n in range(6)]
     (tmp_path / "people.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -266,7 +281,7 @@ def points_of(losses: dict[tuple[str, int], float]) -> list[dict[str, Any]]:
 
 def test_fits_of_points() -> None:
     values = {(name, size): 3 - size / 1000 for name in ("a", "b") for size in (100, 200, 400)}
-    found = fits(points_of(values | {("c", 100): 3.0}))
+    found = fits([*points_of(values | {("c", 100): 3.0}), *points_of({("c", 100): 3.1})])
     assert set(found["loss"]) == {"a", "b"}
     assert found["loss"]["a"]["alpha"] == pytest.approx(fit_log([100, 200, 400], [2.9, 2.8, 2.6]).alpha)
 

@@ -215,4 +215,4 @@ def _fits(points: Sequence[Mapping[str, Any]], measure: str) -> dict[str, Fit]:
     for point in points:
         if point.get(measure) is not None and point["size"]:
             rows.setdefault(point["set"], []).append((point["size"], point[measure]))
-    return {name: fit_log(*zip(*row, strict=True)) for name, row in rows.items() if len(row) > 1}
+    return {name: fit_log(*zip(*row, strict=True)) for name, row in rows.items() if len({size for size, _ in row}) > 1}

@@ -1,6 +1,7 @@
 """What a run measured its models on: the two sides that the gate looks at, and what is beside them; in one table."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,17 @@ Measured = Mapping[str, Mapping[str, Mapping[str, Any]]]
 def title(side: str) -> str:
     """Return what a set of pairs is called in a report."""
     return "held-out seed pairs" if side == HELD_OUT else side
+
+
+def labels(files: Mapping[str, Path], taken: Collection[str] = ()) -> dict[str, str]:
+    """Return what each set of pairs in a file is called: by the file's name, or as it was given where that is not unique.
+
+    Args:
+        files: as given, with its path.
+        taken: names of other sets of pairs.
+    """
+    found = Counter([*taken, *(path.name for path in files.values())])
+    return {given: path.name if found[path.name] == 1 else given for given, path in files.items()}
 
 
 def own_tag(side: str) -> str:

@@ -31,7 +31,7 @@ from askback.studies.comparisons import WIN_RATE, Arm, Result, comparisons, summ
 from askback.studies.judging import asked_of, judging
 from askback.studies.run_folder import RunFolder, look, side_by_side
 from askback.studies.sets import BESIDE, M0, check_set, draw_of, file_of, pairs_of
-from askback.studies.sides import DOCUMENTS, HELD_OUT, title
+from askback.studies.sides import DOCUMENTS, HELD_OUT, labels, title
 from askback.train.steps import train_forward
 from askback.train.training_rows import schedule
 
@@ -98,7 +98,7 @@ def arms_of(wanted: Study, made: RunFolder) -> list[Arm]:
     """Return the arms, M_0 first where a set is beside the seed.
 
     Raises:
-        RecipeError: a size or number of seeds that is none.
+        RecipeError: a size or number of seeds that is none, or two sets of one name.
         InputError: the run has chosen no pairs, and no sizes are given.
     """
     if wanted.sizes and min(wanted.sizes) < 1:
@@ -112,6 +112,11 @@ def arms_of(wanted: Study, made: RunFolder) -> list[Arm]:
         if made.chosen is None:
             raise InputError(f"{made.folder}: no pairs are chosen yet; finish the run, or give --sizes")
         sizes = (len(made.records(made.chosen)),)
+    called = [Arm(name, 0).label for name in {M0, *wanted.sets}]
+    if twice := next((label for label in called if called.count(label) > 1), ""):
+        raise RecipeError(
+            f"--sets: two sets would be called {twice} in the results, where files are known by their names; rename one"
+        )
     arms = [Arm(name, size) for name in dict.fromkeys(wanted.sets) if name != M0 for size in sorted(set(sizes))]
     beside = M0 in wanted.sets or any(arm.beside for arm in arms)
     return [Arm(M0, 0), *arms] if beside else arms
@@ -235,10 +240,10 @@ def _losses(arm: Arm, own: str, model: Model, wanted: Study, made: RunFolder, ru
         if (step := names.human_set(one.name)) in made.steps:
             people, own = made.records(step), f"set-{one.name}-{arm.stem}"
             found[one.name] = list(side_by_side(run, own, measure_loss, options, model=model, examples=people))
+    called = labels({name: file_of(name)[1] for name in wanted.pairs}, found)
     for name in wanted.pairs:
-        _, path = file_of(name)
-        pairs, stem = _people(name, made, run), f"loss-{path.stem}-{arm.stem}"
-        found[path.name] = list(side_by_side(run, stem, measure_loss, options, model=model, examples=pairs))
+        pairs, stem = _people(name, made, run), f"loss-{file_of(name)[1].stem}-{arm.stem}"
+        found[called[name]] = list(side_by_side(run, stem, measure_loss, options, model=model, examples=pairs))
     return {measure: losses for measure, losses in found.items() if losses}
 
 
