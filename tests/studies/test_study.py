@@ -25,7 +25,7 @@ from askback.recipe import EngineOptions
 from askback.records import Candidate, Example, Loss
 from askback.report.pictures import write_figures
 from askback.studies import study as studies
-from askback.studies.comparisons import Arm, Result, conclusion, fits, summary
+from askback.studies.comparisons import Arm, Result, comparisons, conclusion, fits, summary
 from askback.studies.run_folder import look
 from askback.studies.sets import _quotas, set_of, take_alike
 from askback.studies.sides import DOCUMENTS, HELD_OUT, title
@@ -301,6 +301,17 @@ def test_claims_are_told_with_their_power() -> None:
     assert all(row["level"] == pytest.approx(1 - 0.05 / 3) for row in found["contrasts"])
     told = next(words for words in found["claims"] if words.startswith("Choosing helps"))
     assert "(N = 8): not told apart on held-out seed pairs (0.0" in told and "would be, four times in five)" in told
+
+
+def test_m0_is_compared_with_a_set_of_each_size() -> None:
+    arms = [Arm("m0", 0), Arm("seed+curated", 4), Arm("seed+curated", 8)]
+    one = Result({SEED: [Loss("", str(n), "", 100.0 + n, 50) for n in range(30)]}, {})
+    found = summary([dict.fromkeys(arms, one)] * 2, [("m0", "seed+curated")])
+    rows = [(row["set"], row["against"], row["size"]) for row in found["contrasts"]]
+    assert rows == [("m0", "seed+curated", 4), ("m0", "seed+curated", 8)]
+    assert ["not told apart" in words for words in found["claims"]] == [True, True]
+    with pytest.raises(RecipeError, match="no size in common"):
+        comparisons([Arm("curated", 4), Arm("seed", 8)], [("curated", "seed")])
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def summary(
         "points": points,
         "contrasts": contrasts,
         "conclusion": conclusion(contrasts),
-        "claims": [_words(claim, arm.size, contrasts) for claim, arm, _ in named],
+        "claims": [_words(claim, max(arm.size, other.size), contrasts) for claim, arm, other in named],
         "base_of_the_logarithm": "e",
         "fits": fits(points),
         "judge": judge,
@@ -119,7 +119,7 @@ def comparisons(arms: Sequence[Arm], wanted: Sequence[tuple[str, str]]) -> list[
     """Return the comparisons of a study with their two arms, of one size but for M_0.
 
     Raises:
-        RecipeError: one that is wanted names a set that the study does not have.
+        RecipeError: one that is wanted names a set that the study does not have, or two sets that have no size in common.
     """
     claims = [Claim(*pair, f"{pair[0]} is better than {pair[1]}") for pair in wanted] or CLAIMS
     known = {arm.set for arm in arms}
@@ -128,13 +128,18 @@ def comparisons(arms: Sequence[Arm], wanted: Sequence[tuple[str, str]]) -> list[
             raise RecipeError(
                 f"--contrasts: {', '.join(sorted(missing))} is none of the study's sets: {', '.join(known)}"
             )
-    return [
+    found = [
         (claim, arm, other)
         for claim in claims
         for arm in arms
         for other in arms
-        if (arm.set, other.set) == (claim.set, claim.against) and other.size in (arm.size, 0)
+        if (arm.set, other.set) == (claim.set, claim.against)
+        and (arm.size == other.size or 0 in (arm.size, other.size))
     ]
+    compared = {claim for claim, _, _ in found}
+    if wanted and (silent := next((claim for claim in claims if claim not in compared), None)):
+        raise RecipeError(f"--contrasts {silent.set}:{silent.against}: the two sets have no size in common")
+    return found
 
 
 def _contrasts(
@@ -147,7 +152,8 @@ def _contrasts(
         for measure in measures:
             ours, theirs = ([one[which].losses[measure] for one in results] for which in (arm, other))
             found = repeated_difference(theirs, ours, level)
-            row = {"set": arm.label, "against": other.label, "size": arm.size, "measure": measure, "level": level}
+            size = max(arm.size, other.size)
+            row = {"set": arm.label, "against": other.label, "size": size, "measure": measure, "level": level}
             rows.append(row | finite(found) | {"verdict": verdict(found, claim.worse)})
     return rows
 
