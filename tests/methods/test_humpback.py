@@ -103,6 +103,9 @@ def test_every_model_is_measured_on_further_sets_and_the_gate_does_not_see_them(
     assert not [one for one in names.made["result"]["losses"] if "beside" in one.folder.name]
     with pytest.raises(ValidationError, match="two are named tasks"):
         recipe(evaluate={"sets": sets * 2})
+    for taken in ("held-out", "size"):
+        with pytest.raises(ValidationError, match=f"name: {taken} is taken"):
+            recipe(evaluate={"sets": [{"name": taken, "path": "tasks.jsonl"}]})
 
 
 def test_another_set_leaves_what_is_measured_as_it_is() -> None:

@@ -159,11 +159,22 @@ class HeldOut(Options):
     the origin: S_a of the seed, S_w of pairs of documents."""
 
 
+TAKEN = ("held-out", "set", "size", "by_training", "standard_error", "length_controlled")
+"""Names that no set of people's pairs may have: those of the seed's held-out pairs, and of the fields that stand beside
+the sets in a study's points."""
+
+
 class HumanSet(SeedSource):
     """Pairs that people wrote, to measure every model on; none is trained on, and the gate does not look at them."""
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")]
     """What it is called in tables and in the names of steps."""
+
+    @model_validator(mode="after")
+    def _name_is_free(self) -> "HumanSet":
+        if self.name in TAKEN:
+            raise ValueError(f"name: {self.name} is taken, as are {', '.join(TAKEN)}; give another")
+        return self
 
 
 class Evaluate(HeldOut):
