@@ -67,6 +67,39 @@ def test_a_run_evaluated(made_run: Path, tmp_path: Path) -> None:
     assert more["losses"].keys() == found["losses"].keys()
 
 
+def test_files_of_one_name_have_a_result_each(made_run: Path, tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in ("a/test.jsonl", "b/test.jsonl", "my.v1.json", "my.v2.json")]
+    for number, file in enumerate(files, 1):
+        rows = [{"instruction": f"What of {n} in {file}?", "output": "It is."} for n in range(number)]
+        Path(file).parent.mkdir(exist_ok=True)
+        Path(file).write_text("\n".join(map(json.dumps, rows)))
+    questions = Questions(
+        against=(),
+        pairs=tuple(SeedSource(path=file) for file in files[:2]),
+        prompts=tuple(files[2:]),
+        answering=Answering(max_new_tokens=8),
+    )
+    found = evaluation.evaluate(made_run, questions)
+    assert [found["losses"][file]["m0"]["pairs"] for file in files[:2]] == [1, 2]
+    written = [json.loads(path.read_text()) for path in made_run.glob("evaluate/model_outputs/m1-my-*.json")]
+    assert sorted(map(len, written)) == [3, 4]
+
+
+def test_a_mistake_is_found_before_anything_is_measured(made_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "fine.jsonl").write_text(json.dumps({"instruction": "Is it found in time?", "output": "It is."}))
+    fine, none = str(tmp_path / "fine.jsonl"), str(tmp_path / "none.jsonl")
+    first = SeedSource(path=fine)
+    for questions in (
+        Questions(pairs=(first, SeedSource(path=none))),
+        Questions(pairs=(first,), prompts=(fine, none)),
+        Questions(pairs=(first,), prompts=(fine,), judge="none"),
+        Questions(pairs=(first,), prompts=(fine,), embedder=str(tmp_path)),
+    ):
+        with pytest.raises(InputError):
+            evaluation.evaluate(made_run, questions)
+        assert not [name for name in steps(made_run) if name.startswith(("loss-fine", "answers-m1-fine"))]
+
+
 def test_it_stops_at_a_limit_and_goes_on(made_run: Path, tmp_path: Path) -> None:
     (tmp_path / "set.json").write_text(json.dumps([{"instruction": f"What of {n}?"} for n in range(9)]))
     asked = ("evaluate", made_run, "--prompts", tmp_path / "set.json")

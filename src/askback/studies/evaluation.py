@@ -10,7 +10,7 @@ from askback.engines import kind_of
 from askback.errors import RecipeError
 from askback.evaluate.answers import held_out_prompts, read_baseline, read_prompts, write_answers, write_outputs
 from askback.evaluate.benchmarks import run_benchmarks
-from askback.evaluate.embedding import compare_meanings
+from askback.evaluate.embedding import compare_meanings, model_folder
 from askback.evaluate.loss import measure_loss
 from askback.evaluate.options import (
     BaselineFile,
@@ -30,12 +30,12 @@ from askback.execution.run import Run
 from askback.execution.shards import Records, write_json
 from askback.methods import names
 from askback.recipe import SeedSource
-from askback.records import Answer, EvalPrompt, Loss
+from askback.records import Answer, EvalPrompt, Example, Loss
 from askback.seed.load import load_pairs
 from askback.studies.description import describe
 from askback.studies.judging import asked_of, judging
 from askback.studies.run_folder import RunFolder, look, metrics, side_by_side
-from askback.studies.sides import HELD_OUT, compared
+from askback.studies.sides import HELD_OUT, compared, labels
 
 M0 = names.model(0)
 BY_MODEL = ("win_rates", "references", "similarities", "benchmarks")
@@ -66,11 +66,13 @@ def evaluate(
         made.model(name)
     found: dict[str, Any] = {kind: {} for kind in ("losses", *BY_MODEL)}
     with made.inside("evaluate", progress, questions.judge_engine, budget=budget) as run:
-        found["losses"][HELD_OUT] = compared(recorded_losses(made))
-        for source in questions.pairs:
-            found["losses"][Path(source.path).name] = compared(_losses_on(source, made, run))
         for name in questions.prompts:
             _say_judging(name, len({*baselines} - {model}), questions, made, run)
+        _check(questions, made, run)
+        found["losses"][HELD_OUT] = compared(recorded_losses(made))
+        called = labels({source.path: Path(source.path) for source in questions.pairs}, [HELD_OUT])
+        for source in questions.pairs:
+            found["losses"][called[source.path]] = compared(_losses_on(source, made, run))
         for name in questions.prompts:
             _answered(name, model, baselines, questions, made, run, found)
         for name in ours if questions.benchmarks else []:
@@ -84,14 +86,29 @@ def evaluate(
         return _kept(run.folder / "summary.json", found, made)
 
 
+def _check(questions: Questions, made: RunFolder, run: Run) -> None:
+    """Read the files and find the models that are named, so that a mistake is found before anything is measured."""
+    for source in questions.pairs:
+        _pairs(source, made, run)
+    for name in questions.prompts:
+        _prompts(name, questions.limit, made, run)
+    if questions.prompts:
+        made.judge(questions.judge, run.file.resources.engine_for("compare"))
+    if questions.embedder:
+        model_folder(questions.embedder)
+
+
 def recorded_losses(made: RunFolder) -> dict[str, list[Loss]]:
     """Return the held-out losses that the run itself measured, by model."""
     return {name: list(made.records(names.loss(name))) for name in made.models if names.loss(name) in made.steps}
 
 
+def _pairs(source: SeedSource, made: RunFolder, run: Run) -> Records[Example]:
+    return side_by_side(run, f"pairs-{plain(source.path)}", load_pairs, source, seed=made.records(names.SEED))
+
+
 def _losses_on(source: SeedSource, made: RunFolder, run: Run) -> dict[str, list[Loss]]:
-    name = plain(source.path)
-    pairs = side_by_side(run, f"pairs-{name}", load_pairs, source, seed=made.records(names.SEED))
+    name, pairs = plain(source.path), _pairs(source, made, run)
     options = made.file.recipe.evaluate.measuring.model_copy(update={"limit": None})
     return {
         who: list(side_by_side(run, f"loss-{name}-{who}", measure_loss, options, model=made.model(who), examples=pairs))
@@ -197,7 +214,9 @@ def _answers(
     answers = side_by_side(run, step, write_answers, options, model=made.model(who), prompts=prompts)
     outputs = run.folder / "model_outputs"
     outputs.mkdir(exist_ok=True)
-    write_outputs(outputs / f"{who}-{asked}.json", answers, f"{made.folder.name}-{who}")
+    alike = sum(plain(name) == asked for name in set(questions.prompts)) > 1
+    stem = answers.folder.name.removeprefix("answers-") if alike else f"{who}-{asked}"
+    write_outputs(outputs / f"{stem}.json", answers, f"{made.folder.name}-{who}")
     return answers
 
 
