@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from askback.execution.shards import Records
-from askback.report.gather import gather
+from askback.records import Judgement
+from askback.report.gather import _judged, gather
 
 
 def test_what_a_run_holds(planted: Path) -> None:
@@ -48,3 +49,13 @@ def test_an_evaluation_of_models_that_are_gone_is_left_out(other: Path) -> None:
     view = gather(other)
     assert view.stale and view.evaluation == {} and view.name == "other"
     assert view.diversity["seed"].top[0][:2] == ("write", 60), "then counted here"
+
+
+def test_scores_are_those_that_the_choice_goes_by(made_run: Path) -> None:
+    records = list(Records[Judgement](made_run / "score-1", ""))
+    for select, wanted in (
+        ({}, {one.candidate_id: one.score for one in records}),
+        ({"min_probability": 0.5}, {one.candidate_id: one.distribution[-1] for one in records if one.distribution}),
+    ):
+        _, combined = _judged(made_run / "score-1", select)
+        assert {id: score for id, score in combined.items() if score is not None} == pytest.approx(wanted)

@@ -114,8 +114,8 @@ def gather(folder: Path, name: str = "") -> View:
         t: {pair.id for pair in Records[Example](folder / names.choice(t), "")}
         for t in names.rounds(names.choice, made)
     }
-    weights = options.get("select", {}).get("weights", {})
-    judged = {t: _judged(folder / names.judgements(t), weights) for t in names.rounds(names.judgements, made)}
+    select = options.get("select", {})
+    judged = {t: _judged(folder / names.judgements(t), select) for t in names.rounds(names.judgements, made)}
     by_scorer = {t: found for t, (found, _) in judged.items()}
     combined = {t: found for t, (_, found) in judged.items()}
     evaluation = _summary(folder / "evaluate/summary.json")
@@ -178,7 +178,7 @@ def _stale(evaluation: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) ->
     return any(now.get(name, id) != id for name, id in evaluation.get("models", {}).items() if name != names.BASE)
 
 
-def _judged(folder: Path, weights: Mapping[str, float]) -> tuple[dict[str, levels.Scores], Scores]:
+def _judged(folder: Path, select: Mapping[str, Any]) -> tuple[dict[str, levels.Scores], Scores]:
     """Return the scores of a round by scorer, and the combined scores that its selection used, by candidate."""
     by_scorer: dict[str, levels.Scores] = {}
 
@@ -187,7 +187,8 @@ def _judged(folder: Path, weights: Mapping[str, float]) -> tuple[dict[str, level
             by_scorer.setdefault(judgement.scorer, levels.Scores(judgement.scorer)).add(judgement)
             yield judgement
 
-    return by_scorer, combine(noted(), weights)
+    by_level = select.get("min_probability") is not None
+    return by_scorer, combine(levels.by_highest_level(noted()) if by_level else noted(), select.get("weights", {}))
 
 
 def _present(judged: Mapping[int, Mapping[str, levels.Scores]]) -> dict[str, dict[int, list[float]]]:
