@@ -206,3 +206,17 @@ def test_an_export_into_the_folder_one_is_in(made_run: Path, tmp_path: Path) -> 
 def test_a_run_folder_is_no_place_for_an_export(place: str, made_run: Path) -> None:
     with pytest.raises(InputError, match="--out"):
         check_out(made_run, made_run / place if place[:1] != "." else Path(os.path.normpath(made_run / place)))
+
+
+def test_a_path_with_dots_lies_where_it_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "runs/p"
+    owned.claim(run, "run")
+    monkeypatch.chdir(run)
+    check_out(Path(), Path("../../out"))
+    assert owned.owner(Path("../../out")) is None and owned.owner(Path("../p/x")) == owned.owner(run / "x")
+    with pytest.raises(InputError, match="lies in a folder of a run"):
+        check_out(Path(), Path("../p/out"))
+    with owned.atomic(Path("../p/x")) as temporary:
+        temporary.write_text("x")
+    marker = owned.owner(run / "x")
+    assert marker and owns(marker, run / "x")

@@ -49,6 +49,7 @@ def export(
         RecipeError: there is no such format.
     """
     shape = exporter(format).row
+    out = owned.absolute(out)
     check_out(run, out)
     pairs = sorted(_data(run, format), key=lambda pair: pair.id)
     if with_seed:
@@ -90,7 +91,7 @@ def check_out(run: Path, out: Path) -> None:
     Raises:
         InputError: it is one of these.
     """
-    above = (out.absolute(), *out.absolute().parents)
+    above = (owned.absolute(out), *owned.absolute(out).parents)
     if owned.owner(out) or run.resolve() in (out.resolve(), *out.resolve().parents) or any(map(_is_run, above)):
         raise InputError(f"{out}: lies in a folder of a run or an export. {ADVICE}")
     if owned.check_claim(out, "export", ADVICE):

@@ -17,6 +17,7 @@ from socket import gethostname
 from askback.errors import InputError, storage_error
 from askback.owned.marker import GONE, GROWS, add_lines, check_replaceable, is_unfinished, listing, note, read_marker
 from askback.owned.marker import MARKER as MARKER
+from askback.owned.marker import absolute as absolute
 from askback.owned.marker import check_claim as check_claim
 from askback.owned.marker import claim as claim
 from askback.owned.marker import owner as owner
@@ -120,7 +121,7 @@ def append(path: Path) -> FileIO:
     Raises:
         InputError: there is something of this name that is not ours.
     """
-    name = str(path.absolute())
+    name = str(absolute(path))
     if name not in _growing or not path.exists():
         check_replaceable(path)
         note(path, GROWS)
@@ -139,7 +140,7 @@ def close(folder: Path, but: Collection[str] = ()) -> None:
     assert marker, f"{folder}: is ours"
     for name, hashes in listing(marker).items():
         if GROWS in hashes and name not in but and (folder / name).is_file():
-            _growing.discard(str((folder / name).absolute()))
+            _growing.discard(str(absolute(folder / name)))
             add_lines(marker, [name, GONE], [name, sha256(folder / name)])
 
 
@@ -151,9 +152,9 @@ def remove(path: Path) -> None:
     """
     if not os.path.lexists(path):
         return
-    if str(path.absolute()) not in _growing:
+    if str(absolute(path)) not in _growing:
         check_replaceable(path)
-    _growing.discard(str(path.absolute()))
+    _growing.discard(str(absolute(path)))
     if path.is_dir():
         _remove_tree(path)
         note(path, GONE, folder=True)
@@ -201,7 +202,7 @@ def copy(source: Path, target: Path, but: Collection[str] = ()) -> None:
         name = path.relative_to(source)
         if path.is_symlink() or not path.is_file() or path.name in (MARKER, *but) or path.name.endswith(".tmp"):
             continue
-        hashes = listing(marker).get(path.absolute().relative_to(marker.folder).as_posix()) if marker else None
+        hashes = listing(marker).get(absolute(path).relative_to(marker.folder).as_posix()) if marker else None
         note(target / name, hashes[-1] if hashes else sha256(path))
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         link(path, target / name)

@@ -38,7 +38,7 @@ def read_marker(folder: Path) -> Marker | None:
         found = _parsed(file.readline(1000))
     kind, id = (found.get("askback"), found.get("id")) if isinstance(found, dict) else (None, None)
     if isinstance(kind, str) and isinstance(id, str) and re.fullmatch("[0-9a-f]{16}", id):
-        return Marker(folder.absolute(), kind, id)
+        return Marker(absolute(folder), kind, id)
     return None
 
 
@@ -77,11 +77,16 @@ def claim(folder: Path, kind: str, advice: str = PUT_RIGHT) -> Marker:
         marker = check_claim(folder, kind, advice)
         if marker is None:
             folder.mkdir(parents=True, exist_ok=True)
-            marker = Marker(folder.absolute(), kind, secrets.token_hex(8))
+            marker = Marker(absolute(folder), kind, secrets.token_hex(8))
             add_lines(marker, {"askback": kind, "id": marker.id})
     except OSError as error:
         raise storage_error(folder, error) from error
     return marker
+
+
+def absolute(path: Path) -> Path:
+    """Return a path from the root, without the ``..`` in it, so that its parents are the folders it lies in."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - links are kept, as each is looked at
 
 
 def owner(path: Path) -> Marker | None:
@@ -91,7 +96,7 @@ def owner(path: Path) -> Marker | None:
         InputError: a symbolic link lies between that folder and `path`.
     """
     link = None
-    for folder in path.absolute().parents:
+    for folder in absolute(path).parents:
         if marker := read_marker(folder):
             if link:
                 raise InputError(
@@ -104,7 +109,7 @@ def owner(path: Path) -> Marker | None:
 
 def owns(marker: Marker, path: Path) -> bool:
     """Return whether a file, or all that is in a folder, is listed in this marker and has the bytes that we wrote."""
-    name = path.absolute().relative_to(marker.folder)
+    name = absolute(path).relative_to(marker.folder)
     if path.is_symlink():
         return False
     listed = listing(marker)
@@ -145,7 +150,7 @@ def check_replaceable(path: Path) -> None:
     if not os.path.lexists(path):
         return
     marker = owner(path)
-    if marker is None and path.is_file() and not path.is_symlink() and _made_here.get(path.absolute()) == sha256(path):
+    if marker is None and path.is_file() and not path.is_symlink() and _made_here.get(absolute(path)) == sha256(path):
         return
     if marker is None or not owns(marker, path):
         raise InputError(f"{path}: is {what(path)} that askback did not write, or that was changed since. {PUT_RIGHT}")
@@ -158,8 +163,8 @@ def note(path: Path, hash: str, folder: bool = False) -> None:
     """
     marker = owner(path)
     if marker is None:
-        _made_here[path.absolute()] = hash
-    elif not is_unfinished(name := path.absolute().relative_to(marker.folder), marker.id):
+        _made_here[absolute(path)] = hash
+    elif not is_unfinished(name := absolute(path).relative_to(marker.folder), marker.id):
         add_lines(marker, [name.as_posix() + "/" * folder, hash])
 
 
