@@ -220,3 +220,6 @@ def test_a_path_with_dots_lies_where_it_leads(tmp_path: Path, monkeypatch: pytes
         temporary.write_text("x")
     marker = owned.owner(run / "x")
     assert marker and owns(marker, run / "x")
+    (tmp_path / "far/deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far/deep")
+    assert owned.absolute(tmp_path / "link/../x") == tmp_path / "far/x", "as the system takes it"

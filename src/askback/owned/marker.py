@@ -85,8 +85,12 @@ def claim(folder: Path, kind: str, advice: str = PUT_RIGHT) -> Marker:
 
 
 def absolute(path: Path) -> Path:
-    """Return a path from the root, without the ``..`` in it, so that its parents are the folders it lies in."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - links are kept, as each is looked at
+    """Return an absolute path without ``..``, of the place where it leads, which a link before it may move."""
+    parts = path.absolute().parts
+    if ".." not in parts:
+        return path.absolute()
+    after = len(parts) - parts[::-1].index("..")
+    return Path(os.path.realpath(Path(*parts[:after])), *parts[after:])
 
 
 def owner(path: Path) -> Marker | None:
