@@ -174,8 +174,11 @@ class _Late(Exception):
 def seconds(use: Use, text: Any, most: float) -> float:
     """Return the CPU seconds that one pass over a text takes, at most `most`."""
 
+    running = True
+
     def late(*_: object) -> None:
-        raise _Late
+        if running:
+            raise _Late
 
     before = signal.signal(signal.SIGVTALRM, late)
     start = time.process_time()
@@ -193,6 +196,8 @@ def seconds(use: Use, text: Any, most: float) -> float:
     except (_Late, TimeoutError):
         return most
     finally:
+        running = False  # the timer may be up just now, or be left over by the other time limit
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
 
 

@@ -133,5 +133,6 @@ def test_a_run_judged_behind_an_api(made_run: Path, tmp_path: Path, monkeypatch:
 
 def test_options_of_a_judge_that_do_not_go_together(made_run: Path) -> None:
     assert "need the server's --judge-url" in one_error(askback("evaluate", made_run, "--judge-model", "x"), 2)
-    said = one_error(askback("evaluate", made_run, "--judge-url", "https://h/v1", "--judge-key-env", "sk-secret"), 2)
+    server = ("--judge-url", "https://h/v1", "--judge-key-env", "sk-secret")
+    said = one_error(askback("evaluate", made_run, "--prompts", "held-out", *server), 2)
     assert "never the key itself" in said and "sk-secret" not in said

@@ -81,7 +81,7 @@ def test_parameters_follow_from_the_configuration(kind: str, tmp_path: Path) -> 
 def test_headers_count_where_they_say_more_than_a_configuration(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "m", {})
     header = json.dumps({"w": {"dtype": "F32", "shape": [3, 1000], "data_offsets": [0, 12000]}}).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(12000))
     assert parameters(folder) == 3000
     (folder / "config.json").write_text("no JSON")
     assert parameters(folder) == 3000
