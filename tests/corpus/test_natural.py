@@ -207,3 +207,7 @@ def test_of_real_pages_few_segments_are_natural_pairs(web_pages: list[Document])
     asked = [one for one in kept if one.header_path and request(one.header_path[-1])]
     natural = list(filter(is_natural, kept))
     assert 0.008 < len(natural) / len(kept) < 0.03 and len(natural) < len(asked) / 2
+
+
+def test_a_header_with_a_number_of_any_length_is_no_request() -> None:
+    assert request(f"What is &#{'1' * 4400};?") == ""

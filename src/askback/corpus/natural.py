@@ -24,6 +24,8 @@ STAGE = "headers that ask"
 PIECE = 2048
 
 FEWEST_WORDS, MOST_CHARS = 3, 200
+HEADER_CHARS = 2000
+"""A longer header is no request; `html.unescape` fails on a number of more than 4,300 digits."""
 ABOUT = 3
 """Number of words that name something, from which on a header says what it is about. With fewer, a header above has to hold
 one of them too, so that the page is about this; or there is none above, so that it is the page's own title."""
@@ -74,6 +76,8 @@ _NAMES_NOTHING = frozenset(
 
 def request(header: str) -> str:
     """Return a header as a request, if it looks like one: without number, emphasis and symbols before it; else ""."""
+    if len(header) > HEADER_CHARS:
+        return ""
     text = _EMPHASIS.sub("", " ".join(html.unescape(header).split()))
     text = _LABEL.sub("", _BEFORE.sub("", text)).strip()
     return text if text.endswith("?") or _HOW_TO.match(text) else ""
@@ -136,7 +140,7 @@ def forecast(options: Natural, context: ForecastContext) -> Forecast:
     return Forecast(Pairs(train, sample, aside, "natural"), train + aside)
 
 
-@recorded(version=1, forecast=forecast, may_be_empty=True)
+@recorded(version=2, forecast=forecast, may_be_empty=True)
 def find_natural(
     step: Step, options: Natural, *, segments: Records[Segment], seed: Records[Example]
 ) -> Records[Example]:
