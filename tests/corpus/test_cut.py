@@ -276,3 +276,12 @@ def test_a_part_has_its_share_of_the_text_in_links() -> None:
     options = options_of(long_sections="first", max_link_share=0.3)
     (first,) = cut([replace(page(text), markup="markdown")], options).kept
     assert first.part == 1
+
+
+def test_personal_data_in_the_author_is_redacted_or_drops_the_segment() -> None:
+    page = Document("u", "# Baking\n\nPlain text.\n", "markdown", "markdown", author="jane.doe@corp.com")
+    options = {"sources": [{"format": "markdown", "path": "x"}], "min_chars": 1, "languages": [], "min_prose": 0}
+    redacted = cut([page], Corpus.model_validate({**options, "pii": "redact"}))
+    assert [one.provenance.author for one in redacted.kept] == ["<EMAIL>"]
+    dropped = cut([page], Corpus.model_validate({**options, "pii": "drop"}))
+    assert not dropped.kept and [one.rule for one in dropped.dropped] == ["personal-data"]

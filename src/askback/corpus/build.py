@@ -65,7 +65,7 @@ def _fingerprint(source: CorpusSource) -> str:
     return fingerprint(remote) if remote else str(file_fingerprint(*(file for file in files if isinstance(file, Path))))
 
 
-@recorded(version=7, sources=sources, forecast=forecast_of_segments)
+@recorded(version=8, sources=sources, forecast=forecast_of_segments)
 def cut_documents(step: Step, options: Corpus) -> Records[Segment]:
     """Read every source and cut its documents into segments; files and parts of files are shared out over the workers."""
     found = [(source, *piece) for source in options.sources for piece in pieces(source)]

@@ -137,13 +137,13 @@ def _judge(
 ) -> Offer:
     path, characters = section.path, len(text)
     redacted: Counter[str] = Counter()
-    title = without_invisible(document.title)[0]
+    title, author = without_invisible(document.title)[0], document.author
     if options.drop_copies:
         text = without_copies(text)
     if options.pii == "redact":
         redact = redactor(text, options)
         text, redacted = redact(text)
-        title = redact(title)[0]
+        title, author = redact(title)[0], redact(author)[0]
         path = [redact(header)[0] for header in path]
     identity = record_id(document.uri, "\n".join(path), text)
     broken = filters.header_rule(section.header, options.header_rules) if path else None
@@ -152,10 +152,10 @@ def _judge(
     code = filters.language(text) if options.languages and not broken else ""
     if code and (detail := filters.other_language(code, options)):
         broken = "language", detail
-    if broken := broken or _unwanted(section, document.title, text, options):
+    if broken := broken or _unwanted(section, document, text, options):
         result: Segment | Rejection = reject(identity, "segments", *broken, uri=document.uri, text=text)
     else:
-        about = Provenance(document.uri, document.source, document.licence, code, title, document.author, document.date)
+        about = Provenance(document.uri, document.source, document.licence, code, title, author, document.date)
         result = Segment(identity, text, path, about, part, lead=lead)
     return Offer(section, lead, result, redacted, characters, part)
 
@@ -166,10 +166,10 @@ def _linked(section: Section, lead: bool, characters: int) -> int:
     return round(linked * characters / max(len(whole), 1))
 
 
-def _unwanted(section: Section, title: str, text: str, options: Corpus) -> tuple[str, str] | None:
+def _unwanted(section: Section, document: Document, text: str, options: Corpus) -> tuple[str, str] | None:
     """Rules "word-list" (with `word_lists`), "personal-data" (with ``pii: drop``), for all that a segment carries, and
     "contaminated" (with `decontaminate`), for header and text."""
-    carried = "\n".join([title, *section.path, text])
+    carried = "\n".join([document.title, document.author, *section.path, text])
     if detail := filters.word_list(f"{section.header}\n{text}", options):
         return "word-list", detail
     if options.pii == "drop" and (detail := personal_data(carried, redactor(text, options))):
