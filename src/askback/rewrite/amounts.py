@@ -58,6 +58,11 @@ _NUMBER = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_PLAIN = str.maketrans("\u017f\u212a\u0130\u0131", "skii")
+"""Letters that a pattern without regard to case takes for s, k and i, and that `lower` leaves as they are."""
+MOST_CHARS = 1000
+"""A longer number has no value; `int` fails on more than 4,300 digits."""
+
 
 @dataclass(frozen=True)
 class Amount:
@@ -76,12 +81,14 @@ class Amount:
 
 def amounts(text: str) -> Iterator[Amount]:
     """Yield the numbers of a text, in order."""
-    for found in _NUMBER.finditer(text):
+    for found in _NUMBER.finditer(text.translate(_PLAIN)):
+        if len(found[0]) > MOST_CHARS:
+            continue
         values, kind = _values(found)
         if not values:
             continue
         unit = next((name for name in _MARKS if found[f"before_{name}"] or found[f"after_{name}"]), "")
-        yield Amount(frozenset(values), unit, kind, found[0].strip(), found.start(), found.end())
+        yield Amount(frozenset(values), unit, kind, text[slice(*found.span())].strip(), found.start(), found.end())
 
 
 def _values(found: re.Match[str]) -> tuple[set[Any], str]:
@@ -194,12 +201,13 @@ class Date:
 def dates(text: str) -> tuple[Date, ...]:
     """Return the dates, times and days of the week of a text; "May" and "March" alone only behind "in" and the like."""
     found: list[Date] = []
+    plain = text.translate(_PLAIN)
     for pattern in DATES:
-        for one in pattern.finditer(text):
+        for one in pattern.finditer(plain):
             if not any(one.start() < other.end and other.start < one.end() for other in found) and (
                 readings := _fields(one.groupdict())
             ):
-                found.append(Date(readings, one[0].strip(), one.start(), one.end()))
+                found.append(Date(readings, text[slice(*one.span())].strip(), one.start(), one.end()))
     for one in _ALONE.finditer(text):
         sure = one[0] not in ("May", "March") or _BEFORE_MONTH.search(text[: one.start()])
         if sure and not any(other.start <= one.start() < other.end for other in found):

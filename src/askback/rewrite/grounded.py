@@ -11,7 +11,7 @@ from askback.rewrite.rules import fault
 STAGE = "grounded"
 
 
-@recorded(version=1)
+@recorded(version=2)
 def keep_grounded(step: Step, options: Grounding, *, pairs: Records[Example]) -> Records[Example]:
     """Keep the rewrites that their sources bear out; the others are rejected with the rule and what it found.
 
