@@ -70,3 +70,9 @@ def test_copies_go_the_first_of_them() -> None:
 )
 def test_what_is_no_copy_stays(text: str) -> None:
     assert without_copies(text) == text
+
+
+def test_code_in_a_quotation_keeps_its_copy() -> None:
+    code = "> ```\n> sudo apt-get install --yes build-essential libssl-dev zlib1g-dev\n> ```"
+    text = f"{code}\n\nand again\n\n{code}\n\nend."
+    assert without_copies(text) == text

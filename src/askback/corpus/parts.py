@@ -82,6 +82,6 @@ def paragraphs(text: str) -> Iterator[str]:
 
 
 def _sentences(paragraph: str) -> list[str]:
-    if paragraph.startswith(("```", "|", "#")):
+    if paragraph.startswith(("|", "#")) or paragraph.lstrip(" >").startswith("```"):
         return []
     return [words for part in _ENDED.split(paragraph.lstrip("> -")) if (words := normal(part).strip("\"“”'’‘.!? "))]
