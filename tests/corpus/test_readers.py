@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from askback.corpus.readers import documents, pieces, reader, splits
 from askback.corpus.readers.encoding import Undecodable, decode
 from askback.corpus.readers.head import head
-from askback.corpus.readers.installed_docs import topic_rst
+from askback.corpus.readers.installed_docs import fingerprint, topic_rst
 from askback.corpus.readers.warc import SPAN_BYTES, Span, read_warc, spans
 from askback.errors import InputError, MissingExtra
 from askback.recipe import Corpus, CorpusSource
@@ -574,8 +574,12 @@ def test_installed_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     distribution("txt", "License: Own words\nDescription-Content-Type: text/plain\n\nHello")
     distribution("none", "License: MIT\n\nUNKNOWN\n")
     distribution("brought-along", "\nHello", own)
-    found = importlib.metadata.MetadataPathFinder.find_distributions(
-        importlib.metadata.DistributionFinder.Context(path=[str(site), str(site), str(own)])
+    distribution("latin", "\nHello")
+    (site / "latin-1.0.dist-info/METADATA").write_bytes(b"Metadata-Version: 2.1\nName: latin\nAuthor: Andr\xe9\n")
+    found = list(
+        importlib.metadata.MetadataPathFinder.find_distributions(
+            importlib.metadata.DistributionFinder.Context(path=[str(site), str(site), str(own)])
+        )
     )
     monkeypatch.setattr("askback.corpus.readers.installed_docs.distributions", lambda: found)
     read_back = read(CorpusSource(format="installed-docs"))
@@ -584,15 +588,17 @@ def test_installed_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (one.uri, one.markup, one.licence, one.text.strip()) if isinstance(one, Document) else (one.uri, one.rule)
         for one in packages
     ] == [
+        ("pypi:latin", "unreadable"),
         ("pypi:md-pkg@1.0", "markdown", "MIT", "# Hello"),
         ("pypi:none@1.0", "no-text"),
         ("pypi:rst-pkg@1.0", "rst", "BSD License", "Hello\n====="),
         ("pypi:txt@1.0", "text", "Own words", "Hello"),
     ]
-    topics = [one for one in read_back[4:] if isinstance(one, Document)]
+    topics = [one for one in read_back[5:] if isinstance(one, Document)]
     assert len(topics) > 50
     assert {(one.markup, one.licence) for one in topics} == {("rst", "PSF-2.0")}
     assert topics[0].uri.startswith("python:") and "@3." in topics[0].uri
+    assert fingerprint(CorpusSource(format="installed-docs")).startswith("4 distributions ")
 
 
 TOPIC = """The "with" statement

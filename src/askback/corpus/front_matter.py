@@ -12,6 +12,8 @@ _LINE = re.compile(
     r"""[\w"'][\w"' .@/-]{0,80}?(?::(?:\s|\Z)|\s{0,20}=)|[\w"'.-]{1,80}(?::|\Z)|#|-\s|[ \t\[\]{}"',]|<<:|\Z"""
 )
 """How each line of YAML, TOML or JSON begins, where a line of prose does not."""
+_KEY = re.compile(r"""[\w"'][\w"' .@/-]{0,80}?(?::|\s{0,20}=)|[\[{]|<<:""")
+"""How the first of them begins that is no comment."""
 _ORG = re.compile(r"#\+[A-Za-z_]{1,40}(?:\[\])?:")
 _FIELD = re.compile(r"([A-Za-z][\w -]{0,40}):(?:[ \t]|\Z)")
 _FIRST = re.compile(r"[{%]|#\+|[A-Za-z][\w -]{0,40}:[ \t]")
@@ -48,7 +50,10 @@ def _fenced(lines: list[str]) -> int:
         return 0
     ends = (*_MARKS[mark], _LANGUAGES[name] or mark)
     end = next((at for at, line in enumerate(lines) if at and line in ends), 0)
-    return end + 1 if end and all(_LINE.match(line) for line in lines[1:end]) else 0
+    inside = lines[1:end]
+    first = next((line for line in inside if line and line[0] != "#"), "{" if not any(inside) else "")
+    says = _KEY.match(first) and all(map(_LINE.match, inside))  # a list between two rules says nothing of the file
+    return end + 1 if end and says else 0
 
 
 def _org(lines: list[str]) -> int:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _MARKUP: dict[str, Markup] = {"text/markdown": "markdown", "text/x-rst": "rst", "text/plain": "text", "": "rst"}
 
 
+UNREADABLE = (OSError, ValueError, LookupError)
+"""What reading a distribution's metadata may raise, as where they are not UTF-8."""
+
+
 def installed_distributions() -> Iterator[Distribution]:
     """Yield what is installed for this Python, and not what a program adds for itself, as Ray does in its workers."""
     for distribution in distributions():
@@ -43,9 +47,22 @@ def _named() -> dict[str, Distribution]:
     """Return the first distribution of each name."""
     named: dict[str, Distribution] = {}
     for distribution in installed_distributions():
-        if name := _field(distribution.metadata, "Name"):
+        if name := _name(distribution) or _folder(distribution):
             named.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution)
     return named
+
+
+def _name(distribution: Distribution) -> str:
+    """Return a distribution's name, "" where its metadata cannot be read."""
+    try:
+        return _field(distribution.metadata, "Name")
+    except UNREADABLE:
+        return ""
+
+
+def _folder(distribution: Distribution) -> str:
+    """Return the name that the folder of a distribution's metadata begins with."""
+    return Path(str(getattr(distribution, "_path", ""))).name.partition("-")[0]
 
 
 def count() -> int:
@@ -56,13 +73,14 @@ def count() -> int:
 
 
 def _readme(name: str, distribution: Distribution, source: CorpusSource, options: Corpus) -> Document | Rejection:
-    uri = f"pypi:{name}@{distribution.version}"
-    identity = record_id(uri)
+    uri = f"pypi:{name}"
     try:
+        uri = f"pypi:{name}@{distribution.version}"
         metadata = distribution.metadata
         text = _field(metadata, "Description")
-    except (OSError, ValueError, LookupError) as error:
-        return fail(identity, "documents", "unreadable", f"{type(error).__name__}: {reason_of(error)}", uri=uri)
+    except UNREADABLE as error:
+        return fail(record_id(uri), "documents", "unreadable", f"{type(error).__name__}: {reason_of(error)}", uri=uri)
+    identity = record_id(uri)
     if not text.strip() or text.strip() == "UNKNOWN":
         return reject(identity, "documents", "no-text", "the distribution has no description", uri=uri)
     if detail := _too_large(text, options):
@@ -165,7 +183,7 @@ def _inline(chunk: str) -> str:
 
 def fingerprint(source: CorpusSource) -> str:
     """Return a hash of what is installed, and of the Python whose topics are read."""
-    names = sorted(f"{found.name}=={found.version}" for found in installed_distributions() if found.name)
+    names = sorted(f"{found.name}=={found.version}" for found in installed_distributions() if _name(found))
     return f"{len(set(names))} distributions {record_id(platform.python_version(), *names)}"
 
 
