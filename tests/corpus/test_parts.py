@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askback.corpus.parts import parts, without_copies
+from askback.corpus.parts import paragraphs, parts, without_copies
 
 A, B, C = (
     ("Alder wood burns fast. " * 4).strip(),
@@ -76,3 +76,11 @@ def test_code_in_a_quotation_keeps_its_copy() -> None:
     code = "> ```\n> sudo apt-get install --yes build-essential libssl-dev zlib1g-dev\n> ```"
     text = f"{code}\n\nand again\n\n{code}\n\nend."
     assert without_copies(text) == text
+
+
+def test_code_ends_at_its_own_fence() -> None:
+    longer = "````\n```\n\nx\n````"
+    assert list(paragraphs(f"{longer}\n\nafter.\n\nend.")) == [longer, "after.", "end."]
+    quoted = "> ```python\n> a\n>\n> b\n> ```"
+    assert list(paragraphs(f"{quoted}\n\n```one``` is code.\n\nend.")) == [quoted, "```one``` is code.", "end."]
+    assert list(paragraphs("one.\n\n```\na\n\nb")) == ["one.", "```\na\n\nb"]

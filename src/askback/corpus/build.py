@@ -114,7 +114,7 @@ def _check_unchanged(paths: list[File], stamps: list[Stamp]) -> None:
             )
 
 
-@recorded(version=7, forecast=forecast_of_unique)
+@recorded(version=8, forecast=forecast_of_unique)
 def drop_duplicates(step: Step, options: Corpus, *, segments: Records[Segment]) -> Records[Segment]:
     """Drop exact and near duplicates over the whole corpus, keeping the first; set documents aside; then draw
     `options.limit` segments of the others, and of those set aside `options.held_out_limit` that are natural pairs, if

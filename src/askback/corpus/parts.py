@@ -67,18 +67,22 @@ def _leads_on(paragraph: str) -> bool:
 
 def paragraphs(text: str) -> Iterator[str]:
     """Yield what stands between blank lines; code is one piece."""
-    code: list[str] = []
+    unit: list[str] = []
+    ticks = ""  # the fence of the code that has begun
     for piece in text.split("\n\n"):
-        fences = sum(line.lstrip(" >").startswith("```") for line in piece.split("\n"))
-        if not code and not fences % 2:
-            yield piece
-            continue
-        code.append(piece)
-        if len(code) > 1 and fences % 2:
-            yield "\n\n".join(code)
-            code = []
-    if code:
-        yield "\n\n".join(code)
+        for line in piece.split("\n"):
+            bare = line.lstrip(" >").rstrip()
+            behind = bare.lstrip("`")
+            if ticks:
+                ticks = "" if bare == ticks else ticks
+            elif bare.startswith("```") and "`" not in behind:
+                ticks = bare.removesuffix(behind)
+        unit.append(piece)
+        if not ticks:
+            yield "\n\n".join(unit)
+            unit = []
+    if unit:
+        yield "\n\n".join(unit)
 
 
 def _sentences(paragraph: str) -> list[str]:
