@@ -427,3 +427,26 @@ def test_a_change_of_one_place_leaves_the_other_that_an_alias_made(tmp_path: Pat
     file = load_recipe(path, ["recipe.forward.learning_rate=3.0e-4"]).recipe
     assert isinstance(file.forward, Training) and isinstance(file.backward, Training)
     assert (file.forward.learning_rate, file.backward.learning_rate) == (3e-4, 1e-5)
+
+
+def test_every_path_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    lists = "word_lists: [{path: ~/words.txt}], decontaminate: [~/tasks.jsonl]"
+    (tmp_path / "r.yaml").write_text(
+        f"name: n\nrecipe: {{base: ~/model, seed: {{sources: [{{path: ~/s.jsonl}}]}}, select: {{top_n: 1, labels: ~/l}}, "
+        f"corpus: {{sources: [{{format: text, path: ~/t}}, {{format: text, path: 'https://h/~x//y/'}}], {lists}}}}}\n"
+        "resources: {runs: ~/runs}\n"
+    )
+    file = load_recipe(tmp_path / "r.yaml")
+    recipe, corpus = file.recipe, file.recipe.corpus
+    found = [recipe.base, recipe.seed.sources[0].path, recipe.select.labels, *(one.path for one in corpus.sources)]
+    found += [corpus.word_lists[0].path, *corpus.decontaminate, file.resources.runs]
+    home, url = "/home/ada", "https://h/~x//y/"
+    names = ("model", "s.jsonl", "l", "t")
+    assert found == [
+        *(f"{home}/{name}" for name in names),
+        url,
+        f"{home}/words.txt",
+        f"{home}/tasks.jsonl",
+        f"{home}/runs",
+    ]

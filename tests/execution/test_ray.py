@@ -276,9 +276,9 @@ def test_what_a_worker_takes_of_a_cluster_with_gpus(models: int, cpus: float, gp
             return {"GPU": 8.0}
 
     asked = Resources(executor="ray", cpus_per_worker=2)
-    assert ray_tasks._needs(WithGpus, asked, models) == {"num_cpus": cpus, "num_gpus": gpus}
+    assert ray_tasks._needs(WithGpus, ray_tasks.Wanted(asked, models, False)) == {"num_cpus": cpus, "num_gpus": gpus}
     asked = asked.model_copy(update={"gpus_per_worker": 0.5})
-    assert ray_tasks._needs(WithGpus, asked, models)["num_gpus"] == gpus / 2
+    assert ray_tasks._needs(WithGpus, ray_tasks.Wanted(asked, models, False))["num_gpus"] == gpus / 2
 
 
 def test_a_connection_that_was_there_before_stays(cluster: Any) -> None:

@@ -1,7 +1,7 @@
 """The commands about a run's results: export, report, calibrate, evaluate, study."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -102,18 +102,18 @@ def review(
     from askback.studies.run_folder import finished
 
     if out:
-        _check_used(context, "--out", {"pairs", "format"})
+        _refuse(context, ("by", "port", "labels", "as_json"), "not used with --out; leave it out")
         typer.echo(f"{exchange.write_out(run, out, format, pairs):,} pairs in {out}")
         return
     if labels:
-        _check_used(context, "--labels", {"by", "as_json"})
+        _refuse(context, ("pairs", "port", "format"), "not used with --labels; leave it out")
         typer.echo(f"{exchange.take_in(run, labels, _name(by)):,} labels added to {run / NAME}", err=as_json)
     elif as_json:
-        _check_used(context, "--json", set())
+        _refuse(context, ("by", "pairs", "port", "format"), "not used with --json; leave it out")
         if not (run / NAME).exists():
             finished(run)  # refuses what is no run
     else:
-        _check_used(context, "the page", {"by", "pairs", "port"})
+        _refuse(context, ("format",), "only with --out")
         start(run, _name(by), pairs, port)
     found = read_labels(run / NAME).agreement()
     if as_json:
@@ -122,17 +122,13 @@ def review(
         show_labels(run / NAME, found, console())
 
 
-def _check_used(context: typer.Context, task: str, used: set[str]) -> None:
-    """Refuse an option that was given and that a task of a command does not use.
-
-    Raises:
-        RecipeError: one is given beside the task's own and those of `used`.
-    """
-    for option in context.command.params:
-        source = context.get_parameter_source(option.name or "")
-        own = option.name == "run" or task in option.opts
-        if source and source.name == "COMMANDLINE" and not own and option.name not in used:
-            raise RecipeError(f"{option.opts[0]}: is not used with {task}; leave it out")
+def _refuse(context: typer.Context, unused: Collection[str], why: str) -> None:
+    """Raise a RecipeError if one of the parameters `unused` was given on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in unused}
+    typed = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    given = [option.opts[0] for option in context.command.params if option.name in typed]
+    if given:
+        raise RecipeError(f"{', '.join(given)}: {why}")
 
 
 def _name(given: str) -> str:
@@ -187,6 +183,7 @@ def calibrate(
 
 
 def evaluate(
+    context: typer.Context,
     run: RunPath,
     prompts: Annotated[
         list[str] | None,
@@ -241,11 +238,13 @@ def evaluate(
     from askback.studies import evaluation
 
     tasks = list(PAPER) if benchmarks == "paper" else listed(benchmarks)
-    of_prompts = {"--against": against, "--judge": judge != "base", "--judge-url": judge_url, "--embedder": embedder}
-    _go_with("--prompts", prompts, {**of_prompts, "--limit": limit})
-    of_tasks = {"--few-shot": few_shot is not None, "--task-files": task_files, "--lm-eval-python": lm_eval_python}
-    _go_with("--benchmarks", tasks, of_tasks)
-    _go_with("--pairs", pairs, {"--pairs-format": pairs_format != "pairs"})
+    if not prompts:
+        of_prompts = ("against", "judge", "judge_url", "embedder", "limit", "max_new_tokens")
+        _refuse(context, of_prompts, "only with --prompts")
+    if not tasks:
+        _refuse(context, ("few_shot", "task_files", "lm_eval_python"), "only with --benchmarks")
+    if not pairs:
+        _refuse(context, ("pairs_format",), "only with --pairs")
     wanted = (
         Benchmarks(tasks=tasks, few_shot=few_shot, include_path=task_files, python=lm_eval_python) if tasks else None
     )
@@ -372,13 +371,6 @@ def _source(path: str, format: str) -> "SeedSource":
         return SeedSource.model_validate({"path": path, "format": format, "split": "held-out"})
     except ValidationError as error:
         raise RecipeError(f"--pairs-format {format}: {error.errors()[0]['msg']}") from None
-
-
-def _go_with(option: str, given: object, others: Mapping[str, object]) -> None:
-    """Refuse options that mean nothing without `option`, where that is not given."""
-    useless = [name for name, value in others.items() if value]
-    if useless and not given:
-        raise RecipeError(f"{', '.join(useless)}: only with {option}")
 
 
 def _server(url: str, model: str, key_env: str) -> "EngineOptions | None":

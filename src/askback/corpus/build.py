@@ -48,10 +48,10 @@ def sources(options: Corpus) -> dict[str, str]:
     """
     forget()
     found = {f"{source.format}:{source.path}": _fingerprint(source) for source in options.sources}
-    found |= {f"decontaminate:{path}": file_fingerprint(Path(path).expanduser()) for path in options.decontaminate}
+    found |= {f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate}
     for wanted in options.word_lists:
         words_of(wanted.path)
-        found[f"word-list:{wanted.path}"] = file_fingerprint(Path(wanted.path).expanduser())
+        found[f"word-list:{wanted.path}"] = file_fingerprint(Path(wanted.path))
     if options.pii != "keep" and options.pii_engine == "presidio":
         found["pii:presidio"] = installed(options.languages)
     return found

@@ -13,7 +13,7 @@ _LINE = re.compile(
 )
 """How each line of YAML, TOML or JSON begins, where a line of prose does not."""
 _KEY = re.compile(r"""[\w"'][\w"' .@/-]{0,80}?(?::|\s{0,20}=)|[\[{]|<<:""")
-"""How the first of them begins that is no comment."""
+"""How the first line begins that is neither empty nor a comment."""
 _ORG = re.compile(r"#\+[A-Za-z_]{1,40}(?:\[\])?:")
 _FIELD = re.compile(r"([A-Za-z][\w -]{0,40}):(?:[ \t]|\Z)")
 _FIRST = re.compile(r"[{%]|#\+|[A-Za-z][\w -]{0,40}:[ \t]")
@@ -51,9 +51,10 @@ def _fenced(lines: list[str]) -> int:
     ends = (*_MARKS[mark], _LANGUAGES[name] or mark)
     end = next((at for at, line in enumerate(lines) if at and line in ends), 0)
     inside = lines[1:end]
-    first = next((line for line in inside if line and line[0] != "#"), "{" if not any(inside) else "")
-    says = _KEY.match(first) and all(map(_LINE.match, inside))  # a list between two rules says nothing of the file
-    return end + 1 if end and says else 0
+    said = [line for line in inside if line and line[0] != "#"]
+    # A list between two rules says nothing of the file.
+    own = _KEY.match(said[0]) if said else not any(inside)
+    return end + 1 if end and own and all(map(_LINE.match, inside)) else 0
 
 
 def _org(lines: list[str]) -> int:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from askback.text.endings import QUESTIONS
+from askback.text.prose import fence_after
 from askback.text.words import normal
 
 COPY_CHARS = 40
@@ -68,17 +69,12 @@ def _leads_on(paragraph: str) -> bool:
 def paragraphs(text: str) -> Iterator[str]:
     """Yield what stands between blank lines; code is one piece."""
     unit: list[str] = []
-    ticks = ""  # the fence of the code that has begun
+    fence = ""
     for piece in text.split("\n\n"):
         for line in piece.split("\n"):
-            bare = line.lstrip(" >").rstrip()
-            behind = bare.lstrip("`")
-            if ticks:
-                ticks = "" if bare == ticks else ticks
-            elif bare.startswith("```") and "`" not in behind:
-                ticks = bare.removesuffix(behind)
+            fence = fence_after(line, fence)
         unit.append(piece)
-        if not ticks:
+        if not fence:
             yield "\n\n".join(unit)
             unit = []
     if unit:

@@ -109,8 +109,8 @@ def keys_of(found: Sequence[Rated], path: Path) -> list[str]:
     """
     if others := [one.label for one in found if not one.scale]:
         raise InputError(
-            f"{path}: labels go from {min(others):g} to {max(others):g}; what people want of a pair is told by good or "
-            "bad, 0 or 1, or levels from 1 to 5"
+            f"{path}: labels go from {min(others):g} to {max(others):g}; expected good or bad, 0 or 1, or levels from 1 "
+            "to 5"
         )
     return [f"{one.label:.0f}" if one.scale == "levels" else "y" if one.label else "n" for one in found]
 

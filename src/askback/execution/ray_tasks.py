@@ -47,6 +47,16 @@ class Connection(NamedTuple):
     """Whether Ray was connected here; the calling program's own connection stays open."""
 
 
+class Wanted(NamedTuple):
+    """Which workers a step wants on the cluster."""
+
+    resources: Resources
+    models: int
+    """How many models each holds, a factor on `resources.cpus_per_worker` and `gpus_per_worker`; 0 takes no GPU."""
+    keep: bool
+    """Whether those that a step before kept are used, and kept again."""
+
+
 class Cluster:
     """A connection that is made when a step first needs it, and kept until it is closed, with workers that hold models."""
 
@@ -118,16 +128,10 @@ def run_pieces(
     log: Path,
     drain: Drain,
     on_report: Report,
-    resources: Resources,
-    models: int,
-    keep: bool,
+    wanted: Wanted,
     cluster: Cluster,
 ) -> Iterator[B]:
     """Call ``work(worker, piece)`` for each piece in `workers` Ray workers and yield the results as they come.
-
-    Args:
-        models: factor on `resources.cpus_per_worker` and `gpus_per_worker` for each worker; 0 takes no GPU.
-        keep: whether workers that a step before kept are used, and kept again.
 
     Raises:
         Interrupted: Ctrl-C; the work in flight is finished.
@@ -137,11 +141,11 @@ def run_pieces(
     """
     if not pieces:
         return
-    ray, desk, *_ = cluster.connect(resources.address)
-    needs = _needs(ray, resources, models)
-    kept = cluster.take(needs if keep else {}, workers)
+    connection = cluster.connect(wanted.resources.address)
+    ray, needs = connection.ray, _needs(connection.ray, wanted)
+    kept = cluster.take(needs if wanted.keep else {}, workers)
     with _mark(log) as mark:
-        crew = _Crew(ray, desk, workers, needs, log, mark, drain.say, kept)
+        crew = _Workers(connection, workers, needs, log, mark, drain.say, kept)
         crew.todo.extend(enumerate(pieces))
         try:
             while crew.busy or (crew.todo and not drain.asked.is_set()):
@@ -154,7 +158,7 @@ def run_pieces(
             crew.pass_on(on_report)
             if drain.asked.is_set():
                 raise Interrupted(STOPPED)
-            if keep:
+            if wanted.keep:
                 cluster.keep(crew.let_go(), needs)
         except ray.exceptions.RayError as error:
             raise WorkerDied(
@@ -208,7 +212,8 @@ def _mark(log: Path) -> Iterator[Path]:
         list(mark.parent.iterdir())  # makes a network file system show the workers' files
 
 
-def _needs(ray: Any, resources: Resources, models: int) -> dict[str, float]:
+def _needs(ray: Any, wanted: Wanted) -> dict[str, float]:
+    resources, models = wanted.resources, wanted.models
     gpus = resources.gpus_per_worker
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
@@ -229,13 +234,12 @@ def _line(error: BaseException) -> str:
     return " ".join(f"{type(cause).__name__}: {cause}".split())
 
 
-class _Crew:
+class _Workers:
     """The workers of a step: starting, busy with a piece, or idle; a lost one is replaced."""
 
     def __init__(
         self,
-        ray: Any,
-        desk: Any,
+        connection: Connection,
         size: int,
         needs: dict[str, float],
         log: Path,
@@ -243,6 +247,7 @@ class _Crew:
         say: Callable[[str], None],
         kept: Sequence[Any],
     ) -> None:
+        ray, desk, *_ = connection
         self._ray, self._desk, self._needs, self._log, self._say = ray, desk, needs, log, say
         desk.open.remote()
         self._worker = partial(ray.remote(**needs)(Worker).remote, desk)

@@ -171,8 +171,8 @@ class Step:
         """Have pieces done where `resources.executor` says; each worker holds `models` models and imports `preload`, and a
         cluster may `keep` it, with its model, for the next step."""
         if self.resources.executor == "ray":
-            given = work, pieces, workers, self.log, self.drain, on_report, self.resources, models, keep
-            return ray_tasks.run_pieces(*given, self.cluster)
+            wanted = ray_tasks.Wanted(self.resources, models, keep)
+            return ray_tasks.run_pieces(work, pieces, workers, self.log, self.drain, on_report, wanted, self.cluster)
         return run_pieces(work, pieces, workers, self.log, self.drain, on_report, preload)
 
     @property

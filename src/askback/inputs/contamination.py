@@ -71,14 +71,12 @@ def evaluation_prompts(paths: tuple[str, ...]) -> EvaluationPrompts:
     Raises:
         InputError: a file is missing, broken, or has a row without a prompt, which would not be searched for.
     """
-    return _prompts(
-        paths, tuple(stamp(file) if (file := Path(path).expanduser()).is_file() else None for path in paths)
-    )
+    return _prompts(paths, tuple(stamp(Path(path)) if Path(path).is_file() else None for path in paths))
 
 
 @lru_cache(maxsize=4)
 def _prompts(paths: tuple[str, ...], marks: tuple[Stamp | None, ...]) -> EvaluationPrompts:
-    return EvaluationPrompts(pair for path in paths for pair in _read(Path(path).expanduser()))
+    return EvaluationPrompts(pair for path in paths for pair in _read(Path(path)))
 
 
 def _read(path: Path) -> Iterable[tuple[str, str]]:

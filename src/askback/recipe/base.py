@@ -18,15 +18,17 @@ def _path(text: str) -> str:
         raise ValueError(f"a path has at most {LONGEST_PATH} bytes, and a name in it {LONGEST_NAME}")
     if any(ord(character) < 32 for character in text):
         raise ValueError("a path holds no control characters")
+    if not text.startswith("~"):
+        return text
     try:
-        Path(text).expanduser()
+        return str(Path(text).expanduser())
     except RuntimeError as error:
         raise ValueError("there is no such user; give the folder in place of ~NAME") from error
-    return text
 
 
 FilePath = Annotated[str, AfterValidator(_path)]
-"""A path, glob or URL that the operating system accepts, or ""; whether it exists is not checked."""
+"""A path, glob or URL that the operating system accepts, or "", with the home folder in place of ``~``; whether it exists
+is not checked."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Value = TypeVar("Value")
 PerRound: TypeAlias = Annotated[

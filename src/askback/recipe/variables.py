@@ -1,4 +1,6 @@
-"""Environment variables in a recipe: their values are used and never written to disk, where ``${NAME}`` stands instead.
+"""Environment variables in a recipe: their values are used, and no file that is kept holds them, but ``${NAME}`` instead.
+
+A training by several processes has them in its job (train/launch.py), which is removed when the training ends.
 
 Worker processes get the names of the variables, as their values, through the environment.
 """
@@ -15,6 +17,7 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::-([^{}]*))?\}")
 HIDDEN = "ASKBACK_HIDDEN"
 """Environment variable that holds, for worker processes, the names of the variables that recipes use."""
 OWN, NAMES = re.compile(r"[\w-]+", re.ASCII), ("step", "function")
+"""What is askback's own in a record of a run: keys of this form, as those of data hold a path, and the values of these."""
 SHORTEST = 4
 """Number of characters from which on a value is replaced in any text; a shorter one is hidden in the recipe alone."""
 

@@ -28,7 +28,7 @@ TRAIN: Final = "train"
 def sources(options: Seed) -> dict[str, str]:
     """Return a fingerprint of every file that the seed is read from or compared with; of a hub data set, its name."""
     return source_fingerprints(options.sources) | {
-        f"decontaminate:{path}": file_fingerprint(Path(path).expanduser()) for path in options.decontaminate
+        f"decontaminate:{path}": file_fingerprint(Path(path)) for path in options.decontaminate
     }
 
 
@@ -184,10 +184,9 @@ def _files(path: str) -> list[Path]:
     """Return the file at a source's path, or the files of an exported folder."""
     if path == "builtin:demo":
         return [Path(str(files("askback.seed") / "demo.jsonl"))]
-    place = Path(path).expanduser()
-    found = [place] if place.is_file() else []
-    if place.is_dir():
-        found = [file for split in ("train", "validation") for file in sorted(place.glob(f"{split}.*"))]
+    found = [Path(path)] if Path(path).is_file() else []
+    if Path(path).is_dir():
+        found = [file for split in ("train", "validation") for file in sorted(Path(path).glob(f"{split}.*"))]
     if not found:
         raise InputError(
             f"{path}: no such seed file. Give a .jsonl, .json or .parquet file, a folder that askback exported, "

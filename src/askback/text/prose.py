@@ -9,20 +9,28 @@ def without_code(text: str) -> str:
         return text
     kept: list[str] = []
     code: list[str] = []
-    ticks = ""
+    fence = ""
     for line in text.split("\n"):
-        bare = line.lstrip(" >")
-        if code:
+        before, fence = fence, fence_after(line, fence)
+        if before or fence:
             code.append(line)
-            if bare.rstrip(" \t") == ticks:
-                code = []
-                kept.append("")
-        elif bare.startswith("```"):
-            ticks = bare[: len(bare) - len(bare.lstrip("`"))]
-            code = [line]
-        else:
-            kept.append(line)
+        if before and not fence:
+            code = []
+        if not code:
+            kept.append("" if before else line)
     return "\n".join(kept + code)
+
+
+def fence_after(line: str, fence: str) -> str:
+    """Return the fence of the block of code that is open after a line, "" if none is; `fence` is the one open before it.
+
+    A block ends at a line of its own fence alone, so that a longer one may hold shorter ones.
+    """
+    bare = line.lstrip(" >").rstrip()
+    if fence:
+        return "" if bare == fence else fence
+    behind = bare.lstrip("`")
+    return bare.removesuffix(behind) if bare.startswith("```") and "`" not in behind else ""
 
 
 def plain_lines(text: str) -> list[str]:

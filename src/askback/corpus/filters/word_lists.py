@@ -75,7 +75,7 @@ def words_of(path: str) -> Words:
         InputError: there is no such file, it is not UTF-8, or it lists nothing.
     """
     try:
-        return _words(path, stamp(Path(path).expanduser()))
+        return _words(path, stamp(Path(path)))
     except OSError as error:
         raise InputError(f"{path}: this word list cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -84,7 +84,7 @@ def words_of(path: str) -> Words:
 
 @lru_cache(maxsize=64)
 def _words(path: str, mark: Stamp) -> Words:
-    with open_bytes(Path(path).expanduser()) as file:
+    with open_bytes(Path(path)) as file:
         lines = file.read().decode("utf-8-sig").splitlines()
     entries = [line for line in map(str.strip, lines) if _tokens(line) and not line.startswith("#")]
     if not entries:

@@ -165,7 +165,7 @@ def _free_port() -> int:
 
 
 def connected(options: EngineOptions, server: Server, workers: int = 1) -> EngineOptions:
-    """Return the engine options for a running server that so many workers ask."""
+    """Return the engine options for a running server, whose requests in flight are shared among `workers` processes."""
     found = {"url": server.url, "model": NAME, "tokenizer": str(server.folder), "api_key_env": KEY_VARIABLE}
     in_flight = options.concurrency or -(-server.sizes.concurrency // workers)
     return options.model_copy(update=found | {"api": "completions", "concurrency": in_flight})
