@@ -1,5 +1,6 @@
 """A document that takes too long, or too much memory, fails alone; what is behind it is read, and it is not tried again."""
 
+import faulthandler
 import os
 import signal
 import time
@@ -54,6 +55,7 @@ def harm(doing: str) -> None:
     while doing == "over-memory":
         held.append(bytes(10_000_000))
     if doing == "crashed":
+        faulthandler.disable()  # of pytest, which would write of it as if the tests had crashed
         os.kill(os.getpid(), signal.SIGABRT)
     if doing == "killed":
         os.kill(os.getpid(), signal.SIGKILL)

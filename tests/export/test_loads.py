@@ -99,7 +99,7 @@ def test_values_and_types_are_as_they_were(name: str, format: FormatName, file_t
     assert types["train"]["score"].dtype == "float64" and types["train"]["title"].dtype == "string"
 
 
-@pytest.mark.parametrize(("first", "second"), itertools.product(["all empty", "all set", "some set"], repeat=2))
+@pytest.mark.parametrize(("first", "second"), [*itertools.product(["all empty", "all set", "some set"], repeat=2)])
 def test_exports_of_one_format_have_the_same_types(first: str, second: str, tmp_path: Path) -> None:
     """So that data sets can be put together."""
     loaded = []

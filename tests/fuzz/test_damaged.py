@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from typer.core import TyperCommand
 
 from askback.cli import making, results
 from askback.errors import AskbackError, Drift, RecipeError
@@ -93,7 +95,7 @@ COMMANDS: dict[str, Callable[[Path], Any]] = {
     "run --redo": again,
     "run --from": lambda run: go_on_from(run),
     "corpus": lambda run: making.corpus(run / "recipe.yaml", set=[f"resources.runs={run.parent}"]),
-    "evaluate": lambda run: results.evaluate(run),
+    "evaluate": lambda run: results.evaluate(typer.Context(TyperCommand("evaluate")), run),
     "study": lambda run: study(run, Study(sizes=(1000,))),
     "calibrate": calibrated,
 }
